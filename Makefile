@@ -1,24 +1,69 @@
-# Every target bootstraps what it needs with plain python3 (3.11 or newer) into .venv, hashes required.
+# Every target bootstraps what it needs with plain python3 (3.11 or newer) into .venv; hashes are required.
 .DEFAULT_GOAL := help
+.PHONY: help demo test check format starter-model lock clean
 PYTHON ?= python3
-VENV := .venv
-BIN := $(VENV)/bin
+BIN := .venv/bin
 UV := $(BIN)/uv
-INSTALL = $(UV) pip install --quiet --python $(BIN)/python --require-hashes --compile-bytecode
+INSTALL = $(UV) pip install --quiet --require-hashes --compile-bytecode
 
-$(VENV)/.uv: requirements/uv.txt
+help: ## this list
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "make %-14s %s\n", $$1, $$2}' Makefile
+
+demo: .venv/.local ## sample images through the whole path on this laptop
+	@$(BIN)/loupe demo
+
+test: .venv/.dev ## every test: unit, integration, and the whole local cloud
+	@$(BIN)/python -m pytest
+
+check: .venv/.dev .tools/sam/.done .tools/checkov/.done ## the gate: lint, types, imports, template
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	PYTHONPATH=functions $(BIN)/lint-imports
+	$(BIN)/cfn-lint template.yaml
+	SAM_CLI_TELEMETRY=0 .tools/sam/bin/sam validate --lint --region eu-central-1
+	.tools/checkov/bin/checkov --config-file .checkov.yaml --file template.yaml
+	$(UV) pip check --quiet --python $(BIN)/python
+
+format: .venv/.dev ## let ruff put the code into shape
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+starter-model: .venv/.dev ## train models/starter/model.tar.gz anew from generated images
+	$(BIN)/python -m training.starter
+
+# Each extra of pyproject.toml is one install target. dev holds them all, and the others agree with it.
+LOCK = $(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --no-annotate
+lock: .venv/.uv ## renew the locked requirement files (UPGRADE=--upgrade for newer versions)
+	$(LOCK) $(UPGRADE) pyproject.toml --python-version 3.11 --extra dev -o requirements/dev.txt
+	for target in local train serve; do \
+	  $(LOCK) pyproject.toml --python-version 3.11 --extra $$target -c requirements/dev.txt -o requirements/$$target.txt || exit 1; done
+	$(LOCK) pyproject.toml --python-version 3.13 --extra functions -c requirements/dev.txt -o functions/requirements.txt
+	for tool in uv sam checkov; do \
+	  $(LOCK) $(UPGRADE) --group $$tool --python-version 3.11 -o requirements/$$tool.txt || exit 1; done
+
+clean: ## remove what was built; the local cloud's state stays
+	rm -rf .venv .tools .aws-sam build loupe-demo
+
+.venv/.uv: requirements/uv.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Loupe needs Python 3.11 or newer: make PYTHON=/path/to/python3.13 ...")'
-	@$(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
-$(VENV)/.local: requirements/local.txt pyproject.toml $(VENV)/.uv
-	@echo "Installing what the local cloud needs (no torch) ..."
-	@$(INSTALL) -r $<
+.venv/.local: requirements/local.txt pyproject.toml .venv/.uv
+	@echo "Installing what the local cloud needs (no torch) ..." >&2
+	@$(INSTALL) --python $(BIN)/python -r $<
 	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
-$(VENV)/.dev: requirements/dev.txt $(VENV)/.local
-	@echo "Installing the development tools and torch (about 5 GB on disk) ..."
-	@$(INSTALL) -r $<
+.venv/.dev: requirements/dev.txt .venv/.local
+	@echo "Installing the development tools and torch (about 5 GB on disk) ..." >&2
+	@$(UV) pip install --quiet --require-hashes --python $(BIN)/python -r $<
+	@touch $@
+
+# sam and checkov pin dependencies of their own, so each lives in an environment of its own.
+.tools/%/.done: requirements/%.txt .venv/.uv
+	@$(UV) venv --quiet --clear .tools/$*
+	@$(INSTALL) --python .tools/$*/bin/python -r $<
 	@touch $@
