@@ -239,12 +239,10 @@ def evaluate(context: typer.Context) -> None:
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def bench(context: typer.Context) -> None:
     """Benchmarks: `loupe bench inspect [--json]` measures the inspection path on this machine."""
-    names = sorted(path.stem for path in Path("benchmarks").glob("bench_*.py"))
-    if not context.args or f"bench_{context.args[0]}" not in names:
-        raise LoupeError(
-            "no such benchmark here",
-            f"Run it from the repository's root; there are: {[name.removeprefix('bench_') for name in names]}.",
-        )
+    names = sorted(path.stem.removeprefix("bench_") for path in Path("benchmarks").glob("bench_*.py"))
+    if not context.args or context.args[0] not in names:
+        there = ", ".join(names) or "none in this folder"
+        raise LoupeError("no such benchmark", f"Run it from the repository's root; there are: {there}.")
     raise typer.Exit(_program(f"benchmarks.bench_{context.args[0]}", context.args[1:]))
 
 

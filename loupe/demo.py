@@ -113,7 +113,7 @@ def _gather(inbox: AlertInbox, expected: int) -> list[dict[str, Any]]:
 
 
 def _fetch_pictures(target: Target, records: list[Inspection], folder: Path) -> list[Path]:
-    """Bring the annotated pictures, which bear the records' ids; name them `<line>-<station>-<serial>.jpg`."""
+    """Bring the annotated pictures, which bear the records' ids, as `<line>-<station>-<serial>.jpg`."""
     bucket, found = target.output("ArtefactsBucketName"), []
     by_id = {record["id"]: record for record in records}
     folder.mkdir(parents=True, exist_ok=True)

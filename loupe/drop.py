@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -43,27 +44,20 @@ class Dropped:
 
 def _key(relative: PurePosixPath, line: str | None, station: str | None) -> str:
     """`incoming/<line>/<station>/<serial>`: by the options, else by the last two folders, else unknown."""
-    folders = relative.parts[:-1]
+    folders = [part for part in relative.parts[:-1] if part not in ("..", "/")]
     if line is None and station is None and len(folders) >= 2:
         line, station = folders[-2], folders[-1]
     return f"incoming/{line or 'unknown'}/{station or 'unknown'}/{relative.name}"
 
 
 def _from_zip(path: Path) -> Iterator[tuple[PurePosixPath, Callable[[], bytes]]]:
-    with zipfile.ZipFile(path) as archive:
-        for member in archive.infolist():
-            if member.is_dir():
-                continue
-            if member.file_size > _MAX_ZIP_MEMBER:
-                raise LoupeError(
-                    f"{path}: {member.filename} unpacks to over 1 GiB", "Unpack the zip yourself."
-                )
-
-            def read(name: str = member.filename) -> bytes:
-                with zipfile.ZipFile(path) as opened:
-                    return opened.read(name)
-
-            yield PurePosixPath(path.stem, *PurePosixPath(member.filename).parts), read
+    archive = zipfile.ZipFile(path)  # stays open for the readers, which may read side by side
+    for member in archive.infolist():
+        if member.is_dir():
+            continue
+        if member.file_size > _MAX_ZIP_MEMBER:
+            raise LoupeError(f"{path}: {member.filename} unpacks to over 1 GiB", "Unpack the zip yourself.")
+        yield PurePosixPath(path.stem, member.filename), partial(archive.read, member)
 
 
 def _files(path: Path) -> Iterator[tuple[PurePosixPath, Callable[[], bytes]]]:
