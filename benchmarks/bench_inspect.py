@@ -1,0 +1,170 @@
+"""How fast the inspection path is on this machine: `loupe bench inspect [--images 2000] [--json]`.
+
+The whole local cloud runs in a process of its own, as `loupe up` starts it, with a model that finds nothing
+at no cost, so that the chain S3 → SQS → Lambda → endpoint → DynamoDB is measured and not the model. This
+process drops the images and reads the records, on the same cores.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import psutil
+from PIL import Image
+from rich.console import Console
+
+from benchmarks import null_model
+from loupe import drop
+from loupe.target import Target
+
+ROOT = Path(__file__).resolve().parent.parent
+_MIB = 1 << 20
+say = Console(stderr=True).print
+
+
+def _image(seed: int) -> bytes:
+    """A 200 × 200 grey JPEG, none like another, of the size of a NEU-DET image (about 20 kB)."""
+    picture = Image.effect_noise((200, 200), 40 + seed % 40)
+    buffer = io.BytesIO()
+    picture.save(buffer, "JPEG", quality=90)
+    return buffer.getvalue()
+
+
+@contextmanager
+def _cloud(home: Path) -> Iterator[psutil.Process]:
+    """`loupe up` with the null model, until the block ends."""
+    model = null_model.write(home.parent / "null-model.tar.gz")
+    arguments = ["up", "--home", str(home), "--model", str(model), "--json"]
+    code = "from loupe.cli import main; main()"
+    with subprocess.Popen(  # noqa: S603
+        [sys.executable, "-c", code, *arguments], stdout=subprocess.PIPE, text=True, cwd=ROOT
+    ) as process:
+        assert process.stdout is not None  # noqa: S101
+        if not process.stdout.readline():
+            raise SystemExit("the local cloud did not start")
+        try:
+            yield psutil.Process(process.pid)
+        finally:
+            process.terminate()
+
+
+def _resident_mib(process: psutil.Process) -> dict[str, float]:
+    """Resident memory of the cloud and of its children (functions and model server), in MiB."""
+    children = process.children(recursive=True)
+    return {
+        "cloud": round(process.memory_info().rss / _MIB, 1),
+        "children": round(sum(child.memory_info().rss for child in children) / _MIB, 1),
+    }
+
+
+def _single_images(target: Target, count: int) -> list[float]:
+    """Milliseconds from the start of a put until its record can be read, one image at a time."""
+    table = target.dynamodb.Table(target.output("InspectionsTableName"))
+    bucket, taken = target.output("ImagesBucketName"), []
+    for number in range(count):
+        body, key = _image(number), f"incoming/bench/single/{number}.jpg"
+        began = time.perf_counter()
+        version = target.s3.put_object(Bucket=bucket, Key=key, Body=body)["VersionId"]
+        identity = {"image": f"s3://{bucket}/{key}", "version_id": version}
+        while "Item" not in table.get_item(Key=identity, ConsistentRead=True):
+            time.sleep(0.005)
+        taken.append((time.perf_counter() - began) * 1000)
+        time.sleep(0.3)  # each image on its own: the next comes to a chain at rest
+    return taken
+
+
+def _many_images(target: Target, process: psutil.Process, count: int) -> dict[str, Any]:
+    """Drop all at once; images per second from the first put to the last record."""
+    bodies = [_image(seed) for seed in range(64)]
+    sources = [
+        drop.Source(f"incoming/bench/many/{n}.jpg", lambda n=n: bodies[n % 64], str(n)) for n in range(count)
+    ]
+    memory = [_resident_mib(process)]
+    done = 0
+
+    def on_record(_: object) -> None:
+        nonlocal done
+        done += 1
+        if done % (count // 4) == 0:
+            memory.append(_resident_mib(process))
+            say(f"  {done} of {count} records, resident MiB {memory[-1]}")
+
+    began = time.time()
+    dropped = drop.upload(target, sources, lambda _: None)
+    uploaded = time.time()
+    found = drop.follow(target, dropped, on_record, poll_every=1.0)
+    last = max(datetime.fromisoformat(record["inspected_at"]).timestamp() for record in found.values())
+    return {
+        "images": count,
+        "lost": count - len(found),
+        "upload_s": round(uploaded - began, 2),
+        "total_s": round(last - began, 2),
+        "images_per_s": round(len(found) / (last - began), 1),
+        "resident_mib": memory,
+    }
+
+
+def _inspect_function() -> dict[str, Any]:
+    """The function's own costs, in an interpreter of its own (benchmarks/inspect_cost.py)."""
+    ran = subprocess.run(
+        [sys.executable, "-m", "benchmarks.inspect_cost"],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(ROOT / "functions")},
+    )
+    costs: dict[str, Any] = json.loads(ran.stdout)
+    return costs
+
+
+def main() -> None:
+    """Run all parts and print the figures."""
+    parser = argparse.ArgumentParser(prog="loupe bench inspect", description=__doc__)
+    parser.add_argument("--images", type=int, default=2000)
+    parser.add_argument("--single", type=int, default=40)
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    result: dict[str, Any] = {
+        "machine": {
+            "cores": os.cpu_count(),
+            "python": platform.python_version(),
+            "system": platform.machine(),
+        }
+    }
+    say("the inspect function by itself ...")
+    result["inspect"] = _inspect_function()
+    with tempfile.TemporaryDirectory(prefix="loupe-bench-") as folder:
+        home = Path(folder) / "home"
+        say("starting the local cloud with the null model ...")
+        with _cloud(home) as process:
+            target = Target.local(home)
+            say("warming up, then one image at a time ...")
+            _single_images(target, 5)
+            single = _single_images(target, options.single)
+            cuts = statistics.quantiles(single, n=20, method="inclusive")
+            result["single_image_ms"] = {"count": len(single), "p50": round(cuts[9]), "p95": round(cuts[18])}
+            say(f"{options.images} images at once ...")
+            result["chain"] = _many_images(target, process, options.images)
+    if options.json:
+        sys.stdout.write(json.dumps(result) + "\n")
+    else:
+        Console().print_json(data=result)
+
+
+if __name__ == "__main__":
+    main()
