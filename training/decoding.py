@@ -1,0 +1,83 @@
+"""From a detector's raw output to detections: one implementation for train, evaluate and serve."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Postprocess:
+    """How a family's raw output becomes detections; kept in model.json.
+
+    score_threshold: candidates below it are dropped.
+    nms_iou: of two boxes of one class that overlap more, the weaker goes; None for families without NMS.
+    candidates: the best so many of each class are looked at.
+    detections: at most so many are returned.
+    """
+
+    score_threshold: float = 0.05
+    nms_iou: float | None = 0.55
+    candidates: int = 300
+    detections: int = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Detections:
+    """Boxes [N, 4] as (x1, y1, x2, y2) in 0..1, scores [N], classes [N] from 0; best first."""
+
+    boxes: Floats
+    scores: Floats
+    classes: NDArray[np.int64]
+
+
+def detections(boxes: Floats, scores: Floats, how: Postprocess) -> Detections:
+    """The detections of one image.
+
+    boxes: [A, 4] in 0..1; scores: [A, C] in 0..1, background left out.
+
+    >>> boxes = np.array([[0, 0, 1, 1], [0, 0, 0.9, 1]], dtype=np.float32)
+    >>> detections(boxes, np.array([[0.9], [0.8]], dtype=np.float32), Postprocess()).scores.tolist()
+    [0.8999999761581421]
+    """
+    anchors, classes = np.nonzero(scores > how.score_threshold)
+    found = scores[anchors, classes]
+    kept: list[NDArray[np.int64]] = []
+    for each in np.unique(classes):
+        members = np.flatnonzero(classes == each)
+        members = members[np.argsort(-found[members], kind="stable")[: how.candidates]]
+        kept.append(members if how.nms_iou is None else members[_nms(boxes[anchors[members]], how.nms_iou)])
+    chosen = np.concatenate(kept) if kept else np.zeros(0, np.int64)
+    chosen = chosen[np.argsort(-found[chosen], kind="stable")[: how.detections]]
+    return Detections(np.clip(boxes[anchors[chosen]], 0, 1), found[chosen], classes[chosen])
+
+
+def iou(a: Floats, b: Floats) -> Floats:
+    """Intersection over union of boxes [N, 4] and [M, 4]: [N, M]."""
+    corner = np.maximum(a[:, None, :2], b[None, :, :2])
+    sizes = np.clip(np.minimum(a[:, None, 2:], b[None, :, 2:]) - corner, 0, None)
+    shared = sizes[..., 0] * sizes[..., 1]
+    union = _area(a)[:, None] + _area(b)[None, :] - shared
+    result: Floats = shared / np.maximum(union, np.float32(1e-9))
+    return result
+
+
+def _area(boxes: Floats) -> Floats:
+    area: Floats = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+    return area
+
+
+def _nms(boxes: Floats, limit: float) -> NDArray[np.int64]:
+    """Greedy suppression over boxes [N, 4], best first; the indices kept."""
+    overlaps = iou(boxes, boxes) > limit
+    alive = np.ones(len(boxes), dtype=bool)
+    kept = []
+    for index in range(len(boxes)):
+        if alive[index]:
+            kept.append(index)
+            alive &= ~overlaps[index]
+    return np.array(kept, dtype=np.int64)

@@ -1,0 +1,44 @@
+"""A model artefact, loaded and running in ONNX Runtime; no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from training.artefact import MODEL, ArtefactError, ModelCard, read_card
+from training.decoding import Detections, Floats, Postprocess, detections
+
+
+class OnnxModel:
+    """A detector ready to run. Safe to share between threads."""
+
+    def __init__(self, folder: Path, threads: int = 0) -> None:
+        """Loads `folder`/model.onnx after checking its SHA-256 against model.json.
+
+        threads: of one inference; 0 lets ONNX Runtime take every core. Raises ArtefactError.
+        """
+        self.card: ModelCard = read_card(folder)
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.log_severity_level = 3
+        try:
+            self._session = onnxruntime.InferenceSession(
+                str(folder / MODEL), options, providers=onnxruntime.get_available_providers()
+            )
+        except Exception as error:  # noqa: BLE001 - ONNX Runtime's errors share no public base class
+            raise ArtefactError(f"ONNX Runtime cannot load {folder / MODEL}: {error}") from error
+
+    def raw(self, pixels: NDArray[np.uint8]) -> tuple[Floats, Floats]:
+        """uint8 [N, size, size, 3] → boxes [N, A, 4] in 0..1, scores [N, A, C]."""
+        boxes, scores = self._session.run(["boxes", "scores"], {"images": pixels})
+        return boxes, scores
+
+    def detect(self, pixels: Sequence[NDArray[np.uint8]], how: Postprocess | None = None) -> list[Detections]:
+        """The detections of each image, uint8 [size, size, 3]; `how` replaces the card's postprocessing."""
+        boxes, scores = self.raw(np.stack(pixels))
+        how = how or self.card.postprocess
+        return [detections(b, s, how) for b, s in zip(boxes, scores, strict=True)]
