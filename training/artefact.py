@@ -91,14 +91,17 @@ def file_sha256(path: Path) -> str:
 def pack(folder: Path, target: Path) -> Path:
     """Packs `folder` into `target`; same content, same bytes. Returns `target`."""
     temporary = target.with_name(target.name + ".part")
-    with temporary.open("wb") as raw, gzip.GzipFile("", "wb", fileobj=raw, mtime=0) as compressed:
-        with tarfile.open(fileobj=compressed, mode="w") as archive:
-            for name in (CARD, MODEL):
-                with (folder / name).open("rb") as content:
-                    member = tarfile.TarInfo(name)
-                    member.size = os.fstat(content.fileno()).st_size
-                    member.mode = 0o644
-                    archive.addfile(member, content)
+    with (
+        temporary.open("wb") as raw,
+        gzip.GzipFile("", "wb", fileobj=raw, mtime=0) as compressed,
+        tarfile.open(fileobj=compressed, mode="w") as archive,
+    ):
+        for name in (CARD, MODEL):
+            with (folder / name).open("rb") as content:
+                member = tarfile.TarInfo(name)
+                member.size = os.fstat(content.fileno()).st_size
+                member.mode = 0o644
+                archive.addfile(member, content)
     temporary.replace(target)
     return target
 

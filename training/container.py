@@ -75,7 +75,7 @@ def emit(event: str, *, to: TextIO | None = None, **fields: object) -> None:
 
 
 def run(job: Callable[[Container], None]) -> int:
-    """Runs a container program: exit status 0, or 1 with the reason in output/failure, as SageMaker wants it."""
+    """Runs a container program: exit status 0, or 1 with the reason in output/failure for SageMaker."""
     container = Container()
     try:
         job(container)

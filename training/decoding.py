@@ -49,10 +49,10 @@ def detections(boxes: Floats, scores: Floats, how: Postprocess) -> Detections:
     kept: list[NDArray[np.int64]] = []
     for each in np.unique(classes):
         members = np.flatnonzero(classes == each)
-        members = members[np.argsort(-found[members], kind="stable")[: how.candidates]]
+        members = members[_best_first(found[members])[: how.candidates]]
         kept.append(members if how.nms_iou is None else members[_nms(boxes[anchors[members]], how.nms_iou)])
     chosen = np.concatenate(kept) if kept else np.zeros(0, np.int64)
-    chosen = chosen[np.argsort(-found[chosen], kind="stable")[: how.detections]]
+    chosen = chosen[_best_first(found[chosen])[: how.detections]]
     return Detections(np.clip(boxes[anchors[chosen]], 0, 1), found[chosen], classes[chosen])
 
 
@@ -64,6 +64,11 @@ def iou(a: Floats, b: Floats) -> Floats:
     union = _area(a)[:, None] + _area(b)[None, :] - shared
     result: Floats = shared / np.maximum(union, np.float32(1e-9))
     return result
+
+
+def _best_first(scores: Floats) -> NDArray[np.int64]:
+    """Indices by falling score. Scores are rounded, so that ties fall alike on every machine and runtime."""
+    return np.argsort(-np.round(scores, 4), kind="stable")
 
 
 def _area(boxes: Floats) -> Floats:

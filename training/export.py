@@ -17,6 +17,7 @@ from training.onnx_model import OnnxModel
 
 _SCORE_TOLERANCE = 0.01
 _IOU_AT_LEAST = 0.98
+_UNPAIRED_AT_MOST = 0.02  # two equal scores may swap in suppression, which keeps the one box or the other
 _SCORE_AT_LEAST = 0.1  # weaker detections come and go at the threshold and at ties; nobody acts on them
 
 
@@ -52,31 +53,33 @@ def export(detector: Detector, folder: Path) -> Path:
 def check_parity(detector: Detector, exported: OnnxModel, images: Sequence[NDArray[np.uint8]]) -> float:
     """Compares decoded detections of both on `images`, uint8 [size, size, 3].
 
-    Returns the largest difference of score between partners. Raises ParityError if a detection has no
-    partner of its class at the same place with the same score.
+    Returns the largest difference of score between partners. Raises ParityError if more than 2 % of the
+    detections have no partner of their class at the same place with the same score.
     """
     detector.eval()
-    worst = 0.0
+    worst, count = 0.0, 0
+    unpaired: list[str] = []
     for number, pixels in enumerate(images):
         with torch.no_grad():
             boxes, scores = detector(torch.from_numpy(pixels.copy())[None])
         original = detections(boxes[0].numpy(), scores[0].numpy(), detector.postprocess)
         (other,) = exported.detect([pixels], detector.postprocess)
         for left, right in ((original, other), (other, original)):
-            worst = max(worst, _compare(left, right, number))
+            gaps = _gaps(left, right)
+            count += len(gaps)
+            worst = max(worst, float(gaps[gaps <= _SCORE_TOLERANCE].max(initial=0.0)))
+            unpaired += [f"image {number}: score off by {gap:.3f}" for gap in gaps[gaps > _SCORE_TOLERANCE]]
+    if len(unpaired) > _UNPAIRED_AT_MOST * count:
+        raise ParityError(
+            f"{len(unpaired)} of {count} detections differ from those of the export, first {unpaired[0]}"
+        )
     return worst
 
 
-def _compare(left: Detections, right: Detections, number: int) -> float:
-    worst = 0.0
-    overlaps = iou(left.boxes, right.boxes)
-    for index in np.flatnonzero(left.scores >= _SCORE_AT_LEAST):
-        partners = (overlaps[index] >= _IOU_AT_LEAST) & (right.classes == left.classes[index])
-        gap = float(np.abs(right.scores[partners] - left.scores[index]).min(initial=1.0))
-        if gap > _SCORE_TOLERANCE:
-            raise ParityError(
-                f"the exported model differs on image {number}: class {left.classes[index]}, "
-                f"box {left.boxes[index].round(3).tolist()}, score {left.scores[index]:.3f} has no partner"
-            )
-        worst = max(worst, gap)
-    return worst
+def _gaps(left: Detections, right: Detections) -> NDArray[np.float32]:
+    """For each detection of `left`: how far the score of its nearest partner in `right` is; 1 without one."""
+    strong = left.scores >= _SCORE_AT_LEAST
+    same = (iou(left.boxes, right.boxes) >= _IOU_AT_LEAST) & (left.classes[:, None] == right.classes[None, :])
+    differences = np.where(same, np.abs(left.scores[:, None] - right.scores[None, :]), np.float32(1))
+    nearest: NDArray[np.float32] = differences.min(axis=1, initial=1.0)[strong]
+    return nearest

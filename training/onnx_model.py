@@ -29,7 +29,7 @@ class OnnxModel:
             self._session = onnxruntime.InferenceSession(
                 str(folder / MODEL), options, providers=onnxruntime.get_available_providers()
             )
-        except Exception as error:  # noqa: BLE001 - ONNX Runtime's errors share no public base class
+        except Exception as error:  # ONNX Runtime's errors share no public base class
             raise ArtefactError(f"ONNX Runtime cannot load {folder / MODEL}: {error}") from error
 
     def raw(self, pixels: NDArray[np.uint8]) -> tuple[Floats, Floats]:

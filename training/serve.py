@@ -67,7 +67,7 @@ def _exit(_number: int, _frame: FrameType | None) -> None:
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    """A listening socket with TCP_NODELAY, which accepted connections inherit: small answers go out at once."""
+    """A listening socket with TCP_NODELAY, which connections inherit: small answers leave at once."""
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -134,7 +134,7 @@ def _surface(rng: np.random.Generator, size: int, kind: str) -> Floats:
 
 
 def _add(rng: np.random.Generator, surface: Floats, kind: str, defects: list[Defect]) -> None:
-    """Draws one defect of `kind` onto `surface`, where it hardly overlaps the others; gives up after ten tries."""
+    """Draws one defect of `kind` onto `surface`, where it hardly overlaps the others."""
     for _ in range(10):
         mask = _PAINTERS[kind](rng, surface.shape[0])
         box = _extent(mask)

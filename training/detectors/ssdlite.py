@@ -78,8 +78,7 @@ class SsdLite(Detector):
 
     @property
     def _anchors(self) -> Tensor:
-        anchors = self.get_buffer("anchors")
-        return anchors
+        return self.get_buffer("anchors")
 
     def _head(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Offsets [N, A, 4] and logits [N, A, C + 1], background first."""

@@ -1,0 +1,118 @@
+"""The training loop: one epoch, and the score after it."""
+
+from __future__ import annotations
+
+import copy
+import math
+import sys
+from collections.abc import Iterable, Sized
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.optim import AdamW
+from tqdm import tqdm
+
+from training.datasets import Dataset
+from training.decoding import detections
+from training.detectors import Detector, Target
+from training.errors import TrainingError
+from training.evaluate import for_metrics
+from training.loading import Loader
+from training.metrics import Scores, score
+
+_LARGEST_GRADIENT = 10.0
+
+
+class NonFiniteLossError(TrainingError):
+    """The loss became infinite or not a number: the weights are worthless from here on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """Learning rate over the whole run, in steps: a linear warm-up, then half a cosine down to 1 %."""
+
+    peak: float
+    warm_up: int
+    total: int
+
+    def at(self, step: int) -> float:
+        """
+        >>> [round(Schedule(1.0, 10, 110).at(step), 2) for step in (0, 9, 60, 110)]
+        [0.1, 1.0, 0.5, 0.01]
+        """
+        if step < self.warm_up:
+            return self.peak * (step + 1) / self.warm_up
+        progress = min(1.0, (step - self.warm_up) / max(1, self.total - self.warm_up))
+        return self.peak * (0.01 + 0.99 * (1 + math.cos(math.pi * progress)) / 2)
+
+
+class MovingAverage:
+    """The exponential moving average of a model's weights: what is validated, kept and exported."""
+
+    def __init__(self, model: Detector, decay: float) -> None:
+        self.model = copy.deepcopy(model).eval().requires_grad_(False)
+        self._decay = decay
+
+    @torch.no_grad()
+    def update(self, model: nn.Module, step: int) -> None:
+        """Follows `model`; early steps weigh more, since the first weights are random."""
+        share = 1 - min(self._decay, (1 + step) / (10 + step))
+        for mean, value in zip(self.model.state_dict().values(), model.state_dict().values(), strict=True):
+            if mean.is_floating_point():
+                mean.lerp_(value, share)
+            else:
+                mean.copy_(value)
+
+
+def train_epoch(
+    model: Detector,
+    average: MovingAverage,
+    optimiser: AdamW,
+    schedule: Schedule,
+    batches: Iterable[tuple[Tensor, list[Target]]],
+    step: int,
+    device: torch.device,
+) -> tuple[int, float]:
+    """Trains on every batch once, from global step `step`.
+
+    Returns the next step and the mean loss. Raises NonFiniteLossError.
+    """
+    model.train()
+    total, count = 0.0, 0
+    length = len(batches) if isinstance(batches, Sized) else None
+    for images, targets in tqdm(
+        batches, total=length, disable=not sys.stderr.isatty(), leave=False, unit="batch"
+    ):
+        for group in optimiser.param_groups:
+            group["lr"] = schedule.at(step)
+        placed = [Target(each.boxes.to(device), each.classes.to(device)) for each in targets]
+        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+            losses = model.losses(images.to(device, non_blocking=True), placed)
+        loss = torch.stack(list(losses.values())).sum()
+        value = float(loss.detach())
+        if not math.isfinite(value):
+            parts = {name: float(part.detach()) for name, part in losses.items()}
+            raise NonFiniteLossError(f"the loss is {value} at step {step} ({parts}); lower the learning_rate")
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), _LARGEST_GRADIENT)
+        optimiser.step()
+        average.update(model, step)
+        total, count, step = total + value, count + 1, step + 1
+    return step, total / max(count, 1)
+
+
+@torch.no_grad()
+def validate(
+    model: Detector, dataset: Dataset, loader: Loader, labels: tuple[str, ...], device: torch.device
+) -> Scores:
+    """The scores of `model` on `dataset`, whose pixels `loader` holds."""
+    model.eval()
+    how = for_metrics(model.postprocess)
+    found = []
+    for start in range(0, len(loader), 16):
+        images = torch.stack([loader.pixels(i) for i in range(start, min(start + 16, len(loader)))])
+        boxes, scores = (output.float().cpu().numpy() for output in model(images.to(device)))
+        found += [detections(b, s, how) for b, s in zip(boxes, scores, strict=True)]
+    return score(dataset, found, labels)
