@@ -1,48 +1,164 @@
 """Starts and stops the local cloud in the current process."""
 
+import os
+import threading
+import time
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
+import psutil
+from botocore.exceptions import BotoCoreError, ClientError
+
+from loupe.local import connection as connections
+from loupe.local import credentials
+from loupe.local import deploy as deployment
 from loupe.local.connection import Connection
+from loupe.local.environment import ACCOUNT, REGION, Environment
+from loupe.local.errors import LocalCloudError, NotRunningError, StartError
+from loupe.local.home import Home
+from loupe.local.ports import bind, bind_free
+
+if TYPE_CHECKING:
+    from loupe.local.autosave import Autosave
+    from loupe.local.sagemaker import SageMaker
+    from loupe.local.server import Server
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+STACK_NAME = "loupe"
+DRAIN_S = 10.0
+
+_once = threading.Lock()
 
 
 class LocalCloud:
     """AWS in this process: MiniStack, our SageMaker beside it, state in `home`.
 
     One cloud a process and one a home. `home` is made if need be, readable by its owner only.
-    `port` is a wish; without it a free one is taken. `repo` holds template.yaml and functions/.
+    `port` is a wish; without it the last one is taken again, or a free one. `repo` holds template.yaml,
+    functions/ and training/.
     """
 
     def __init__(self, home: Path, port: int | None = None, repo: Path = REPOSITORY) -> None:
-        self.home = home
+        self.home = Home(home)
         self.port = port
-        self.repo = repo
+        self.repo = repo.resolve()
+        self._connection: Connection | None = None
+        self._environment: Environment | None = None
+        self._server: Server | None = None
+        self._sagemaker: SageMaker | None = None
+        self._autosave: Autosave | None = None
 
     @property
     def connection(self) -> Connection:
         """Clients, address and credentials. Raises NotRunningError before `start`."""
-        raise NotImplementedError
+        if self._connection is None:
+            raise NotRunningError(self.home.root)
+        return self._connection
 
     def start(self) -> Connection:
         """Start serving and return the connection; endpoints of an earlier run come back by themselves.
 
         Raises PortInUseError, AlreadyRunningError, IncompatibleMiniStackError, StartError.
         """
-        raise NotImplementedError
+        self.home.open()
+        try:
+            previous = connections.read(self.home.root)
+            listener = bind(self.port) if self.port else bind_free(previous.port if previous else None)
+            if not _once.acquire(blocking=False):
+                listener.close()
+                raise StartError("A process can start one local cloud: MiniStack keeps its state in modules.")
+        except LocalCloudError:
+            self.home.close()
+            raise
+        port = int(listener.getsockname()[1])
+        if previous is not None and previous.port != port:
+            self.home.move_to_port(previous.port, port)
+        environment = self._environment = Environment(self.home, port)
+        environment.enter()
+        try:
+            # These import MiniStack, which must come after its environment.
+            from loupe.local import patches
+            from loupe.local.autosave import Autosave
+            from loupe.local.gateway import Gateway
+            from loupe.local.sagemaker import SageMaker
+            from loupe.local.sagemaker.roles import Roles
+            from loupe.local.server import Server
+
+            patches.apply()
+            roles = Roles(f"http://127.0.0.1:{port}", REGION, ACCOUNT)
+            sagemaker = SageMaker(self.home.sagemaker, self.home.logs, self.repo, roles)
+            self._server = Server(Gateway(port, environment.root_key, sagemaker), listener)
+            self._server.start()
+            self._autosave = Autosave(self.home.state)
+            self._autosave.start()
+            self._connection = self._connect(environment, previous)
+            self._sagemaker = sagemaker
+            sagemaker.resume()
+        except LocalCloudError:
+            self.stop()
+            raise
+        except (OSError, ValueError, BotoCoreError, ClientError) as error:
+            self.stop()
+            raise StartError(f"The local cloud did not start: {error}") from error
+        return self._connection
 
     def deploy(self, parameters: dict[str, str] | None = None) -> dict[str, str]:
         """Create or update the stack from template.yaml and functions/; return its outputs.
 
         Unchanged template, code and parameters change nothing. Raises DeployError with the reasons.
         """
-        raise NotImplementedError
+        outputs = deployment.deploy(self.connection, self.repo, parameters or {})
+        self.connection.outputs = outputs
+        self.connection.write(self.home.root)
+        return outputs
 
     def stop(self) -> None:
         """Drain and end every child process, save the state, stop serving. A second call does nothing."""
-        raise NotImplementedError
+        if self._environment is None:
+            return
+        if self._server is not None:
+            self._drain()
+        if self._sagemaker is not None:
+            self._sagemaker.close()
+        if self._autosave is not None:
+            self._autosave.stop()
+        if self._server is not None:
+            from ministack.core import lambda_runtime
+
+            self._server.stop()
+            lambda_runtime.reset()
+        self._environment.leave()
+        self._environment = self._connection = None
+        self.home.close()
+
+    def _drain(self) -> None:
+        """Take nothing new from queues and streams; let the functions at work finish."""
+        from ministack.services import lambda_svc
+
+        from loupe.local import patches
+
+        patches.stopping.set()
+        deadline = time.monotonic() + DRAIN_S
+        while lambda_svc.executions_in_flight()[0] and time.monotonic() < deadline:
+            time.sleep(0.02)
+
+    def _connect(self, environment: Environment, previous: Connection | None) -> Connection:
+        connection = Connection(
+            pid=os.getpid(),
+            pid_created=psutil.Process().create_time(),
+            port=environment.port,
+            endpoint_url=f"http://127.0.0.1:{environment.port}",
+            region=REGION,
+            account_id=ACCOUNT,
+            access_key_id=environment.root_key,
+            secret_access_key=environment.root_secret,
+            stack_name=STACK_NAME,
+            outputs=previous.outputs if previous else {},
+        )
+        credentials.settle(connection, previous)
+        connection.write(self.home.root)
+        return connection
 
     def __enter__(self) -> Self:
         self.start()

@@ -40,6 +40,11 @@ class Connection:
             region_name=self.region,
         )
 
+    def use(self, access_key_id: str, secret_access_key: str) -> None:
+        """Continue with other credentials."""
+        self.access_key_id, self.secret_access_key = access_key_id, secret_access_key
+        self.__dict__.pop("session", None)
+
     def client(self, service: str, config: Config | None = None) -> Any:
         """A boto3 client of `service` ("s3", "sagemaker-runtime", ...) that talks to this cloud only."""
         local = (

@@ -1,0 +1,199 @@
+"""What MiniStack 1.5.33 does otherwise than AWS and matters here, put right at start-up.
+
+Each patch is small and says why. They reach into names that MiniStack does not promise, so `check` refuses
+any other version, and any of ours whose names have moved.
+"""
+
+import importlib
+import importlib.metadata
+import os
+import subprocess
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from loupe.local.errors import IncompatibleMiniStackError
+
+VERSION = "1.5.33"
+
+# Module -> the names that we read, replace or call.
+_NAMES = {
+    "app": ("app", "_request_account_scope", "_build_persistence_save_dict", "_loaded_modules", "AUTH"),
+    "core.concurrency": ("esm_wake",),
+    "core.iam_actions": ("identity_denial_message",),
+    "core.iam_evaluator": (
+        "AuthError",
+        "enforce",
+        "is_root_access_key",
+        "pin_request_origin",
+        "pin_signed_body",
+        "pin_signed_request",
+    ),
+    "core.lambda_runtime": ("_PYTHON_WORKER_SCRIPT", "Worker", "reset", "subprocess"),
+    "core.persistence": ("save_state",),
+    "core.responses": ("request_scope", "set_request_account_id", "set_request_region"),
+    "core.router": ("extract_access_key_id", "extract_region"),
+    "services.cloudwatch": (
+        "_alarms",
+        "_dims_key",
+        "_evaluate_alarm",
+        "_evaluate_all_alarms",
+        "record_metric",
+    ),
+    "services.cloudwatch_logs": ("_log_groups",),
+    "services.dynamodb": (
+        "_restore_state",
+        "_stream_records",
+        "_stream_trimmed",
+        "esm_wake",
+        "get_state",
+        "stream_end_position",
+    ),
+    "services.iam": ("_roles",),
+    "services.lambda_svc": (
+        "_ESM_IDLE_WAKE_GAP_SECONDS",
+        "_dynamodb_stream_positions",
+        "_emit_lambda_logs",
+        "_emit_lambda_metrics",
+        "_esms",
+        "_execute_function",
+        "_execute_function_warm",
+        "_poll_dynamodb_streams",
+        "_poll_sqs",
+        "_send_ddb_stream_failure_record",
+        "_sqs_esm_concurrency",
+        "executions_in_flight",
+        "load_persisted_state",
+    ),
+    "services.sqs": ("_queues",),
+    "services.sts": ("register_session",),
+}
+_FAILURE = '"error": str(e), "trace": traceback.format_exc()'
+
+# Set while the cloud stops: nothing new is taken from queues and streams.
+stopping = threading.Event()
+
+
+def check(version: str | None = None, names: Mapping[str, tuple[str, ...]] = _NAMES) -> None:
+    """Raise IncompatibleMiniStackError unless MiniStack is what the patches were written for."""
+    installed = version or importlib.metadata.version("ministack")
+    if installed != VERSION:
+        raise IncompatibleMiniStackError(
+            f"MiniStack {installed} is installed; the local cloud needs {VERSION}. "
+            "Install requirements/local.txt."
+        )
+    for module_name, wanted in names.items():
+        module = importlib.import_module(f"ministack.{module_name}")
+        missing = [name for name in wanted if not hasattr(module, name)]
+        if missing:
+            raise IncompatibleMiniStackError(f"ministack.{module_name} has no {', '.join(missing)}.")
+
+
+def apply() -> None:
+    """Patch MiniStack in this process, once."""
+    from loupe.local import observability, streams
+
+    check()
+    _name_exceptions()
+    _isolate_workers()
+    _fit_concurrency()
+    _stop_pollers()
+    streams.trigger_beside_queues(stopping)
+    streams.keep_across_restarts()
+    observability.bridge()
+
+
+def _name_exceptions() -> None:
+    """A function's exception arrives under its class's name, as a Retry or Catch in a state machine expects.
+
+    MiniStack calls each one Runtime.HandlerError.
+    """
+    from ministack.core import lambda_runtime
+    from ministack.services import lambda_svc
+
+    if _FAILURE not in lambda_runtime._PYTHON_WORKER_SCRIPT:
+        raise IncompatibleMiniStackError("MiniStack's Lambda worker reports errors in another way.")
+    lambda_runtime._PYTHON_WORKER_SCRIPT = lambda_runtime._PYTHON_WORKER_SCRIPT.replace(
+        _FAILURE, _FAILURE + ', "error_type": type(e).__name__'
+    )
+    last = threading.local()
+    invoke, execute = lambda_runtime.Worker.invoke, lambda_svc._execute_function_warm
+
+    def remembering_invoke(*arguments: Any, **options: Any) -> Any:
+        answer = invoke(*arguments, **options)
+        last.error_type = answer.get("error_type")
+        return answer
+
+    def naming_execute(*arguments: Any, **options: Any) -> Any:
+        last.error_type = None
+        result = execute(*arguments, **options)
+        if result.get("error") and last.error_type:
+            result["body"]["errorType"] = last.error_type
+        return result
+
+    lambda_runtime.Worker.invoke = remembering_invoke
+    lambda_svc._execute_function_warm = naming_execute
+
+
+class _Subprocess:
+    """The subprocess module with a Popen that hides this process's surroundings from a Lambda worker."""
+
+    _KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
+    _GIVEN = ("AWS_", "_LAMBDA", "LAMBDA_")
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(subprocess, name)
+
+    def Popen(self, command: list[str], env: dict[str, str], **options: Any) -> Any:  # noqa: N802
+        environment = {
+            name: value
+            for name, value in env.items()
+            if name in self._KEPT or name.startswith(self._GIVEN) or name not in os.environ
+        }
+        # One thread a worker for numeric libraries: on AWS it has about one CPU, here it shares a laptop.
+        environment.setdefault("OMP_NUM_THREADS", "1")
+        return subprocess.Popen(command, env=environment, start_new_session=True, **options)  # noqa: S603
+
+
+def _isolate_workers() -> None:
+    """A function sees what Lambda gives it, not the variables of whoever started the cloud.
+
+    A session of its own keeps Ctrl+C in the shell from killing it amid a batch. It ends with this process
+    even on `kill -9`: it reads its invocations from a pipe, and leaves when that closes.
+    """
+    from ministack.core import lambda_runtime
+
+    lambda_runtime.subprocess = _Subprocess()
+
+
+def _fit_concurrency() -> None:
+    """No more batches at once than a laptop has cores: each is a process of 100 MB that takes 0.5 s to start.
+
+    At least two, the least that ScalingConfig allows on AWS. The template's own number holds if lower.
+    """
+    from ministack.services import lambda_svc
+
+    wanted = lambda_svc._sqs_esm_concurrency
+    cores = max(2, os.cpu_count() or 2)
+
+    def fitting(mapping: dict[str, Any], *arguments: Any) -> int:
+        scaling = mapping.get("ScalingConfig") or {}
+        if "MaximumConcurrency" in scaling:
+            # A number that came through a template's parameter is still a string.
+            scaling["MaximumConcurrency"] = int(scaling["MaximumConcurrency"])
+        return min(int(wanted(mapping, *arguments)), cores)
+
+    lambda_svc._sqs_esm_concurrency = fitting
+    # A wake-up that finds nothing delays the next one, by 50 ms: half of what an image may take in all.
+    lambda_svc._ESM_IDLE_WAKE_GAP_SECONDS = 0.005
+
+
+def _stop_pollers() -> None:
+    """`stopping` keeps the pollers from starting invocations whose calls would find no cloud any more."""
+    from ministack.services import lambda_svc
+
+    def unless_stopping(poll: Callable[[], bool]) -> Callable[[], bool]:
+        return lambda: not stopping.is_set() and poll()
+
+    lambda_svc._poll_sqs = unless_stopping(lambda_svc._poll_sqs)
+    lambda_svc._poll_dynamodb_streams = unless_stopping(lambda_svc._poll_dynamodb_streams)

@@ -1,0 +1,66 @@
+"""The functions of the small chain. An event of ours (without Records) runs one action under the role."""
+
+import json
+import os
+import urllib.parse
+from concurrent.futures import ThreadPoolExecutor
+
+import boto3
+
+CLIENTS = {name: boto3.client(name) for name in ("s3", "dynamodb", "sagemaker-runtime", "sns")}
+THREADS = ThreadPoolExecutor(8)
+
+
+class TeapotError(Exception):
+    pass
+
+
+def inspect(event, context):
+    if "Records" not in event:
+        return act(event)
+    failed = [message_id for message_id in THREADS.map(judge, event["Records"]) if message_id]
+    return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
+
+
+def judge(message):
+    try:
+        for record in json.loads(message["body"]).get("Records", []):
+            s3 = record["s3"]
+            key = urllib.parse.unquote_plus(s3["object"]["key"])
+            found = CLIENTS["s3"].get_object(
+                Bucket=s3["bucket"]["name"], Key=key, VersionId=s3["object"]["versionId"]
+            )
+            answer = CLIENTS["sagemaker-runtime"].invoke_endpoint(
+                EndpointName="allowed", Body=found["Body"].read(), ContentType="image/jpeg"
+            )
+            verdict = json.load(answer["Body"])
+            item = {
+                "image": {"S": key},
+                "model": {"S": verdict["model"]},
+                "size": {"N": str(verdict["size"])},
+            }
+            CLIENTS["dynamodb"].put_item(TableName=os.environ["TABLE"], Item=item)
+    except Exception as error:
+        print("failed", error)
+        return message["messageId"]
+    return None
+
+
+def act(event):
+    if event["do"] == "raise":
+        raise TeapotError("short and stout")
+    if event["do"] == "environment":
+        return dict(os.environ)
+    answer = CLIENTS[event["service"]].__getattribute__(event["do"])(**event["with"])
+    return {"status": answer["ResponseMetadata"]["HTTPStatusCode"]}
+
+
+def alert(event, context):
+    failed = []
+    for record in event["Records"]:
+        image = record["dynamodb"]["NewImage"]["image"]["S"]
+        if "poison" in image:
+            failed.append({"itemIdentifier": record["dynamodb"]["SequenceNumber"]})
+        elif "defect" in image:
+            CLIENTS["sns"].publish(TopicArn=os.environ["TOPIC"], Message=image)
+    return {"batchItemFailures": failed}
