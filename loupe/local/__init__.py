@@ -11,7 +11,7 @@ process runs on the same private folder.
 """
 
 from loupe.local.cloud import LocalCloud
-from loupe.local.connection import Connection, connection
+from loupe.local.connections import Connection, connection
 from loupe.local.errors import (
     AlreadyRunningError,
     DeployError,

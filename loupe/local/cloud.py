@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Self
 import psutil
 from botocore.exceptions import BotoCoreError, ClientError
 
-from loupe.local import connection as connections
-from loupe.local import credentials
+from loupe.local import connections, credentials
 from loupe.local import deploy as deployment
-from loupe.local.connection import Connection
+from loupe.local.connections import Connection
 from loupe.local.environment import ACCOUNT, REGION, Environment
 from loupe.local.errors import LocalCloudError, NotRunningError, StartError
 from loupe.local.home import Home
@@ -21,6 +20,7 @@ from loupe.local.ports import bind, bind_free
 
 if TYPE_CHECKING:
     from loupe.local.autosave import Autosave
+    from loupe.local.observability import Observability
     from loupe.local.sagemaker import SageMaker
     from loupe.local.server import Server
 
@@ -48,6 +48,7 @@ class LocalCloud:
         self._server: Server | None = None
         self._sagemaker: SageMaker | None = None
         self._autosave: Autosave | None = None
+        self._observability: Observability | None = None
 
     @property
     def connection(self) -> Connection:
@@ -81,13 +82,16 @@ class LocalCloud:
             from loupe.local import patches
             from loupe.local.autosave import Autosave
             from loupe.local.gateway import Gateway
+            from loupe.local.observability import Observability, record
             from loupe.local.sagemaker import SageMaker
             from loupe.local.sagemaker.roles import Roles
             from loupe.local.server import Server
 
-            patches.apply()
+            self._observability = Observability(self.home.logs)
+            patches.apply(self._observability)
+            self._observability.start()
             roles = Roles(f"http://127.0.0.1:{port}", REGION, ACCOUNT)
-            sagemaker = SageMaker(self.home.sagemaker, self.home.logs, self.repo, roles)
+            sagemaker = SageMaker(self.home.sagemaker, self.home.logs, self.repo, roles, record)
             self._server = Server(Gateway(port, environment.root_key, sagemaker), listener)
             self._server.start()
             self._autosave = Autosave(self.home.state)
@@ -128,6 +132,8 @@ class LocalCloud:
 
             self._server.stop()
             lambda_runtime.reset()
+        if self._observability is not None:
+            self._observability.stop()
         self._environment.leave()
         self._environment = self._connection = None
         self.home.close()

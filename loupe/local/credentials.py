@@ -4,7 +4,7 @@ import json
 
 from botocore.exceptions import ClientError
 
-from loupe.local.connection import Connection
+from loupe.local.connections import Connection
 
 USER = "loupe-operator"
 

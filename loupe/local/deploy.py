@@ -11,7 +11,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 from samtranslator.yaml_helper import yaml_parse
 
-from loupe.local.connection import Connection
+from loupe.local.connections import Connection
 from loupe.local.errors import DeployError
 
 STAGING_BUCKET = "loupe-staging"

@@ -8,7 +8,7 @@ from typing import IO
 
 import psutil
 
-from loupe.local import connection
+from loupe.local import connections
 from loupe.local.errors import AlreadyRunningError
 
 
@@ -37,7 +37,7 @@ class Home:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             lock.close()
-            running = connection.read(self.root)
+            running = connections.read(self.root)
             pid, port = (running.pid, running.port) if running and running.alive() else (None, None)
             raise AlreadyRunningError(self.root, pid, port) from error
         self._lock = lock

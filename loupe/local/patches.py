@@ -12,7 +12,9 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from loupe.local import streams
 from loupe.local.errors import IncompatibleMiniStackError
+from loupe.local.observability import Observability
 
 VERSION = "1.5.33"
 
@@ -34,10 +36,10 @@ _NAMES = {
     "core.responses": ("request_scope", "set_request_account_id", "set_request_region"),
     "core.router": ("extract_access_key_id", "extract_region"),
     "services.cloudwatch": (
-        "_alarms",
         "_dims_key",
         "_evaluate_alarm",
         "_evaluate_all_alarms",
+        "_metrics",
         "record_metric",
     ),
     "services.cloudwatch_logs": ("_log_groups",),
@@ -89,10 +91,8 @@ def check(version: str | None = None, names: Mapping[str, tuple[str, ...]] = _NA
             raise IncompatibleMiniStackError(f"ministack.{module_name} has no {', '.join(missing)}.")
 
 
-def apply() -> None:
+def apply(observability: Observability) -> None:
     """Patch MiniStack in this process, once."""
-    from loupe.local import observability, streams
-
     check()
     _name_exceptions()
     _isolate_workers()
@@ -100,7 +100,7 @@ def apply() -> None:
     _stop_pollers()
     streams.trigger_beside_queues(stopping)
     streams.keep_across_restarts()
-    observability.bridge()
+    observability.connect()
 
 
 def _name_exceptions() -> None:
@@ -138,8 +138,8 @@ def _name_exceptions() -> None:
 class _Subprocess:
     """The subprocess module with a Popen that hides this process's surroundings from a Lambda worker."""
 
-    _KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
-    _GIVEN = ("AWS_", "_LAMBDA", "LAMBDA_")
+    _KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
+    _GIVEN = ("AWS_", "_LAMBDA", "LAMBDA_TASK_ROOT")
 
     def __getattr__(self, name: str) -> Any:
         return getattr(subprocess, name)
@@ -150,6 +150,8 @@ class _Subprocess:
             for name, value in env.items()
             if name in self._KEPT or name.startswith(self._GIVEN) or name not in os.environ
         }
+        # The user's profiles are not the function's.
+        environment |= {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
         # One thread a worker for numeric libraries: on AWS it has about one CPU, here it shares a laptop.
         environment.setdefault("OMP_NUM_THREADS", "1")
         return subprocess.Popen(command, env=environment, start_new_session=True, **options)  # noqa: S603

@@ -17,6 +17,8 @@ from loupe.local.sagemaker.store import Record, Store
 from loupe.local.sagemaker.validation import operation, shaped, validate
 
 MAX_BODY_BYTES = 6_291_456  # of a request to a real-time endpoint
+# How InvokeEndpoint is measured: namespace, name, value, unit, dimensions.
+Measure = Callable[[str, str, float, str, dict[str, str]], None]
 _FORWARDED = ("content-type", "accept", "x-amzn-sagemaker-custom-attributes", "x-amzn-sagemaker-inference-id")
 _TITLES = {"Model": "model", "EndpointConfig": "endpoint configuration", "Endpoint": "endpoint"}
 
@@ -32,9 +34,9 @@ class Answer:
 class SageMaker:
     """The control plane in `call`, the data plane in `invoke`; both may be called from any thread."""
 
-    def __init__(self, folder: Path, logs: Path, repo: Path, roles: Roles) -> None:
+    def __init__(self, folder: Path, logs: Path, repo: Path, roles: Roles, measure: Measure) -> None:
         """`folder` keeps the state, `logs` the servers' output; `repo` holds the container's programs."""
-        self._roles = roles
+        self._roles, self._measure = roles, measure
         self._store = Store(folder / "sagemaker.json")
         self._endpoints = Endpoints(self._store, folder / "endpoints", logs, repo, roles)
         self._operations: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
@@ -95,10 +97,13 @@ class SageMaker:
         with self._endpoints.lease(name) as server:
             if server is None or not server.alive():
                 raise AwsError("ServiceUnavailable", f"Endpoint {name} has no healthy instance.", status=503)
+            began = time.monotonic()
             try:
                 answer = server.invoke(body, forwarded)
             except NoAnswerError as error:
+                self._count(name, variant, 500, began)
                 raise self._model_error(name, 0, str(error), "") from error
+            self._count(name, variant, answer.status, began)
         if answer.status >= 300:
             text = answer.data.decode(errors="replace")
             raise self._model_error(name, answer.status, text, text)
@@ -117,6 +122,16 @@ class SageMaker:
             f"arn:aws:sagemaker:{self._roles.region}:{self._roles.account}:"
             f"{_TITLES[kind].replace('uration', '').replace(' ', '-')}/{name.lower()}"
         )
+
+    def _count(self, endpoint: str, variant: str, status: int, began: float) -> None:
+        dimensions = {"EndpointName": endpoint, "VariantName": variant}
+        for name, value, unit in (
+            ("Invocations", 1, "None"),
+            ("Invocation4XXErrors", 400 <= status < 500, "None"),
+            ("Invocation5XXErrors", status >= 500, "None"),
+            ("ModelLatency", (time.monotonic() - began) * 1e6, "Microseconds"),
+        ):
+            self._measure("AWS/SageMaker", name, float(value), unit, dimensions)
 
     def _model_error(self, endpoint: str, status: int, reason: str, answer: str) -> AwsError:
         group = f"/aws/sagemaker/Endpoints/{endpoint}"

@@ -4,10 +4,10 @@ import json
 import secrets
 from typing import Any
 
-import boto3
 from botocore.config import Config
 from ministack.services import iam, sts
 
+from loupe.local.connections import own_session
 from loupe.local.sagemaker.errors import invalid
 
 
@@ -52,14 +52,14 @@ class Roles:
     def s3(self, role_arn: str) -> Any:
         """An S3 client that may do what the role may do."""
         environment = self.environment(role_arn)
-        return boto3.client(
+        return own_session().client(
             "s3",
             aws_access_key_id=environment["AWS_ACCESS_KEY_ID"],
             aws_secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],
             aws_session_token=environment["AWS_SESSION_TOKEN"],
             region_name=self.region,
             endpoint_url=self.endpoint_url,
-            config=Config(s3={"addressing_style": "path"}, retries={"total_max_attempts": 2}),
+            config=Config(s3={"addressing_style": "path"}, retries={"total_max_attempts": 2}, proxies={}),
         )
 
 

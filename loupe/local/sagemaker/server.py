@@ -70,6 +70,9 @@ class ModelServer:
             "SAGEMAKER_BIND_TO_PORT": str(self.port),
             "PYTHONPATH": str(self.repo),
             "PYTHONUNBUFFERED": "1",
+            # The user's profiles are not the model's.
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         }
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603 - our own program, no shell

@@ -8,12 +8,23 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import botocore.session
 import psutil
 from botocore.config import Config
 
 from loupe.local.errors import NotRunningError
 
 FILE_NAME = "cloud.json"
+
+
+def own_session(**settings: Any) -> boto3.Session:
+    """A session that no profile of the user's reaches, not even a missing one named by AWS_PROFILE."""
+    blind: Any = {
+        "profile": (None, None, None, None),
+        "config_file": (None, None, os.devnull, None),
+        "credentials_file": (None, None, os.devnull, None),
+    }
+    return boto3.Session(botocore_session=botocore.session.Session(session_vars=blind), **settings)
 
 
 @dataclass
@@ -33,8 +44,8 @@ class Connection:
 
     @cached_property
     def session(self) -> boto3.Session:
-        """A session of its own, so that no profile or variable of the user's AWS account leaks in."""
-        return boto3.Session(
+        """A session with these credentials."""
+        return own_session(
             aws_access_key_id=self.access_key_id,
             aws_secret_access_key=self.secret_access_key,
             region_name=self.region,
@@ -47,10 +58,12 @@ class Connection:
 
     def client(self, service: str, config: Config | None = None) -> Any:
         """A boto3 client of `service` ("s3", "sagemaker-runtime", ...) that talks to this cloud only."""
-        local = (
-            Config(signature_version="s3v4", s3={"addressing_style": "path"}) if service == "s3" else Config()
-        )
-        merged = local.merge(config) if config else local
+        # Paths, since host names of buckets would need DNS; no proxy, since none knows this loopback.
+        merged = Config(s3={"addressing_style": "path"}, proxies={})
+        if service == "s3":
+            merged = merged.merge(Config(signature_version="s3v4"))  # presigned URLs too
+        if config:
+            merged = merged.merge(config)
         return self.session.client(service, endpoint_url=self.endpoint_url, config=merged)  # type: ignore[call-overload]
 
     def alive(self) -> bool:
