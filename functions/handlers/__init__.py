@@ -1,0 +1,1 @@
+"""One module a Lambda function: unpack, one call into the domain, return."""

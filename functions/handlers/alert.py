@@ -1,0 +1,43 @@
+"""DynamoDB stream → SNS: one alert for each image version whose verdict is `fail`."""
+
+import functools
+from typing import Any
+
+import boto3
+from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
+from aws_lambda_powertools.utilities.data_classes.dynamo_db_stream_event import DynamoDBRecord
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from handlers.environment import AlertEnvironment
+from inspection.alerts import Alerts
+from inspection.objects import Objects
+from inspection.store import Inspections
+
+_processor = BatchProcessor(event_type=EventType.DynamoDBStreams)
+
+
+def handler(event: dict[str, Any], context: LambdaContext) -> Any:
+    """Alert for a batch of stream records; the reply names the first that failed."""
+    return process_partial_response(event=event, record_handler=_alert, processor=_processor, context=context)
+
+
+def _alert(record: DynamoDBRecord) -> None:
+    image = record.dynamodb.new_image if record.dynamodb else None
+    if image and image.get("verdict") == "fail":
+        _alerts().send(image["image"], image["version_id"])
+
+
+@functools.cache
+def _alerts() -> Alerts:
+    environment = AlertEnvironment.read()
+    s3 = boto3.client("s3", config=Objects.CONFIG)
+    return Alerts(
+        inspections=Inspections(boto3.client("dynamodb", config=Objects.CONFIG), environment.table_name),
+        objects=Objects(s3, environment.max_image_bytes),
+        s3=s3,
+        sns=boto3.client("sns", config=Objects.CONFIG),
+        topic_arn=environment.topic_arn,
+        artefacts_bucket=environment.artefacts_bucket,
+        link_seconds=environment.picture_link_hours * 3600,
+        max_pixels=environment.max_image_pixels,
+    )

@@ -1,0 +1,43 @@
+"""SQS → verdicts: judges each image that S3 has announced, and returns to the queue only what failed."""
+
+import functools
+from typing import Any
+
+import boto3
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from handlers import observability
+from handlers.environment import InspectEnvironment
+from inspection.detector import Detector
+from inspection.inspector import Inspector
+from inspection.objects import Objects
+from inspection.queue import Queue
+from inspection.rules import RulesParameter
+from inspection.store import Inspections
+
+
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, list[dict[str, str]]]:
+    """Judge a batch of SQS messages; the reply is SQS's partial batch response."""
+    outcome = _inspector().judge(event["Records"], context.get_remaining_time_in_millis() / 1000)
+    observability.publish(outcome)
+    return {"batchItemFailures": [{"itemIdentifier": message} for message in outcome.failed]}
+
+
+@functools.cache
+def _inspector() -> Inspector:
+    environment = InspectEnvironment.read()
+    return Inspector(
+        objects=Objects(boto3.client("s3", config=Objects.CONFIG), environment.max_image_bytes),
+        detector=Detector(
+            boto3.client("sagemaker-runtime", config=Detector.CONFIG),
+            boto3.client("sagemaker", config=Detector.CONFIG),
+            environment.endpoint_name,
+        ),
+        rules=RulesParameter(environment.rules_parameter, environment.rules_cache_seconds),
+        inspections=Inspections(boto3.client("dynamodb", config=Objects.CONFIG), environment.table_name),
+        queue=Queue(boto3.client("sqs", config=Objects.CONFIG), environment.queue_url),
+        max_pixels=environment.max_image_pixels,
+        max_receive_count=environment.max_receive_count,
+        index_shards=environment.index_shards,
+        retention_days=environment.record_retention_days,
+    )

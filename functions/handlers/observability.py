@@ -1,0 +1,27 @@
+"""Logger and metrics; the one place that knows their names."""
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
+
+from inspection.inspector import Outcome
+
+logger = Logger()
+
+
+def publish(outcome: Outcome) -> None:
+    """One EMF line for the batch's totals and one for each line and station, not one for each image.
+
+    CloudWatch keeps each set of dimensions as a metric of its own, so alarms read the totals and dashboards the
+    lines: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format.html
+    """
+    for dimensions, counts in outcome.counts.items():
+        metrics = EphemeralMetrics()
+        for name, value in dimensions:
+            metrics.add_dimension(name, value)
+        for name, count in counts.items():
+            metrics.add_metric(name, MetricUnit.Count, count)
+        for latency in outcome.latencies_ms.get(dimensions, ()):
+            metrics.add_metric("Latency", MetricUnit.Milliseconds, latency)
+        metrics.flush_metrics()
+    for problem in outcome.problems:
+        logger.warning(problem.message, extra={"code": problem.code, "message_id": problem.message_id})
