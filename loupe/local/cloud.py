@@ -76,8 +76,8 @@ class LocalCloud:
         if previous is not None and previous.port != port:
             self.home.move_to_port(previous.port, port)
         environment = self._environment = Environment(self.home, port)
-        environment.enter()
         try:
+            environment.enter()
             # These import MiniStack, which must come after its environment.
             from loupe.local import patches
             from loupe.local.autosave import Autosave

@@ -17,6 +17,7 @@ from loupe.local.errors import DeployError
 STAGING_BUCKET = "loupe-staging"
 _DIGEST_TAG = "loupe:digest"
 _TIMEOUT_S = 120
+_GOOD = ("CREATE_COMPLETE", "UPDATE_COMPLETE")
 # A stack that never came up cannot be updated: CloudFormation wants it deleted first.
 _STILLBORN = ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED")
 _CREATED_LONG_AGO = (1980, 1, 1, 0, 0, 0)  # the first moment that a zip file can name
@@ -40,7 +41,7 @@ def deploy(connection: Connection, repo: Path, parameters: dict[str, str]) -> di
         _settle(cloudformation, stack_name)
         stack = None
     tags = {tag["Key"]: tag["Value"] for tag in stack.get("Tags", [])} if stack else {}
-    if stack and tags.get(_DIGEST_TAG) == digest.hexdigest() and stack["StackStatus"].endswith("_COMPLETE"):
+    if stack and tags.get(_DIGEST_TAG) == digest.hexdigest() and stack["StackStatus"] in _GOOD:
         return _outputs(stack)
     s3 = connection.client("s3")
     s3.create_bucket(Bucket=STAGING_BUCKET)
@@ -72,7 +73,7 @@ def deploy(connection: Connection, repo: Path, parameters: dict[str, str]) -> di
     began = time.time()
     cloudformation.execute_change_set(**change_set)
     stack = _settle(cloudformation, stack_name)
-    if stack is None or stack["StackStatus"] not in ("CREATE_COMPLETE", "UPDATE_COMPLETE"):
+    if stack is None or stack["StackStatus"] not in _GOOD:
         raise DeployError(_reasons(cloudformation, stack_name, stack, began))
     return _outputs(stack)
 

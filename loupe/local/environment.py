@@ -4,8 +4,10 @@ import logging
 import logging.handlers
 import os
 import secrets
+import sys
 import tempfile
 
+from loupe.local.errors import StartError
 from loupe.local.home import Home
 
 REGION = "us-east-1"
@@ -28,6 +30,8 @@ class Environment:
         Every AWS_ variable of the shell goes: no credentials, profile or endpoint of the user's may reach a
         function or a model.
         """
+        if "ministack.app" in sys.modules:
+            raise StartError("MiniStack was imported before its environment was set; use a fresh process.")
         self._before = dict(os.environ)
         for name in [name for name in os.environ if name.startswith("AWS_")]:
             del os.environ[name]

@@ -16,6 +16,7 @@ from urllib.parse import parse_qs, quote, unquote
 from ministack import app as ministack_app
 from ministack.core import iam_actions, iam_evaluator, responses, router
 
+from loupe.local.guard import refusal
 from loupe.local.sagemaker import SageMaker
 from loupe.local.sagemaker.api import MAX_BODY_BYTES, Answer
 from loupe.local.sagemaker.errors import AwsError
@@ -29,33 +30,6 @@ Query = Mapping[str, list[str]]
 
 _TARGET = "SageMaker."
 _MAX_BUFFERED = 2 * MAX_BODY_BYTES
-
-
-def refusal(
-    method: str, path: str, headers: Mapping[str, str], query: Query, port: int, root_key: str
-) -> str | None:
-    """Why a request is not let in, or None. `headers` have lower-case names.
-
-    A web page that the user visits can send requests to 127.0.0.1 too, and could create a function, which
-    is any code. A browser cannot be made to leave out Origin or Sec-Fetch-Site, nor to lie about Host (a
-    name that an attacker's DNS points to 127.0.0.1), and a page cannot sign.
-    """
-    if headers.get("host") not in (f"127.0.0.1:{port}", f"localhost:{port}"):
-        return "The Host header does not name this local cloud."
-    if "origin" in headers:
-        return "Web pages may not call the local cloud."
-    # A presigned link that the user opens is a browser's request, but a signed one.
-    presigned = method in ("GET", "HEAD") and "X-Amz-Signature" in query
-    if headers.get("sec-fetch-site", "none") != "none" and not presigned:
-        return "Web pages may not call the local cloud."
-    # MiniStack's administration (/_ministack/reset, ...) asks for no credentials. No bucket starts with _.
-    if path.startswith("/_"):
-        return "This path is not part of AWS."
-    key = router.extract_access_key_id(headers, query)
-    # MiniStack takes a missing key, "test" and any 12 digits for the account's root, without a signature.
-    if iam_evaluator.is_root_access_key(key) and key != root_key:
-        return "Sign the request with the credentials of this local cloud."
-    return None
 
 
 class Gateway:
@@ -79,7 +53,10 @@ class Gateway:
             name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]
         }
         query = parse_qs(scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True)
-        reason = refusal(scope["method"], scope["path"], headers, query, self.port, self.root_key)
+        key = router.extract_access_key_id(headers, query)
+        # MiniStack takes a missing key, "test" and any 12 digits for the account's root, without a signature.
+        signed = key == self.root_key or not iam_evaluator.is_root_access_key(key)
+        reason = refusal(scope["method"], scope["path"], headers, query, self.port, signed)
         if reason is not None:
             error = AwsError("AccessDeniedException", reason, status=403)
             await _send_error(send, error, request_id=str(uuid.uuid4()))

@@ -4,17 +4,19 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 from botocore.model import OperationNotFoundError
 
 from loupe.local.sagemaker.endpoints import STARTUP_TIMEOUT_S, Endpoints, Plan
 from loupe.local.sagemaker.errors import AwsError, endpoint_not_found, invalid, model_error
-from loupe.local.sagemaker.roles import Roles
 from loupe.local.sagemaker.server import NoAnswerError
 from loupe.local.sagemaker.store import Record, Store
 from loupe.local.sagemaker.validation import operation, shaped, validate
+
+if TYPE_CHECKING:  # its import brings MiniStack's
+    from loupe.local.sagemaker.roles import Roles
 
 MAX_BODY_BYTES = 6_291_456  # of a request to a real-time endpoint
 # How InvokeEndpoint is measured: namespace, name, value, unit, dimensions.
@@ -34,7 +36,7 @@ class Answer:
 class SageMaker:
     """The control plane in `call`, the data plane in `invoke`; both may be called from any thread."""
 
-    def __init__(self, folder: Path, logs: Path, repo: Path, roles: Roles, measure: Measure) -> None:
+    def __init__(self, folder: Path, logs: Path, repo: Path, roles: "Roles", measure: Measure) -> None:
         """`folder` keeps the state, `logs` the servers' output; `repo` holds the container's programs."""
         self._roles, self._measure = roles, measure
         self._store = Store(folder / "sagemaker.json")

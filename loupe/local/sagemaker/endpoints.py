@@ -9,15 +9,17 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from boto3.exceptions import Boto3Error
 from botocore.exceptions import BotoCoreError, ClientError
 
 from loupe.local.sagemaker.errors import AwsError
-from loupe.local.sagemaker.roles import Roles
 from loupe.local.sagemaker.server import ModelServer, ServerError
 from loupe.local.sagemaker.store import Store
+
+if TYPE_CHECKING:  # its import brings MiniStack's
+    from loupe.local.sagemaker.roles import Roles
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +35,7 @@ Plan = dict[str, Any]
 class Endpoints:
     """Every endpoint's server. The records of the endpoints lie in `store`, their files in `folder`."""
 
-    def __init__(self, store: Store, folder: Path, logs: Path, repo: Path, roles: Roles) -> None:
+    def __init__(self, store: Store, folder: Path, logs: Path, repo: Path, roles: "Roles") -> None:
         self._store, self._folder, self._logs, self._repo, self._roles = store, folder, logs, repo, roles
         self._lock = threading.Lock()
         self._serving: dict[str, ModelServer] = {}

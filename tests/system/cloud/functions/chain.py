@@ -1,11 +1,14 @@
 """The functions of the small chain. An event of ours (without Records) runs one action under the role."""
 
 import json
+import logging
 import os
+import sys
 import urllib.parse
 from concurrent.futures import ThreadPoolExecutor
 
 import boto3
+from botocore.exceptions import BotoCoreError, ClientError
 
 CLIENTS = {name: boto3.client(name) for name in ("s3", "dynamodb", "sagemaker-runtime", "sns")}
 THREADS = ThreadPoolExecutor(8)
@@ -40,8 +43,8 @@ def judge(message):
                 "size": {"N": str(verdict["size"])},
             }
             CLIENTS["dynamodb"].put_item(TableName=os.environ["TABLE"], Item=item)
-    except Exception as error:
-        print("failed", error)
+    except (BotoCoreError, ClientError):
+        logging.exception("not judged")
         return message["messageId"]
     return None
 
@@ -49,6 +52,10 @@ def judge(message):
 def act(event):
     if event["do"] == "raise":
         raise TeapotError("short and stout")
+    if event["do"] == "emit":
+        directive = {"Namespace": "Test", "Dimensions": [["line"]], "Metrics": [{"Name": "Emitted"}]}
+        values = {"line": "a", "Emitted": event["value"]}
+        return sys.stdout.write(json.dumps({"_aws": {"CloudWatchMetrics": [directive]}, **values}) + "\n")
     if event["do"] == "environment":
         return dict(os.environ)
     answer = CLIENTS[event["service"]].__getattribute__(event["do"])(**event["with"])

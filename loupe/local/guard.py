@@ -1,0 +1,36 @@
+"""Who may call the local cloud: AWS clients of this machine that sign, and nobody else."""
+
+from collections.abc import Mapping
+
+
+def refusal(
+    method: str,
+    path: str,
+    headers: Mapping[str, str],
+    query: Mapping[str, list[str]],
+    port: int,
+    signed: bool,
+) -> str | None:
+    """Why a request is not let in, or None. `headers` have lower-case names.
+
+    A web page that the user visits can send requests to 127.0.0.1 too, and could create a function, which
+    is any code. A browser cannot be made to leave out Origin or Sec-Fetch-Site, nor to lie about Host (a
+    name that an attacker's DNS points to 127.0.0.1), and a page cannot sign.
+
+    >>> refusal("GET", "/bucket/key", {"host": "127.0.0.1:4566"}, {}, 4566, signed=True)
+    >>> refusal("GET", "/bucket/key", {"host": "evil.example:4566"}, {}, 4566, signed=True)
+    'The Host header does not name this local cloud.'
+    """
+    if headers.get("host") not in (f"127.0.0.1:{port}", f"localhost:{port}"):
+        return "The Host header does not name this local cloud."
+    # A presigned link that the user opens is a browser's request, but a signed one.
+    presigned = method in ("GET", "HEAD") and "X-Amz-Signature" in query
+    from_page = "origin" in headers or headers.get("sec-fetch-site", "none") != "none"
+    if from_page and not (presigned and "origin" not in headers):
+        return "Web pages may not call the local cloud."
+    # MiniStack's administration (/_ministack/reset, ...) asks for no credentials. No bucket starts with _.
+    if path.startswith("/_"):
+        return "This path is not part of AWS."
+    if not signed:
+        return "Sign the request with the credentials of this local cloud."
+    return None

@@ -1,0 +1,116 @@
+"""A local cloud in a process of its own, as `loupe up` runs it: MiniStack keeps its state in modules."""
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import tarfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from loupe.local import Connection, connection
+
+_PROGRAM = """
+import sys
+from pathlib import Path
+from loupe.local import LocalCloud
+home, repo = map(Path, sys.argv[1:3])
+with LocalCloud(home, repo=repo) as cloud:
+    cloud.deploy()
+    print("ready", flush=True)
+    try:
+        sys.stdin.read()
+    except KeyboardInterrupt:
+        pass
+"""
+
+
+class CloudProcess:
+    """Started and deployed when made; `connection` reaches it."""
+
+    def __init__(self, home: Path, repo: Path, **environment: str) -> None:
+        self.home = home
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", _PROGRAM, str(home), str(repo)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=os.environ | environment,
+            start_new_session=True,
+        )
+        assert self.process.stdout is not None
+        assert self.process.stdout.readline() == "ready\n", "the local cloud did not come up; see above"
+        self.connection: Connection = connection(home)
+
+    def children(self) -> list[psutil.Process]:
+        """Functions and model servers at this moment."""
+        return psutil.Process(self.process.pid).children(recursive=True)
+
+    def kill(self) -> None:
+        """As the kernel does to a process that takes too much memory."""
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    def stop(self) -> int:
+        """As Ctrl+C does; the exit status."""
+        self.process.send_signal(signal.SIGINT)
+        return self.process.wait(timeout=20)
+
+
+def eventually(check: Callable[[], Any], timeout_s: float = 15) -> Any:
+    """The first true result of `check`."""
+    deadline = time.monotonic() + timeout_s
+    while not (result := check()):
+        assert time.monotonic() < deadline, f"not within {timeout_s} seconds"
+        time.sleep(0.02)
+    return result
+
+
+def model_archive(**model: Any) -> bytes:
+    """A model.tar.gz whose model.json is `model`."""
+    content = json.dumps(model).encode()
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as tar:
+        member = tarfile.TarInfo("model.json")
+        member.size = len(content)
+        tar.addfile(member, io.BytesIO(content))
+    return packed.getvalue()
+
+
+def host(
+    cloud: Connection, endpoint: str, *, bucket: str, role: str, settle: bool = True, **model: Any
+) -> dict[str, Any]:
+    """Create or update an endpoint with a model of ours; its description once it has settled."""
+    sagemaker = cloud.client("sagemaker")
+    name = f"{endpoint}-{time.time_ns()}"
+    cloud.client("s3").put_object(Bucket=bucket, Key=f"models/{name}.tar.gz", Body=model_archive(**model))
+    sagemaker.create_model(
+        ModelName=name,
+        PrimaryContainer={"Image": "detector", "ModelDataUrl": f"s3://{bucket}/models/{name}.tar.gz"},
+        ExecutionRoleArn=role,
+    )
+    variant = {"VariantName": "AllTraffic", "ModelName": name, "InstanceType": "ml.m5.large"}
+    sagemaker.create_endpoint_config(
+        EndpointConfigName=name, ProductionVariants=[variant | {"InitialInstanceCount": 1}]
+    )
+    existing = {found["EndpointName"] for found in sagemaker.list_endpoints()["Endpoints"]}
+    deploy = sagemaker.update_endpoint if endpoint in existing else sagemaker.create_endpoint
+    deploy(EndpointName=endpoint, EndpointConfigName=name)
+    return settled(cloud, endpoint) if settle else {}
+
+
+def settled(cloud: Connection, endpoint: str) -> dict[str, Any]:
+    """The endpoint's description when nothing is under way any more."""
+
+    def look() -> dict[str, Any] | None:
+        found: dict[str, Any] = cloud.client("sagemaker").describe_endpoint(EndpointName=endpoint)
+        return found if found["EndpointStatus"] in ("InService", "Failed") else None
+
+    result: dict[str, Any] = eventually(look)
+    return result

@@ -1,0 +1,359 @@
+"""The local cloud by itself, on the small chain in `cloud/`."""
+
+import contextlib
+import http.client
+import json
+import os
+import shutil
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError
+from cloud_process import CloudProcess, eventually, host, settled
+
+from loupe.local import (
+    AlreadyRunningError,
+    DeployError,
+    LocalCloud,
+    NotRunningError,
+    PortInUseError,
+    connection,
+)
+from loupe.local.deploy import deploy
+
+pytestmark = pytest.mark.system
+REPO = Path(__file__).parent / "cloud"
+
+
+@pytest.fixture(scope="module")
+def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CloudProcess]:
+    shell = {"AWS_PROFILE": "somebody", "AWS_SECRET_ACCESS_KEY": "canary", "A_SECRET": "canary"}
+    cloud = CloudProcess(tmp_path_factory.mktemp("home"), REPO, **shell)
+    yield cloud
+    assert cloud.stop() == 0
+
+
+@pytest.fixture(scope="module")
+def cloud(process: CloudProcess) -> Any:
+    """The connection, with the endpoint that the chain calls."""
+    found = process.connection
+    assert host(found, "allowed", **hosting(found), name="one")["EndpointStatus"] == "InService"
+    return found
+
+
+def hosting(cloud: Any) -> dict[str, str]:
+    return {"bucket": cloud.outputs["ModelsBucketName"], "role": cloud.outputs["ModelRoleArn"]}
+
+
+def call(cloud: Any, service: str, operation: str, **arguments: Any) -> dict[str, Any]:
+    """Call AWS from within the inspect function."""
+    return act(cloud, operation, service=service, **{"with": arguments})
+
+
+def act(cloud: Any, do: str, **event: Any) -> dict[str, Any]:
+    """Run one action within the inspect function, under its role."""
+    answer = cloud.client("lambda").invoke(
+        FunctionName=cloud.outputs["InspectName"], Payload=json.dumps({"do": do, **event})
+    )
+    result: dict[str, Any] = json.load(answer["Payload"])
+    return result
+
+
+def drop(cloud: Any, key: str, body: bytes = b"image") -> dict[str, Any]:
+    """Put an image; its record once it is there."""
+    cloud.client("s3").put_object(Bucket=cloud.outputs["BucketName"], Key=key, Body=body)
+    return eventually(lambda: record(cloud, key))
+
+
+def record(cloud: Any, key: str) -> dict[str, Any] | None:
+    table, dynamodb = cloud.outputs["TableName"], cloud.client("dynamodb")
+    return dynamodb.get_item(TableName=table, Key={"image": {"S": key}}).get("Item")
+
+
+def messages(cloud: Any, url: str) -> list[str]:
+    found = cloud.client("sqs").receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", [])
+    return [message["Body"] for message in found]
+
+
+def invoke(cloud: Any, body: bytes = b"image", endpoint: str = "allowed") -> dict[str, Any]:
+    once = Config(retries={"total_max_attempts": 1})
+    answer = cloud.client("sagemaker-runtime", once).invoke_endpoint(EndpointName=endpoint, Body=body)
+    result: dict[str, Any] = json.load(answer["Body"])
+    return result
+
+
+def request(cloud: Any, method: str, path: str, **headers: str) -> int:
+    """An HTTP request that no SDK made; its status."""
+    client = http.client.HTTPConnection("127.0.0.1", cloud.port, timeout=5)
+    client.request(method, path, headers=headers)
+    return client.getresponse().status
+
+
+class TestGuard:
+    def test_web_pages_unsigned_callers_and_administration_are_refused(self, cloud: Any) -> None:
+        function = "/2015-03-31/functions"
+        assert request(cloud, "POST", function, Origin="https://evil.example") == 403
+        assert request(cloud, "POST", function, **{"Sec-Fetch-Site": "cross-site"}) == 403
+        assert request(cloud, "GET", "/", Host="evil.example") == 403
+        assert request(cloud, "GET", f"/{cloud.outputs['BucketName']}") == 403
+        assert request(cloud, "POST", "/_ministack/reset") == 403
+        root = "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/s3/aws4_request"
+        assert request(cloud, "GET", "/", Authorization=root) == 403
+
+    def test_a_presigned_link_opens_in_a_browser(self, cloud: Any) -> None:
+        drop(cloud, "picture")
+        target = {"Bucket": cloud.outputs["BucketName"], "Key": "picture"}
+        link = cloud.client("s3").generate_presigned_url("get_object", Params=target)
+        path = link.removeprefix(cloud.endpoint_url)
+        assert request(cloud, "GET", path, **{"Sec-Fetch-Site": "cross-site"}) == 200
+        assert request(cloud, "GET", path.replace("picture", "another"), **{"Sec-Fetch-Site": "none"}) == 403
+
+    def test_a_wrong_secret_is_refused_by_every_service(self, cloud: Any) -> None:
+        stranger = connection_with(cloud, secret_access_key="0" * 40)
+        with pytest.raises(ClientError, match="Signature"):
+            stranger.client("s3").list_buckets()
+        with pytest.raises(ClientError, match="Signature"):
+            stranger.client("sagemaker").list_endpoints()
+        with pytest.raises(ClientError, match="Signature"):
+            invoke(stranger)
+
+    def test_the_home_is_private(self, process: CloudProcess) -> None:
+        assert process.home.stat().st_mode & 0o777 == 0o700
+        assert (process.home / "cloud.json").stat().st_mode & 0o777 == 0o600
+
+
+def connection_with(cloud: Any, **changes: Any) -> Any:
+    return type(cloud)(**{field: getattr(cloud, field) for field in cloud.__dataclass_fields__} | changes)
+
+
+class TestStarting:
+    def test_a_second_start_says_who_runs_where(self, process: CloudProcess) -> None:
+        with pytest.raises(AlreadyRunningError, match=f"process {process.process.pid} on port"):
+            LocalCloud(process.home).start()
+
+    def test_a_port_in_use_is_said(self, process: CloudProcess, tmp_path: Path) -> None:
+        with pytest.raises(PortInUseError, match=str(process.connection.port)):
+            LocalCloud(tmp_path, port=process.connection.port).start()
+
+    def test_a_home_without_a_cloud_is_said(self, tmp_path: Path) -> None:
+        with pytest.raises(NotRunningError, match="loupe up"):
+            connection(tmp_path)
+
+
+class TestDeploying:
+    def test_nothing_changed_does_nothing_and_a_change_updates(self, cloud: Any, tmp_path: Path) -> None:
+        def updated() -> Any:
+            return cloud.client("cloudformation").describe_stacks()["Stacks"][0].get("LastUpdatedTime")
+
+        before = updated()
+        assert deploy(cloud, REPO, {}) == cloud.outputs
+        assert updated() == before
+        assert deploy(cloud, REPO, {"Greeting": "good evening"}) == cloud.outputs
+        assert act(cloud, "environment")["GREETING"] == "good evening"
+        changed = shutil.copytree(REPO, tmp_path / "repo")
+        source = changed / "functions" / "chain.py"
+        source.write_text(source.read_text().replace("short and stout", "tall and thin"))
+        deploy(cloud, changed, {})
+        assert act(cloud, "raise")["errorMessage"] == "tall and thin"
+        deploy(cloud, REPO, {})
+
+    def test_a_refused_template_gives_the_reason(self, cloud: Any, tmp_path: Path) -> None:
+        broken = shutil.copytree(REPO, tmp_path / "repo")
+        template = broken / "template.yaml"
+        template.write_text(template.read_text().replace("!GetAtt Dead.Arn, max", "!GetAtt Missing.Arn, max"))
+        with pytest.raises(DeployError, match="Queue: Invalid value for the parameter RedrivePolicy"):
+            deploy(cloud, broken, {})
+
+
+class TestFunctions:
+    def test_an_image_goes_through_the_whole_chain(self, cloud: Any) -> None:
+        assert drop(cloud, "line 1/äöü+defect.jpg", b"12345")["size"] == {"N": "5"}
+        alerts = eventually(lambda: messages(cloud, cloud.outputs["AlertsUrl"]))
+        assert "defect" in json.loads(alerts[0])["Message"]
+
+    def test_a_function_may_do_what_its_role_may(self, cloud: Any) -> None:
+        denied = call(cloud, "sagemaker-runtime", "invoke_endpoint", EndpointName="other", Body="x")
+        assert denied["errorType"] == "ClientError"
+        assert "not authorized to perform: sagemaker:InvokeEndpoint" in denied["errorMessage"]
+        allowed = {"EndpointName": "allowed", "Body": "x"}
+        assert call(cloud, "sagemaker-runtime", "invoke_endpoint", **allowed) == {"status": 200}
+
+    def test_an_exception_arrives_under_its_name(self, cloud: Any) -> None:
+        assert act(cloud, "raise") == {"errorType": "TeapotError", "errorMessage": "short and stout"}
+
+    def test_nothing_of_the_shell_reaches_a_function_or_a_model(self, cloud: Any) -> None:
+        for environment in (act(cloud, "environment"), invoke(cloud, b"environment")):
+            assert "canary" not in environment.values()
+            assert "AWS_PROFILE" not in environment
+            assert environment["AWS_ACCESS_KEY_ID"].startswith("ASIA")
+
+    def test_logs_are_in_a_file(self, process: CloudProcess, cloud: Any) -> None:
+        act(cloud, "emit", value=7)
+        log = process.home / "logs" / f"function-{cloud.outputs['InspectName']}.log"
+        eventually(lambda: "CloudWatchMetrics" in log.read_text())
+
+    def test_a_failing_stream_record_ends_in_the_failure_queue_and_raises_the_alarm(self, cloud: Any) -> None:
+        dead = cloud.outputs["DeadUrl"]
+        cloud.client("cloudwatch").put_metric_alarm(
+            AlarmName="dead letters",
+            Namespace="AWS/SQS",
+            MetricName="ApproximateNumberOfMessagesVisible",
+            Dimensions=[{"Name": "QueueName", "Value": dead.rsplit("/", 1)[-1]}],
+            Statistic="Maximum",
+            Period=60,
+            EvaluationPeriods=1,
+            Threshold=0,
+            ComparisonOperator="GreaterThanThreshold",
+            AlarmActions=[cloud.outputs["TopicArn"]],
+        )
+        drop(cloud, "poison")
+        drop(cloud, "defect after it")
+        alerts: list[dict[str, Any]] = []
+
+        def arrived() -> bool:
+            alerts.extend(map(json.loads, messages(cloud, cloud.outputs["AlertsUrl"])))
+            told = {alert["Message"] for alert in alerts} | {alert.get("Subject") for alert in alerts}
+            return {"defect after it", 'ALARM: "dead letters" in us-east-1'} <= told
+
+        eventually(arrived)
+        assert json.loads(messages(cloud, dead)[0])["requestContext"]["condition"] == "RetryAttemptsExhausted"
+
+    def test_metrics_in_logs_and_of_endpoints_reach_cloudwatch(self, cloud: Any) -> None:
+        act(cloud, "emit", value=7)
+        invoke(cloud)
+
+        def total(namespace: str, metric: str, **dimensions: str) -> float:
+            points = cloud.client("cloudwatch").get_metric_statistics(
+                Namespace=namespace,
+                MetricName=metric,
+                Dimensions=[{"Name": name, "Value": value} for name, value in dimensions.items()],
+                StartTime=time.time() - 600,
+                EndTime=time.time() + 60,
+                Period=3600,
+                Statistics=["Sum"],
+            )["Datapoints"]
+            return sum(point["Sum"] for point in points)
+
+        assert eventually(lambda: total("Test", "Emitted", line="a")) >= 7
+        endpoint = {"EndpointName": "allowed", "VariantName": "AllTraffic"}
+        assert total("AWS/SageMaker", "Invocations", **endpoint) > 0
+        assert total("AWS/SageMaker", "ModelLatency", **endpoint) > 0
+
+
+class TestEndpoints:
+    def test_errors_are_sagemakers(self, cloud: Any) -> None:
+        with pytest.raises(ClientError, match=r"Endpoint nowhere of account 0{12} not found") as unknown:
+            invoke(cloud, endpoint="nowhere")
+        assert unknown.value.response["Error"]["Code"] == "ValidationError"
+        assert unknown.value.response["ResponseMetadata"]["HTTPStatusCode"] == 400
+        with pytest.raises(ClientError, match=r"Received client error \(415\) from primary") as refused:
+            invoke(cloud, b"refuse")
+        assert refused.value.response["Error"]["Code"] == "ModelError"
+        assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == 424
+        assert refused.value.response["OriginalStatusCode"] == 415
+        assert "no image" in refused.value.response["OriginalMessage"]
+        assert invoke(cloud, b"x" * 6_291_456)["size"] == 6_291_456
+        with pytest.raises(ClientError, match="content length exceeded"):
+            invoke(cloud, b"x" * 6_291_457)
+
+    def test_a_server_that_dies_is_replaced(self, cloud: Any) -> None:
+        before = invoke(cloud)["pid"]
+        with pytest.raises(ClientError, match=r"server error \(0\)"):
+            invoke(cloud, b"die")
+
+        def again() -> dict[str, Any] | None:
+            with contextlib.suppress(cloud.client("sagemaker-runtime").exceptions.ServiceUnavailable):
+                return invoke(cloud)
+            return None
+
+        assert eventually(again)["pid"] != before
+
+    def test_a_model_that_does_not_start_gives_the_reason(self, cloud: Any) -> None:
+        failed = host(cloud, "broken", **hosting(cloud), broken="no such weights")
+        assert failed["EndpointStatus"] == "Failed"
+        assert "ping health check" in failed["FailureReason"]
+        assert "no such weights" in failed["FailureReason"]
+        kept = host(cloud, "allowed", **hosting(cloud), broken="no such weights")
+        assert (kept["EndpointStatus"], invoke(cloud)["model"]) == ("InService", "one")
+        assert "no such weights" in kept["FailureReason"]
+
+    def test_an_update_under_load_loses_nothing(self, cloud: Any) -> None:
+        host(cloud, "busy", **hosting(cloud), name="old", seconds=0.05)
+        host(cloud, "busy", **hosting(cloud), name="new", seconds=0.05, settle=False)
+        client = cloud.client("sagemaker-runtime", Config(retries={"total_max_attempts": 1}))
+        done = threading.Event()
+
+        def work() -> list[str]:
+            seen = []
+            while not done.is_set():
+                answer = client.invoke_endpoint(EndpointName="busy", Body=b"image")
+                seen.append(json.load(answer["Body"])["model"])
+            return seen
+
+        with ThreadPoolExecutor(4) as threads:
+            workers = [threads.submit(work) for _ in range(4)]
+            settled(cloud, "busy")
+            time.sleep(0.3)
+            done.set()
+            seen = [model for worker in workers for model in worker.result()]
+        assert {"old", "new"} == set(seen)
+        assert invoke(cloud, endpoint="busy")["model"] == "new"
+
+    def test_a_deleted_endpoint_ends_its_server(self, process: CloudProcess, cloud: Any) -> None:
+        host(cloud, "brief", **hosting(cloud), name="brief")
+        server = psutil.Process(invoke(cloud, endpoint="brief")["pid"])
+        cloud.client("sagemaker").delete_endpoint(EndpointName="brief")
+        server.wait(timeout=10)
+        with pytest.raises(ClientError, match="not found"):
+            invoke(cloud, endpoint="brief")
+
+
+class TestEnding:
+    def test_a_killed_cloud_leaves_no_process_and_comes_back_with_its_data(self, tmp_path: Path) -> None:
+        first = CloudProcess(tmp_path, REPO)
+        host(first.connection, "allowed", **hosting(first.connection), name="one")
+        drop(first.connection, "before")
+        time.sleep(2.5)  # the autosave comes every two seconds
+        children = first.children()
+        assert len(children) >= 2
+        first.kill()
+        assert psutil.wait_procs(children, timeout=5)[1] == []
+
+        again = CloudProcess(tmp_path, REPO)
+        cloud = again.connection
+        assert cloud.port == first.connection.port
+        assert cloud.access_key_id == first.connection.access_key_id
+        bucket = cloud.outputs["BucketName"]
+        assert cloud.client("s3").get_object(Bucket=bucket, Key="before")["Body"].read() == b"image"
+        assert record(cloud, "before")
+        assert settled(cloud, "allowed")["EndpointStatus"] == "InService"
+        drop(cloud, "a defect after the restart")
+        alerts = eventually(lambda: messages(cloud, cloud.outputs["AlertsUrl"]))
+        assert "after the restart" in alerts[0]
+
+        children = again.children()
+        assert again.stop() == 0
+        assert psutil.wait_procs(children, timeout=5)[1] == []
+
+    def test_another_port_takes_the_queues_along(self, tmp_path: Path) -> None:
+        first = CloudProcess(tmp_path, REPO)
+        host(first.connection, "allowed", **hosting(first.connection), name="one")
+        assert first.stop() == 0
+        with socket.socket() as squatter:
+            squatter.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            squatter.bind(("127.0.0.1", first.connection.port))
+            squatter.listen()
+            again = CloudProcess(tmp_path, REPO)
+        assert again.connection.port != first.connection.port
+        settled(again.connection, "allowed")
+        assert drop(again.connection, "elsewhere")
+        assert again.stop() == 0
+        assert os.environ.get("GATEWAY_PORT") is None
