@@ -20,8 +20,9 @@ def publish(outcome: Outcome) -> None:
             metrics.add_dimension(name, value)
         for name, count in counts.items():
             metrics.add_metric(name, MetricUnit.Count, count)
-        for latency in outcome.latencies_ms.get(dimensions, ()):
-            metrics.add_metric("Latency", MetricUnit.Milliseconds, latency)
+        for name, taken in outcome.timings_ms[dimensions].items():
+            for milliseconds in taken:
+                metrics.add_metric(name, MetricUnit.Milliseconds, milliseconds)
         metrics.flush_metrics()
     for problem in outcome.problems:
         logger.warning(problem.message, extra={"code": problem.code, "message_id": problem.message_id})

@@ -54,7 +54,9 @@ class Outcome:
     counts: dict[Dimensions, dict[str, int]] = field(
         default_factory=lambda: defaultdict(lambda: defaultdict(int))
     )
-    latencies_ms: dict[Dimensions, list[float]] = field(default_factory=lambda: defaultdict(list))
+    timings_ms: dict[Dimensions, dict[str, list[float]]] = field(
+        default_factory=lambda: defaultdict(lambda: defaultdict(list))
+    )
     problems: list[Problem] = field(default_factory=list)
     _lock: Lock = field(default_factory=Lock, repr=False)  # a batch's threads count at the same time
 
@@ -70,8 +72,13 @@ class Outcome:
         where = (("line", spot.line[:250]), ("station", spot.station[:250]))  # CloudWatch: 255 characters
         for metric in ("Inspected", _METRICS[facts.judgement.verdict]):
             self.count(metric, where)
-        for dimensions in ((), where):
-            self.latencies_ms[dimensions].append(latency_ms)
+        timings = {"Latency": latency_ms}
+        if facts.prediction and (model_ms := facts.prediction.timings_ms.get("total")) is not None:
+            timings["ModelLatency"] = model_ms
+        with self._lock:
+            for name, taken in timings.items():
+                self.timings_ms[()][name].append(taken)
+                self.timings_ms[where][name].append(taken)
 
 
 @dataclass(frozen=True)
