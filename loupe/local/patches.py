@@ -67,6 +67,7 @@ _NAMES = {
         "executions_in_flight",
         "load_persisted_state",
     ),
+    "services.s3": ("_object_versions", "_persist_object", "_version_file_exists"),
     "services.sqs": ("_queues",),
     "services.sts": ("register_session",),
 }
@@ -97,6 +98,7 @@ def apply(observability: Observability) -> None:
     _name_exceptions()
     _isolate_workers()
     _fit_concurrency()
+    _forget_bodies()
     _stop_pollers()
     streams.trigger_beside_queues(stopping)
     streams.keep_across_restarts()
@@ -188,6 +190,29 @@ def _fit_concurrency() -> None:
     lambda_svc._sqs_esm_concurrency = fitting
     # A wake-up that finds nothing delays the next one, by 50 ms: half of what an image may take in all.
     lambda_svc._ESM_IDLE_WAKE_GAP_SECONDS = 0.005
+
+
+def _forget_bodies() -> None:
+    """Versions of objects stay on disk, where they are, and not in memory as well.
+
+    MiniStack drops the body of an object that it has written to disk, but keeps that of its version.
+    """
+    from ministack.services import s3
+
+    persist = s3._persist_object
+
+    def persist_and_forget(bucket: str, key: str, stored: Any) -> None:
+        persist(bucket, key, stored)
+        if not isinstance(stored, dict) or stored.get("body") is not None:
+            return  # not written
+        for version in s3._object_versions.get((bucket, key)) or []:
+            current = version.get("version_id") == stored.get("version_id")
+            if version.get("data") is not None and (
+                current or s3._version_file_exists(bucket, key, version["version_id"])
+            ):
+                version["data"] = None
+
+    s3._persist_object = persist_and_forget
 
 
 def _stop_pollers() -> None:
