@@ -10,7 +10,7 @@ import os
 import subprocess
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TextIO, TypeVar, get_type_hints
 
@@ -67,10 +67,10 @@ def _parse(name: str, text: str, kind: type) -> object:
         raise HyperparameterError(f"hyperparameter {name}={text!r} is not of type {kind.__name__}") from error
 
 
-def emit(event: str, *, to: TextIO | None = None, **fields: object) -> None:
-    """One JSON line for machines."""
+def emit(event: str, fields: Mapping[str, object], to: TextIO | None = None) -> None:
+    """One JSON line for machines, on standard output unless `to` says otherwise."""
     stream = to or sys.stdout
-    stream.write(json.dumps({"event": event, **fields}) + "\n")
+    stream.write(json.dumps({"event": event} | dict(fields)) + "\n")
     stream.flush()
 
 

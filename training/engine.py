@@ -95,7 +95,7 @@ def train_epoch(
             parts = {name: float(part.detach()) for name, part in losses.items()}
             raise NonFiniteLossError(f"the loss is {value} at step {step} ({parts}); lower the learning_rate")
         optimiser.zero_grad(set_to_none=True)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(model.parameters(), _LARGEST_GRADIENT)
         optimiser.step()
         average.update(model, step)

@@ -104,7 +104,7 @@ def _job(container: Container) -> None:
     folder = container.output / "data"
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "evaluation.json").write_text(json.dumps(report, indent=1) + "\n")
-    emit("evaluation", **report)
+    emit("evaluation", report)
     sys.stdout.write(f"test:map={report['map']} test:map50={report['map50']}\n")
 
 

@@ -60,7 +60,7 @@ class Loader(TorchDataset[Item]):
             torch.manual_seed(hash((self._seed, self._epoch, index)))
             boxes = tv_tensors.BoundingBoxes(
                 target.boxes * self._size,
-                format="XYXY",  # type: ignore[arg-type]
+                format="XYXY",
                 canvas_size=(self._size, self._size),
             )
             drawn = {
@@ -104,7 +104,8 @@ class Loader(TorchDataset[Item]):
             done = pool.map(fill, range(len(self)))
             for _ in tqdm(done, "decoding", len(self), disable=not sys.stderr.isatty(), leave=False):
                 pass
-        return cache.share_memory_()
+        cache.share_memory_()  # type: ignore[no-untyped-call]
+        return cache
 
 
 def _target(dataset: Dataset, index: int, labels: Sequence[str]) -> Target:

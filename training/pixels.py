@@ -14,7 +14,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP")
 MAX_PIXELS = 100_000_000
@@ -88,7 +88,7 @@ def decode(data: bytes, size: int, max_pixels: int = MAX_PIXELS) -> Picture:
             return _read(image, size, max_pixels)
     except Image.DecompressionBombError as error:
         raise ImageError("too_many_pixels", f"more pixels than the limit of {max_pixels:,}") from error
-    except Image.UnidentifiedImageError as error:
+    except UnidentifiedImageError as error:
         raise ImageError("unsupported_format", f"not one of {', '.join(FORMATS)}") from error
     except _DECODER_ERRORS as error:
         raise ImageError("corrupt_image", f"the image is damaged or cut short: {error}") from error

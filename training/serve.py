@@ -42,11 +42,13 @@ def serve(container: Container) -> None:
     model = OnnxModel(container.model, threads=max(1, cores // limits.workers))
     emit(
         "serving",
+        {
+            "host": listener.getsockname()[0],
+            "port": listener.getsockname()[1],
+            "model": {"name": model.card.name, "version": model.card.version, "family": model.card.family},
+            "workers": limits.workers,
+        },
         to=sys.stderr,
-        host=listener.getsockname()[0],
-        port=listener.getsockname()[1],
-        model={"name": model.card.name, "version": model.card.version, "family": model.card.family},
-        workers=limits.workers,
     )
     config = uvicorn.Config(
         Endpoint(model, limits).app(),

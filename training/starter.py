@@ -40,7 +40,7 @@ def make(root: Path, target: Path, images: int, epochs: int) -> None:
     replace(card, metrics={**card.metrics, "test": scores.summary()}).write(container.model)
     target.parent.mkdir(parents=True, exist_ok=True)
     pack(container.model, target)
-    emit("starter", path=str(target), bytes=target.stat().st_size, test=scores.summary())
+    emit("starter", {"path": str(target), "bytes": target.stat().st_size, "test": scores.summary()})
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -77,18 +77,12 @@ def train(container: Container) -> None:
     train_set, validation_set, snapshot = _datasets(container)
     labels = train_set.labels
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    emit(
-        "start",
-        git_sha=git_sha(),
-        device=device.type,
-        hyperparameters=asdict(settings),
-        dataset=snapshot,
-        labels=labels,
-        dropped_boxes=train_set.dropped_boxes,
-    )
+    about = {"git_sha": git_sha(), "device": device.type, "hyperparameters": asdict(settings)}
+    data = {"dataset": snapshot, "labels": labels, "dropped_boxes": train_set.dropped_boxes}
+    emit("start", about | data)
     model = build(settings.family, len(labels), settings.input_size)
     if channel := container.channel("pretrained"):
-        emit("pretrained", **warm_start(model, channel))
+        emit("pretrained", warm_start(model, channel))
     model.to(device)
     average = MovingAverage(model, settings.ema_decay)
     loader = Loader(train_set, labels, settings.input_size, settings.seed, augment=True)
@@ -115,7 +109,7 @@ def train(container: Container) -> None:
                 _save(average.model, container.checkpoints / "best.safetensors")
         _checkpoint(container.checkpoints, identity, model, average, optimiser, state)
         seconds = round(time.perf_counter() - started, 1)
-        emit("epoch", **fields, learning_rate=schedule.at(state.step), seconds=seconds)
+        emit("epoch", fields | {"learning_rate": schedule.at(state.step), "seconds": seconds})
         sys.stdout.write(" ".join(f"{name}={value}" for name, value in fields.items()) + "\n")
         sys.stdout.flush()
     _finish(container, settings, average.model.cpu(), labels, validation_set, validation, snapshot, state)
@@ -160,7 +154,7 @@ def _resume(folder: Path, identity: str, model: Detector, average: MovingAverage
     average.model.load_state_dict(content["average"])
     optimiser.load_state_dict(content["optimiser"])
     state = _State(**content["state"])
-    emit("resume", after_epoch=state.epoch)
+    emit("resume", {"after_epoch": state.epoch})
     return state
 
 
@@ -226,7 +220,7 @@ def _finish(
         "export_score_difference": difference,
     }
     replace(card, metrics=metrics, operating_points=scores.operating_points).write(container.model)
-    emit("done", version=card.version, **metrics)
+    emit("done", {"version": card.version} | metrics)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

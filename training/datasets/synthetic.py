@@ -95,7 +95,8 @@ def generate(out: Path, count: int, seed: int, size: int = 200, quality: int = 9
 def _noise(rng: np.random.Generator, size: int, across: float, down: float) -> Floats:
     """Unit-variance noise [size, size] smoothed by a Gaussian of `across` x `down` pixels."""
     field = _gaussian(rng.normal(size=(size, size)).astype(np.float32), across, down)
-    return (field - field.mean()) / (field.std() + np.float32(1e-9))
+    unit: Floats = (field - field.mean()) / (field.std() + np.float32(1e-9))
+    return unit
 
 
 def _blur(mask: Mask, pixels: float) -> Mask:
@@ -109,7 +110,8 @@ def _gaussian(image: Floats, across: float, down: float) -> Floats:
     fy = np.fft.fftfreq(image.shape[0])[:, None]
     fx = np.fft.rfftfreq(image.shape[1])[None, :]
     kernel = np.exp(-2 * np.pi**2 * ((fx * across) ** 2 + (fy * down) ** 2))
-    return np.fft.irfft2(np.fft.rfft2(image) * kernel, s=image.shape).astype(np.float32)
+    smooth: Floats = np.fft.irfft2(np.fft.rfft2(image) * kernel, s=image.shape).astype(np.float32)
+    return smooth
 
 
 def _surface(rng: np.random.Generator, size: int, kind: str) -> Floats:
@@ -130,7 +132,8 @@ def _surface(rng: np.random.Generator, size: int, kind: str) -> Floats:
         image += rng.uniform(0.005, 0.025) * _noise(rng, size, 20, 120)
     slope_x, slope_y, bulge = rng.normal(0, 0.05), rng.normal(0, 0.03), rng.normal(0, 0.05)
     image += slope_x * x[None, :] + slope_y * x[:, None] + bulge * (0.5 - x[None, :] ** 2)
-    return np.clip(image, 0.08, 0.95).astype(np.float32)
+    lit: Floats = np.clip(image, 0.08, 0.95).astype(np.float32)
+    return lit
 
 
 def _add(rng: np.random.Generator, surface: Floats, kind: str, defects: list[Defect]) -> None:
@@ -199,7 +202,7 @@ class _Canvas:
 
     def mask(self) -> Mask:
         small = self._image.resize((self.size, self.size), Image.Resampling.BOX)
-        return np.asarray(small, dtype=np.float32) / 255
+        return np.asarray(small, dtype=np.float32) / np.float32(255)
 
 
 def _region(
