@@ -6,6 +6,7 @@ any other version, and any of ours whose names have moved.
 
 import importlib
 import importlib.metadata
+import json
 import os
 import subprocess
 import threading
@@ -168,6 +169,18 @@ def _isolate_workers() -> None:
     from ministack.core import lambda_runtime
 
     lambda_runtime.subprocess = _Subprocess()
+    make = lambda_runtime.Worker.__init__
+
+    def make_with_text(worker: Any, name: str, config: dict[str, Any], code: bytes) -> None:
+        # A number from a template stays one in MiniStack; CloudFormation makes all variables text.
+        variables = (config.get("Environment") or {}).get("Variables") or {}
+        texts = {
+            key: json.dumps(value) if isinstance(value, bool) else str(value)
+            for key, value in variables.items()
+        }
+        make(worker, name, {**config, "Environment": {"Variables": texts}}, code)
+
+    lambda_runtime.Worker.__init__ = make_with_text
 
 
 def _fit_concurrency() -> None:

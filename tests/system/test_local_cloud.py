@@ -157,7 +157,8 @@ class TestDeploying:
         assert deploy(cloud, REPO, {}) == cloud.outputs
         assert updated() == before
         assert deploy(cloud, REPO, {"Greeting": "good evening"}) == cloud.outputs
-        assert act(cloud, "environment")["GREETING"] == "good evening"
+        environment = act(cloud, "environment")
+        assert (environment["GREETING"], environment["LIMIT"]) == ("good evening", "4")
         changed = shutil.copytree(REPO, tmp_path / "repo")
         source = changed / "functions" / "chain.py"
         source.write_text(source.read_text().replace("short and stout", "tall and thin"))
