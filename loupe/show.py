@@ -24,6 +24,8 @@ from rich.text import Text
 from loupe.inspections import Inspection
 
 out = Console()
+if not out.is_terminal:
+    out = Console(width=120)  # a log or a pipe has no width of its own, and 80 would break the tables
 err = Console(stderr=True)
 _STYLES = {"pass": "green", "fail": "bold red", "review": "yellow", "unreadable": "magenta"}
 
@@ -65,8 +67,9 @@ def findings(record: Inspection) -> str:
 def inspections(records: Iterable[Inspection], title: str) -> None:
     """The records as a table of verdicts."""
     table = Table(title=title, title_justify="left", expand=False)
-    for name in ("received", "line", "station", "serial", "verdict", "severity", "why", "model"):
-        table.add_column(name, overflow="fold")
+    for name in ("received", "line", "station", "serial", "verdict", "severity"):
+        table.add_column(name, no_wrap=True)
+    table.add_column("why", overflow="fold")
     for record in records:
         verdict = record["verdict"]
         table.add_row(
@@ -77,7 +80,6 @@ def inspections(records: Iterable[Inspection], title: str) -> None:
             Text(verdict, _STYLES.get(verdict, "")),
             record.get("severity") or "",
             findings(record),
-            (record.get("model") or {}).get("version", ""),
         )
     out.print(table)
 
