@@ -159,10 +159,8 @@ class SageMaker:
         return {}
 
     def _create_model(self, request: dict[str, Any]) -> dict[str, Any]:
-        container = _only(
-            [request["PrimaryContainer"]] if "PrimaryContainer" in request else request.get("Containers", []),
-            "container",
-        )
+        primary = [request["PrimaryContainer"]] if "PrimaryContainer" in request else []
+        container = _only(primary + request.get("Containers", []), "container")
         role = request.get("ExecutionRoleArn")
         if not container.get("Image") or not role:
             raise invalid("A model needs an Image and an ExecutionRoleArn.")
