@@ -3,11 +3,11 @@
 import functools
 from typing import Any
 
-import boto3
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from handlers import observability
 from handlers.environment import InspectEnvironment
+from inspection import clients
 from inspection.detector import Detector
 from inspection.inspector import Inspector
 from inspection.objects import Objects
@@ -27,15 +27,11 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, list[dic
 def _inspector() -> Inspector:
     environment = InspectEnvironment.read()
     return Inspector(
-        objects=Objects(boto3.client("s3", config=Objects.CONFIG), environment.max_image_bytes),
-        detector=Detector(
-            boto3.client("sagemaker-runtime", config=Detector.CONFIG),
-            boto3.client("sagemaker", config=Detector.CONFIG),
-            environment.endpoint_name,
-        ),
-        rules=RulesParameter(environment.rules_parameter, environment.rules_cache_seconds),
-        inspections=Inspections(boto3.client("dynamodb", config=Objects.CONFIG), environment.table_name),
-        queue=Queue(boto3.client("sqs", config=Objects.CONFIG), environment.queue_url),
+        objects=Objects(clients.s3(), environment.max_image_bytes),
+        detector=Detector(clients.sagemaker_runtime(), clients.sagemaker(), environment.endpoint_name),
+        rules=RulesParameter(clients.ssm(), environment.rules_parameter, environment.rules_cache_seconds),
+        inspections=Inspections(clients.dynamodb(), environment.table_name),
+        queue=Queue(clients.sqs(), environment.queue_url),
         max_pixels=environment.max_image_pixels,
         max_receive_count=environment.max_receive_count,
         index_shards=environment.index_shards,

@@ -1,11 +1,15 @@
 """Logger and metrics; the one place that knows their names."""
 
+from urllib.parse import quote
+
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
 from inspection.inspector import Outcome
+from inspection.keys import UNKNOWN
 
 logger = Logger()
+_PLAIN = "".join(map(chr, range(32, 127)))
 
 
 def publish(outcome: Outcome) -> None:
@@ -17,7 +21,7 @@ def publish(outcome: Outcome) -> None:
     for dimensions, counts in outcome.counts.items():
         metrics = EphemeralMetrics()
         for name, value in dimensions:
-            metrics.add_dimension(name, value)
+            metrics.add_dimension(name, _dimension(value))
         for name, count in counts.items():
             metrics.add_metric(name, MetricUnit.Count, count)
         for name, taken in outcome.timings_ms[dimensions].items():
@@ -25,4 +29,13 @@ def publish(outcome: Outcome) -> None:
                 metrics.add_metric(name, MetricUnit.Milliseconds, milliseconds)
         metrics.flush_metrics()
     for problem in outcome.problems:
-        logger.warning(problem.message, extra={"code": problem.code, "message_id": problem.message_id})
+        logger.warning(
+            problem.message,
+            extra={"code": problem.code, "message_id": problem.message_id},
+            exc_info=problem.error,
+        )
+
+
+def _dimension(value: str) -> str:
+    """A name as CloudWatch takes it: ASCII, at most 255 characters, no colon in front."""
+    return quote(value, safe=_PLAIN).lstrip(":")[:255].strip() or UNKNOWN

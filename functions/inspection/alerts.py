@@ -3,24 +3,33 @@
 from __future__ import annotations
 
 import json
+import logging
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from inspection.detector import Detection
 from inspection.errors import UnreadableError
+from inspection.events import timestamp
 from inspection.objects import Objects
 from inspection.pictures import annotate
-from inspection.records import Record, timestamp
+from inspection.records import Record
+from inspection.rules import Verdict
 from inspection.store import Inspections
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sns import SNSClient
 
+_logger = logging.getLogger(__name__)
+
 _SUBJECT_LIMIT = 99  # SNS: less than 100 ASCII characters, no line breaks
 _DEFECTS_LIMIT = 50  # SNS takes 256 KiB, attributes included
-_PEOPLE = ("default", "email", "sms")
+_DEFECTS_TOLD = 10  # in the text
+_LABELS_LIMIT = 100
+_PEOPLE = ("default", "email")
 _MACHINES = ("sqs", "http", "https", "lambda", "email-json", "firehose")
 
 
@@ -45,39 +54,38 @@ class Alerts:
         """Publish the alert for an image version, unless that is done.
 
         Returns:
-            False if it was out already, or the record is gone.
+            False if it was out already, or the record is gone or no longer of a defect.
         """
         record = self.inspections.get(image, version_id)
-        if record is None or "alert" in record:
+        if record is None or record["verdict"] != Verdict.FAIL or "alert" in record:
             return False
         picture = self._store_picture(record)
         document = describe(record, self._link(picture) if picture else None)
-        message = text(document)
         self.sns.publish(
             TopicArn=self.topic_arn,
             Subject=subject(document),
             MessageStructure="json",
             Message=json.dumps(
-                dict.fromkeys(_PEOPLE, message)
+                dict.fromkeys(_PEOPLE, text(document))
+                | {"sms": sms(document)}
                 | dict.fromkeys(_MACHINES, json.dumps(document, ensure_ascii=False))
             ),
             MessageAttributes=_attributes(document),
         )
         note = {"id": document["alert_id"], "sent_at": timestamp(datetime.now(UTC))}
-        return self.inspections.mark_alerted(
-            image, version_id, note | ({"picture": picture} if picture else {})
-        )
+        return self.inspections.mark_alerted(record, note | ({"picture": picture} if picture else {}))
 
     def _store_picture(self, record: Record) -> str | None:
-        """The key of the annotated picture; None if the image is gone, which must not keep the alert back."""
+        """The key of the annotated picture; None if there can be none, which must not keep the alert back."""
         bucket, _, key = record["image"].removeprefix("s3://").partition("/")
+        name = f"annotated/{record['line']}/{record['received_at'][:10]}/{record['id']}.jpg"
         try:
             stored = self.objects.read(bucket, key, record["version_id"])
-            picture = annotate(stored.data, _defects(record), self.max_pixels)
-        except UnreadableError:
+            picture = annotate(stored.data, [found for found, _ in _defects(record)], self.max_pixels)
+            self.s3.put_object(Bucket=self.artefacts_bucket, Key=name, Body=picture, ContentType="image/jpeg")
+        except (UnreadableError, ClientError, BotoCoreError) as error:
+            _logger.warning("no picture for the alert %s: %s", record["id"], error)
             return None
-        name = f"annotated/{record['line']}/{record['received_at'][:10]}/{record['id']}.jpg"
-        self.s3.put_object(Bucket=self.artefacts_bucket, Key=name, Body=picture, ContentType="image/jpeg")
         return name
 
     def _link(self, key: str) -> str:
@@ -86,17 +94,13 @@ class Alerts:
         )
 
 
-def _defects(record: Record) -> list[Detection]:
-    """The detections that made the image fail, best first."""
-    failed = {
-        (reason.get("label"), reason.get("score"))
+def _defects(record: Record) -> list[tuple[Detection, str]]:
+    """The detections that made the image fail, worst and surest first, each with its severity."""
+    found = record.get("detections", [])
+    return [
+        (Detection.model_validate(found[int(reason["detection"])]), reason["severity"])
         for reason in record["reasons"]
         if reason["code"] == "defect"
-    }
-    return [
-        Detection.model_validate(found)
-        for found in record.get("detections", [])
-        if (found["label"], found["score"]) in failed
     ]
 
 
@@ -109,7 +113,10 @@ def describe(record: Record, picture_url: str | None) -> dict[str, Any]:
         "line": record["line"],
         "station": record["station"],
         "serial": record["serial"],
-        "defects": [found.model_dump() for found in _defects(record)[:_DEFECTS_LIMIT]],
+        "defects": [
+            found.model_dump() | {"severity": severity}
+            for found, severity in _defects(record)[:_DEFECTS_LIMIT]
+        ],
         "image": record["image"],
         "version_id": record["version_id"],
         "model": record.get("model"),
@@ -121,42 +128,62 @@ def describe(record: Record, picture_url: str | None) -> dict[str, Any]:
 
 
 def subject(document: dict[str, Any]) -> str:
-    """`FAIL line-1/top 4711: scratches 0.93 (major)`, in what SNS allows."""
-    found = document["defects"][0] if document["defects"] else None
-    what = f": {found['label']} {found['score']:.2f}" if found else ""
-    words = (
-        f"FAIL {document['line']}/{document['station']} {document['serial']}{what} ({document['severity']})"
-    )
+    """`MAJOR defect on line-1/top: scratches (4711)`, in what SNS allows."""
+    what = " + ".join(_labels(document)) or "defect"
+    words = f"{_headline(document)}: {what} ({document['serial']})"
     plain = "".join(c if " " <= c <= "~" else "?" for c in words)
     return plain if len(plain) <= _SUBJECT_LIMIT else plain[: _SUBJECT_LIMIT - 3] + "..."
 
 
+def sms(document: dict[str, Any]) -> str:
+    """One message of a phone."""
+    return f"{_headline(document)}: {', '.join(_labels(document))}. Serial {document['serial']}"[:140]
+
+
 def text(document: dict[str, Any]) -> str:
-    """The alert for people."""
-    defects = "\n".join(
-        f"  {found['label']}  {found['score']:.0%}  at x {found['box'][0]:.0f}-{found['box'][2]:.0f}, "
-        f"y {found['box'][1]:.0f}-{found['box'][3]:.0f}"
-        for found in document["defects"][:10]
-    )
-    more = len(document["defects"]) - 10
+    """The alert for people: what, where and which part at a glance, then the picture, then where it comes from."""
+    defects = [
+        f"  {found['label']}, {found['score']:.0%} sure, {found['severity']}, "
+        f"at x {found['box'][0]:.0f}-{found['box'][2]:.0f}, y {found['box'][1]:.0f}-{found['box'][3]:.0f}"
+        for found in document["defects"][:_DEFECTS_TOLD]
+    ]
+    more = len(document["defects"]) - _DEFECTS_TOLD
     model = document["model"] or {}
-    return (
-        f"Defect on {document['line']}, station {document['station']}\n"
-        f"Serial:   {document['serial']}\n"
-        f"Severity: {document['severity']}\n"
-        f"Taken:    {document['captured_at']}\n\n"
-        f"Defects:\n{defects}\n"
-        + (f"  and {more} more\n" if more > 0 else "")
-        + f"\nPicture:  {document['picture_url'] or 'none: the image was deleted'}\n"
-        f"Image:    {document['image']} (version {document['version_id']})\n"
-        f"Judged by {model.get('name')} {model.get('version')}, rules {document['rules_version']}\n"
-        f"Alert id: {document['alert_id']}\n"
+    return "\n".join(
+        [
+            _headline(document),
+            "",
+            f"Line:     {document['line']}",
+            f"Station:  {document['station']}",
+            f"Serial:   {document['serial']}",
+            f"Taken:    {document['captured_at'][:19].replace('T', ' ')} UTC",
+            "",
+            "Defects:",
+            *defects,
+            *([f"  and {more} more"] if more > 0 else []),
+            "",
+            "Picture with the defects framed:",
+            document["picture_url"] or "  none, since the image could not be read again",
+            "",
+            f"Image:    {document['image']} (version {document['version_id']})",
+            f"Judge:    model {model.get('name')} {model.get('version')}, rules {document['rules_version']}",
+            f"Alert:    {document['alert_id']}",
+        ]
     )
+
+
+def _headline(document: dict[str, Any]) -> str:
+    return f"{str(document['severity']).upper()} defect on {document['line']}/{document['station']}"
+
+
+def _labels(document: dict[str, Any]) -> list[str]:
+    """The classes of the defects, worst first, each once."""
+    return list(dict.fromkeys(found["label"] for found in document["defects"]))
 
 
 def _attributes(document: dict[str, Any]) -> Any:
     """For subscription filter policies: line, verdict, severity, and the classes of the defects."""
-    labels = sorted({found["label"] for found in document["defects"]})
+    labels = _labels(document)[:_LABELS_LIMIT]
     attributes: dict[str, Any] = {
         name: {"DataType": "String", "StringValue": str(document[name])}
         for name in ("line", "verdict", "severity")

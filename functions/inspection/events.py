@@ -2,9 +2,10 @@
 
 import json
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
-from inspection.keys import decode
+from inspection.keys import PREFIX, decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,28 +42,43 @@ def normalise_sequencer(sequencer: str) -> str:
 def parse(body: str) -> list[ImageEvent]:
     """The images that a queue message announces.
 
-    Empty for what is no announcement of an image: `s3:TestEvent`, other events, anything else that somebody
-    put on the queue. Such a message can never become one, so it is acknowledged rather than retried.
+    Empty for what is no announcement of an image: `s3:TestEvent`, other events, a folder's placeholder, anything
+    else that somebody put on the queue. Such a message can never become one, so it is acknowledged rather than
+    retried.
     """
     try:
-        document = json.loads(body)
-        records = document["Records"]
-        return [_image_event(record) for record in records if _announces(record)]
-    except (ValueError, KeyError, TypeError, AttributeError):
+        records = json.loads(body)["Records"]
+    except (ValueError, KeyError, TypeError, RecursionError):
         return []
+    parsed = [_image_event(record) for record in records] if isinstance(records, list) else []
+    return [event for event in parsed if event]
 
 
-def _announces(record: dict[str, Any]) -> bool:
-    name = str(record["eventName"]).removeprefix("s3:")
-    return bool(record["eventSource"] == "aws:s3") and name.startswith("ObjectCreated:")
+def _image_event(record: Any) -> ImageEvent | None:
+    try:
+        name = record["eventName"].removeprefix("s3:")
+        if record["eventSource"] != "aws:s3" or not name.startswith("ObjectCreated:"):
+            return None
+        obj = record["s3"]["object"]
+        event = ImageEvent(
+            bucket=str(record["s3"]["bucket"]["name"]),
+            key=decode(obj["key"]),
+            version_id=str(obj.get("versionId") or "null"),
+            sequencer=normalise_sequencer(str(obj.get("sequencer") or "")),
+            received_at=timestamp(datetime.fromisoformat(record["eventTime"])),
+        )
+        event.image.encode()
+    except (
+        KeyError,
+        TypeError,
+        AttributeError,
+        ValueError,
+    ):  # ValueError: no date, or a key that is no UTF-8
+        return None
+    return event if event.key.startswith(PREFIX) and not event.key.endswith("/") else None
 
 
-def _image_event(record: dict[str, Any]) -> ImageEvent:
-    obj = record["s3"]["object"]
-    return ImageEvent(
-        bucket=record["s3"]["bucket"]["name"],
-        key=decode(obj["key"]),
-        version_id=obj.get("versionId") or "null",
-        sequencer=normalise_sequencer(obj.get("sequencer") or ""),
-        received_at=record["eventTime"],
-    )
+def timestamp(at: datetime) -> str:
+    """ISO 8601 in UTC with milliseconds, as S3's events have it; a time without a zone is UTC."""
+    zoned = at if at.tzinfo else at.replace(tzinfo=UTC)
+    return zoned.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

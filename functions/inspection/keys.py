@@ -20,12 +20,14 @@ class Place:
 def decode(event_key: str) -> str:
     """The key of an S3 event, which is URL-encoded with `+` for a space, decoded once.
 
+    Raises UnicodeDecodeError for what S3 never sends: bytes that are no UTF-8.
+
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html
 
     >>> decode("incoming/a%2Bb+c.jpg")
     'incoming/a+b c.jpg'
     """
-    return unquote_plus(event_key)
+    return unquote_plus(event_key, errors="strict")
 
 
 def place(key: str) -> Place:

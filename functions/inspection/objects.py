@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from datetime import datetime
+from typing import TYPE_CHECKING
 
-from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from inspection.errors import UnreadableError
+from inspection.events import timestamp
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -18,7 +19,10 @@ _GONE = frozenset({"NoSuchKey", "NoSuchVersion", "MethodNotAllowed", "404", "405
 
 @dataclass(frozen=True, slots=True)
 class StoredImage:
-    """Bytes of one object version, and when it was captured, if the camera said so (`captured-at`)."""
+    """Bytes of one object version.
+
+    captured_at: ISO 8601 in UTC, if the camera said so in the object's metadata `captured-at`.
+    """
 
     data: bytes
     captured_at: str | None
@@ -26,14 +30,6 @@ class StoredImage:
 
 class Objects:
     """Reads object versions, refusing large ones before their bytes travel."""
-
-    # Ten images at a time, each call a few seconds at most, three attempts with jitter.
-    CONFIG: ClassVar[Config] = Config(
-        connect_timeout=2,
-        read_timeout=5,
-        max_pool_connections=16,
-        retries={"mode": "standard", "total_max_attempts": 3},
-    )
 
     def __init__(self, client: S3Client, max_bytes: int) -> None:
         self._client = client
@@ -59,4 +55,12 @@ class Objects:
                 raise UnreadableError(
                     "too_large", f"{reply['ContentLength']:,} bytes, the limit is {self._max_bytes:,}"
                 )
-            return StoredImage(body.read(), reply.get("Metadata", {}).get("captured-at"))
+            return StoredImage(body.read(), _captured_at(reply.get("Metadata", {})))
+
+
+def _captured_at(metadata: dict[str, str]) -> str | None:
+    """None also for what is no time: a camera's mistake must not keep its images from being judged."""
+    try:
+        return timestamp(datetime.fromisoformat(metadata["captured-at"]))
+    except (KeyError, ValueError, OverflowError):
+        return None

@@ -5,12 +5,13 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 
-from PIL import Image, ImageDraw, ImageFont, ImageOps
+from PIL import ExifTags, Image, ImageDraw, ImageFont, ImageOps
 
 from inspection.detector import Detection
 from inspection.errors import UnreadableError
-from inspection.images import check
+from inspection.images import DECODER_ERRORS, FORMATS, check
 
+_SIDEWAYS = (5, 6, 7, 8)  # EXIF orientations that swap width and height
 _RED, _WHITE = (214, 39, 40), (255, 255, 255)
 _SMALLEST, _LARGEST = 640, 1600  # longest side in pixels: large enough to read, small enough for a phone
 
@@ -23,29 +24,31 @@ def annotate(data: bytes, detections: Sequence[Detection], max_pixels: int) -> b
     """
     check(data, max_pixels)
     try:
-        with Image.open(io.BytesIO(data)) as opened:
-            opened.draft("RGB", (_LARGEST, _LARGEST))
-            original = (opened.width, opened.height)
-            upright = ImageOps.exif_transpose(opened)
-            picture = upright.convert("RGB")
-    except (OSError, ValueError, SyntaxError) as error:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            width, height = image.size
+            if image.getexif().get(ExifTags.Base.Orientation) in _SIDEWAYS:
+                width, height = height, width
+            # First, so that at no time there are two copies of a large one; a JPEG is not even decoded in full.
+            image.thumbnail((_LARGEST, _LARGEST))
+            picture = _rgb(ImageOps.exif_transpose(image))
+    except DECODER_ERRORS as error:
         raise UnreadableError("corrupt_image", str(error)) from error
-    picture = ImageOps.contain(picture, (_LARGEST, _LARGEST))
     if max(picture.size) < _SMALLEST:
         picture = ImageOps.contain(picture, (_SMALLEST, _SMALLEST))
-    full = _full_size(data, original, upright.size)
-    _draw(picture, detections, picture.width / full[0], picture.height / full[1])
+    _draw(picture, detections, picture.width / width, picture.height / height)
     buffer = io.BytesIO()
     picture.save(buffer, "JPEG", quality=88)
     return buffer.getvalue()
 
 
-def _full_size(data: bytes, drafted: tuple[int, int], upright: tuple[int, int]) -> tuple[int, int]:
-    """Width and height of the upright original: the draft may have decoded a smaller one."""
-    with Image.open(io.BytesIO(data)) as opened:
-        width, height = opened.size
-    turned = (drafted[0] < drafted[1]) != (upright[0] < upright[1])
-    return (height, width) if turned else (width, height)
+def _rgb(image: Image.Image) -> Image.Image:
+    """In eight bits; deeper greys are stretched from their darkest to their brightest, or they would be cut off."""
+    if not image.mode.startswith(("I", "F")):
+        return image.convert("RGB")
+    deep = image.convert("F")
+    darkest, brightest = (float(bound) for bound in deep.getextrema())  # type: ignore[arg-type]
+    scale = 255 / max(brightest - darkest, 1e-6)
+    return deep.point(lambda grey: grey * scale - darkest * scale).convert("L").convert("RGB")
 
 
 def _draw(picture: Image.Image, detections: Sequence[Detection], scale_x: float, scale_y: float) -> None:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
-_LONGEST_DELAY = 900  # SQS's own
-_FIRST_DELAY = 5
+_FIRST_DELAY = 5  # seconds
+_LONGEST_DELAY = 900  # SQS's own limit
+_FIRST_RETRY, _LONGEST_RETRY = 10, 360  # seconds; four retries span ten minutes of trouble with AWS
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,5 +74,5 @@ class Queue:
         self._client.change_message_visibility(
             QueueUrl=self._url,
             ReceiptHandle=message.receipt_handle,
-            VisibilityTimeout=min(300, 5 << min(message.receive_count, 6)),
+            VisibilityTimeout=min(_LONGEST_RETRY, _FIRST_RETRY * 4 ** min(message.receive_count - 1, 5)),
         )

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 from inspection.detector import Prediction
-from inspection.events import ImageEvent
+from inspection.events import ImageEvent, timestamp
 from inspection.images import ImageFacts
 from inspection.keys import place
 from inspection.rules import Judgement, Verdict
@@ -28,6 +28,7 @@ class Facts:
     header: ImageFacts | None = None
     prediction: Prediction | None = None
     rules_version: str | None = None
+    timings_ms: dict[str, float] = field(default_factory=dict)
 
 
 def record_id(image: str, version_id: str) -> str:
@@ -68,6 +69,7 @@ def build(facts: Facts, now: datetime, index_shards: int, retention_days: int) -
         "received_at": event.received_at,
         "inspected_at": timestamp(now),
         "rules_version": facts.rules_version,
+        "timings_ms": dict(facts.timings_ms),
         "time_id": f"{event.received_at}#{identity}",
         "line_bucket": f"{where.line}#{day}#{shard}",
         "expires_at": int((now + timedelta(days=retention_days)).timestamp()),
@@ -76,20 +78,16 @@ def build(facts: Facts, now: datetime, index_shards: int, retention_days: int) -
         record["verdict_bucket"] = f"{judgement.verdict}#{day}#{shard}"
     if facts.prediction:
         answer = facts.prediction.model_dump()
-        record |= {name: answer[name] for name in ("model", "detections", "quality", "timings_ms")}
+        record |= {name: answer[name] for name in ("model", "detections", "quality")}
+        record["timings_ms"] |= {f"model_{name}": taken for name, taken in answer["timings_ms"].items()}
     decimal: Record = _decimal({name: value for name, value in record.items() if value is not None})
     return decimal
 
 
-def timestamp(at: datetime) -> str:
-    """ISO 8601 in UTC with milliseconds, as S3's events have it."""
-    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
 def _decimal(value: Any) -> Any:
-    """DynamoDB has no float; `repr` gives the shortest decimal that reads back as the same float."""
+    """DynamoDB has no float. Six places are more than scores, pixels and milliseconds mean."""
     if isinstance(value, float):
-        return Decimal(repr(value))
+        return Decimal(repr(round(value, 6)))
     if isinstance(value, dict):
         return {key: _decimal(inner) for key, inner in value.items()}
     if isinstance(value, (list, tuple)):

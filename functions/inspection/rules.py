@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import functools
+import operator
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Self
+from threading import Lock
+from typing import TYPE_CHECKING, Self
 
-from aws_lambda_powertools.utilities import parameters
+from aws_lambda_powertools.utilities.parameters import SSMProvider
 from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from inspection.detector import Detection
 from inspection.errors import NotReadyError
+
+if TYPE_CHECKING:
+    from mypy_boto3_ssm import SSMClient
 
 
 class Verdict(StrEnum):
@@ -37,6 +43,7 @@ _MILDEST_FIRST = list(Severity)
 
 
 class _Strict(BaseModel):
+    # A misspelt name must not silently leave a default in force.
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
@@ -44,14 +51,14 @@ class ClassRule(_Strict):
     """The rule for one class of defect.
 
     fail_score: a detection of at least this score counts as a defect.
-    review_score: one of at least this score, but below fail_score, asks a person.
+    review_score: one of at least this score, but below fail_score, is doubtful: it asks a person.
     smallest_area: square pixels of the upright image; smaller ones do not count.
     allowed_count: so many defects of the class still pass.
     """
 
     fail_score: float = Field(0.5, ge=0, le=1)
     review_score: float = Field(0.3, ge=0, le=1)
-    smallest_area: float = Field(0, ge=0)
+    smallest_area: float = Field(0, ge=0, allow_inf_nan=False)
     allowed_count: int = Field(0, ge=0)
     severity: Severity = Severity.MAJOR
 
@@ -62,103 +69,138 @@ class ClassRule(_Strict):
         return self
 
 
-class _ClassChange(_Strict):
-    """What a line changes of a class's rule; the rest stays."""
+class Change(_Strict):
+    """What a class or a line changes of the rule above it; the rest stays."""
 
     fail_score: float | None = Field(None, ge=0, le=1)
     review_score: float | None = Field(None, ge=0, le=1)
-    smallest_area: float | None = Field(None, ge=0)
+    smallest_area: float | None = Field(None, ge=0, allow_inf_nan=False)
     allowed_count: int | None = Field(None, ge=0)
     severity: Severity | None = None
 
 
 class Rules(_Strict):
-    """The document. `default` holds for every class that `classes` does not name."""
+    """The document.
+
+    default: for every class that nothing else is said of.
+    classes: what a class changes of `default`.
+    lines: by line, what it changes of a class, or under the name `default` of every class that it does not name.
+    """
 
     version: str = Field(min_length=1, max_length=64)
     default: ClassRule = ClassRule()
-    classes: dict[str, ClassRule] = {}
-    lines: dict[str, dict[str, _ClassChange]] = {}
+    classes: dict[str, Change] = {}
+    lines: dict[str, dict[str, Change]] = {}
 
     @model_validator(mode="after")
-    def _overrides_fit(self) -> Self:
-        for line, changes in self.lines.items():
-            for label in changes:
+    def _changes_fit(self) -> Self:
+        """Every combination must be a valid rule, or it would fail on the one image that meets it."""
+        for line, changes in [("", {}), *self.lines.items()]:
+            for label in {*self.classes, *changes}:
                 self.rule(line, label)
         return self
 
     def rule(self, line: str, label: str) -> ClassRule:
-        """The rule for a class on a line: the line's word on the class, else on `default`, over the general one.
+        """The rule for a class on a line: `default`, changed by the class, changed by the line.
 
         Raises:
-            ValueError: the line's change contradicts the general rule.
+            ValueError: they contradict each other.
         """
-        general = self.classes.get(label, self.default)
-        changes = self.lines.get(line, {})
-        change = changes.get(label) or changes.get("default")
-        if change is None:
-            return general
-        return ClassRule.model_validate(general.model_dump() | change.model_dump(exclude_none=True))
+        on_line = self.lines.get(line, {})
+        changes = (self.classes.get(label), on_line.get(label, on_line.get("default")))
+        said = [change.model_dump(exclude_none=True) for change in changes if change]
+        if not said:
+            return self.default
+        return ClassRule.model_validate(functools.reduce(operator.or_, said, self.default.model_dump()))
 
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """Why a verdict is what it is: a stable code, a sentence, and the detection behind it, if any."""
+    """Why a verdict is what it is: a stable code, a sentence, and the detection behind it, if any.
+
+    detection: its index in the model's answer.
+    """
 
     code: str
     message: str
     label: str | None = None
     score: float | None = None
+    severity: str | None = None
+    detection: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """A verdict, its reasons (worst first), and the worst severity among the defects."""
+    """A verdict, its reasons (worst and surest first), and the worst severity among the defects."""
 
     verdict: Verdict
     reasons: list[Reason]
     severity: Severity | None = None
 
 
-def judge(rules: Rules, line: str, detections: list[Detection]) -> Judgement:
+_SAID = {
+    "defect": "defect",
+    "doubtful": "possible defect",
+    "allowed": "defect within the allowed count",
+}
+_CODES = list(_SAID)  # worst first
+
+
+def judge(rules: Rules, line: str, detections: Sequence[Detection]) -> Judgement:
     """Apply the rules of a line to what the model found.
+
+    A class fails if its sure defects are more than allowed; it asks for a review if they would be with the
+    doubtful ones counted in. The image gets the worst of its classes.
 
     >>> judge(Rules(version="1"), "line-1", []).verdict
     <Verdict.PASS: 'pass'>
     """
-    defects: list[Detection] = []
-    doubtful: list[Detection] = []
-    for detection in sorted(detections, key=lambda found: -found.score):
-        rule = rules.rule(line, detection.label)
-        if detection.area < rule.smallest_area:
+    rule = {label: rules.rule(line, label) for label in {found.label for found in detections}}
+    sure, doubtful = Counter[str](), Counter[str]()
+    counted: list[tuple[int, Detection]] = []
+    for index, found in enumerate(detections):
+        own = rule[found.label]
+        if found.area < own.smallest_area or found.score < own.review_score:
             continue
-        if detection.score >= rule.fail_score:
-            defects.append(detection)
-        elif detection.score >= rule.review_score:
-            doubtful.append(detection)
-    counts = Counter(defect.label for defect in defects)
-    over = [d for d in defects if counts[d.label] > rules.rule(line, d.label).allowed_count]
-    if over:
-        severity = max((rules.rule(line, defect.label).severity for defect in over), key=_MILDEST_FIRST.index)
-        return Judgement(Verdict.FAIL, [_reason("defect", d) for d in over], severity)
-    if doubtful:
-        return Judgement(Verdict.REVIEW, [_reason("doubtful", d) for d in doubtful])
-    return Judgement(Verdict.PASS, [_reason("allowed", d) for d in defects])
+        (sure if found.score >= own.fail_score else doubtful)[found.label] += 1
+        counted.append((index, found))
 
+    def code(found: Detection) -> str:
+        own, label = rule[found.label], found.label
+        if found.score >= own.fail_score:
+            return "defect" if sure[label] > own.allowed_count else "allowed"
+        return "doubtful" if sure[label] + doubtful[label] > own.allowed_count else "allowed"
 
-def _reason(code: str, found: Detection) -> Reason:
-    said = {"defect": "defect", "doubtful": "possible defect", "allowed": "defect within the allowed count"}[
-        code
+    def rank(pair: tuple[int, Detection]) -> tuple[int, int, float]:
+        found = pair[1]
+        return (_CODES.index(code(found)), -_MILDEST_FIRST.index(rule[found.label].severity), -found.score)
+
+    reasons = [
+        Reason(
+            code(found),
+            f"{_SAID[code(found)]}: {found.label} {found.score:.2f}",
+            found.label,
+            found.score,
+            rule[found.label].severity.value,
+            index,
+        )
+        for index, found in sorted(counted, key=rank)
     ]
-    return Reason(code, f"{said}: {found.label} {found.score:.2f}", found.label, found.score)
+    failed = [rule[found.label].severity for _, found in counted if code(found) == "defect"]
+    if failed:
+        return Judgement(Verdict.FAIL, reasons, max(failed, key=_MILDEST_FIRST.index))
+    in_doubt = any(reason.code == "doubtful" for reason in reasons)
+    return Judgement(Verdict.REVIEW if in_doubt else Verdict.PASS, reasons)
 
 
 class RulesParameter:
     """The rules as the SSM parameter holds them, read again when they are older than `cache_seconds`."""
 
-    def __init__(self, name: str, cache_seconds: int) -> None:
+    def __init__(self, client: SSMClient, name: str, cache_seconds: int) -> None:
+        self._provider = SSMProvider(boto3_client=client)
         self._name = name
         self._cache_seconds = cache_seconds
+        self._lock = Lock()  # a batch's threads find the cache stale at the same moment; one read is enough
 
     def current(self) -> Rules:
         """The rules in force.
@@ -168,11 +210,14 @@ class RulesParameter:
                 rules that nobody meant.
         """
         try:
-            return _parse(parameters.get_parameter(self._name, max_age=self._cache_seconds))
+            with self._lock:
+                return _parse(str(self._provider.get(self._name, max_age=self._cache_seconds)))
         except GetParameterError as error:
-            raise NotReadyError(f"the rules cannot be read: {error}") from error
+            raise NotReadyError(f"the rules cannot be read: {error}", "rules_missing") from error
         except ValidationError as error:
-            raise NotReadyError(f"the rules in {self._name} are not valid: {error}") from error
+            raise NotReadyError(
+                f"the rules in {self._name} are not valid: {error}", "rules_invalid"
+            ) from error
 
 
 @functools.lru_cache(maxsize=2)

@@ -48,14 +48,21 @@ class Inspections:
         item = reply.get("Item")
         return {name: _deserialize(value) for name, value in item.items()} if item else None
 
-    def mark_alerted(self, image: str, version_id: str, alert: dict[str, str]) -> bool:
-        """Note that the alert is out. Returns False if that was noted before."""
+    def mark_alerted(self, record: Record, alert: dict[str, str]) -> bool:
+        """Note that the alert for a record is out.
+
+        Returns:
+            False if that was noted before, or the record has given way to one of a later event.
+        """
         return self._conditionally(
             self._client.update_item,
-            Key=_key(image, version_id),
+            Key=_key(record["image"], record["version_id"]),
             UpdateExpression="SET alert = :alert",
-            ConditionExpression="attribute_exists(image) AND attribute_not_exists(alert)",
-            ExpressionAttributeValues={":alert": _serialize(alert)},
+            ConditionExpression="sequencer = :sequencer AND attribute_not_exists(alert)",
+            ExpressionAttributeValues={
+                ":alert": _serialize(alert),
+                ":sequencer": {"S": record["sequencer"]},
+            },
         )
 
     def _conditionally(self, write: Any, **arguments: Any) -> bool:
