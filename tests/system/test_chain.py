@@ -1,0 +1,259 @@
+"""The whole product on one machine: real template, real functions, real model, through the loupe command."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from bad_images import AWKWARD_SERIALS, UNREADABLE, jpeg
+
+from loupe.drop import Source, follow, upload
+from loupe.inspections import Inspection, plain
+from loupe.target import Target
+
+pytestmark = pytest.mark.system
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def loupe(
+    *arguments: str, home: Path | None = None, timeout: float = 120
+) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | ({"LOUPE_HOME": str(home)} if home else {})
+    return subprocess.run(
+        [sys.executable, "-c", "from loupe.cli import main; main()", *arguments],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env=environment,
+        timeout=timeout,
+    )
+
+
+class Up:
+    """`loupe up` in a process of its own."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", "from loupe.cli import main; main()", "up", "--json", "--home", str(home)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
+        )
+        assert self.process.stdout is not None
+        if not self.process.stdout.readline():
+            pytest.fail(f"loupe up did not come up: {self.process.communicate()[1]}")
+        self.target = Target.local(home)
+
+    def stop(self) -> None:
+        self.process.terminate()
+        self.process.wait(30)
+
+
+@pytest.fixture(scope="module")
+def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+    cloud = Up(tmp_path_factory.mktemp("loupe"))
+    yield cloud
+    cloud.stop()
+
+
+@pytest.fixture(scope="module")
+def target(up: Up) -> Target:
+    return up.target
+
+
+def eventually(found: Callable[[], Any], seconds: float = 30) -> Any:
+    deadline = time.monotonic() + seconds
+    while not (value := found()) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return value
+
+
+def put(target: Target, bodies: dict[str, bytes]) -> dict[str, Inspection]:
+    """Put objects by key, wait for their records, and return these by key."""
+    sources = [Source(key, lambda body=body: body, key) for key, body in bodies.items()]
+    dropped = upload(target, sources, lambda _: None)
+    found = follow(target, dropped, lambda _: None, patience=60)
+    return {item.origin: found[(item.image, item.version_id)] for item in dropped}
+
+
+def waiting(target: Target, queue: str) -> int:
+    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    reply = target.sqs.get_queue_attributes(QueueUrl=target.output(queue), AttributeNames=names)  # type: ignore[arg-type]
+    return sum(int(reply["Attributes"][name]) for name in names)  # type: ignore[index]
+
+
+def test_every_file_that_is_no_picture_gets_a_record_that_says_why_and_the_queue_is_empty(target: Target):
+    records = put(target, {f"incoming/line-9/bad/{name}": make() for name, make in UNREADABLE.items()})
+    verdicts = {key.rsplit("/", 1)[1]: record["verdict"] for key, record in records.items()}
+    assert verdicts == dict.fromkeys(UNREADABLE, "unreadable")
+    assert all(record["reasons"][0]["message"] for record in records.values())
+    codes = {key.rsplit("/", 1)[1]: record["reasons"][0]["code"] for key, record in records.items()}
+    assert codes["empty.jpg"] == "empty_image"
+    assert codes["fifty-megabytes.jpg"] == "too_large"
+    assert codes["bomb.png"] == "too_many_pixels"
+    assert eventually(lambda: waiting(target, "QueueUrl") == 0)
+    assert waiting(target, "DeadLetterQueueUrl") == 0
+
+
+def test_awkward_keys_arrive_as_they_were_put(target: Target):
+    records = put(target, {f"incoming/line 1/s+1/{serial}.jpg": jpeg() for serial in AWKWARD_SERIALS})
+    assert {record["serial"] for record in records.values()} == set(AWKWARD_SERIALS)
+    assert {(record["line"], record["station"]) for record in records.values()} == {("line 1", "s+1")}
+
+
+def test_a_key_without_line_or_station_is_judged_all_the_same(target: Target):
+    records = put(target, {"incoming/alone.jpg": jpeg(), "incoming/line-1/half.jpg": jpeg()})
+    assert [(r["line"], r["station"], r["verdict"]) for r in records.values()] == [
+        ("unknown", "unknown", "pass"),
+        ("line-1", "unknown", "pass"),
+    ]
+
+
+def test_messages_that_announce_no_image_are_acknowledged(target: Target):
+    for body in (
+        "no json",
+        '{"Event": "s3:TestEvent"}',
+        '{"Records": [{"eventSource": "aws:sns"}]}',
+        "[]",
+        '"x"',
+    ):
+        target.sqs.send_message(QueueUrl=target.output("QueueUrl"), MessageBody=body)
+    assert eventually(lambda: waiting(target, "QueueUrl") == 0)
+    assert waiting(target, "DeadLetterQueueUrl") == 0
+
+
+def test_an_image_that_was_deleted_before_it_is_read_gets_a_record(target: Target):
+    bucket, key = target.output("ImagesBucketName"), "incoming/line-1/top/gone.jpg"
+    event = {
+        "eventSource": "aws:s3",
+        "eventName": "ObjectCreated:Put",
+        "eventTime": "2026-01-01T00:00:00.000Z",
+        "s3": {
+            "bucket": {"name": bucket},
+            "object": {"key": key, "versionId": "7f0e4f1c-0000-0000-0000-000000000000", "sequencer": "01"},
+        },
+    }
+    target.sqs.send_message(QueueUrl=target.output("QueueUrl"), MessageBody=json.dumps({"Records": [event]}))
+    table = target.dynamodb.Table(target.output("InspectionsTableName"))
+    identity = {"image": f"s3://{bucket}/{key}", "version_id": event["s3"]["object"]["versionId"]}  # type: ignore[index]
+    record = plain(eventually(lambda: table.get_item(Key=identity).get("Item")))
+    assert (record["verdict"], record["reasons"][0]["code"]) == ("unreadable", "deleted")
+
+
+def test_each_version_of_a_key_gets_a_record_of_its_own(target: Target):
+    key = "incoming/line-1/top/again.jpg"
+    first = put(target, {key: jpeg(shade=90)})[key]
+    second = put(target, {key: b""})[key]
+    assert (first["verdict"], second["verdict"]) == ("pass", "unreadable")
+    assert first["version_id"] != second["version_id"]
+
+
+def test_a_duplicate_event_raises_one_alert(target: Target):
+    from loupe.alerts import AlertInbox
+
+    sample = (ROOT / "samples" / "line-2" / "bottom" / "SN1003.jpg").read_bytes()
+    key = "incoming/line-dup/top/patches.jpg"
+    record = put(target, {key: sample})[key]
+    assert record["verdict"] == "fail"
+    table = target.dynamodb.Table(target.output("InspectionsTableName"))
+    identity = {"image": record["image"], "version_id": record["version_id"]}
+    alert = eventually(lambda: table.get_item(Key=identity)["Item"].get("alert"))
+    event = {
+        "eventSource": "aws:s3",
+        "eventName": "ObjectCreated:Put",
+        "eventTime": record["received_at"],
+        "s3": {
+            "bucket": {"name": target.output("ImagesBucketName")},
+            "object": {"key": key, "versionId": record["version_id"], "sequencer": record["sequencer"]},
+        },
+    }
+    inbox = AlertInbox(target)
+    for _ in range(3):
+        target.sqs.send_message(
+            QueueUrl=target.output("QueueUrl"), MessageBody=json.dumps({"Records": [event]})
+        )
+    assert eventually(lambda: waiting(target, "QueueUrl") == 0)
+    time.sleep(2)
+    assert table.get_item(Key=identity)["Item"]["alert"] == alert
+    again = [envelope for envelope in inbox.receive(1) if "line-dup" in envelope["Subject"]]
+    assert again == []  # `loupe up` has long taken the one that was sent
+
+
+def test_drop_and_inspections_speak_json_and_agree(up: Up):
+    dropped = loupe("drop", "samples", "--wait", "--json", home=up.home)
+    assert dropped.returncode == 0, dropped.stderr
+    result = json.loads(dropped.stdout)
+    files = [path for path in (ROOT / "samples").rglob("*") if path.is_file()]
+    assert (result["dropped"], result["lost"], len(result["records"])) == (len(files), 0, len(files))
+    asked = loupe("inspections", "--line", "line-2", "--json", "--limit", "500", home=up.home)
+    got = {(i["image"], i["version_id"]) for i in json.loads(asked.stdout)["inspections"]}
+    assert {(r["image"], r["version_id"]) for r in result["records"] if r["line"] == "line-2"} <= got
+    failed = loupe("inspections", "--verdict", "fail", "--since", "1h", "--json", home=up.home)
+    assert {i["verdict"] for i in json.loads(failed.stdout)["inspections"]} == {"fail"}
+
+
+def test_a_second_up_says_who_runs_and_what_to_do(up: Up):
+    second = loupe("up", "--home", str(up.home))
+    assert second.returncode == 1
+    assert "already running" in second.stderr
+    assert "loupe down" in second.stderr.replace("\n", " ")
+
+
+def test_images_wait_while_there_is_no_endpoint_and_are_judged_when_it_comes(up: Up):
+    target = up.target
+    endpoint = target.output("EndpointName")
+    config = target.sagemaker.describe_endpoint(EndpointName=endpoint)["EndpointConfigName"]
+    target.sagemaker.delete_endpoint(EndpointName=endpoint)
+    dropped = upload(target, [Source("incoming/line-1/top/early.jpg", jpeg, "early")], lambda _: None)
+    assert follow(target, dropped, lambda _: None, patience=4) == {}
+    target.sagemaker.create_endpoint(EndpointName=endpoint, EndpointConfigName=config)
+    found = follow(target, dropped, lambda _: None, patience=60)
+    assert [record["verdict"] for record in found.values()] == ["pass"]
+    assert waiting(target, "DeadLetterQueueUrl") == 0
+
+
+def test_a_killed_cloud_comes_back_with_its_records_and_its_endpoint(tmp_path: Path):
+    first = Up(tmp_path)
+    before = put(first.target, {"incoming/line-1/top/kept.jpg": jpeg()})["incoming/line-1/top/kept.jpg"]
+    time.sleep(3)  # the autosave's interval
+    children = psutil.Process(first.process.pid).children(recursive=True)
+    first.process.send_signal(signal.SIGKILL)
+    first.process.wait(10)
+    assert psutil.wait_procs(children, timeout=10)[1] == []
+    second = Up(tmp_path)
+    try:
+        table = second.target.dynamodb.Table(second.target.output("InspectionsTableName"))
+        identity = {"image": before["image"], "version_id": before["version_id"]}
+        assert plain(table.get_item(Key=identity)["Item"])["verdict"] == "pass"
+        after = put(second.target, {"incoming/line-1/top/new.jpg": jpeg()})["incoming/line-1/top/new.jpg"]
+        assert after["verdict"] == "pass"
+    finally:
+        stopped = loupe("down", home=tmp_path)
+        second.process.wait(30)
+    assert stopped.returncode == 0
+
+
+def test_the_demo_loses_nothing_and_ends_in_its_figures(tmp_path: Path):
+    ran = loupe("demo", "--pictures", str(tmp_path / "pictures"))
+    assert ran.returncode == 0, ran.stderr
+    last = ran.stdout.splitlines()[-1]
+    assert last.startswith("demo: ")
+    figures = dict(pair.split("=") for pair in last.removeprefix("demo: ").split())
+    assert list(figures) == [
+        *("images", "inspected", "pass", "fail", "review", "unreadable", "alerts", "lost", "p50_ms", "p95_ms")
+    ]
+    assert figures["lost"] == "0"
+    assert figures["images"] == figures["inspected"]
+    assert int(figures["unreadable"]) >= 1
+    assert int(figures["fail"]) >= 1
+    assert figures["alerts"] == figures["fail"]
+    assert len(list((tmp_path / "pictures").glob("*.jpg"))) == int(figures["fail"])
