@@ -257,10 +257,10 @@ def main() -> None:
         app()
     except (LoupeError, LocalCloudError) as error:
         hint = getattr(error, "hint", "")
-        show.err.print(f"[bold red]loupe:[/] {escape(str(error))}")
+        show.err.print(f"[bold red]loupe:[/] {escape(str(error))}", soft_wrap=True)
         if hint:
-            show.err.print(f"       {escape(hint)}")
+            show.err.print(f"       {escape(hint)}", soft_wrap=True)
         sys.exit(1)
     except (BotoCoreError, ClientError) as error:
-        show.err.print(f"[bold red]loupe:[/] {escape(str(error))}")
+        show.err.print(f"[bold red]loupe:[/] {escape(str(error))}", soft_wrap=True)
         sys.exit(1)

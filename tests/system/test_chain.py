@@ -204,8 +204,8 @@ def test_drop_and_inspections_speak_json_and_agree(up: Up):
 def test_a_second_up_says_who_runs_and_what_to_do(up: Up):
     second = loupe("up", "--home", str(up.home))
     assert second.returncode == 1
-    assert "already running" in second.stderr
-    assert "loupe down" in second.stderr.replace("\n", " ")
+    assert "is already running by process" in second.stderr
+    assert "loupe down" in second.stderr
 
 
 def test_images_wait_while_there_is_no_endpoint_and_are_judged_when_it_comes(up: Up):
