@@ -103,6 +103,17 @@ def to_original(boxes: NDArray[np.float32], width: int, height: int) -> NDArray[
     return np.clip(boxes, 0, 1) * np.array([width, height, width, height], dtype=np.float32)
 
 
+def upright_size(image: Image.Image) -> tuple[int, int]:
+    """Width and height once the EXIF orientation is applied, from an opened image's header."""
+    width, height = image.size
+    return (height, width) if _orientation(image) in _SIDEWAYS else (width, height)
+
+
+def _orientation(image: Image.Image) -> int:
+    # Pillow turns TIFF upright by itself, when it loads it, and gives the upright size before.
+    return 1 if image.format == "TIFF" else int(image.getexif().get(ExifTags.Base.Orientation, 1))
+
+
 def quality(pixels: NDArray[np.uint8]) -> dict[str, float]:
     """How good the picture itself is, from uint8 [H, W, 3]; cheap, since a camera drifts before it fails.
 
@@ -120,20 +131,18 @@ def quality(pixels: NDArray[np.uint8]) -> dict[str, float]:
 
 
 def _read(image: Image.Image, size: int, max_pixels: int) -> Picture:
-    width, height = image.size
+    width, height = upright_size(image)
     if width * height > max_pixels:
         raise ImageError("too_many_pixels", f"{width} x {height} pixels, the limit is {max_pixels:,}")
     if getattr(image, "n_frames", 1) != 1:
         raise ImageError("multiple_frames", "the file holds several frames or pages; send one still image")
     kind = str(image.format)
-    orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+    orientation = _orientation(image)
     # JPEG can decode at 1/2, 1/4 or 1/8 of its size: never below what the model needs, and much faster.
     image.draft(None, (size * 2, size * 2))
     small = _as_rgb(image).resize((size, size), Image.Resampling.BILINEAR).convert("RGB")
     if orientation in _TRANSPOSITIONS:
         small = small.transpose(_TRANSPOSITIONS[orientation])
-    if orientation in _SIDEWAYS:
-        width, height = height, width
     return Picture(np.asarray(small), width, height, kind)
 
 

@@ -130,6 +130,8 @@ def _datasets(container: Container) -> tuple[Dataset, Dataset, dict[str, object]
     for name, part in zip(("train", "validation"), parts, strict=True):
         if not any(sample.objects for sample in part.samples):
             raise DatasetError(channel, f"its {name} part holds no labelled image")
+    if len(parts[0].samples) < 2:  # batch norm needs company
+        raise DatasetError(channel, "its train part holds a single image; two are the least to train on")
     if unknown := set(parts[1].labels) - set(whole.labels):
         raise DatasetError(channel, f"lacks labels of the validation channel: {', '.join(sorted(unknown))}")
     counts = {

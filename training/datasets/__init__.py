@@ -16,9 +16,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from training.datasets.files import DatasetError, Files, open_files
+from training.pixels import FORMATS, upright_size
 
 Part = Literal["train", "validation", "test", "all"]
 Box = tuple[float, float, float, float]
@@ -111,10 +112,8 @@ def inspect(
     """
     data = files.read(name)
     try:
-        with Image.open(io.BytesIO(data)) as image:
-            width, height = image.size
-            if image.getexif().get(ExifTags.Base.Orientation, 1) >= 5:
-                width, height = height, width
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            width, height = upright_size(image)
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise DatasetError(name, f"is not a readable image: {error}") from error
     found, dropped = objects(width, height)

@@ -24,6 +24,7 @@ Mask = NDArray[np.float32]
 
 KINDS = ("crazing", "inclusion", "patches", "pitted_surface", "rolled-in_scale", "scratches")
 CLEAN_SHARE = 0.2
+SMALLEST = 96  # pixels
 _SUPERSAMPLING = 2  # masks are drawn at twice the size: smooth edges, boxes exact to half a pixel
 
 
@@ -42,6 +43,8 @@ def draw(seed: int, index: int, size: int = 200, kind: str | None = None) -> tup
     >>> picture.size, {defect.label for defect in defects}
     ((200, 200), {'scratches'})
     """
+    if size < SMALLEST:
+        raise ValueError(f"defects need at least {SMALLEST} pixels to be seen, not {size}")
     rng = np.random.default_rng([seed, index])
     if kind is None:
         kind = "clean" if rng.random() < CLEAN_SHARE else KINDS[int(rng.integers(len(KINDS)))]
@@ -340,6 +343,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, required=True, help="same seed, same images")
     parser.add_argument("--size", type=int, default=200, help="edge in pixels (default 200)")
     options = parser.parse_args()
+    if options.size < SMALLEST:
+        parser.error(f"--size must be at least {SMALLEST}")
     generate(options.out, options.count, options.seed, options.size)
 
 

@@ -1,0 +1,136 @@
+"""The container programs as processes: what SageMaker, or its stand-in, starts and stops."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from training.artefact import pack, unpack
+
+ROOT = Path(__file__).parents[2]
+STARTER = ROOT / "models/starter/model.tar.gz"
+SAMPLE = ROOT / "samples/line-2/bottom/SN1003.jpg"
+
+pytestmark = pytest.mark.system
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    unpack(STARTER, tmp_path / "model")
+    return tmp_path
+
+
+@contextmanager
+def serving(root: Path, port: int = 0) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    environment = os.environ | {
+        "LOUPE_ML_ROOT": str(root),
+        "LOUPE_BIND_HOST": "127.0.0.1",
+        "SAGEMAKER_BIND_TO_PORT": str(port),
+    }
+    command = [sys.executable, "-m", "training.serve"]
+    process = subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True)
+    try:
+        assert process.stderr is not None
+        line = process.stderr.readline()
+        url = f"http://127.0.0.1:{json.loads(line)['port']}" if line.startswith("{") else line
+        yield process, url
+    finally:
+        process.kill()
+        process.wait()
+        process.stderr.close()
+
+
+def get(url: str, data: bytes | None = None, deadline: float = 20) -> tuple[int, dict]:
+    request = urllib.request.Request(url, data, {"Content-Type": "image/jpeg"} if data is not None else {})
+    end = time.monotonic() + deadline
+    while True:
+        try:
+            with urllib.request.urlopen(request, timeout=10) as answer:
+                return answer.status, json.load(answer)
+        except urllib.error.HTTPError as error:
+            return error.code, json.load(error)
+        except urllib.error.URLError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.05)
+
+
+def test_serve_answers_and_leaves_at_once_when_told(root):
+    with serving(root) as (process, url):
+        assert get(url + "/ping")[0] == 200
+        status, document = get(url + "/invocations", SAMPLE.read_bytes())
+        assert status == 200
+        assert document["detections"][0]["label"] == "patches"
+        assert get(url + "/invocations", b"no image")[1]["error"]["code"] == "unsupported_format"
+
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
+
+
+def test_a_request_in_flight_is_answered_before_serve_ends(root):
+    with serving(root) as (process, url):
+        get(url + "/ping")
+        data = SAMPLE.read_bytes()
+        port = int(url.rsplit(":", 1)[1])
+        with socket.create_connection(("127.0.0.1", port)) as client:
+            head = f"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Length: {len(data)}\r\n\r\n"
+            client.sendall(head.encode() + data[:-1])
+            time.sleep(0.2)
+            process.send_signal(signal.SIGTERM)
+            time.sleep(0.3)
+            client.sendall(data[-1:])
+            client.settimeout(10)
+            assert client.recv(65536).startswith(b"HTTP/1.1 200")
+        assert process.wait(10) == 0
+
+
+def test_a_port_in_use_is_said_plainly(root):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with serving(root, port) as (process, message):
+            assert process.wait(10) == 1
+            assert f"127.0.0.1:{port}" in message
+    assert "cannot listen" in (root / "output/failure").read_text()
+
+
+def test_serve_refuses_an_altered_model(root):
+    with (root / "model/model.onnx").open("ab") as file:
+        file.write(b"x")
+    with serving(root) as (process, message):
+        assert process.wait(10) == 1
+        assert "was altered" in message
+
+
+def test_an_evaluation_job_leaves_its_report(tmp_path):
+    channels = tmp_path / "input/data"
+    (channels / "model").mkdir(parents=True)
+    unpack(STARTER, tmp_path / "unpacked")
+    pack(tmp_path / "unpacked", channels / "model/model.tar.gz")
+    make = [sys.executable, "-m", "training.datasets.synthetic", "--out", str(channels / "test")]
+    subprocess.run([*make, "--count", "30", "--seed", "11"], cwd=ROOT, check=True)
+    command = [sys.executable, "-m", "training.evaluate"]
+
+    done = subprocess.run(
+        command,
+        cwd=ROOT,
+        env=os.environ | {"LOUPE_ML_ROOT": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    report = json.loads((tmp_path / "output/data/evaluation.json").read_text())
+    assert 0 < report["map"] <= report["map50"] <= 1
+    assert f"test:map={report['map']}" in done.stdout

@@ -1,0 +1,188 @@
+"""Pixels mean the same thing whatever the file; what is no whole still image is refused, typed."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from training.pixels import FORMATS, ImageError, decode, quality, to_original
+
+SIZE = 32
+_STORED_AS = {  # EXIF orientation → how the camera stored the upright scene
+    2: [Image.Transpose.FLIP_LEFT_RIGHT],
+    3: [Image.Transpose.ROTATE_180],
+    4: [Image.Transpose.FLIP_TOP_BOTTOM],
+    5: [Image.Transpose.TRANSPOSE],
+    6: [Image.Transpose.ROTATE_90],
+    7: [Image.Transpose.TRANSVERSE],
+    8: [Image.Transpose.ROTATE_270],
+}
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "WEBP"])
+def test_every_exif_orientation_gives_the_upright_picture(scene, encode, orientation, kind):
+    stored = scene
+    for step in _STORED_AS.get(orientation, []):
+        stored = stored.transpose(step)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    options = {"quality": 95} if kind in ("JPEG", "WEBP") else {}
+
+    picture = decode(encode(stored, kind, exif=exif, **options), SIZE)
+
+    assert (picture.width, picture.height) == (60, 40)
+    upright = decode(encode(scene), SIZE)
+    corners = (slice(4, -4, SIZE - 9), slice(4, -4, SIZE - 9))
+    difference = picture.pixels[corners].astype(int) - upright.pixels[corners]
+    assert np.abs(difference).max() < 25
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_every_allowed_format_decodes(scene, encode, kind):
+    picture = decode(encode(scene, kind), SIZE)
+
+    assert picture.format == kind
+    assert picture.pixels.shape == (SIZE, SIZE, 3)
+    assert picture.pixels.dtype == np.uint8
+
+
+_MODES = (
+    "L:PNG 1:PNG P:PNG LA:PNG RGBA:PNG I;16:PNG I;16:TIFF CMYK:JPEG CMYK:TIFF L:JPEG RGBA:WEBP L:BMP P:BMP"
+)
+
+
+@pytest.mark.parametrize(("mode", "kind"), [case.split(":") for case in _MODES.split()])
+def test_every_mode_keeps_the_brightness(encode, mode, kind):
+    levels = np.zeros((64, 64), np.uint8)
+    levels[:, 32:] = 255
+    if mode == "I;16":
+        image = Image.fromarray(levels.astype(np.uint16) * 257)
+    else:
+        image = Image.fromarray(levels).convert("RGB").convert(mode)
+
+    pixels = decode(encode(image, kind), SIZE).pixels
+
+    assert pixels[:, 2:12].mean() < 12
+    assert pixels[:, 20:30].mean() > 243
+
+
+def test_transparency_is_laid_on_white_and_an_opaque_alpha_changes_nothing(scene, encode):
+    opaque = scene.convert("RGBA")
+    assert np.array_equal(decode(encode(opaque), SIZE).pixels, decode(encode(scene), SIZE).pixels)
+
+    opaque.putalpha(0)
+    assert decode(encode(opaque), SIZE).pixels.min() == 255
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow's, about the damage
+@pytest.mark.parametrize("kind", FORMATS)
+def test_truncation_at_any_length_is_refused_or_loses_no_pixel(scene, encode, kind):
+    data = encode(scene, kind)
+    whole = decode(data, SIZE).pixels
+
+    for length in range(len(data)):
+        try:
+            picture = decode(data[:length], SIZE)
+        except ImageError:
+            continue
+        assert np.array_equal(picture.pixels, whole), f"{length} of {len(data)} bytes gave other pixels"
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow's, about the damage
+@pytest.mark.parametrize("kind", FORMATS)
+def test_a_flipped_byte_anywhere_gives_a_picture_or_a_typed_error(scene, encode, kind):
+    data = encode(scene, kind)
+    for position in range(0, len(data), 7):
+        damaged = bytearray(data)
+        damaged[position] ^= 0xFF
+        try:
+            decode(bytes(damaged), SIZE, max_pixels=1_000_000)
+        except ImageError:
+            continue
+
+
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        (b"", "empty_image"),
+        (b"not an image", "unsupported_format"),
+        (b"%PDF-1.7", "unsupported_format"),
+        (b"\xff\xd8\xff", "unsupported_format"),
+        (b"\x89PNG\r\n\x1a\n", "unsupported_format"),
+    ],
+)
+def test_what_is_no_image_is_refused(data, code):
+    with pytest.raises(ImageError) as caught:
+        decode(data, SIZE)
+    assert caught.value.code == code
+
+
+def test_a_gif_is_refused_even_when_it_is_still(scene, encode):
+    with pytest.raises(ImageError) as caught:
+        decode(encode(scene.convert("P"), "GIF"), SIZE)
+    assert caught.value.code == "unsupported_format"
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "WEBP"])
+def test_several_frames_are_refused(scene, encode, kind):
+    other = scene.transpose(Image.Transpose.ROTATE_180)
+    with pytest.raises(ImageError) as caught:
+        decode(encode(scene, kind, save_all=True, append_images=[other]), SIZE)
+    assert caught.value.code == "multiple_frames"
+
+
+def test_a_png_bomb_is_refused_by_its_header():
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    header = struct.pack(">IIBBBBB", 30_000, 30_000, 8, 2, 0, 0, 0)
+    bomb = (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(b""))
+        + chunk(b"IEND", b"")
+    )
+
+    with pytest.raises(ImageError) as caught:
+        decode(bomb, SIZE)
+    assert caught.value.code == "too_many_pixels"
+
+
+def test_the_pixel_cap_is_exact(scene, encode):
+    assert decode(encode(scene), SIZE, max_pixels=2400).width == 60
+    with pytest.raises(ImageError) as caught:
+        decode(encode(scene), SIZE, max_pixels=2399)
+    assert caught.value.code == "too_many_pixels"
+
+
+def test_a_single_pixel_is_a_picture(encode):
+    picture = decode(encode(Image.new("RGB", (1, 1), "red")), SIZE)
+    assert (picture.width, picture.height) == (1, 1)
+    assert picture.pixels[0, 0].tolist() == [255, 0, 0]
+
+
+def test_a_large_jpeg_decoded_at_reduced_size_looks_as_the_png_does(encode):
+    gradient = Image.linear_gradient("L").resize((2000, 1000)).convert("RGB")
+    reduced = decode(encode(gradient, "JPEG", quality=95), SIZE)
+    assert (reduced.width, reduced.height) == (2000, 1000)
+    assert np.abs(reduced.pixels.astype(int) - decode(encode(gradient), SIZE).pixels).max() <= 4
+
+
+def test_a_box_survives_the_round_trip_to_pixels_of_the_original():
+    boxes = np.array([[10, 20, 110, 220], [0, 0, 640, 480]], np.float32)
+    scale = np.array([640, 480, 640, 480], np.float32)
+    assert np.allclose(to_original(boxes / scale, 640, 480), boxes, atol=1e-3)
+
+
+def test_quality_tells_a_blurred_from_a_sharp_picture_and_counts_clipped_pixels():
+    rng = np.random.default_rng(0)
+    sharp = rng.integers(60, 200, (64, 64, 3)).astype(np.uint8)
+    blurred = np.full_like(sharp, 128)
+    assert quality(sharp)["sharpness"] > 100 > quality(blurred)["sharpness"]
+    assert quality(blurred)["exposure"] == pytest.approx(0.502, abs=0.001)
+    assert quality(np.full((8, 8, 3), 255, np.uint8))["clipped"] == 1.0

@@ -1,0 +1,266 @@
+"""Training learns, goes on after a kill, stops on nonsense, and exports what it learned."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from safetensors.torch import save_file  # noqa: E402
+
+from training import train as module  # noqa: E402
+from training.artefact import ModelCard, file_sha256, pack, read_card  # noqa: E402
+from training.container import Container, HyperparameterError, run  # noqa: E402
+from training.datasets import DatasetError  # noqa: E402
+from training.datasets.synthetic import draw, generate  # noqa: E402
+from training.detectors import Target, UnknownFamilyError, build, families  # noqa: E402
+from training.engine import MovingAverage, NonFiniteLossError, Schedule, train_epoch  # noqa: E402
+from training.export import ParityError, check_parity, export  # noqa: E402
+from training.onnx_model import OnnxModel  # noqa: E402
+from training.train import CheckpointError, Hyperparameters, train  # noqa: E402
+from training.weights import PretrainedError, warm_start  # noqa: E402
+
+SIZE = 128
+torch.set_num_threads(1)  # small tensors: threads would only wait for each other
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data")
+    generate(folder, 24, seed=5, size=128)
+    return folder
+
+
+def container(root, data, **hyperparameters):
+    channel = root / "input/data/train"
+    if not channel.exists():
+        channel.parent.mkdir(parents=True)
+        channel.symlink_to(data)
+    config = root / "input/config/hyperparameters.json"
+    config.parent.mkdir(parents=True, exist_ok=True)
+    settings = {"input_size": SIZE, "epochs": 2, "batch_size": 8, "validate_every": 1, "workers": 0}
+    config.write_text(json.dumps({name: str(value) for name, value in (settings | hyperparameters).items()}))
+    return Container(root)
+
+
+@pytest.fixture
+def model():
+    torch.manual_seed(0)
+    return build("ssdlite", 6, SIZE)
+
+
+def images(count=2):
+    rng = np.random.default_rng(0)
+    return torch.from_numpy(rng.integers(0, 255, (count, SIZE, SIZE, 3), dtype=np.uint8))
+
+
+def some(boxes=((0.1, 0.1, 0.6, 0.6),), classes=(1,)):
+    return Target(
+        torch.tensor(boxes, dtype=torch.float32).reshape(-1, 4), torch.tensor(classes, dtype=torch.int64)
+    )
+
+
+def test_an_image_without_boxes_trains(model):
+    losses = model.losses(images(), [some((), ()), some((), ())])
+    total = sum(losses.values())
+    assert torch.isfinite(total)
+    assert total > 0
+    total.backward()
+    assert any(p.grad is not None and p.grad.abs().sum() > 0 for p in model.head.parameters())
+
+
+def test_a_box_survives_the_encoding_round_trip(model):
+    anchors = model.get_buffer("anchors")
+    wanted = torch.rand(len(anchors), 4).sort(dim=1).values[:, [0, 1, 2, 3]]
+    wanted = torch.stack([wanted[:, 0], wanted[:, 1], wanted[:, 2] + 0.01, wanted[:, 3] + 0.01], dim=1).clamp(
+        0, 1
+    )
+    decoded = model._decode(model._coder.encode_single(wanted, anchors)[None])[0]
+    assert torch.allclose(decoded, wanted, atol=1e-4)
+
+
+def test_a_batch_equals_its_singles(model):
+    model.eval()
+    with torch.no_grad():
+        boxes, scores = model(images(3))
+        for index in range(3):
+            alone = model(images(3)[index : index + 1])
+            assert torch.allclose(alone[0][0], boxes[index], atol=1e-4)
+            assert torch.allclose(alone[1][0], scores[index], atol=1e-4)
+
+
+def test_a_few_steps_on_one_batch_lower_the_loss(model):
+    optimiser = torch.optim.AdamW(model.parameters(), 1e-3)
+    batch = [(images(2), [some()] * 2)] * 4
+    average = MovingAverage(model, 0.9)
+    device = torch.device("cpu")
+    step, first = train_epoch(model, average, optimiser, Schedule(1e-3, 1, 1000), batch, 0, device)
+    step, second = train_epoch(model, average, optimiser, Schedule(1e-3, 1, 1000), batch, step, device)
+    assert step == 8
+    assert second < first
+
+
+def test_a_non_finite_loss_stops_with_the_step_and_the_parts(model):
+    with torch.no_grad():
+        next(model.head.parameters()).fill_(float("nan"))
+    optimiser = torch.optim.AdamW(model.parameters(), 1e-3)
+    average, device = MovingAverage(model, 0.9), torch.device("cpu")
+    with pytest.raises(NonFiniteLossError, match=r"nan at step 3.*classes"):
+        train_epoch(model, average, optimiser, Schedule(1e-3, 1, 10), [(images(), [some()] * 2)], 3, device)
+
+
+def test_the_learning_rate_warms_up_then_falls():
+    schedule = Schedule(peak=1.0, warm_up=5, total=50)
+    rates = [schedule.at(step) for step in range(50)]
+    assert rates[:5] == sorted(rates[:5])
+    assert rates[5:] == sorted(rates[5:], reverse=True)
+    assert max(rates) == 1.0
+
+
+def test_an_unknown_family_or_hyperparameter_is_named_with_the_known_ones(tmp_path, data):
+    assert families() == ["ssdlite"]
+    with pytest.raises(UnknownFamilyError, match=r"'yolo'.*ssdlite"):
+        build("yolo", 1, SIZE)
+    with pytest.raises(HyperparameterError, match=r"'epoch'.*epochs"):
+        container(tmp_path / "a", data, epoch=3).hyperparameters(Hyperparameters)
+    with pytest.raises(HyperparameterError, match="epochs='many'"):
+        container(tmp_path / "b", data, epochs="many").hyperparameters(Hyperparameters)
+
+
+def test_hyperparameters_come_as_strings_and_sagemakers_own_are_passed_over(tmp_path, data):
+    settings = container(tmp_path, data, learning_rate="2e-3", sagemaker_program="x").hyperparameters(
+        Hyperparameters
+    )
+    assert settings.learning_rate == 0.002
+    assert settings.input_size == SIZE
+    assert asdict(settings)["seed"] == 0
+
+
+def test_a_job_without_data_fails_with_the_reason_in_output_failure(tmp_path, monkeypatch):
+    monkeypatch.setenv("LOUPE_ML_ROOT", str(tmp_path))
+    assert run(train) == 1
+    assert "channel train is missing" in (tmp_path / "output/failure").read_text()
+
+
+def test_an_export_that_differs_is_refused(model, tmp_path, starter_folder):
+    twin = build("ssdlite", 6, 256)
+    channel = tmp_path / "pretrained"
+    channel.mkdir()
+    pack(starter_folder, channel / "model.tar.gz")
+    warm_start(twin, channel)
+    pixels = [np.asarray(draw(8, i, kind="patches")[0].resize((256, 256)).convert("RGB")) for i in range(4)]
+    assert check_parity(twin, OnnxModel(starter_folder), pixels) < 0.001
+    with torch.no_grad():
+        for parameter in twin.head.classification_head.parameters():
+            parameter.mul_(0.8)
+    with pytest.raises(ParityError, match="differ"):
+        check_parity(twin, OnnxModel(starter_folder), pixels)
+
+
+def test_warm_start_reports_what_did_not_fit(tmp_path, model):
+    channel = tmp_path / "pretrained"
+    channel.mkdir()
+    save_file(
+        {k: v.clone() for k, v in build("ssdlite", 2, SIZE).state_dict().items()}, channel / "w.safetensors"
+    )
+    report = warm_start(model, channel)
+    assert 0 < report["loaded"] < report["of"]
+    assert report["not_loaded"]
+    assert all("classification_head" in name for name in report["not_loaded"])
+
+
+@pytest.mark.parametrize("content", [None, b"garbage"])
+def test_a_pretrained_channel_without_usable_weights_is_an_error(tmp_path, model, content):
+    if content:
+        (tmp_path / "w.safetensors").write_bytes(content)
+    with pytest.raises(PretrainedError):
+        warm_start(model, tmp_path)
+
+
+def test_a_pickled_checkpoint_is_not_executed(tmp_path, model):
+    marker = tmp_path / "executed"
+
+    class Evil:
+        def __reduce__(self):
+            return marker.write_text, ("executed",)
+
+    torch.save({"model": Evil()}, tmp_path / "w.pt")
+    with pytest.raises(PretrainedError):
+        warm_start(model, tmp_path)
+    assert not marker.exists()
+
+
+@pytest.mark.slow
+def test_a_resumed_run_continues_from_the_last_epoch_and_ends_with_the_same_weights(
+    tmp_path, data, capsys, monkeypatch
+):
+    whole = container(tmp_path / "whole", data)
+    train(whole)
+    killed = container(tmp_path / "killed", data)
+
+    original = module._checkpoint
+
+    def kill_after_the_first(*arguments):
+        original(*arguments)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, "_checkpoint", kill_after_the_first)
+    with pytest.raises(KeyboardInterrupt):
+        train(killed)
+    monkeypatch.setattr(module, "_checkpoint", original)
+    capsys.readouterr()
+    train(killed)
+
+    lines = capsys.readouterr().out.splitlines()
+    events = [json.loads(line) for line in lines if line.startswith("{")]
+    assert [e["epoch"] for e in events if e["event"] == "epoch"] == [2]
+    assert any(line.startswith("epoch=2 loss=") and " val:map=" in line for line in lines)
+    first, second = (torch.load(c.checkpoints / "last.pt", weights_only=True) for c in (whole, killed))
+    for name, value in first["average"].items():
+        assert torch.allclose(value.float(), second["average"][name].float(), atol=1e-5), name
+
+    card = read_card(killed.model)
+    assert card.labels[0] == "crazing"
+    assert card.metrics["validation"]["images"] > 0
+    assert card.dataset["split"].startswith("by image hash")
+    with pytest.raises(CheckpointError, match="other hyperparameters"):
+        train(container(tmp_path / "killed", data, seed=1))
+
+
+@pytest.mark.slow
+def test_the_exported_graph_takes_any_batch_and_equals_torch(model, tmp_path):
+    path = export(model, tmp_path)
+    ModelCard(
+        "m",
+        "ssdlite",
+        tuple("abcdef"),
+        SIZE,
+        model.normalisation,
+        model.postprocess,
+        onnx_sha256=file_sha256(path),
+    ).write(tmp_path)
+    exported = OnnxModel(tmp_path, threads=1)
+    for count in (1, 3):
+        boxes, scores = exported.raw(images(count).numpy())
+        with torch.no_grad():
+            expected = model(images(count))
+        assert np.allclose(boxes, expected[0].numpy(), atol=1e-4)
+        assert np.allclose(scores, expected[1].numpy(), atol=1e-4)
+
+
+def test_a_validation_channel_with_labels_unknown_to_training_is_refused(tmp_path, data):
+    other = tmp_path / "root/input/data/validation"
+    other.mkdir(parents=True)
+    job = Container(tmp_path / "root")
+    (tmp_path / "root/input/data/train").symlink_to(data)
+    document = json.loads((data / "annotations.json").read_text())
+    document["categories"].append({"id": 99, "name": "rust"})
+    for image in document["images"]:
+        image["file_name"] = str(data / image["file_name"])
+    (other / "annotations.json").write_text(json.dumps(document))
+    with pytest.raises(DatasetError):
+        train(job)
