@@ -89,7 +89,7 @@ def run(
             dropped = drop.upload(target, sources, lambda _: None)
             found = drop.follow(target, dropped, on_record)
             on_status("waiting for the alerts")
-            alerts = _gather(inbox, sum(record["verdict"] == "fail" for record in found.values()))
+            alerts = gather(inbox, sum(record["verdict"] == "fail" for record in found.values()))
             pictures = _fetch_pictures(target, list(found.values()), pictures_to)
             on_status("stopping the local cloud")
     at = {(item.image, item.version_id): item for item in dropped}
@@ -102,7 +102,8 @@ def run(
     )
 
 
-def _gather(inbox: AlertInbox, expected: int) -> list[dict[str, Any]]:
+def gather(inbox: AlertInbox, expected: int) -> list[dict[str, Any]]:
+    """The alerts that come, until there are as many as expected or none came for a while."""
     alerts: list[dict[str, Any]] = []
     last_news = time.monotonic()
     while len(alerts) < expected and time.monotonic() - last_news < _ALERT_PATIENCE:

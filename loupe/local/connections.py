@@ -24,7 +24,10 @@ def own_session(**settings: Any) -> boto3.Session:
         "config_file": (None, None, os.devnull, None),
         "credentials_file": (None, None, os.devnull, None),
     }
-    return boto3.Session(botocore_session=botocore.session.Session(session_vars=blind), **settings)
+    core = botocore.session.Session(session_vars=blind)
+    # Paths, since host names of buckets would need DNS; no proxy, since none knows this machine's loopback.
+    core.set_default_client_config(Config(s3={"addressing_style": "path"}, proxies={}))
+    return boto3.Session(botocore_session=core, **settings)
 
 
 @dataclass
@@ -58,13 +61,9 @@ class Connection:
 
     def client(self, service: str, config: Config | None = None) -> Any:
         """A boto3 client of `service` ("s3", "sagemaker-runtime", ...) that talks to this cloud only."""
-        # Paths, since host names of buckets would need DNS; no proxy, since none knows this loopback.
-        merged = Config(s3={"addressing_style": "path"}, proxies={})
-        if service == "s3":
-            merged = merged.merge(Config(signature_version="s3v4"))  # presigned URLs too
-        if config:
-            merged = merged.merge(config)
-        return self.session.client(service, endpoint_url=self.endpoint_url, config=merged)  # type: ignore[call-overload]
+        if service == "s3":  # presigned URLs too
+            config = Config(signature_version="s3v4").merge(config or Config())
+        return self.session.client(service, endpoint_url=self.endpoint_url, config=config)  # type: ignore[call-overload]
 
     def alive(self) -> bool:
         """True while the very process that wrote this connection runs (a reused pid does not count)."""

@@ -1,7 +1,10 @@
 """DynamoDB streams: triggers that neither wait, lose, nor repeat for ever, also across a restart."""
 
 import threading
+import time
 from typing import Any
+
+_KEPT = 1000  # records of a stream that every trigger has taken, for who reads the stream by its API
 
 
 def trigger_beside_queues(stopping: threading.Event) -> None:
@@ -12,7 +15,7 @@ def trigger_beside_queues(stopping: threading.Event) -> None:
     failed records for done, and has no MaximumRetryAttempts. Here a failed batch comes again whole, which
     at-least-once delivery allows, and after its last attempt goes to the failure destination.
     """
-    from ministack.services import dynamodb, lambda_svc
+    from ministack.services import cloudwatch, dynamodb, lambda_svc
 
     wake = threading.Event()
     dynamodb.esm_wake = wake
@@ -30,6 +33,9 @@ def trigger_beside_queues(stopping: threading.Event) -> None:
         finally:
             here.polling = True
         records = event["Records"]
+        age_ms = (time.time() - records[-1]["dynamodb"]["ApproximateCreationDateTime"]) * 1000
+        function_name = {"FunctionName": function["config"]["FunctionName"]}
+        cloudwatch.record_metric("AWS/Lambda", "IteratorAge", age_ms, "Milliseconds", function_name)
         key = (function["config"]["FunctionName"], records[0]["eventID"])
         if not result.get("error"):
             attempts.pop(key, None)
@@ -49,12 +55,26 @@ def trigger_beside_queues(stopping: threading.Event) -> None:
         here.polling = True
         while not stopping.is_set():
             wake.clear()
-            if not poll():
+            if poll():
+                _forget_taken()
+            else:
                 # New records set `wake`; the timeout is for batches that failed and wait for their next try.
                 wake.wait(0.2)
 
     lambda_svc._execute_function = execute_batch
     threading.Thread(target=run, daemon=True, name="loupe-streams").start()
+
+
+def _forget_taken() -> None:
+    """Keep the newest records that every trigger has taken, no more: MiniStack keeps a day's, in memory."""
+    from ministack.services import dynamodb
+
+    for key, first in _first_awaited().items():
+        trimmed = dynamodb._stream_trimmed._data.get(key, 0)
+        surplus = first - trimmed - _KEPT
+        if surplus > 0:
+            del dynamodb._stream_records._data[key][:surplus]
+            dynamodb._stream_trimmed._data[key] = trimmed + surplus
 
 
 def _as_failed_if_reported(result: dict[str, Any]) -> dict[str, Any]:
@@ -90,7 +110,11 @@ def keep_across_restarts() -> None:
     )
 
     def get_state_with_streams() -> dict[str, Any]:
-        return {**get_state(), "loupe_streams": [[*key, *waiting] for key, waiting in _waiting().items()]}
+        waiting = []
+        for key, first in _first_awaited().items():
+            trimmed = dynamodb._stream_trimmed._data.get(key, 0)
+            waiting.append([*key, first, dynamodb._stream_records._data[key][first - trimmed :]])
+        return {**get_state(), "loupe_streams": waiting}
 
     def restore_with_streams(data: dict[str, Any]) -> None:
         restore(data)
@@ -112,8 +136,8 @@ def keep_across_restarts() -> None:
     lambda_svc.load_persisted_state = load_lambda_within_streams
 
 
-def _waiting() -> dict[tuple[str, str, str], tuple[int, list[Any]]]:
-    """For each table with a stream: the position of the first record that a trigger awaits, and the rest."""
+def _first_awaited() -> dict[tuple[str, str, str], int]:
+    """For each table with a stream: the position of the first record that some trigger has yet to take."""
     from ministack.services import dynamodb, lambda_svc
 
     positions: dict[tuple[str, str, str], int] = {}
@@ -122,12 +146,11 @@ def _waiting() -> dict[tuple[str, str, str], tuple[int, list[Any]]]:
         if mapping:
             key = (account, region, _table(mapping["EventSourceArn"]))
             positions[key] = min(position, positions.get(key, position))
-    waiting = {}
+    awaited = {}
     for key, records in list(dynamodb._stream_records._data.items()):
         trimmed = dynamodb._stream_trimmed._data.get(key, 0)
-        first = max(positions.get(key, trimmed + len(records)), trimmed)
-        waiting[key] = (first, records[first - trimmed :])
-    return waiting
+        awaited[key] = max(positions.get(key, trimmed + len(records)), trimmed)
+    return awaited
 
 
 def _table(stream: str) -> str:

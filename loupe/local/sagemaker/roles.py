@@ -59,7 +59,7 @@ class Roles:
             aws_session_token=environment["AWS_SESSION_TOKEN"],
             region_name=self.region,
             endpoint_url=self.endpoint_url,
-            config=Config(s3={"addressing_style": "path"}, retries={"total_max_attempts": 2}, proxies={}),
+            config=Config(retries={"total_max_attempts": 2}),
         )
 
 
