@@ -28,6 +28,7 @@ from loupe.local import (
     connection,
 )
 from loupe.local.deploy import deploy
+from loupe.target import Target
 
 pytestmark = pytest.mark.system
 REPO = Path(__file__).parent / "cloud"
@@ -315,6 +316,28 @@ class TestEndpoints:
         server.wait(timeout=10)
         with pytest.raises(ClientError, match="not found"):
             invoke(cloud, endpoint="brief")
+
+
+class TestTheRealTemplate:
+    def test_deploys_as_it_is_and_feeds_its_alarms(self, loupe_process: CloudProcess, target: Target) -> None:
+        """None of the alarms on queues, functions and endpoint is left without data."""
+        samples = sorted((REPO.parents[2] / "samples").rglob("*.jpg"))
+        for sample in samples:
+            target.s3.put_object(
+                Bucket=target.output("ImagesBucketName"),
+                Key=f"incoming/line/station/{sample.name}",
+                Body=sample.read_bytes(),
+            )
+        table = target.dynamodb.Table(target.output("InspectionsTableName"))
+        eventually(lambda: table.scan()["Count"] == len(samples))
+        alarms = loupe_process.connection.client("cloudwatch")
+
+        def fed() -> bool:
+            found = alarms.describe_alarms()["MetricAlarms"]
+            quiet = {alarm["MetricName"] for alarm in found if alarm["StateValue"] == "INSUFFICIENT_DATA"}
+            return quiet <= {"Deferred"} and len(found) > 5  # that one has data only once an image waited
+
+        eventually(fed)
 
 
 class TestEnding:
