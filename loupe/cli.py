@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -122,15 +123,17 @@ def _watch(inbox: AlertInbox, json_: bool) -> None:
 @app.command()
 def down(home: Home, json_: Json = False) -> None:
     """Stop the local cloud that runs on this home; its state stays."""
-    process = psutil.Process(connection(home).pid)
-    process.terminate()
-    try:
-        process.wait(timeout=30)
-    except psutil.TimeoutExpired as error:
-        raise LoupeError(
-            f"process {process.pid} did not stop within 30 s", f"kill -9 {process.pid}"
-        ) from error
-    show.as_json({"stopped": process.pid}) if json_ else show.out.print("The local cloud has stopped.")
+    running = connection(home)
+    psutil.Process(running.pid).terminate()
+    deadline = time.monotonic() + 30
+    while running.alive():
+        if time.monotonic() > deadline:
+            raise LoupeError(f"process {running.pid} did not stop within 30 s", f"kill -9 {running.pid}")
+        time.sleep(0.1)
+    if json_:
+        show.as_json({"stopped": running.pid})
+    else:
+        show.out.print("The local cloud has stopped.")
 
 
 @app.command()

@@ -66,9 +66,11 @@ class Connection:
         return self.session.client(service, endpoint_url=self.endpoint_url, config=config)  # type: ignore[call-overload]
 
     def alive(self) -> bool:
-        """True while the very process that wrote this connection runs (a reused pid does not count)."""
+        """True while the very process that wrote this connection runs; a reused pid or a zombie is not it."""
         try:
-            return abs(psutil.Process(self.pid).create_time() - self.pid_created) < 1
+            process = psutil.Process(self.pid)
+            same = abs(process.create_time() - self.pid_created) < 1
+            return same and process.status() != psutil.STATUS_ZOMBIE
         except psutil.Error:
             return False
 
