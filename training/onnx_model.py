@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 from training.artefact import MODEL, ArtefactError, ModelCard, read_card
 from training.decoding import Detections, Floats, Postprocess, detections
 
+# TensorRT, where it is there, would come first and build for minutes before the first answer.
+_PROVIDERS = ("CUDAExecutionProvider", "CPUExecutionProvider")
+
 
 class OnnxModel:
     """A detector ready to run. Safe to share between threads."""
@@ -25,9 +28,10 @@ class OnnxModel:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.log_severity_level = 3
+        available = onnxruntime.get_available_providers()
         try:
             self._session = onnxruntime.InferenceSession(
-                str(folder / MODEL), options, providers=onnxruntime.get_available_providers()
+                str(folder / MODEL), options, providers=[each for each in _PROVIDERS if each in available]
             )
         except Exception as error:  # ONNX Runtime's errors share no public base class
             raise ArtefactError(f"ONNX Runtime cannot load {folder / MODEL}: {error}") from error

@@ -1,0 +1,201 @@
+"""How each kind of defect looks: a mask of its shape, and what it does to the steel under it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+Floats = NDArray[np.float32]  # a picture [size, size] in 0..1
+Mask = NDArray[np.float32]  # the same, 1 where the defect is
+
+_SUPERSAMPLING = 2  # masks are drawn at twice the size: smooth edges, boxes exact to half a pixel
+
+
+def noise(rng: np.random.Generator, size: int, across: float, down: float) -> Floats:
+    """Unit-variance noise [size, size] smoothed by a Gaussian of `across` x `down` pixels."""
+    field = _gaussian(rng.normal(size=(size, size)).astype(np.float32), across, down)
+    unit: Floats = (field - field.mean()) / (field.std() + np.float32(1e-9))
+    return unit
+
+
+def _blur(mask: Mask, pixels: float) -> Mask:
+    """The mask with edges `pixels` softer; padded, since the Fourier transform is periodic."""
+    if pixels == 0:
+        return mask
+    return _gaussian(np.pad(mask, 8), pixels, pixels)[8:-8, 8:-8]
+
+
+def _gaussian(image: Floats, across: float, down: float) -> Floats:
+    fy = np.fft.fftfreq(image.shape[0])[:, None]
+    fx = np.fft.rfftfreq(image.shape[1])[None, :]
+    kernel = np.exp(-2 * np.pi**2 * ((fx * across) ** 2 + (fy * down) ** 2))
+    smooth: Floats = np.fft.irfft2(np.fft.rfft2(image) * kernel, s=image.shape).astype(np.float32)
+    return smooth
+
+
+class _Canvas:
+    """A mask being drawn, in pixels of the final picture."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self._image = Image.new("L", (size * _SUPERSAMPLING, size * _SUPERSAMPLING))
+        self._pen = ImageDraw.Draw(self._image)
+
+    def line(self, points: Floats, width: float, strength: float = 1.0) -> None:
+        """A polyline [N, 2] of (x, y)."""
+        path = [(float(x) * _SUPERSAMPLING, float(y) * _SUPERSAMPLING) for x, y in points]
+        self._pen.line(
+            path, fill=round(strength * 255), width=max(1, round(width * _SUPERSAMPLING)), joint="curve"
+        )
+
+    def blob(
+        self, rng: np.random.Generator, x: float, y: float, rx: float, ry: float, wobble: float = 0.2
+    ) -> None:
+        """A filled outline around (x, y) whose radius wanders by `wobble`."""
+        angles = np.linspace(0, 2 * np.pi, 48, endpoint=False)
+        radius = np.ones_like(angles)
+        for harmonic in range(2, 10):
+            radius += (
+                wobble / harmonic**0.5 * rng.normal() * np.cos(harmonic * angles + rng.uniform(0, 6.3)) / 1.5
+            )
+        radius = np.clip(radius, 0.3, 1.8)
+        xs, ys = x + rx * radius * np.cos(angles), y + ry * radius * np.sin(angles)
+        self._pen.polygon(
+            [(float(a) * _SUPERSAMPLING, float(b) * _SUPERSAMPLING) for a, b in zip(xs, ys, strict=True)],
+            fill=255,
+        )
+
+    def mask(self) -> Mask:
+        small = self._image.resize((self.size, self.size), Image.Resampling.BOX)
+        return np.asarray(small, dtype=np.float32) / np.float32(255)
+
+
+def _region(
+    rng: np.random.Generator, size: int, wide: tuple[float, float], high: tuple[float, float]
+) -> tuple[float, float, float, float]:
+    """A random rectangle (x, y, width, height) inside the picture; the ranges are shares of its size."""
+    width, height = rng.uniform(*wide) * size, rng.uniform(*high) * size
+    return rng.uniform(0, size - width), rng.uniform(0, size - height), width, height
+
+
+def _crazing(rng: np.random.Generator, size: int) -> Mask:
+    """Short forked cracks, many, in a band."""
+    canvas = _Canvas(size)
+    x, y, width, height = _region(rng, size, (0.4, 0.95), (0.2, 0.55))
+    for _ in range(int(width * height / rng.uniform(110, 190))):
+        heading = rng.uniform(0, 2 * np.pi)
+        turns = np.cumsum(rng.normal(0, 0.7, int(rng.integers(4, 9)))) + heading
+        steps = np.stack([np.cos(turns) * 1.3, np.sin(turns)], axis=1) * rng.uniform(1.5, 3.0)
+        points = np.cumsum(
+            np.vstack([[rng.uniform(x, x + width), rng.uniform(y, y + height)], steps]), axis=0
+        )
+        inside = np.clip(points, [x, y], [x + width, y + height]).astype(np.float32)
+        canvas.line(inside, rng.uniform(0.6, 1.3), rng.uniform(0.6, 1.0))
+    return canvas.mask()
+
+
+def _inclusion(rng: np.random.Generator, size: int) -> Mask:
+    """One to five upright streaks one above the other."""
+    canvas = _Canvas(size)
+    x, y, width, height = _region(rng, size, (0.05, 0.16), (0.2, 0.6))
+    for _ in range(int(rng.integers(1, 6))):
+        long = rng.uniform(0.15, 0.5) * height
+        canvas.blob(
+            rng, x + rng.uniform(0.25, 0.75) * width, y + rng.uniform(0, height - long) + long / 2,
+            rng.uniform(1.2, 3.5), long / 2, wobble=0.12,
+        )  # fmt: skip
+    return canvas.mask()
+
+
+def _patches(rng: np.random.Generator, size: int) -> Mask:
+    """One dark island with a ragged shore."""
+    canvas = _Canvas(size)
+    x, y, width, height = _region(rng, size, (0.16, 0.4), (0.2, 0.6))
+    canvas.blob(rng, x + width / 2, y + height / 2, width / 2, height / 2)
+    return canvas.mask()
+
+
+def _pitted(rng: np.random.Generator, size: int) -> Mask:
+    """Many pits over a large part of the picture."""
+    canvas = _Canvas(size)
+    x, y, width, height = _region(rng, size, (0.4, 0.98), (0.6, 0.98))
+    radius = rng.uniform(1.0, 2.4)
+    for _ in range(int(width * height / (radius * radius) / rng.uniform(16, 34))):
+        each = radius * rng.uniform(0.5, 1.4)
+        canvas.blob(
+            rng, rng.uniform(x + each, x + width - each), rng.uniform(y + each, y + height - each), each,
+            each * rng.uniform(0.9, 1.7),
+        )  # fmt: skip
+    return canvas.mask()
+
+
+def _scale(rng: np.random.Generator, size: int) -> Mask:
+    """A cluster of flat, slightly tilted flecks."""
+    canvas = _Canvas(size)
+    x, y, width, height = _region(rng, size, (0.2, 0.5), (0.2, 0.55))
+    for _ in range(int(width * height / rng.uniform(70, 140))):
+        wide = rng.uniform(2.5, 6)
+        canvas.blob(
+            rng, rng.uniform(x + wide, x + width - wide), rng.uniform(y + 2, y + height - 2), wide,
+            rng.uniform(0.8, 2.2), wobble=0.3,
+        )  # fmt: skip
+    return canvas.mask()
+
+
+def _scratches(rng: np.random.Generator, size: int) -> Mask:
+    """One to three nearly straight lines side by side, along the strip or across it."""
+    canvas = _Canvas(size)
+    length, bend = rng.uniform(0.25, 1.0) * size, rng.normal(0, 0.05) * size
+    along, start = rng.uniform(0, size - length), rng.uniform(0.05, 0.95) * size
+    lean = rng.normal(0, 0.08) * length
+    upright = rng.random() < 0.7
+    for _ in range(int(rng.integers(1, 4))):
+        t = np.linspace(0, 1, 24)
+        offset = start + rng.normal(0, 3) + lean * t + bend * t * (1 - t) + np.cumsum(rng.normal(0, 0.25, 24))
+        cut = np.sort(rng.uniform(0, 1, 2)) if rng.random() < 0.4 else np.array([0.0, 1.0])
+        kept = (t >= cut[0]) & (t <= cut[1])
+        if kept.sum() < 8:
+            continue
+        points = np.stack([offset, along + t * length], axis=1)[kept]
+        canvas.line((points if upright else points[:, ::-1]).astype(np.float32), rng.uniform(1.0, 4.0))
+    return canvas.mask()
+
+
+def _darken(
+    low: float, high: float, soft: float = 0.0, mottled: float = 0.0
+) -> Callable[[np.random.Generator, Floats, Mask], None]:
+    """The picture times (1 - depth) under the mask: edges `soft` pixels wide, depth varying by `mottled`."""
+
+    def apply(rng: np.random.Generator, surface: Floats, mask: Mask) -> None:
+        size = surface.shape[0]
+        depth = rng.uniform(low, high) * (1 + mottled * noise(rng, size, 2.5, 2.5))
+        surface *= 1 - _blur(mask, soft) * np.clip(depth, 0.05, 0.9)
+
+    return apply
+
+
+def _score(rng: np.random.Generator, surface: Floats, mask: Mask) -> None:
+    """Scratches show bare metal: brighter than what is around them."""
+    light = rng.uniform(0.3, 0.6) * (1 + 0.25 * noise(rng, surface.shape[0], 1, 1))
+    surface += mask * np.clip(light, 0.1, 0.7)
+
+
+PAINTERS: dict[str, Callable[[np.random.Generator, int], Mask]] = {
+    "crazing": _crazing,
+    "inclusion": _inclusion,
+    "patches": _patches,
+    "pitted_surface": _pitted,
+    "rolled-in_scale": _scale,
+    "scratches": _scratches,
+}
+APPLY: dict[str, Callable[[np.random.Generator, Floats, Mask], None]] = {
+    "crazing": _darken(0.45, 0.75),
+    "inclusion": _darken(0.3, 0.6, soft=0.9),
+    "patches": _darken(0.45, 0.7, soft=1.6, mottled=0.15),
+    "pitted_surface": _darken(0.15, 0.4, soft=0.5, mottled=0.15),
+    "rolled-in_scale": _darken(0.3, 0.55, soft=0.5, mottled=0.15),
+    "scratches": _score,
+}
