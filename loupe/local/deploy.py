@@ -5,6 +5,7 @@ import io
 import json
 import time
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,8 @@ def deploy(connection: Connection, repo: Path, parameters: dict[str, str]) -> di
     if stack and tags.get(_DIGEST_TAG) == digest.hexdigest() and stack["StackStatus"] in _GOOD:
         return _outputs(stack)
     s3 = connection.client("s3")
-    s3.create_bucket(Bucket=STAGING_BUCKET)
+    with suppress(s3.exceptions.BucketAlreadyOwnedByYou):
+        s3.create_bucket(Bucket=STAGING_BUCKET)
     for source, content in packages.items():
         key = f"{stack_name}/{hashlib.sha256(content).hexdigest()}.zip"
         s3.put_object(Bucket=STAGING_BUCKET, Key=key, Body=content)
