@@ -65,7 +65,10 @@ class Autosave:
         pause = INTERVAL_S
         while not self._stopping.wait(pause):
             began = time.monotonic()
-            self.save()
+            try:
+                self.save()
+            except Exception:  # a full disk, say: try again, rather than never save any more
+                logger.exception("autosave failed")
             pause = max(INTERVAL_S, (time.monotonic() - began) / _SHARE)
 
     def save(self) -> None:

@@ -88,7 +88,7 @@ class LocalCloud:
             from loupe.local.server import Server
 
             self._observability = Observability(self.home.logs)
-            patches.apply(self._observability)
+            patches.apply(self._observability, self.home.secret())
             self._observability.start()
             roles = Roles(f"http://127.0.0.1:{port}", REGION, ACCOUNT)
             sagemaker = SageMaker(self.home.sagemaker, self.home.logs, self.repo, roles, record)

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import secrets
 import shutil
 from pathlib import Path
 from typing import IO
@@ -45,6 +46,14 @@ class Home:
         shutil.rmtree(self.temporary, ignore_errors=True)
         for folder in (self.state, self.objects, self.sagemaker, self.logs, self.temporary):
             folder.mkdir(mode=0o700, exist_ok=True)
+
+    def secret(self) -> bytes:
+        """Random bytes that stay the same for the life of this home."""
+        file = self.root / "secret"
+        if not file.exists():
+            with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as new:
+                new.write(secrets.token_bytes(32))
+        return file.read_bytes()
 
     def close(self) -> None:
         """Give up the lock."""

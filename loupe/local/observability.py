@@ -105,8 +105,8 @@ class Observability:
                     for points in cloudwatch._metrics.values():
                         del points[:-_POINTS_KEPT]
                     cloudwatch._evaluate_all_alarms()
-                except RuntimeError:  # something changed while it was read: there will be a next round
-                    logger.info("metrics: a round was skipped")
+                except Exception:  # something changed while it was read, say: there will be a next round
+                    logger.exception("a round of measuring was skipped")
 
     def _measure_queues(self) -> None:
         from ministack.services import cloudwatch, sqs

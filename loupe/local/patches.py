@@ -4,6 +4,7 @@ Each patch is small and says why. They reach into names that MiniStack does not 
 any other version, and any of ours whose names have moved.
 """
 
+import hmac
 import importlib
 import importlib.metadata
 import json
@@ -32,7 +33,13 @@ _NAMES = {
         "pin_signed_body",
         "pin_signed_request",
     ),
-    "core.lambda_runtime": ("_PYTHON_WORKER_SCRIPT", "Worker", "reset", "subprocess"),
+    "core.lambda_runtime": (
+        "_PYTHON_WORKER_SCRIPT",
+        "Worker",
+        "execution_credentials",
+        "reset",
+        "subprocess",
+    ),
     "core.persistence": ("save_state",),
     "core.responses": ("request_scope", "set_request_account_id", "set_request_region"),
     "core.router": ("extract_access_key_id", "extract_region"),
@@ -65,12 +72,13 @@ _NAMES = {
         "_poll_sqs",
         "_send_ddb_stream_failure_record",
         "_sqs_esm_concurrency",
+        "execution_credentials",
         "executions_in_flight",
         "load_persisted_state",
     ),
     "services.s3": ("_object_versions", "_persist_object", "_version_file_exists"),
     "services.sqs": ("_queues",),
-    "services.sts": ("register_session",),
+    "services.sts": ("_sessions", "register_session"),
 }
 _FAILURE = '"error": str(e), "trace": traceback.format_exc()'
 
@@ -93,10 +101,11 @@ def check(version: str | None = None, names: Mapping[str, tuple[str, ...]] = _NA
             raise IncompatibleMiniStackError(f"ministack.{module_name} has no {', '.join(missing)}.")
 
 
-def apply(observability: Observability) -> None:
-    """Patch MiniStack in this process, once."""
+def apply(observability: Observability, secret: bytes) -> None:
+    """Patch MiniStack in this process, once; functions' credentials are derived from `secret`."""
     check()
     _name_exceptions()
+    _keep_credentials_secret(secret)
     _isolate_workers()
     _fit_concurrency()
     _forget_bodies()
@@ -158,6 +167,27 @@ class _Subprocess:
         # One thread a worker for numeric libraries: on AWS it has about one CPU, here it shares a laptop.
         environment.setdefault("OMP_NUM_THREADS", "1")
         return subprocess.Popen(command, env=environment, start_new_session=True, **options)  # noqa: S603
+
+
+def _keep_credentials_secret(secret: bytes) -> None:
+    """A function's credentials cannot be computed by others on the machine, and outlive a restart.
+
+    MiniStack derives them from the names of function and role alone. They sign the links in alerts, so new
+    ones at every start would break the links of before.
+    """
+    from ministack.core import lambda_runtime
+    from ministack.services import lambda_svc, sts
+
+    derive = lambda_runtime.execution_credentials
+
+    def derive_with_secret(config: dict[str, Any]) -> dict[str, str]:
+        key = derive(config)["AWS_ACCESS_KEY_ID"]
+        names = {"SecretAccessKey": "AWS_SECRET_ACCESS_KEY", "SessionToken": "AWS_SESSION_TOKEN"}
+        made = {name: hmac.digest(secret, f"{name}:{key}".encode(), "sha256").hex() for name in names}
+        sts._sessions[key].update(made)
+        return {"AWS_ACCESS_KEY_ID": key} | {names[name]: value for name, value in made.items()}
+
+    lambda_runtime.execution_credentials = lambda_svc.execution_credentials = derive_with_secret
 
 
 def _isolate_workers() -> None:

@@ -1,8 +1,11 @@
 """DynamoDB streams: triggers that neither wait, lose, nor repeat for ever, also across a restart."""
 
+import logging
 import threading
 import time
 from typing import Any
+
+logger = logging.getLogger(__name__)
 
 _KEPT = 1000  # records of a stream that every trigger has taken, for who reads the stream by its API
 
@@ -55,9 +58,13 @@ def trigger_beside_queues(stopping: threading.Event) -> None:
         here.polling = True
         while not stopping.is_set():
             wake.clear()
-            if poll():
+            try:
+                busy = poll()
                 _forget_taken()
-            else:
+            except Exception:  # a trigger that ends would be silent for good
+                logger.exception("a stream trigger failed")
+                busy = False
+            if not busy:
                 # New records set `wake`; the timeout is for batches that failed and wait for their next try.
                 wake.wait(0.2)
 
