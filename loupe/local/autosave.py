@@ -47,6 +47,7 @@ class Autosave:
         self._folder = folder
         self._stopping = threading.Event()
         self._saved: dict[str, bytes] = {}
+        self._one_at_a_time = threading.Lock()
         self._thread = threading.Thread(target=self._run, daemon=True, name="loupe-autosave")
 
     def start(self) -> None:
@@ -72,7 +73,11 @@ class Autosave:
             pause = max(INTERVAL_S, (time.monotonic() - began) / _SHARE)
 
     def save(self) -> None:
-        """Write every service's state that has changed since the last time."""
+        """Write every service's state that has changed since the last time; from any thread."""
+        with self._one_at_a_time:
+            self._save()
+
+    def _save(self) -> None:
         from ministack.app import _build_persistence_save_dict
         from ministack.core.persistence import _json_default, _state_format_version
 

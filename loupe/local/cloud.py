@@ -115,6 +115,8 @@ class LocalCloud:
         outputs = deployment.deploy(self.connection, self.repo, parameters or {})
         self.connection.outputs = outputs
         self.connection.write(self.home.root)
+        if self._autosave is not None:
+            self._autosave.save()  # a stack half saved could be neither updated nor made anew
         return outputs
 
     def stop(self) -> None:
