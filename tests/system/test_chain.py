@@ -6,14 +6,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
 from bad_images import AWKWARD_SERIALS, UNREADABLE, jpeg
+from cloud_process import CloudProcess, eventually
 
+from loupe.alerts import AlertInbox
 from loupe.drop import Source, follow, upload
 from loupe.inspections import Inspection, plain
 from loupe.target import Target
@@ -58,25 +58,6 @@ class Up:
         self.process.wait(30)
 
 
-@pytest.fixture(scope="module")
-def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
-    cloud = Up(tmp_path_factory.mktemp("loupe"))
-    yield cloud
-    cloud.stop()
-
-
-@pytest.fixture(scope="module")
-def target(up: Up) -> Target:
-    return up.target
-
-
-def eventually(found: Callable[[], Any], seconds: float = 30) -> Any:
-    deadline = time.monotonic() + seconds
-    while not (value := found()) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    return value
-
-
 def put(target: Target, bodies: dict[str, bytes]) -> dict[str, Inspection]:
     """Put objects by key, wait for their records, and return these by key."""
     sources = [Source(key, lambda body=body: body, key) for key, body in bodies.items()]
@@ -100,7 +81,7 @@ def test_every_file_that_is_no_picture_gets_a_record_that_says_why_and_the_queue
     assert codes["empty.jpg"] == "empty_image"
     assert codes["fifty-megabytes.jpg"] == "too_large"
     assert codes["bomb.png"] == "too_many_pixels"
-    assert eventually(lambda: waiting(target, "QueueUrl") == 0)
+    assert eventually(lambda: waiting(target, "QueueUrl") == 0, 30)
     assert waiting(target, "DeadLetterQueueUrl") == 0
 
 
@@ -127,7 +108,7 @@ def test_messages_that_announce_no_image_are_acknowledged(target: Target):
         '"x"',
     ):
         target.sqs.send_message(QueueUrl=target.output("QueueUrl"), MessageBody=body)
-    assert eventually(lambda: waiting(target, "QueueUrl") == 0)
+    assert eventually(lambda: waiting(target, "QueueUrl") == 0, 30)
     assert waiting(target, "DeadLetterQueueUrl") == 0
 
 
@@ -158,15 +139,14 @@ def test_each_version_of_a_key_gets_a_record_of_its_own(target: Target):
 
 
 def test_a_duplicate_event_raises_one_alert(target: Target):
-    from loupe.alerts import AlertInbox
-
+    inbox = AlertInbox(target)
     sample = (ROOT / "samples" / "line-2" / "bottom" / "SN1003.jpg").read_bytes()
     key = "incoming/line-dup/top/patches.jpg"
     record = put(target, {key: sample})[key]
     assert record["verdict"] == "fail"
     table = target.dynamodb.Table(target.output("InspectionsTableName"))
     identity = {"image": record["image"], "version_id": record["version_id"]}
-    alert = eventually(lambda: table.get_item(Key=identity)["Item"].get("alert"))
+    alert = eventually(lambda: table.get_item(Key=identity)["Item"].get("alert"), 30)
     event = {
         "eventSource": "aws:s3",
         "eventName": "ObjectCreated:Put",
@@ -176,40 +156,40 @@ def test_a_duplicate_event_raises_one_alert(target: Target):
             "object": {"key": key, "versionId": record["version_id"], "sequencer": record["sequencer"]},
         },
     }
-    inbox = AlertInbox(target)
     for _ in range(3):
         target.sqs.send_message(
             QueueUrl=target.output("QueueUrl"), MessageBody=json.dumps({"Records": [event]})
         )
-    assert eventually(lambda: waiting(target, "QueueUrl") == 0)
+    assert eventually(lambda: waiting(target, "QueueUrl") == 0, 30)
     time.sleep(2)
     assert table.get_item(Key=identity)["Item"]["alert"] == alert
-    again = [envelope for envelope in inbox.receive(1) if "line-dup" in envelope["Subject"]]
-    assert again == []  # `loupe up` has long taken the one that was sent
+    got = [json.loads(envelope["Message"]) for _ in range(3) for envelope in inbox.receive(1)]
+    assert [message["alert_id"] for message in got if message["line"] == "line-dup"] == [record["id"]]
 
 
-def test_drop_and_inspections_speak_json_and_agree(up: Up):
-    dropped = loupe("drop", "samples", "--wait", "--json", home=up.home)
+def test_drop_and_inspections_speak_json_and_agree(loupe_process: CloudProcess, target: Target):
+    dropped = loupe("drop", "samples", "--wait", "--json", home=loupe_process.home)
     assert dropped.returncode == 0, dropped.stderr
     result = json.loads(dropped.stdout)
     files = [path for path in (ROOT / "samples").rglob("*") if path.is_file()]
     assert (result["dropped"], result["lost"], len(result["records"])) == (len(files), 0, len(files))
-    asked = loupe("inspections", "--line", "line-2", "--json", "--limit", "500", home=up.home)
+    asked = loupe("inspections", "--line", "line-2", "--json", "--limit", "500", home=loupe_process.home)
     got = {(i["image"], i["version_id"]) for i in json.loads(asked.stdout)["inspections"]}
     assert {(r["image"], r["version_id"]) for r in result["records"] if r["line"] == "line-2"} <= got
-    failed = loupe("inspections", "--verdict", "fail", "--since", "1h", "--json", home=up.home)
+    failed = loupe("inspections", "--verdict", "fail", "--since", "1h", "--json", home=loupe_process.home)
     assert {i["verdict"] for i in json.loads(failed.stdout)["inspections"]} == {"fail"}
 
 
-def test_a_second_up_says_who_runs_and_what_to_do(up: Up):
-    second = loupe("up", "--home", str(up.home))
+def test_a_second_up_says_who_runs_and_what_to_do(loupe_process: CloudProcess):
+    second = loupe("up", "--home", str(loupe_process.home))
     assert second.returncode == 1
     assert "is already running by process" in second.stderr
     assert "loupe down" in second.stderr
 
 
-def test_images_wait_while_there_is_no_endpoint_and_are_judged_when_it_comes(up: Up):
-    target = up.target
+def test_images_wait_while_there_is_no_endpoint_and_are_judged_when_it_comes(
+    loupe_process: CloudProcess, target: Target
+):
     endpoint = target.output("EndpointName")
     config = target.sagemaker.describe_endpoint(EndpointName=endpoint)["EndpointConfigName"]
     target.sagemaker.delete_endpoint(EndpointName=endpoint)
