@@ -58,8 +58,9 @@ def _draw(picture: Image.Image, detections: Sequence[Detection], scale_x: float,
     # The best is drawn last, on top.
     for found in sorted(detections, key=lambda detection: detection.score):
         x1, y1, x2, y2 = found.box
-        left, right = sorted((x1 * scale_x, x2 * scale_x))
-        top, bottom = sorted((y1 * scale_y, y2 * scale_y))
+        # Cut to the picture: Pillow would draw every pixel of a box that a bad model puts miles outside.
+        left, right = sorted(min(max(x * scale_x, -stroke), picture.width + stroke) for x in (x1, x2))
+        top, bottom = sorted(min(max(y * scale_y, -stroke), picture.height + stroke) for y in (y1, y2))
         draw.rectangle((left, top, right, bottom), outline=_RED, width=stroke)
         text = f"{found.label} {found.score:.2f}"
         width, height = draw.textbbox((0, 0), text, font=font)[2:]

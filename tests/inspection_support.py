@@ -1,0 +1,128 @@
+"""What the tests of `inspect` and `alert` share: images, events, and AWS answers made to order."""
+
+import io
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from botocore.awsrequest import AWSResponse
+from botocore.client import BaseClient
+from PIL import Image
+from urllib3 import HTTPResponse
+
+EVENTS = Path(__file__).parents[1] / "events"
+BUCKET = "loupe-images-0123456789ab"
+RULES = {"version": "1", "default": {"fail_score": 0.5, "review_score": 0.3, "severity": "major"}}
+
+Answer = AWSResponse | BaseException
+
+
+def golden(name: str) -> dict[str, Any]:
+    """A golden event of events/."""
+    event: dict[str, Any] = json.loads((EVENTS / f"{name}.json").read_text())
+    return event
+
+
+def jpeg(width: int = 200, height: int = 100, shade: int = 128, **options: Any) -> bytes:
+    return picture("JPEG", width, height, shade, **options)
+
+
+def picture(kind: str, width: int = 200, height: int = 100, shade: int = 128, **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    Image.new("L", (width, height), shade).save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def found(
+    label: str = "scratches", score: float = 0.9, box: tuple[float, ...] = (10, 20, 60, 80)
+) -> dict[str, Any]:
+    """One detection of the endpoint's answer."""
+    return {"label": label, "score": score, "box": list(box)}
+
+
+def prediction(*detections: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    """The endpoint's answer."""
+    return {
+        "model": {"name": "steel", "version": "7"},
+        "image": {"width": 200, "height": 100},
+        "detections": list(detections),
+        "quality": {"sharpness": 120.5},
+        "timings_ms": {"total": 8.25},
+    } | changes
+
+
+def http(status: int, body: Any, error: str = "") -> AWSResponse:
+    """An HTTP answer as botocore's transport gives it; error = the code of the AWS error that it says."""
+    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+    headers = {"content-length": str(len(data)), "content-type": "application/json"}
+    if error:
+        headers["x-amzn-errortype"] = error
+    raw = HTTPResponse(io.BytesIO(data), headers, status=status, preload_content=False)
+    return AWSResponse("https://test", status, headers, raw)
+
+
+def model_error(status: int, code: str = "", message: str = "") -> AWSResponse:
+    """SageMaker's ModelError around what the container said."""
+    said = json.dumps({"error": {"code": code, "message": message}}) if code else message
+    body = {"OriginalStatusCode": status, "OriginalMessage": said, "Message": "Received client error"}
+    return http(424, body, "ModelError")
+
+
+@contextmanager
+def answering(client: BaseClient, operation: str, answer: Callable[[Any], Answer]) -> Iterator[list[Any]]:
+    """Answer an operation of a client below botocore's retries. Yields the requests that were sent.
+
+    answer: from the request; an exception is raised as if the connection had failed.
+    """
+    requests: list[Any] = []
+
+    def send(request: Any, **_: Any) -> AWSResponse:
+        requests.append(request)
+        given = answer(request)
+        if isinstance(given, BaseException):
+            raise given
+        return given
+
+    event = f"before-send.{client.meta.service_model.service_id.hyphenize()}.{operation}"
+    client.meta.events.register(event, send)
+    try:
+        yield requests
+    finally:
+        client.meta.events.unregister(event, send)
+
+
+def s3_record(key: str = "incoming/line-1/top/SN1.jpg", **changes: Any) -> dict[str, Any]:
+    """One record of an S3 notification; key as S3 encodes it."""
+    record = json.loads(golden("inspect-image")["Records"][0]["body"])["Records"][0]
+    record["s3"]["object"] |= {"key": key} | changes.pop("object", {})
+    return record | changes
+
+
+def message(
+    *records: dict[str, Any], number: int = 1, receives: int = 1, deferrals: int = 0
+) -> dict[str, Any]:
+    """One SQS record as Lambda hands it over."""
+    template = golden("inspect-image")["Records"][0]
+    return template | {
+        "messageId": f"message-{number}",
+        "receiptHandle": f"handle-{number}",
+        "body": json.dumps({"Records": records}),
+        "attributes": template["attributes"] | {"ApproximateReceiveCount": str(receives)},
+        "messageAttributes": {"deferrals": {"stringValue": str(deferrals), "dataType": "Number"}}
+        if deferrals
+        else {},
+    }
+
+
+class Context:
+    """Lambda's context, as much as the handlers use."""
+
+    function_name = memory_limit_in_mb = invoked_function_arn = aws_request_id = "test"
+
+    def __init__(self, seconds: float = 60.0) -> None:
+        self._seconds = seconds
+
+    def get_remaining_time_in_millis(self) -> int:
+        return int(self._seconds * 1000)

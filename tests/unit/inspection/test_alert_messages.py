@@ -1,0 +1,189 @@
+"""What people and machines are told of a defect, and the picture that goes with it."""
+
+import io
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from inspection.alerts import describe, sms, subject, text
+from inspection.detector import Detection
+from inspection.errors import UnreadableError
+from inspection.pictures import annotate
+from tests.inspection_support import jpeg, picture
+
+LINK = "https://bucket/picture?signed"
+
+
+def record(count: int = 1, **changes: Any) -> dict[str, Any]:
+    """As the table returns it."""
+    return {
+        "id": "3f1e0a5b9c8d7e6f5a4b3c2d1e0f9a8b",
+        "verdict": "fail",
+        "severity": "major",
+        "line": "line-1",
+        "station": "top",
+        "serial": "SN1001",
+        "reasons": [
+            {
+                "code": "defect",
+                "label": "scratches",
+                "score": Decimal("0.91"),
+                "severity": "major",
+                "detection": n,
+            }
+            for n in map(Decimal, range(count))
+        ],
+        "detections": [
+            {
+                "label": "scratches",
+                "score": Decimal("0.91"),
+                "box": [Decimal(12), Decimal("30.5"), Decimal(88), Decimal(120)],
+            }
+        ]
+        * count
+        + [{"label": "pits", "score": Decimal("0.2"), "box": [Decimal(0)] * 4}],
+        "image": "s3://images/incoming/line-1/top/SN1001.jpg",
+        "version_id": "v1",
+        "model": {"name": "steel", "version": "7"},
+        "rules_version": "3",
+        "captured_at": "2026-01-05T09:30:14.000Z",
+        "inspected_at": "2026-01-05T09:30:16.500Z",
+    } | changes
+
+
+def test_an_operator_sees_at_a_glance_what_and_where() -> None:
+    assert text(describe(record(), LINK)) == (
+        "MAJOR defect on line-1/top\n"
+        "\n"
+        "Line:     line-1\n"
+        "Station:  top\n"
+        "Serial:   SN1001\n"
+        "Taken:    2026-01-05 09:30:14 UTC\n"
+        "\n"
+        "Defects:\n"
+        "  scratches, 91% sure, major, at x 12-88, y 30-120\n"
+        "\n"
+        "Picture with the defects framed:\n"
+        "https://bucket/picture?signed\n"
+        "\n"
+        "Image:    s3://images/incoming/line-1/top/SN1001.jpg (version v1)\n"
+        "Judge:    model steel 7, rules 3\n"
+        "Alert:    3f1e0a5b9c8d7e6f5a4b3c2d1e0f9a8b"
+    )
+    assert subject(describe(record(), LINK)) == "MAJOR defect on line-1/top: scratches (SN1001)"
+    assert sms(describe(record(), LINK)) == "MAJOR defect on line-1/top: scratches. Serial SN1001"
+
+
+def test_machines_get_the_defects_only_each_with_its_severity() -> None:
+    document = describe(record(), None)
+    assert document["defects"] == [
+        {"label": "scratches", "score": 0.91, "box": (12.0, 30.5, 88.0, 120.0), "severity": "major"}
+    ]
+    assert document["picture_url"] is None
+
+
+def test_many_defects_are_cut_short() -> None:
+    document = describe(record(count=200), LINK)
+    assert len(document["defects"]) == 50
+    assert "  and 40 more" in text(document)
+
+
+def test_without_a_picture_the_text_says_why() -> None:
+    assert "could not be read again" in text(describe(record(), None))
+
+
+@given(st.text(), st.text(), st.text())
+def test_the_subject_is_always_one_that_sns_takes(line: str, station: str, serial: str) -> None:
+    """https://docs.aws.amazon.com/sns/latest/api/API_Publish.html: ASCII, no line breaks, less than 100."""
+    said = subject(describe(record(line=line, station=station, serial=serial), LINK))
+    assert said.isascii()
+    assert said.isprintable()
+    assert 0 < len(said) < 100
+    assert len(sms(describe(record(line=line), LINK))) <= 140
+
+
+FRAMED = [Detection(label="scratches", score=0.91, box=(20, 40, 120, 90))]
+
+
+def reds(image: Image.Image) -> tuple[int, int, int, int]:
+    """The bounding box of what is drawn in red, label left aside: everything at or below the frame's top."""
+    red = image.convert("RGB").point(lambda value: value)
+    mask = Image.new("L", red.size)
+    pixels, out = red.load(), mask.load()
+    assert pixels
+    assert out
+    for y in range(red.height):
+        for x in range(red.width):
+            r, g, b = pixels[x, y]  # type: ignore[misc]
+            out[x, y] = 255 if r > 180 and g < 90 and b < 90 else 0
+    box = mask.getbbox()
+    assert box
+    return box
+
+
+def drawn(data: bytes, detections: list[Detection] = FRAMED) -> Image.Image:
+    return Image.open(io.BytesIO(annotate(data, detections, 100_000_000)))
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "BMP", "TIFF", "WEBP"])
+def test_the_frame_is_where_the_defect_is(kind: str) -> None:
+    image = drawn(picture(kind, 200, 150))
+    assert (image.format, image.size) == ("JPEG", (640, 480))
+    left, _, right, bottom = reds(image)
+    assert (left, right, bottom) == pytest.approx((20 * 3.2, 120 * 3.2, 90 * 3.2), abs=6)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_boxes_are_drawn_on_the_upright_image(orientation: int) -> None:
+    """RELIABILITY 21: the model's boxes are in upright pixels, whatever the camera wrote into EXIF."""
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    stored = (150, 200) if orientation >= 5 else (200, 150)
+    image = drawn(jpeg(*stored, exif=exif))
+    assert image.size == (640, 480)
+    left, _, right, bottom = reds(image)
+    assert (left, right, bottom) == pytest.approx((20 * 3.2, 120 * 3.2, 90 * 3.2), abs=6)
+
+
+def test_large_images_are_made_small_enough_for_a_phone() -> None:
+    image = drawn(jpeg(4000, 3000), [Detection(label="x", score=1, box=(400, 400, 2000, 2000))])
+    assert image.size == (1600, 1200)
+    assert reds(image)[2:] == pytest.approx((800, 800), abs=6)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "I;16", "F"])
+def test_every_mode_can_be_drawn(mode: str) -> None:
+    buffer = io.BytesIO()
+    Image.new(mode, (200, 150)).save(buffer, "TIFF")
+    assert drawn(buffer.getvalue()).mode == "RGB"
+
+
+def test_twelve_bit_greys_are_not_black() -> None:
+    buffer = io.BytesIO()
+    deep = Image.new("I;16", (200, 150), 100)
+    deep.paste(4000, (0, 0, 100, 150))
+    deep.save(buffer, "PNG")
+    assert drawn(buffer.getvalue(), []).convert("L").getextrema() == pytest.approx((0, 255), abs=5)
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"text", jpeg(400, 400)[:300], picture("GIF")], ids=["empty", "text", "cut", "gif"]
+)
+def test_what_cannot_be_drawn_is_said_so(data: bytes) -> None:
+    with pytest.raises(UnreadableError):
+        drawn(data)
+
+
+NUMBERS = st.floats(-1e9, 1e9)
+
+
+@given(st.lists(st.tuples(st.text(max_size=30), NUMBERS, NUMBERS, NUMBERS, NUMBERS), max_size=3))
+def test_no_box_and_no_label_makes_drawing_fail(boxes: list[tuple[str, float, float, float, float]]) -> None:
+    drawn(SMALL, [Detection(label=label or "?", score=0.5, box=box) for label, *box in boxes])  # type: ignore[arg-type]
+
+
+SMALL = jpeg(64, 64)

@@ -1,0 +1,233 @@
+"""Endpoint errors: RELIABILITY 12 and 13."""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from botocore.exceptions import (
+    ConnectionClosedError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    ReadTimeoutError,
+)
+
+from inspection import clients
+from inspection.detector import Detector, Prediction
+from inspection.errors import ModelError, NotReadyError, UnreadableError
+from tests.inspection_support import Answer, answering, found, http, model_error, prediction
+
+URL = "https://runtime.sagemaker"
+
+
+@pytest.fixture(autouse=True)
+def _account(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
+
+
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The pauses between attempts, not slept."""
+    slept: list[float] = []
+    monkeypatch.setattr(time, "sleep", slept.append)
+    return slept
+
+
+class Endpoint:
+    """A detector whose endpoint answers what a test says."""
+
+    def __init__(self) -> None:
+        self.runtime, self.sagemaker = clients.sagemaker_runtime(), clients.sagemaker()
+        self.status: Answer = http(400, {"message": "Could not find endpoint"}, "ValidationException")
+        self.attempts = 0
+
+    def detect(self, answer: Answer | Callable[[Any], Answer], seconds: float = 60.0) -> Prediction:
+        detector = Detector(self.runtime, self.sagemaker, "loupe-detector")
+        respond = answer if callable(answer) else lambda _: answer
+        with (
+            answering(self.runtime, "InvokeEndpoint", respond) as requests,
+            answering(self.sagemaker, "DescribeEndpoint", lambda _: self.status),
+        ):
+            try:
+                return detector.detect(b"image", "image/png", time.monotonic() + seconds)
+            finally:
+                self.attempts = len(requests)
+                self.requests = requests
+
+
+@pytest.fixture
+def endpoint(pauses: list[float]) -> Iterator[Endpoint]:
+    return Endpoint()
+
+
+def in_service(status: str = "InService") -> Answer:
+    return http(200, {"EndpointName": "loupe-detector", "EndpointStatus": status})
+
+
+def test_an_image_is_sent_as_it_is_and_the_answer_read(endpoint: Endpoint) -> None:
+    answer = endpoint.detect(http(200, prediction(found("pits", 0.75, (1, 2, 3.5, 4)))))
+
+    (request,) = endpoint.requests
+    assert request.body == b"image"
+    assert request.headers["Content-Type"] in ("image/png", b"image/png")
+    assert (answer.model.name, answer.image.width, answer.timings_ms) == ("steel", 200, {"total": 8.25})
+    assert [(d.label, d.score, d.box) for d in answer.detections] == [("pits", 0.75, (1, 2, 3.5, 4))]
+
+
+@pytest.mark.parametrize("status", [400, 413, 415, 422])
+def test_the_container_s_refusal_is_the_image_s_own_fault(endpoint: Endpoint, status: int) -> None:
+    with pytest.raises(UnreadableError) as caught:
+        endpoint.detect(model_error(status, "corrupt_image", "cut short"))
+    assert (caught.value.code, caught.value.message, endpoint.attempts) == ("corrupt_image", "cut short", 1)
+
+
+@pytest.mark.parametrize("message", ["", "plain words", "[]", '{"error": "flat"}'])
+def test_a_refusal_in_other_words_is_one_all_the_same(endpoint: Endpoint, message: str) -> None:
+    with pytest.raises(UnreadableError) as caught:
+        endpoint.detect(model_error(422, message=message))
+    assert caught.value.code == "refused"
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_busy_container_is_asked_again_with_jitter(
+    endpoint: Endpoint, pauses: list[float], status: int
+) -> None:
+    with pytest.raises(NotReadyError) as caught:
+        endpoint.detect(model_error(status, "busy", "try again"))
+    assert caught.value.code == "endpoint_busy"
+    assert endpoint.attempts == 4
+    assert [0.1 <= pauses[0] <= 0.2, 0.3 <= pauses[1] <= 0.6, 0.9 <= pauses[2] <= 1.8] == [True] * 3
+
+
+def test_a_container_that_is_busy_for_a_moment_only(endpoint: Endpoint) -> None:
+    answers = iter([model_error(503, "busy", "try again"), http(200, prediction())])
+    assert endpoint.detect(lambda _: next(answers)).detections == []
+
+
+@pytest.mark.parametrize("status", [0, 500, 502])
+def test_a_model_that_fails_is_tried_again_through_the_queue(endpoint: Endpoint, status: int) -> None:
+    with pytest.raises(ModelError) as caught:
+        endpoint.detect(model_error(status, message="Traceback"))
+    assert caught.value.again
+    assert endpoint.attempts == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "attempts"),
+    [
+        (429, "ThrottlingException", 2),
+        (503, "ServiceUnavailable", 2),
+        (500, "InternalFailure", 2),
+        (530, "InternalDependencyException", 1),
+        (429, "ModelNotReadyException", 1),
+        (403, "AccessDeniedException", 1),
+        (403, "ExpiredTokenException", 1),
+    ],
+)
+def test_a_service_that_fails_makes_images_wait(
+    endpoint: Endpoint, status: int, error: str, attempts: int
+) -> None:
+    with pytest.raises(NotReadyError):
+        endpoint.detect(lambda _: http(status, {"Message": "no"}, error))
+    assert endpoint.attempts == attempts
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (EndpointConnectionError(endpoint_url=URL), "endpoint_down"),
+        (ConnectTimeoutError(endpoint_url=URL), "endpoint_down"),
+        (ConnectionClosedError(endpoint_url=URL), "endpoint_down"),
+        (ReadTimeoutError(endpoint_url=URL), "endpoint_timeout"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_a_broken_connection_is_tried_once_more(endpoint: Endpoint, error: Exception, code: str) -> None:
+    with pytest.raises(NotReadyError) as caught:
+        endpoint.detect(error)
+    assert caught.value.code == code
+    assert endpoint.attempts == 2
+
+
+@pytest.mark.parametrize("status", ["Creating", "Failed", "Deleting", "OutOfService", "UpdateRollbackFailed"])
+def test_images_wait_for_an_endpoint_that_does_not_serve(endpoint: Endpoint, status: str) -> None:
+    endpoint.status = in_service(status)
+    with pytest.raises(NotReadyError) as caught:
+        endpoint.detect(http(400, {"Message": "Endpoint is not in service"}, "ValidationError"))
+    assert caught.value.code == "no_endpoint"
+
+
+@pytest.mark.parametrize(
+    "status",
+    [
+        http(400, {"message": "Could not find endpoint"}, "ValidationException"),
+        http(400, {"message": "Rate exceeded"}, "ThrottlingException"),
+        EndpointConnectionError(endpoint_url=URL),
+    ],
+    ids=["missing", "throttled", "unreachable"],
+)
+def test_images_wait_where_no_endpoint_can_be_seen(endpoint: Endpoint, status: Answer) -> None:
+    endpoint.status = status
+    with pytest.raises(NotReadyError):
+        endpoint.detect(http(400, {"Message": "Endpoint not found"}, "ValidationError"))
+
+
+@pytest.mark.parametrize("status", ["InService", "Updating"])
+def test_a_request_that_a_serving_endpoint_refuses_is_never_tried_again(
+    endpoint: Endpoint, status: str
+) -> None:
+    endpoint.status = in_service(status)
+    with pytest.raises(ModelError) as caught:
+        endpoint.detect(http(400, {"Message": "1 validation error detected"}, "ValidationError"))
+    assert not caught.value.again
+    assert endpoint.attempts == 1
+
+
+GOOD = prediction(found())
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"",
+        b"<html>",
+        b"[]",
+        json.dumps({k: v for k, v in GOOD.items() if k != "model"}).encode(),
+        json.dumps(prediction(found(score=float("nan")))).encode(),
+        json.dumps(prediction(found(score=1.5))).encode(),
+        json.dumps(prediction(found(box=(0, 0, float("inf"), 1)))).encode(),
+        json.dumps(prediction(found(box=(0, 0, 1)))).encode(),
+        json.dumps(prediction(image={"width": 0, "height": 0})).encode(),
+        json.dumps(prediction(*[found()] * 501)).encode(),
+        json.dumps(prediction(timings_ms={"total": float("nan")})).encode(),
+    ],
+)
+def test_an_answer_that_is_none_is_the_model_s_failure(endpoint: Endpoint, answer: bytes) -> None:
+    with pytest.raises(ModelError) as caught:
+        endpoint.detect(http(200, answer))
+    assert caught.value.again
+
+
+def test_no_try_begins_that_might_not_end_in_time(endpoint: Endpoint) -> None:
+    """RELIABILITY 13."""
+    with pytest.raises(NotReadyError) as caught:
+        endpoint.detect(http(200, GOOD), seconds=clients.ENDPOINT_SECONDS - 1)
+    assert (caught.value.code, endpoint.attempts) == ("no_time", 0)
+
+
+def test_all_attempts_fit_into_the_time_that_one_call_may_take() -> None:
+    """RELIABILITY 13: the longest that botocore may take, from the client's own settings."""
+    config: Any = clients.sagemaker_runtime().meta.config
+    attempts = config.retries["total_max_attempts"]
+    longest_pauses = sum(min(2**attempt, 20) for attempt in range(attempts - 1))  # botocore's standard mode
+    assert (
+        attempts * (config.connect_timeout + config.read_timeout) + longest_pauses <= clients.ENDPOINT_SECONDS
+    )
+
+
+def test_a_batch_s_threads_each_have_a_connection() -> None:
+    for client in (clients.s3(), clients.sagemaker_runtime(), clients.dynamodb()):
+        assert client.meta.config.max_pool_connections >= 10

@@ -1,0 +1,188 @@
+"""From detections to a verdict (docs/rules.md)."""
+
+import json
+from typing import Any
+
+import boto3
+import pytest
+from botocore.stub import Stubber
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from inspection.detector import Detection
+from inspection.errors import NotReadyError
+from inspection.rules import Judgement, Rules, RulesParameter, Severity, Verdict, judge
+
+DEFAULT = {"fail_score": 0.5, "review_score": 0.3, "severity": "major"}
+
+
+def rules(**document: Any) -> Rules:
+    return Rules.model_validate({"version": "1", "default": DEFAULT} | document)
+
+
+def seen(label: str, score: float, box: tuple[float, float, float, float] = (0, 0, 10, 10)) -> Detection:
+    return Detection(label=label, score=score, box=box)
+
+
+def verdict(using: Rules, *detections: Detection, line: str = "line-1") -> Verdict:
+    return judge(using, line, detections).verdict
+
+
+def test_nothing_found_passes() -> None:
+    assert judge(rules(), "line-1", []) == Judgement(Verdict.PASS, [])
+
+
+@pytest.mark.parametrize(
+    ("score", "expected"), [(0.29, "pass"), (0.3, "review"), (0.49, "review"), (0.5, "fail"), (1.0, "fail")]
+)
+def test_scores_divide_pass_review_and_fail(score: float, expected: str) -> None:
+    assert verdict(rules(), seen("scratches", score)) == expected
+
+
+def test_what_is_smaller_than_the_smallest_area_does_not_count() -> None:
+    strict = rules(default=DEFAULT | {"smallest_area": 100})
+    assert verdict(strict, seen("scratches", 0.9, (0, 0, 9.9, 10))) == "pass"
+    assert verdict(strict, seen("scratches", 0.9, (0, 0, 10, 10))) == "fail"
+
+
+def test_a_box_inside_out_has_no_area() -> None:
+    assert (
+        verdict(rules(default=DEFAULT | {"smallest_area": 1}), seen("scratches", 0.9, (10, 10, 0, 0)))
+        == "pass"
+    )
+
+
+@pytest.mark.parametrize(
+    ("scores", "expected"),
+    [
+        ([0.9, 0.9], "pass"),
+        ([0.9, 0.9, 0.9], "fail"),
+        ([0.9, 0.9, 0.4], "review"),  # the doubtful one might be the third
+        ([0.9, 0.4], "pass"),  # even if it is one, two are allowed
+        ([0.4, 0.4, 0.4], "review"),
+    ],
+)
+def test_so_many_as_allowed_pass(scores: list[float], expected: str) -> None:
+    tolerant = rules(classes={"pits": {"allowed_count": 2}})
+    assert verdict(tolerant, *[seen("pits", score) for score in scores]) == expected
+
+
+def test_the_allowed_count_is_per_class() -> None:
+    tolerant = rules(default=DEFAULT | {"allowed_count": 1})
+    assert verdict(tolerant, seen("pits", 0.9), seen("scratches", 0.9)) == "pass"
+
+
+def test_the_worst_class_decides_verdict_and_severity() -> None:
+    using = rules(classes={"crazing": {"severity": "critical"}, "pits": {"severity": "minor"}})
+
+    judged = judge(using, "line-1", [seen("pits", 0.99), seen("patches", 0.4), seen("crazing", 0.6)])
+
+    assert judged.verdict is Verdict.FAIL
+    assert judged.severity is Severity.CRITICAL
+    assert [(r.code, r.label, r.detection) for r in judged.reasons] == [
+        ("defect", "crazing", 2),
+        ("defect", "pits", 0),
+        ("doubtful", "patches", 1),
+    ]
+
+
+def test_a_class_changes_only_what_it_names() -> None:
+    using = rules(
+        default=DEFAULT | {"severity": "minor", "smallest_area": 50}, classes={"pits": {"fail_score": 0.8}}
+    )
+    rule = using.rule("line-1", "pits")
+    assert (rule.fail_score, rule.severity, rule.smallest_area) == (0.8, "minor", 50)
+
+
+def test_a_line_overrides_the_class_and_its_default_the_rest() -> None:
+    using = rules(
+        classes={"pits": {"severity": "critical"}},
+        lines={"line-2": {"pits": {"fail_score": 0.9}, "default": {"fail_score": 0.7}}},
+    )
+    assert verdict(using, seen("pits", 0.6)) == "fail"
+    assert verdict(using, seen("pits", 0.85), line="line-2") == "review"
+    assert verdict(using, seen("patches", 0.65), line="line-2") == "review"
+    assert judge(using, "line-2", [seen("pits", 0.95)]).severity is Severity.CRITICAL
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"default": {"fail_score": 0.2, "review_score": 0.3}},
+        {"default": {"fail_score": 1.5}},
+        {"default": {"fial_score": 0.5}},
+        {"classes": {"pits": {"fail_score": 0.1}}},  # below the default's review score
+        {"lines": {"line-1": {"pits": {"review_score": 0.9}}}},
+        {"lines": {"line-1": {"default": {"review_score": 0.9}}}},
+        {"default": {"severity": "terrible"}},
+        {"default": {"allowed_count": -1}},
+        {"default": {"smallest_area": "large"}},
+        {"version": ""},
+        {"clases": {}},
+    ],
+    ids=json.dumps,
+)
+def test_a_document_that_contradicts_itself_is_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        rules(**wrong)
+
+
+def test_a_line_s_default_is_checked_against_the_classes_it_changes() -> None:
+    with pytest.raises(ValidationError):
+        rules(classes={"pits": {"review_score": 0.45}}, lines={"line-1": {"default": {"fail_score": 0.4}}})
+
+
+LABELS = st.sampled_from(["pits", "scratches", "patches"])
+DETECTIONS = st.lists(st.builds(seen, LABELS, st.floats(0, 1)), max_size=12)
+
+
+@given(DETECTIONS, st.randoms(use_true_random=False))
+def test_the_order_of_detections_changes_no_verdict(detections: list[Detection], random: Any) -> None:
+    using = rules(classes={"pits": {"allowed_count": 2}})
+    shuffled = random.sample(detections, len(detections))
+    assert judge(using, "a", detections).severity == judge(using, "a", shuffled).severity
+    assert verdict(using, *detections) == verdict(using, *shuffled)
+
+
+@given(DETECTIONS, LABELS, st.floats(0, 1))
+def test_a_further_detection_never_makes_a_verdict_milder(
+    detections: list[Detection], label: str, score: float
+) -> None:
+    using = rules(classes={"pits": {"allowed_count": 2}})
+    order = [Verdict.PASS, Verdict.REVIEW, Verdict.FAIL]
+    before, after = verdict(using, *detections), verdict(using, *detections, seen(label, score))
+    assert order.index(after) >= order.index(before)
+
+
+def parameter(**answer: Any) -> tuple[RulesParameter, Stubber]:
+    client = boto3.client("ssm", "eu-central-1", aws_access_key_id="t", aws_secret_access_key="t")
+    stubber = Stubber(client)
+    if answer:
+        stubber.add_response("get_parameter", {"Parameter": answer})
+    else:
+        stubber.add_client_error("get_parameter", "ParameterNotFound")
+    stubber.activate()
+    return RulesParameter(client, "/loupe/rules", 30), stubber
+
+
+def test_the_parameter_is_read_once_and_then_cached() -> None:
+    source, stubber = parameter(Value=json.dumps({"version": "7", "default": DEFAULT}))
+    assert source.current().version == "7"
+    assert source.current().version == "7"
+    stubber.assert_no_pending_responses()
+
+
+@pytest.mark.parametrize("value", ["", "{", "[]", '{"version": "1", "oops": 1}'])
+def test_images_wait_for_valid_rules(value: str) -> None:
+    source, _ = parameter(Value=value)
+    with pytest.raises(NotReadyError) as caught:
+        source.current()
+    assert caught.value.code == "rules_invalid"
+
+
+def test_images_wait_for_missing_rules() -> None:
+    source, _ = parameter()
+    with pytest.raises(NotReadyError) as caught:
+        source.current()
+    assert caught.value.code == "rules_missing"
