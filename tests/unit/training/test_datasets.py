@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from training.datasets import DatasetError, open_dataset, part_of
+from training.datasets import Dataset, DatasetError, Sample, open_dataset
 from training.datasets.samples import write
 from training.datasets.synthetic import KINDS, draw, generate
 
@@ -121,10 +121,13 @@ def test_what_is_no_dataset_is_refused(tmp_path):
             open_dataset(path)
 
 
-@given(st.binary(min_size=1, max_size=64))
-def test_the_part_depends_on_nothing_but_the_hash(data):
-    digest = hashlib.sha256(data).hexdigest()
-    assert part_of(digest) == part_of(digest) in ("train", "validation", "test")
+@given(st.lists(st.binary(min_size=1, max_size=64), min_size=1, max_size=20))
+def test_adding_images_moves_none_of_those_already_there(images):
+    digests = [hashlib.sha256(data).hexdigest() for data in images]
+    samples = tuple(Sample(str(index), digest, 1, 1, ()) for index, digest in enumerate(digests))
+    before, after = (Dataset(None, (), chosen) for chosen in (samples[:-1], samples))
+    for part in ("train", "validation", "test"):
+        assert set(before.part(part).samples) <= set(after.part(part).samples)
 
 
 def test_parts_are_disjoint_complete_stable_and_never_share_a_duplicate(tmp_path):
