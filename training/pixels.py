@@ -131,11 +131,14 @@ def quality(pixels: NDArray[np.uint8]) -> dict[str, float]:
 
 
 def _read(image: Image.Image, size: int, max_pixels: int) -> Picture:
-    width, height = upright_size(image)
-    if width * height > max_pixels:
-        raise ImageError("too_many_pixels", f"{width} x {height} pixels, the limit is {max_pixels:,}")
+    # Before anything else: Pillow decodes a whole PNG to find its EXIF orientation.
+    if image.width * image.height > max_pixels:
+        raise ImageError(
+            "too_many_pixels", f"{image.width} x {image.height} pixels, the limit is {max_pixels:,}"
+        )
     if getattr(image, "n_frames", 1) != 1:
         raise ImageError("multiple_frames", "the file holds several frames or pages; send one still image")
+    width, height = upright_size(image)
     kind = str(image.format)
     orientation = _orientation(image)
     # JPEG can decode at 1/2, 1/4 or 1/8 of its size: never below what the model needs, and much faster.
