@@ -1,0 +1,50 @@
+"""The handlers on moto."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from handlers import alert, inspect
+from tests.inspection_support import jpeg
+from tests.integration.moto_cloud import DEFECT, REGION, Cloud, hook, make
+
+
+@pytest.fixture(scope="module")
+def _cloud() -> Iterator[Cloud]:
+    credentials = {
+        "AWS_ACCESS_KEY_ID": "AKIACANARYCREDENTIAL",
+        "AWS_SECRET_ACCESS_KEY": "canary-secret-of-the-function",
+        "AWS_DEFAULT_REGION": REGION,
+        "POWERTOOLS_SERVICE_NAME": "loupe",
+        "POWERTOOLS_METRICS_NAMESPACE": "Loupe",
+    }
+    # moto would read the endpoint's images as text; moto_cloud answers for it.
+    core = {"mock_credentials": False, "passthrough": {"urls": [r"https://(api|runtime)\.sagemaker\."]}}
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in credentials.items():
+            patch.setenv(name, value)
+        boto3.setup_default_session()
+        with mock_aws(config={"core": core}):
+            made = make(patch)
+            hook(made)
+            inspect._inspector.cache_clear()
+            alert._alerts.cache_clear()
+            yield made
+    inspect._inspector.cache_clear()
+    alert._alerts.cache_clear()
+    boto3.setup_default_session()
+
+
+@pytest.fixture
+def cloud(_cloud: Cloud) -> Cloud:
+    _cloud.reset()
+    return _cloud
+
+
+@pytest.fixture
+def defect(cloud: Cloud) -> dict[str, Any]:
+    """An announced image with a defect."""
+    return cloud.put("incoming/line-1/top/SN1.jpg", jpeg(shade=DEFECT))

@@ -1,0 +1,240 @@
+"""The handlers' surroundings on moto: buckets, queue, table, topic and rules as template.yaml declares them."""
+
+import io
+import json
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote_plus
+
+import boto3
+import pytest
+from botocore.awsrequest import AWSResponse
+from moto.core import DEFAULT_ACCOUNT_ID
+from moto.dynamodb.models import dynamodb_backends
+from moto.sns.models import sns_backends
+from PIL import Image, UnidentifiedImageError
+from samtranslator.yaml_helper import yaml_parse
+
+from handlers import alert, inspect
+from inspection.keys import decode
+from tests.inspection_support import (
+    RULES,
+    Answer,
+    Context,
+    found,
+    http,
+    message,
+    model_error,
+    prediction,
+    s3_record,
+)
+
+REGION = "eu-central-1"
+DEFECT, DOUBTFUL, GOOD = (
+    20,
+    90,
+    200,
+)  # grey levels that the endpoint of these tests takes for scratches, maybe, none
+
+
+class Crash(BaseException):
+    """The function is killed; nothing can catch that."""
+
+
+def judge_by_grey(request: Any) -> AWSResponse:
+    """A model of a kind: it decodes the image, and tells dark ones from bright ones."""
+    try:
+        with Image.open(io.BytesIO(request.body)) as image:
+            grey = image.convert("L").resize((1, 1)).getpixel((0, 0))
+    except (OSError, UnidentifiedImageError):
+        return model_error(422, "corrupt_image", "the image is cut short")
+    assert isinstance(grey, int)
+    score = 0.9 if grey < 50 else 0.4 if grey < 120 else 0.1
+    return http(200, prediction(found("scratches", score)))
+
+
+@dataclass
+class Cloud:
+    """Everything that the handlers talk to, and what tests do with it.
+
+    endpoint: answers InvokeEndpoint, also DescribeEndpoint by `endpoint_status`.
+    calls: AWS operations so far; crash_at: the one at which the function dies, before or after its effect.
+    """
+
+    images: str
+    artefacts: str
+    table: Any
+    topic_arn: str
+    queue_url: str
+    rules_name: str
+    endpoint: Callable[[Any], Answer] = judge_by_grey
+    endpoint_status: str | None = None
+    calls: list[str] = field(default_factory=list)
+    crash_at: int | None = None
+    crash_before: bool = True
+
+    def __post_init__(self) -> None:
+        self.s3 = boto3.client("s3")
+        self._uploads = 0
+        self._stream_start = 0
+
+    def reset(self) -> None:
+        """As new, for the next test; making everything anew takes half a second."""
+        self.crash_at, self.endpoint, self.endpoint_status = None, judge_by_grey, None
+        for item in self.records():
+            self.table.delete_item(Key={name: item[name] for name in ("image", "version_id")})
+        self._topic().sent_notifications.clear()
+        self.set_rules(RULES)
+        self._stream_start = len(self._stream())
+
+    def put(self, key: str, data: bytes, **options: Any) -> dict[str, Any]:
+        """Upload; the record with which S3 announces that version."""
+        stored = self.s3.put_object(Bucket=self.images, Key=key, Body=data, **options)
+        record = s3_record(quote_plus(key, safe="/"))
+        record["s3"]["bucket"]["name"] = self.images
+        self._uploads += 1
+        record["s3"]["object"] |= {
+            "versionId": stored["VersionId"],
+            "sequencer": f"{self._uploads:016X}",
+            "size": len(data),
+        }
+        return record
+
+    def inspect(self, *messages: dict[str, Any], seconds: float = 60.0) -> list[str]:
+        """One invocation; the ids of the messages that failed."""
+        self.calls.clear()
+        reply = inspect.handler({"Records": list(messages)}, Context(seconds))  # type: ignore[arg-type]
+        return [failure["itemIdentifier"] for failure in reply["batchItemFailures"]]
+
+    def inspect_record(self, record: dict[str, Any], **options: Any) -> dict[str, Any]:
+        """Inspect one announced image; its record in the table."""
+        assert self.inspect(message(record, **options)) == []
+        return self.record(record)
+
+    def record(self, announced: dict[str, Any]) -> dict[str, Any]:
+        obj = announced["s3"]["object"]
+        key = {
+            "image": f"s3://{self.images}/{decode(obj['key'])}",
+            "version_id": obj.get("versionId", "null"),
+        }
+        item: dict[str, Any] = self.table.get_item(Key=key)["Item"]
+        return item
+
+    def records(self) -> list[dict[str, Any]]:
+        items: list[dict[str, Any]] = self.table.scan()["Items"]
+        return items
+
+    def alert(self, since: int = 0) -> tuple[dict[str, Any], int]:
+        """One invocation of `alert` on what the stream brought since a position; the reply and the new position."""
+        records = [item.to_json() for item in self._stream()[self._stream_start :]]
+        self.calls.clear()
+        if not records[since:]:
+            return {"batchItemFailures": []}, len(records)
+        reply = alert.handler({"Records": records[since:]}, Context())  # type: ignore[arg-type]
+        return reply, len(records)
+
+    def _stream(self) -> Any:
+        return dynamodb_backends[DEFAULT_ACCOUNT_ID][REGION].tables[self.table.name].stream_shard.items
+
+    def _topic(self) -> Any:
+        return sns_backends[DEFAULT_ACCOUNT_ID][REGION].topics[self.topic_arn]
+
+    def published(self) -> list[dict[str, Any]]:
+        """Every message that the topic took: subject, attributes, and the body for each protocol."""
+        return [
+            {"subject": subject, "attributes": attributes, "body": json.loads(body)}
+            for _, body, subject, attributes, _ in self._topic().sent_notifications
+        ]
+
+    def alerts(self) -> list[dict[str, Any]]:
+        """The same as machines read it."""
+        return [json.loads(each["body"]["sqs"]) for each in self.published()]
+
+    def parked(self) -> int:
+        """Messages that the last invocation sent to the queue again."""
+        return self.calls.count("SendMessage")
+
+    def set_rules(self, document: Any) -> None:
+        value = document if isinstance(document, str) else json.dumps(document)
+        boto3.client("ssm").put_parameter(Name=self.rules_name, Value=value, Overwrite=True, Type="String")
+        inspect._inspector().rules._provider.clear_cache()
+
+
+def make(monkeypatch: pytest.MonkeyPatch) -> Cloud:
+    template = yaml_parse((Path(__file__).parents[2] / "template.yaml").read_text())
+    mark = uuid.uuid4().hex[:8]
+    s3, where = boto3.client("s3"), {"LocationConstraint": REGION}
+    for name in (f"images-{mark}", f"artefacts-{mark}"):
+        s3.create_bucket(Bucket=name, CreateBucketConfiguration=where)  # type: ignore[arg-type]
+        s3.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
+    declared = template["Resources"]["InspectionsTable"]["Properties"]
+    table = boto3.resource("dynamodb").create_table(
+        TableName=f"inspections-{mark}",
+        StreamSpecification={"StreamEnabled": True, **declared["StreamSpecification"]},
+        **{
+            name: declared[name]
+            for name in ("BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes")
+        },
+    )
+    cloud = Cloud(
+        images=f"images-{mark}",
+        artefacts=f"artefacts-{mark}",
+        table=table,
+        topic_arn=boto3.client("sns").create_topic(Name=f"defects-{mark}")["TopicArn"],
+        queue_url=boto3.client("sqs").create_queue(QueueName=f"images-{mark}")["QueueUrl"],
+        rules_name=f"/loupe-{mark}/rules",
+    )
+    boto3.client("ssm").put_parameter(Name=cloud.rules_name, Value=json.dumps(RULES), Type="String")
+    for name, value in {
+        "TABLE_NAME": table.name,
+        "ENDPOINT_NAME": "loupe-detector",
+        "QUEUE_URL": cloud.queue_url,
+        "RULES_PARAMETER": cloud.rules_name,
+        "RULES_CACHE_SECONDS": "30",
+        "INDEX_SHARDS": "8",
+        "MAX_IMAGE_BYTES": "6291456",
+        "MAX_IMAGE_PIXELS": "100000000",
+        "MAX_RECEIVE_COUNT": "5",
+        "RECORD_RETENTION_DAYS": "400",
+        "ARTEFACTS_BUCKET": cloud.artefacts,
+        "TOPIC_ARN": cloud.topic_arn,
+        "PICTURE_LINK_HOURS": "12",
+    }.items():
+        monkeypatch.setenv(name, value)
+    return cloud
+
+
+def hook(cloud: Cloud) -> None:
+    """Put the endpoint, the count of calls and the crashes below the clients that the handlers will make."""
+    assert boto3.DEFAULT_SESSION
+
+    def describe(**_: Any) -> AWSResponse:
+        if cloud.endpoint_status is None:
+            return http(400, {"message": "Could not find endpoint"}, "ValidationException")
+        return http(200, {"EndpointName": "loupe-detector", "EndpointStatus": cloud.endpoint_status})
+
+    def invoke(request: Any, **_: Any) -> AWSResponse:
+        answer = cloud.endpoint(request)
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer
+
+    def before_call(model: Any, **_: Any) -> None:
+        cloud.calls.append(model.name)
+        if cloud.crash_at is not None:
+            late = len(cloud.calls) > cloud.crash_at
+            if late or (cloud.crash_before and len(cloud.calls) == cloud.crash_at):
+                raise Crash
+
+    def after_call(**_: Any) -> None:
+        if cloud.crash_at is not None and not cloud.crash_before and len(cloud.calls) >= cloud.crash_at:
+            raise Crash
+
+    events = boto3.DEFAULT_SESSION.events
+    events.register("before-send.sagemaker-runtime.InvokeEndpoint", invoke)
+    events.register("before-send.sagemaker.DescribeEndpoint", describe)
+    events.register("before-call", before_call)
+    events.register("after-call", after_call)

@@ -1,0 +1,383 @@
+"""`inspect`, from an SQS event to records: what each kind of image, event and error ends in."""
+
+import itertools
+import json
+from typing import Any
+
+import pytest
+from botocore.exceptions import EndpointConnectionError, ReadTimeoutError
+from samtranslator.yaml_helper import yaml_parse
+
+from handlers import inspect
+from handlers.environment import AlertEnvironment, InspectEnvironment
+from inspection.rules import Rules
+from tests.inspection_support import (
+    EVENTS,
+    found,
+    golden,
+    http,
+    jpeg,
+    message,
+    model_error,
+    picture,
+    prediction,
+)
+from tests.integration.moto_cloud import DEFECT, DOUBTFUL, GOOD, Cloud, judge_by_grey
+
+NO_ENDPOINT = http(400, {"Message": "Endpoint loupe-detector not found"}, "ValidationError")
+
+
+@pytest.mark.parametrize(("grey", "verdict"), [(DEFECT, "fail"), (DOUBTFUL, "review"), (GOOD, "pass")])
+def test_an_image_gets_its_verdict(cloud: Cloud, grey: int, verdict: str) -> None:
+    record = cloud.inspect_record(cloud.put("incoming/line-1/top/SN1.jpg", jpeg(shade=grey)))
+
+    assert (record["verdict"], record["line"], record["station"], record["serial"]) == (
+        verdict,
+        "line-1",
+        "top",
+        "SN1",
+    )
+    assert record["model"] == {"name": "steel", "version": "7"}
+    assert {"read", "endpoint", "queued", "total", "model_total"} <= record["timings_ms"].keys()
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "BMP", "TIFF", "WEBP"])
+def test_every_allowed_format_is_judged(cloud: Cloud, kind: str) -> None:
+    record = cloud.inspect_record(cloud.put(f"incoming/a/b/{kind}.bin", picture(kind, shade=DEFECT)))
+    assert (record["verdict"], record["image_format"]) == ("fail", kind)
+
+
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        (b"", "empty_image"),
+        (b"a shopping list", "unsupported_format"),
+        (picture("GIF"), "unsupported_format"),
+        (picture("PNG", 1, 1), "too_small"),
+        (jpeg(400, 400)[:-300], "corrupt_image"),
+        (jpeg() + bytes(6_291_456), "too_large"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else f"{len(value)}-bytes",
+)
+def test_what_cannot_be_read_gets_a_record_that_says_why(cloud: Cloud, data: bytes, code: str) -> None:
+    record = cloud.inspect_record(cloud.put("incoming/a/b/c.jpg", data))
+    assert record["verdict"] == "unreadable"
+    assert [reason["code"] for reason in record["reasons"]] == [code]
+    assert record["reasons"][0]["message"]
+
+
+def test_a_large_file_is_refused_before_its_bytes_travel(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """RELIABILITY 20: byte cap before download."""
+    from botocore.response import StreamingBody
+
+    announced = cloud.put("incoming/a/b/c.jpg", bytes(6_291_457))
+    monkeypatch.setattr(StreamingBody, "read", lambda *_: pytest.fail("the body was read"))
+    assert cloud.inspect(message(announced)) == []
+    assert cloud.record(announced)["reasons"][0]["code"] == "too_large"
+
+
+def test_an_image_deleted_before_it_is_read_gets_a_record(cloud: Cloud) -> None:
+    announced = cloud.put("incoming/a/b/c.jpg", jpeg())
+    cloud.s3.delete_object(
+        Bucket=cloud.images, Key="incoming/a/b/c.jpg", VersionId=announced["s3"]["object"]["versionId"]
+    )
+    assert cloud.inspect_record(announced)["reasons"][0]["code"] == "deleted"
+
+
+def test_a_delete_marker_hides_nothing_from_the_version_that_was_announced(cloud: Cloud) -> None:
+    announced = cloud.put("incoming/a/b/c.jpg", jpeg(shade=DEFECT))
+    cloud.s3.delete_object(Bucket=cloud.images, Key="incoming/a/b/c.jpg")
+    assert cloud.inspect_record(announced)["verdict"] == "fail"
+
+
+def test_the_version_that_the_event_names_is_judged(cloud: Cloud) -> None:
+    """RELIABILITY 3: the key is overwritten between event and read."""
+    first = cloud.put("incoming/a/b/c.jpg", jpeg(shade=DEFECT))
+    second = cloud.put("incoming/a/b/c.jpg", jpeg(shade=GOOD))
+
+    assert cloud.inspect(message(first, number=1), message(second, number=2)) == []
+
+    assert (cloud.record(first)["verdict"], cloud.record(second)["verdict"]) == ("fail", "pass")
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "incoming/line 1/top/a+b.jpg",
+        "incoming/line-1/top/a%2Bb.jpg",
+        "incoming/ライン1/カメラ/部品 0001.jpg",
+        "incoming/line-1/only.jpg",
+        "incoming/only.jpg",
+        f"incoming/line-1/top/{'x' * 1000}.jpg",
+    ],
+)
+def test_awkward_keys_are_found_and_judged(cloud: Cloud, key: str) -> None:
+    record = cloud.inspect_record(cloud.put(key, jpeg(shade=DEFECT)))
+    assert (record["verdict"], record["image"]) == ("fail", f"s3://{cloud.images}/{key}")
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        ("2026-01-05T10:30:14+01:00", "2026-01-05T09:30:14.000Z"),
+        ("2026-01-05T09:30:14", "2026-01-05T09:30:14.000Z"),
+        ("yesterday", "2026-01-05T09:30:15.250Z"),
+    ],
+)
+def test_the_camera_s_own_time_is_kept_if_it_is_one(cloud: Cloud, said: str, kept: str) -> None:
+    announced = cloud.put("incoming/a/b/c.jpg", jpeg(), Metadata={"captured-at": said})
+    assert cloud.inspect_record(announced)["captured_at"] == kept
+
+
+@pytest.mark.parametrize("name", ["inspect-test-event", "inspect-unknown"])
+def test_events_that_announce_no_image_are_acknowledged_and_counted(
+    cloud: Cloud, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    """RELIABILITY 5."""
+    records = golden(name)["Records"]
+    assert cloud.inspect(*records) == []
+    assert cloud.records() == []
+    assert metrics(capsys)[()]["Ignored"] == [len(records)]
+
+
+def test_several_images_in_one_message_all_get_a_record(cloud: Cloud) -> None:
+    announced = [cloud.put(f"incoming/a/b/{n}.jpg", jpeg()) for n in range(3)]
+    assert cloud.inspect(message(*announced)) == []
+    assert len(cloud.records()) == 3
+
+
+def break_model(*files: bytes) -> Any:
+    """An endpoint that fails on these images."""
+
+    def answer(request: Any) -> Any:
+        return model_error(500, message="Traceback") if request.body in files else judge_by_grey(request)
+
+    return answer
+
+
+SUBSETS = [subset for size in range(5) for subset in itertools.combinations(range(4), size)]
+
+
+@pytest.mark.parametrize("failing", SUBSETS)
+def test_only_the_messages_that_failed_return_to_the_queue(cloud: Cloud, failing: tuple[int, ...]) -> None:
+    """RELIABILITY 6: every subset of a batch."""
+    files = [jpeg(shade=GOOD, comment=bytes([65 + n])) for n in range(4)]
+    announced = [cloud.put(f"incoming/a/b/{n}.jpg", data) for n, data in enumerate(files)]
+    cloud.endpoint = break_model(*[files[n] for n in failing])
+
+    failed = cloud.inspect(*[message(record, number=n) for n, record in enumerate(announced)])
+
+    assert failed == [f"message-{n}" for n in failing]
+    assert len(cloud.records()) == 4 - len(failing)
+
+
+def test_a_poison_image_harms_no_neighbour_and_ends_in_a_review(cloud: Cloud) -> None:
+    """RELIABILITY 8."""
+    poison = jpeg(shade=DEFECT)
+    cloud.endpoint = break_model(poison)
+    bad, good = (
+        cloud.put("incoming/a/b/bad.jpg", poison),
+        cloud.put("incoming/a/b/good.jpg", jpeg(shade=GOOD)),
+    )
+
+    for receives in range(1, 5):
+        batch = message(bad, number=1, receives=receives), message(good, number=2, receives=receives)
+        assert cloud.inspect(*batch) == ["message-1"]
+    assert cloud.inspect(message(bad, receives=5)) == []
+
+    assert cloud.record(good)["verdict"] == "pass"
+    assert (cloud.record(bad)["verdict"], cloud.record(bad)["reasons"][0]["code"]) == (
+        "review",
+        "model_error",
+    )
+
+
+def test_a_bug_fails_its_own_message_only(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, other = (cloud.put(f"incoming/a/b/{name}.jpg", jpeg()) for name in "xy")
+
+    def broken(key: str) -> Any:
+        return 1 / 0 if key.endswith("x.jpg") else place(key)
+
+    from inspection import inspector
+
+    place = inspector.place
+    monkeypatch.setattr(inspector, "place", broken)
+    assert cloud.inspect(message(one, number=1), message(other, number=2)) == ["message-1"]
+    assert len(cloud.records()) == 1
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [NO_ENDPOINT, model_error(503, "busy", "later"), EndpointConnectionError(endpoint_url="https://x")],
+    ids=["none", "busy", "down"],
+)
+def test_while_there_is_no_endpoint_images_wait(
+    cloud: Cloud, defect: dict[str, Any], capsys: pytest.CaptureFixture[str], answer: Any
+) -> None:
+    """RELIABILITY 14: parked, which uses up no receives, and judged when the endpoint is back."""
+    cloud.endpoint = lambda _: answer
+    assert cloud.inspect(message(defect, receives=5)) == []
+    assert (cloud.records(), cloud.parked()) == ([], 1)
+    assert metrics(capsys)[()]["Deferred"] == [1]
+
+    cloud.endpoint = judge_by_grey
+    assert cloud.inspect_record(defect, deferrals=40)["verdict"] == "fail"
+
+
+def test_an_image_on_which_the_model_hangs_does_not_wait_for_ever(
+    cloud: Cloud, defect: dict[str, Any]
+) -> None:
+    cloud.endpoint = lambda _: ReadTimeoutError(endpoint_url="https://x")
+    assert cloud.inspect(message(defect, deferrals=9)) == []
+    assert cloud.records() == []
+    assert cloud.inspect_record(defect, deferrals=10)["reasons"][0]["code"] == "model_timeout"
+
+
+def test_what_a_serving_endpoint_refuses_is_reviewed_at_once(cloud: Cloud, defect: dict[str, Any]) -> None:
+    cloud.endpoint = lambda _: NO_ENDPOINT
+    cloud.endpoint_status = "InService"
+    assert cloud.inspect_record(defect)["verdict"] == "review"
+
+
+@pytest.mark.parametrize("rules", ["", "{", '{"version": "1", "default": {"fail_score": 2}}'])
+def test_images_wait_while_the_rules_are_not_valid(cloud: Cloud, defect: dict[str, Any], rules: str) -> None:
+    cloud.set_rules(rules or " ")
+    assert cloud.inspect(message(defect)) == []
+    assert (cloud.records(), cloud.parked()) == ([], 1)
+    assert "InvokeEndpoint" not in cloud.calls
+
+
+def test_the_line_s_own_rules_decide(cloud: Cloud) -> None:
+    cloud.set_rules({"version": "9", "lines": {"line-2": {"scratches": {"fail_score": 0.95}}}})
+    strict, lenient = (
+        cloud.put(f"incoming/{line}/x/1.jpg", jpeg(shade=DEFECT)) for line in ("line-1", "line-2")
+    )
+    assert cloud.inspect_record(strict)["verdict"] == "fail"
+    record = cloud.inspect_record(lenient)
+    assert (record["verdict"], record["rules_version"]) == ("review", "9")
+
+
+def test_with_no_time_left_an_image_waits_for_another_invocation(
+    cloud: Cloud, defect: dict[str, Any]
+) -> None:
+    """RELIABILITY 10 and 13."""
+    assert cloud.inspect(message(defect), seconds=10) == []
+    assert "InvokeEndpoint" not in cloud.calls
+    assert cloud.parked() == 1
+    assert cloud.inspect_record(defect, deferrals=1)["verdict"] == "fail"
+
+
+def test_absurd_numbers_of_a_model_end_in_a_record_too(cloud: Cloud, defect: dict[str, Any]) -> None:
+    cloud.endpoint = lambda _: http(
+        200, prediction(*[found(score=1e-300, box=(1e-12, -1e9, 1e9, 0.1))] * 500)
+    )
+    assert cloud.inspect_record(defect)["verdict"] == "pass"
+
+
+def test_a_batch_is_judged_side_by_side(cloud: Cloud) -> None:
+    from threading import Barrier
+
+    together = Barrier(10, timeout=10)
+
+    def answer(request: Any) -> Any:
+        together.wait()  # breaks unless ten calls are on their way at once
+        return judge_by_grey(request)
+
+    cloud.endpoint = answer
+    announced = [cloud.put(f"incoming/a/b/{n}.jpg", jpeg()) for n in range(10)]
+    assert cloud.inspect(*[message(record, number=n) for n, record in enumerate(announced)]) == []
+    assert len(cloud.records()) == 10
+
+
+def metrics(capsys: pytest.CaptureFixture[str]) -> dict[tuple[str, ...], dict[str, list[float]]]:
+    """EMF lines: metric values by the dimensions' values, service left out."""
+    taken: dict[tuple[str, ...], dict[str, list[float]]] = {}
+    for line in capsys.readouterr().out.splitlines():
+        document = json.loads(line)
+        if "_aws" not in document:
+            continue
+        (directive,) = document["_aws"]["CloudWatchMetrics"]
+        assert directive["Namespace"] == "Loupe"
+        assert document["service"] == "loupe"
+        (names,) = directive["Dimensions"]
+        where = tuple(document[name] for name in ("line", "station") if name in names)
+        taken[where] = {metric["Name"]: document[metric["Name"]] for metric in directive["Metrics"]}
+    return taken
+
+
+def test_metrics_are_counted_in_total_and_for_each_line_and_station(
+    cloud: Cloud, capsys: pytest.CaptureFixture[str]
+) -> None:
+    announced = [
+        cloud.put("incoming/line-1/top/1.jpg", jpeg(shade=DEFECT)),
+        cloud.put("incoming/line-1/top/2.jpg", jpeg(shade=GOOD)),
+        cloud.put("incoming/ライン/top/3.jpg", b"text"),
+    ]
+    batch = [message(record, number=n) for n, record in enumerate([*announced, announced[0]])]
+
+    assert cloud.inspect(*batch) == []
+
+    taken = metrics(capsys)
+    assert set(taken) == {(), ("line-1", "top"), ("%E3%83%A9%E3%82%A4%E3%83%B3", "top")}
+    assert {k: v for k, v in taken[()].items() if k != "Latency"} == {
+        "Inspected": [3],
+        "Failed": [1],
+        "Passed": [1],
+        "Unreadable": [1],
+        "Duplicate": [1],
+        "ModelLatency": [8.25, 8.25],
+    }
+    assert len(taken[()]["Latency"]) == 3
+    assert taken["line-1", "top"]["Inspected"] == [2]
+
+
+def test_logs_hold_no_image_and_no_credential(
+    cloud: Cloud, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """RELIABILITY 26."""
+    canary = "CANARY-IN-THE-PIXELS"
+    one, other = (
+        cloud.put(f"incoming/a/b/{n}.jpg", data)
+        for n, data in enumerate((jpeg(comment=canary.encode()), canary.encode()))
+    )
+    for answer in (
+        model_error(500, message="x"),
+        NO_ENDPOINT,
+        EndpointConnectionError(endpoint_url="https://x"),
+    ):
+        cloud.endpoint = lambda _, answer=answer: answer  # type: ignore[misc]
+        cloud.inspect(message(one, number=1), message(other, number=2))
+    said = "".join(capsys.readouterr()) + caplog.text
+    assert "the model failed with status 500" in said
+    for secret in (canary, "AKIACANARYCREDENTIAL", "canary-secret-of-the-function"):
+        assert secret not in said
+
+
+def test_a_missing_variable_is_named_before_any_image_is_touched(
+    cloud: Cloud, defect: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("QUEUE_URL")
+    inspect._inspector.cache_clear()
+    with pytest.raises(ValueError, match="QUEUE_URL"):
+        cloud.inspect(message(defect))
+    assert cloud.calls == []
+
+
+@pytest.mark.parametrize(
+    ("function", "environment"),
+    [("InspectFunction", InspectEnvironment), ("AlertFunction", AlertEnvironment)],
+)
+def test_the_template_gives_each_function_exactly_what_it_asks_for(function: str, environment: Any) -> None:
+    template = yaml_parse((EVENTS.parent / "template.yaml").read_text())
+    common = template["Globals"]["Function"]["Environment"]["Variables"]
+    own = template["Resources"][function]["Properties"]["Environment"]["Variables"]
+    asked = {name.upper() for name in environment.model_fields}
+    assert asked <= common.keys() | own.keys()
+    assert own.keys() <= asked
+
+
+def test_the_rules_that_the_template_brings_are_valid() -> None:
+    template = yaml_parse((EVENTS.parent / "template.yaml").read_text())
+    Rules.model_validate_json(template["Resources"]["RulesParameter"]["Properties"]["Value"])
