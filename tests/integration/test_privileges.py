@@ -1,0 +1,64 @@
+"""RELIABILITY 25: each function's role allows what the function was seen to call, and no more."""
+
+from pathlib import Path
+from typing import Any
+
+from samtranslator.yaml_helper import yaml_parse
+
+from tests.inspection_support import http, jpeg, message, model_error
+from tests.integration.moto_cloud import DEFECT, Cloud, judge_by_grey
+
+NEEDS = {
+    # The null version of a bucket whose versioning was suspended is read without naming it.
+    "GetObject": {"s3:GetObjectVersion", "s3:GetObject"},
+    "PutObject": {"s3:PutObject"},
+    "GetParameter": {"ssm:GetParameter"},
+    "InvokeEndpoint": {"sagemaker:InvokeEndpoint"},
+    "DescribeEndpoint": {"sagemaker:DescribeEndpoint"},
+    "PutItem": {"dynamodb:PutItem"},
+    "GetItem": {"dynamodb:GetItem"},
+    "UpdateItem": {"dynamodb:UpdateItem"},
+    "SendMessage": {"sqs:SendMessage"},
+    "ChangeMessageVisibility": {"sqs:ChangeMessageVisibility"},
+    "Publish": {"sns:Publish", "kms:GenerateDataKey", "kms:Decrypt"},  # the topic is encrypted
+}
+LAMBDA = {"logs:CreateLogStream", "logs:PutLogEvents", "xray:PutTraceSegments", "xray:PutTelemetryRecords"}
+MISSING_IS_404 = {"s3:ListBucket", "s3:ListBucketVersions"}
+READS_QUEUE = {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"}
+READS_STREAM = {
+    f"dynamodb:{action}" for action in ("DescribeStream", "GetRecords", "GetShardIterator", "ListStreams")
+}
+KEEPS_FAILURES = {"sqs:SendMessage"}
+
+
+def allowed(role: str) -> set[str]:
+    template: dict[str, Any] = yaml_parse((Path(__file__).parents[2] / "template.yaml").read_text())
+    policies = template["Resources"][role]["Properties"]["Policies"]
+    actions = [
+        statement["Action"] for policy in policies for statement in policy["PolicyDocument"]["Statement"]
+    ]
+    return {action for listed in actions for action in (listed if isinstance(listed, list) else [listed])}
+
+
+def needed(calls: set[str]) -> set[str]:
+    return set().union(*(NEEDS[call] for call in calls))
+
+
+def test_inspect_may_do_what_it_does(cloud: Cloud, defect: dict[str, Any]) -> None:
+    seen: set[str] = set()
+    no_endpoint = http(400, {"Message": "Endpoint not found"}, "ValidationError")
+    for answer in (no_endpoint, model_error(500), None):
+        cloud.endpoint = (lambda _, answer=answer: answer) if answer else judge_by_grey  # type: ignore[misc]
+        cloud.inspect(message(defect))
+        seen |= set(cloud.calls)
+
+    assert needed(seen) | LAMBDA | MISSING_IS_404 | READS_QUEUE == allowed("InspectRole")
+
+
+def test_alert_may_do_what_it_does(cloud: Cloud) -> None:
+    cloud.inspect(message(cloud.put("incoming/line-1/top/SN1.jpg", jpeg(shade=DEFECT))))
+    cloud.alert()
+
+    assert needed(set(cloud.calls)) | LAMBDA | MISSING_IS_404 | READS_STREAM | KEEPS_FAILURES == allowed(
+        "AlertRole"
+    )
