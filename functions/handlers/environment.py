@@ -1,4 +1,4 @@
-"""What the template hands to each function; checked when the function starts, not at its first image."""
+"""What the template hands to each function; checked at its first call, before any image is touched."""
 
 import os
 from typing import Self

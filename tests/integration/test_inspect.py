@@ -13,6 +13,7 @@ from handlers.environment import AlertEnvironment, InspectEnvironment
 from inspection.rules import Rules
 from tests.inspection_support import (
     EVENTS,
+    answering,
     found,
     golden,
     http,
@@ -192,6 +193,21 @@ def test_a_poison_image_harms_no_neighbour_and_ends_in_a_review(cloud: Cloud) ->
         "review",
         "model_error",
     )
+
+
+@pytest.mark.parametrize(
+    ("service", "operation", "code"),
+    [("s3", "GetObject", "AccessDenied"), ("dynamodb", "PutItem", "ProvisionedThroughputExceededException")],
+)
+def test_trouble_with_aws_brings_the_message_back(
+    cloud: Cloud, defect: dict[str, Any], service: str, operation: str, code: str
+) -> None:
+    parts = inspect._inspector()
+    client = {"s3": parts.objects._client, "dynamodb": parts.inspections._client}[service]
+    with answering(client, operation, lambda _: http(400, {"__type": code}, code)):
+        assert cloud.inspect(message(defect)) == ["message-1"]
+    assert "ChangeMessageVisibility" in cloud.calls
+    assert cloud.inspect_record(defect, receives=2)["verdict"] == "fail"
 
 
 def test_a_bug_fails_its_own_message_only(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
