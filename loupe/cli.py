@@ -199,8 +199,8 @@ def inspections(
     if json_:
         show.as_json({"inspections": records, "count": len(records)})
         return
-    of = f"Line {line}" if line else "All lines: fail, review and unreadable (a line's passes: --line NAME)"
-    show.inspections(records, f"{of}, since {begin:%Y-%m-%d %H:%M} UTC")
+    which = verdict or ("all verdicts" if line else "fail, review and unreadable (passes: --line NAME)")
+    show.inspections(records, f"{line or 'All lines'}, {which}, since {begin:%Y-%m-%d %H:%M} UTC")
 
 
 @app.command()
