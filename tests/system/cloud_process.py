@@ -72,6 +72,12 @@ def eventually(check: Callable[[], Any], timeout_s: float = 15) -> Any:
     return result
 
 
+def saved(home: Path, text: str) -> None:
+    """Wait until the autosave has written a record that holds `text`; how soon depends on the machine's load."""
+    file = home / "state" / "dynamodb.json"
+    eventually(lambda: file.exists() and text in file.read_text(), 60)
+
+
 def model_archive(**model: Any) -> bytes:
     """A model.tar.gz whose model.json is `model`."""
     content = json.dumps(model).encode()

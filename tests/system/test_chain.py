@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 from bad_images import AWKWARD_SERIALS, UNREADABLE, jpeg
-from cloud_process import CloudProcess, eventually
+from cloud_process import CloudProcess, eventually, saved
 
 from loupe.alerts import AlertInbox
 from loupe.drop import Source, follow, upload
@@ -204,7 +204,7 @@ def test_images_wait_while_there_is_no_endpoint_and_are_judged_when_it_comes(
 def test_a_killed_cloud_comes_back_with_its_records_and_its_endpoint(tmp_path: Path):
     first = Up(tmp_path)
     before = put(first.target, {"incoming/line-1/top/kept.jpg": jpeg()})["incoming/line-1/top/kept.jpg"]
-    time.sleep(3)  # the autosave's interval
+    saved(tmp_path, "kept.jpg")
     children = psutil.Process(first.process.pid).children(recursive=True)
     first.process.send_signal(signal.SIGKILL)
     first.process.wait(10)

@@ -18,7 +18,7 @@ import pytest
 from boto3.dynamodb.conditions import Attr
 from botocore.config import Config
 from botocore.exceptions import ClientError
-from cloud_process import CloudProcess, eventually, host, settled
+from cloud_process import CloudProcess, eventually, host, saved, settled
 
 from loupe.local import (
     AlreadyRunningError,
@@ -347,7 +347,7 @@ class TestEnding:
         first = CloudProcess(tmp_path, REPO)
         host(first.connection, "allowed", **hosting(first.connection), name="one")
         drop(first.connection, "before")
-        time.sleep(2.5)  # the autosave comes every two seconds
+        saved(tmp_path, "before")
         children = first.children()
         assert len(children) >= 2
         first.kill()
