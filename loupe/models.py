@@ -9,12 +9,17 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from botocore.exceptions import ClientError
 
 from loupe.errors import LoupeError
 from loupe.target import Target
+
+if TYPE_CHECKING:
+    from mypy_boto3_sagemaker.type_defs import DescribeEndpointOutputTypeDef
+
+_Reply = TypeVar("_Reply")
 
 LOCAL_IMAGE_URI = "loupe/serve:local"
 STARTER = Path(__file__).parent.parent / "models" / "starter" / "model.tar.gz"
@@ -74,7 +79,7 @@ def deploy(
     bucket, key = target.output("ArtefactsBucketName"), f"models/{digest[:12]}/model.tar.gz"
     on_status(f"uploading {card.get('name', artefact.name)}")
     target.s3.put_object(Bucket=bucket, Key=key, Body=payload)
-    if not _exists(lambda: target.sagemaker.describe_model(ModelName=name)):
+    if not _described(lambda: target.sagemaker.describe_model(ModelName=name)):
         target.sagemaker.create_model(
             ModelName=name,
             PrimaryContainer={"Image": hosting.image_uri, "ModelDataUrl": f"s3://{bucket}/{key}"},
@@ -90,7 +95,7 @@ def deploy(
         variant["InferenceAmiVersion"] = hosting.inference_ami_version
     settings = hashlib.sha256(json.dumps(variant, sort_keys=True).encode()).hexdigest()[:6]
     config = f"{name[: _NAME_LIMIT - 7]}-{settings}"
-    if not _exists(lambda: target.sagemaker.describe_endpoint_config(EndpointConfigName=config)):
+    if not _described(lambda: target.sagemaker.describe_endpoint_config(EndpointConfigName=config)):
         target.sagemaker.create_endpoint_config(EndpointConfigName=config, ProductionVariants=[variant])
     _point_endpoint(target, config)
     _await_in_service(target, config, on_status, patience)
@@ -99,36 +104,34 @@ def deploy(
 
 def endpoint_status(target: Target) -> str | None:
     """SageMaker's status of the stack's endpoint, or None while there is none."""
-    name = target.output("EndpointName")
-    if not _exists(lambda: target.sagemaker.describe_endpoint(EndpointName=name)):
-        return None
-    return target.sagemaker.describe_endpoint(EndpointName=name)["EndpointStatus"]
+    described = _endpoint(target)
+    return described["EndpointStatus"] if described else None
 
 
-def _exists(describe: Callable[[], object]) -> bool:
-    """SageMaker says ValidationException of a name that it does not know."""
+def _endpoint(target: Target) -> DescribeEndpointOutputTypeDef | None:
+    return _described(lambda: target.sagemaker.describe_endpoint(EndpointName=target.output("EndpointName")))
+
+
+def _described(describe: Callable[[], _Reply]) -> _Reply | None:
+    """What SageMaker says of a name; None for one that it does not know, which it calls a ValidationException."""
     try:
-        describe()
+        return describe()
     except ClientError as error:
         if error.response["Error"]["Code"] == "ValidationException":
-            return False
+            return None
         raise
-    return True
 
 
 def _point_endpoint(target: Target, config: str) -> None:
-    endpoint = target.output("EndpointName")
-    status = endpoint_status(target)
-    if status == "Failed":
-        target.sagemaker.delete_endpoint(EndpointName=endpoint)
-        while endpoint_status(target) is not None:
+    name, described = target.output("EndpointName"), _endpoint(target)
+    if described and described["EndpointStatus"] == "Failed":
+        target.sagemaker.delete_endpoint(EndpointName=name)
+        while described := _endpoint(target):
             time.sleep(0.5)
-        status = None
-    if status is None:
-        target.sagemaker.create_endpoint(EndpointName=endpoint, EndpointConfigName=config)
-        return
-    if target.sagemaker.describe_endpoint(EndpointName=endpoint)["EndpointConfigName"] != config:
-        target.sagemaker.update_endpoint(EndpointName=endpoint, EndpointConfigName=config)
+    if described is None:
+        target.sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=config)
+    elif described["EndpointConfigName"] != config:
+        target.sagemaker.update_endpoint(EndpointName=name, EndpointConfigName=config)
 
 
 def _await_in_service(target: Target, config: str, on_status: Callable[[str], None], patience: float) -> None:

@@ -57,11 +57,9 @@ def findings(record: Inspection) -> str:
         for r in reasons
         if r.get("label") and r.get("score") is not None
     ]
-    return (
-        ", ".join(named[:3]) + (" …" if len(named) > 3 else "")
-        if named
-        else (reasons[0]["message"] if reasons else "")
-    )
+    if named:
+        return ", ".join(named[:3]) + (" …" if len(named) > 3 else "")
+    return reasons[0]["message"] if reasons else ""
 
 
 def inspections(records: Iterable[Inspection], title: str) -> None:
