@@ -124,7 +124,7 @@ def _augmentation(size: int) -> v2.Transform:
             v2.RandomHorizontalFlip(),
             v2.RandomVerticalFlip(),
             v2.RandomZoomOut(fill=128, side_range=(1.0, 1.5), p=0.3),
-            v2.RandomApply([v2.RandomIoUCrop(min_scale=0.5, sampler_options=[0.5, 0.7, 0.9, 1.0])], p=0.3),
+            v2.RandomApply([v2.RandomIoUCrop(min_scale=0.5, sampler_options=[0.5, 0.7, 0.9, 1.0])], p=0.5),
             v2.Resize((size, size), antialias=True),
             v2.SanitizeBoundingBoxes(min_size=_SMALLEST_BOX),
         ]

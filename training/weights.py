@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import onnx
@@ -35,12 +36,11 @@ def warm_start(model: nn.Module, channel: Path) -> dict[str, object]:
             f"{channel} must hold one file ending in {', '.join(_SUFFIXES)}; it holds {len(files)}"
         )
     given = _read(files[0])
-    own = {
-        name: value for name, value in model.state_dict().items() if not name.endswith("num_batches_tracked")
-    }
+    own = _weights(model.state_dict())
     fitting = {
         name: given[name] for name, value in own.items() if name in given and given[name].shape == value.shape
     }
+    fitting = fitting or _in_order(own, _weights(given))
     if not fitting:
         raise PretrainedError(f"no weight in {files[0]} fits this model by name and shape")
     model.load_state_dict(fitting, strict=False)
@@ -50,6 +50,23 @@ def warm_start(model: nn.Module, channel: Path) -> dict[str, object]:
         "of": len(own),
         "not_loaded": sorted(own.keys() - fitting.keys()),
     }
+
+
+def _weights(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: value for name, value in state.items() if not name.endswith("num_batches_tracked")}
+
+
+def _in_order(own: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Pairs the tensors in their order while their shapes agree: the same backbone under another library's
+    names. Empty unless the model's whole backbone is covered, since a few first layers may agree by chance.
+    """
+    fitting = {}
+    for (name, value), other in zip(own.items(), given.values(), strict=False):
+        if value.shape != other.shape:
+            break
+        fitting[name] = other
+    backbone = [name for name in own if name.startswith("backbone.body.")]
+    return fitting if backbone and all(name in fitting for name in backbone) else {}
 
 
 def _read(path: Path) -> dict[str, Tensor]:

@@ -1,4 +1,6 @@
-"""Detector families. A family is one module here with a `build` function; nothing else names it."""
+"""Detector families. A family is one module here, with a `build` function and a `RECIPE`; nothing else
+names it. Modules whose name begins with an underscore hold what families share.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +9,7 @@ import pkgutil
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from types import ModuleType
 
 from torch import Tensor, nn
 
@@ -24,6 +27,17 @@ class Target:
 
     boxes: Tensor
     classes: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """The settings that suit a family; a hyperparameter of the same name overrides each."""
+
+    input_size: int
+    batch_size: int
+    learning_rate: float
+    weight_decay: float
+    epochs: int
 
 
 class Detector(nn.Module, ABC):
@@ -48,13 +62,22 @@ class Detector(nn.Module, ABC):
 
 def families() -> list[str]:
     """The names of all families."""
-    return sorted(module.name for module in pkgutil.iter_modules(__path__))
+    return sorted(m.name for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_"))
+
+
+def recipe(family: str) -> Recipe:
+    """The settings that suit the family. Raises UnknownFamilyError."""
+    settings: Recipe = _module(family).RECIPE
+    return settings
 
 
 def build(family: str, classes: int, input_size: int) -> Detector:
     """A new detector with random weights. Raises UnknownFamilyError."""
+    detector: Detector = _module(family).build(classes, input_size)
+    return detector
+
+
+def _module(family: str) -> ModuleType:
     if family not in families():
         raise UnknownFamilyError(f"unknown family {family!r}; known are {', '.join(families())}")
-    module = importlib.import_module(f"{__name__}.{family}")
-    detector: Detector = module.build(classes, input_size)
-    return detector
+    return importlib.import_module(f"{__name__}.{family}")

@@ -12,7 +12,9 @@ from torchvision.models.detection.image_list import ImageList
 from torchvision.ops import box_iou
 
 from training.decoding import Postprocess
-from training.detectors import Detector, Target
+from training.detectors import Detector, Recipe, Target
+
+RECIPE = Recipe(input_size=320, batch_size=16, learning_rate=1.5e-3, weight_decay=0.01, epochs=60)
 
 _NEGATIVES_PER_POSITIVE = 3
 _NEGATIVES_AT_LEAST = (
