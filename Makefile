@@ -1,6 +1,6 @@
 # Every target bootstraps what it needs with plain python3 (3.11 or newer) into .venv; hashes are required.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format starter-model lock clean
+.PHONY: help demo test check dev format starter-model lock clean
 PYTHON ?= python3
 BIN := .venv/bin
 UV := $(BIN)/uv
@@ -24,6 +24,8 @@ check: .venv/.dev .tools/sam/.done .tools/checkov/.done ## the gate: lint, types
 	SAM_CLI_TELEMETRY=0 .tools/sam/bin/sam validate --lint --region eu-central-1
 	.tools/checkov/bin/checkov --config-file .checkov.yaml --file template.yaml
 	$(UV) pip check --quiet --python $(BIN)/python
+
+dev: .venv/.dev ## install torch and the development tools, for `loupe train`
 
 format: .venv/.dev ## let ruff put the code into shape
 	$(BIN)/ruff format .

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from datetime import UTC, datetime
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -39,6 +40,7 @@ Home = Annotated[
 Stack = Annotated[
     str | None, typer.Option(help="A stack on AWS, by the ordinary AWS profile. Without it: the local cloud.")
 ]
+PASSED_ON = {"allow_extra_args": True, "ignore_unknown_options": True}  # the program has options of its own
 Line = Annotated[str | None, typer.Option(help="The production line.")]
 
 
@@ -233,13 +235,33 @@ def deploy(
         show.out.print(f"{target.output('EndpointName')} serves {name}.")
 
 
-@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+@app.command("import", add_help_option=False, context_settings=PASSED_ON)
+def import_(context: typer.Context) -> None:
+    """Bring in labelled images of any usual format, check them, and take a snapshot: import PATH [--check]."""
+    raise typer.Exit(_program("training.imports", context.args))
+
+
+@app.command(add_help_option=False, context_settings=PASSED_ON)
+def train(context: typer.Context) -> None:
+    """Train a detector: --dataset PATH --family NAME --out DIR [--epochs N] [--pretrained PATH]."""
+    if find_spec("torch") is None:
+        raise LoupeError("training needs torch, which is not installed", "Run `make dev` once (5 GB).")
+    raise typer.Exit(_program("training.train", context.args))
+
+
+@app.command(add_help_option=False, context_settings=PASSED_ON)
 def evaluate(context: typer.Context) -> None:
-    """mAP of a model on a data set: --model PATH.tar.gz --dataset PATH [--split test] [--json]."""
+    """mAP of a model on a data set: --model PATH.tar.gz --dataset PATH [--html FILE] [--json]."""
     raise typer.Exit(_program("training.evaluate", context.args))
 
 
-@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+@app.command(add_help_option=False, context_settings=PASSED_ON)
+def compare(context: typer.Context) -> None:
+    """Several models over one test set, side by side: --dataset PATH MODEL… [--html FILE] [--json]."""
+    raise typer.Exit(_program("training.compare", context.args))
+
+
+@app.command(context_settings=PASSED_ON)
 def bench(context: typer.Context) -> None:
     """Benchmarks: `loupe bench inspect [--json]` measures the inspection path on this machine."""
     names = sorted(path.stem.removeprefix("bench_") for path in Path("benchmarks").glob("bench_*.py"))

@@ -24,26 +24,37 @@ class HyperparameterError(TrainingError):
 
 
 class Container:
-    """The folders of one job."""
+    """The folders of one job.
 
-    def __init__(self, root: Path | None = None) -> None:
+    channels, settings: where a program is run by hand, its inputs and hyperparameters; they take the
+    place of what SageMaker lays under <root>/input.
+    """
+
+    def __init__(
+        self,
+        root: Path | None = None,
+        channels: Mapping[str, Path] | None = None,
+        settings: Mapping[str, str] | None = None,
+    ) -> None:
         self.root = root or Path(os.environ.get("LOUPE_ML_ROOT", "/opt/ml"))
+        self._channels, self._settings = channels, settings
         self.model = self.root / "model"
         self.checkpoints = self.root / "checkpoints"
         self.output = self.root / "output"
 
     def channel(self, name: str) -> Path | None:
         """The folder of an input channel; None when the job has no such channel."""
+        if self._channels is not None:
+            return self._channels.get(name)
         folder = self.root / "input" / "data" / name
         return folder if folder.exists() else None
 
     def hyperparameters(self, kind: type[T]) -> T:
-        """Reads hyperparameters.json, whose values are all strings, into the dataclass `kind`.
+        """Reads the hyperparameters, whose values are all strings, into the dataclass `kind`.
 
         Raises HyperparameterError, naming the one that is wrong.
         """
-        path = self.root / "input" / "config" / "hyperparameters.json"
-        given: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+        given = self._given() if self._settings is None else self._settings
         types = get_type_hints(kind)
         values: dict[str, Any] = {}
         for name, text in given.items():
@@ -54,6 +65,11 @@ class Container:
                 raise HyperparameterError(f"unknown hyperparameter {name!r}; known are {', '.join(types)}")
             values[name] = _parse(name, str(text), types[name])
         return kind(**values)
+
+    def _given(self) -> Mapping[str, Any]:
+        path = self.root / "input" / "config" / "hyperparameters.json"
+        given: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+        return given
 
 
 def _parse(name: str, text: str, kind: type) -> object:

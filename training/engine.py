@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import math
+import resource
 import sys
+import time
 from collections.abc import Iterable, Sized
 from dataclasses import dataclass
 
@@ -65,6 +67,16 @@ class MovingAverage:
                 mean.copy_(value)
 
 
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """What an epoch came to: the next global step, the mean loss, seconds, and those spent waiting for data."""
+
+    step: int
+    loss: float
+    seconds: float
+    waiting: float
+
+
 def train_epoch(
     model: Detector,
     average: MovingAverage,
@@ -73,34 +85,61 @@ def train_epoch(
     batches: Iterable[tuple[Tensor, list[Target]]],
     step: int,
     device: torch.device,
-) -> tuple[int, float]:
-    """Trains on every batch once, from global step `step`.
-
-    Returns the next step and the mean loss. Raises NonFiniteLossError.
-    """
+) -> Epoch:
+    """Trains on every batch once, from global step `step`. Raises NonFiniteLossError."""
     model.train()
+    started, waiting = time.perf_counter(), 0.0
     total, count = 0.0, 0
     length = len(batches) if isinstance(batches, Sized) else None
-    for images, targets in tqdm(
-        batches, total=length, disable=not sys.stderr.isatty(), leave=False, unit="batch"
-    ):
-        for group in optimiser.param_groups:
-            group["lr"] = schedule.at(step)
-        placed = [Target(each.boxes.to(device), each.classes.to(device)) for each in targets]
-        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
-            losses = model.losses(images.to(device, non_blocking=True), placed)
-        loss = torch.stack(list(losses.values())).sum()
-        value = float(loss.detach())
-        if not math.isfinite(value):
-            parts = {name: float(part.detach()) for name, part in losses.items()}
-            raise NonFiniteLossError(f"the loss is {value} at step {step} ({parts}); lower the learning_rate")
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(model.parameters(), _LARGEST_GRADIENT)
-        optimiser.step()
-        average.update(model, step)
-        total, count, step = total + value, count + 1, step + 1
-    return step, total / max(count, 1)
+    supply = iter(batches)
+    with tqdm(total=length, disable=not sys.stderr.isatty(), leave=False, unit="batch") as bar:
+        while True:
+            asked = time.perf_counter()
+            batch = next(supply, None)
+            waiting += time.perf_counter() - asked
+            if batch is None:
+                break
+            total += _train_step(model, optimiser, batch, schedule.at(step), step, device)
+            average.update(model, step)
+            count, step = count + 1, step + 1
+            bar.set_postfix(loss=f"{total / count:.3f}", refresh=False)
+            bar.update()
+    return Epoch(step, total / max(count, 1), time.perf_counter() - started, waiting)
+
+
+def _train_step(
+    model: Detector,
+    optimiser: AdamW,
+    batch: tuple[Tensor, list[Target]],
+    learning_rate: float,
+    step: int,
+    device: torch.device,
+) -> float:
+    """One step down the gradient. Returns the loss."""
+    images, targets = batch
+    for group in optimiser.param_groups:
+        group["lr"] = learning_rate
+    placed = [Target(each.boxes.to(device), each.classes.to(device)) for each in targets]
+    with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+        losses = model.losses(images.to(device, non_blocking=True), placed)
+    loss = torch.stack(list(losses.values())).sum()
+    value = float(loss.detach())
+    if not math.isfinite(value):
+        parts = {name: float(part.detach()) for name, part in losses.items()}
+        raise NonFiniteLossError(f"the loss is {value} at step {step} ({parts}); lower the learning_rate")
+    optimiser.zero_grad(set_to_none=True)
+    loss.backward()  # type: ignore[no-untyped-call]
+    nn.utils.clip_grad_norm_(model.parameters(), _LARGEST_GRADIENT)
+    optimiser.step()
+    return value
+
+
+def peak_memory_mib(device: torch.device) -> int:
+    """The most memory held so far, in MiB: of the GPU where there is one, else of this process."""
+    if device.type == "cuda":
+        return int(torch.cuda.max_memory_allocated(device)) // 2**20
+    used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return used // (2**20 if sys.platform == "darwin" else 2**10)  # macOS counts bytes, Linux KiB
 
 
 @torch.no_grad()

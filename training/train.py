@@ -1,10 +1,13 @@
-"""The container program `train`: `python -m training.train`.
+"""The container program `train`.
 
-Channels: `train` (COCO or Pascal VOC, folder or zip); `validation`, optional: without it the train channel
-is split by image hash, 70 % to learn from, 10 % to choose the best epoch, and 20 % left alone as the test
-part; `pretrained`, optional: weights to start from. Hyperparameters: `Hyperparameters` below, as strings.
-Leaves <root>/model/{model.onnx,model.json}, which SageMaker packs into model.tar.gz; `--pack FILE` does it
-by hand. A killed job that finds its checkpoints goes on after its last epoch.
+In a job:  python -m training.train
+By hand:   python -m training.train --dataset NEU-DET.zip --family ssdlite --out DIR [--pretrained PATH]
+
+A job has the channels `train`, `validation` (optional: without it the train channel is split by image hash,
+70 % to learn from, 10 % to choose the best epoch, and 20 % left alone as the test part) and `pretrained`
+(optional: weights to start from), and hyperparameters as strings (training/settings.py). It leaves
+<root>/model/{model.onnx,model.json}, which SageMaker packs into model.tar.gz. By hand the same happens in
+DIR, and DIR/model.tar.gz is packed too. Either way a killed run goes on after its last whole epoch.
 """
 
 from __future__ import annotations
@@ -13,70 +16,35 @@ import argparse
 import json
 import os
 import sys
-import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
 from torch.optim import AdamW
 
 from training.artefact import ModelCard, file_sha256, pack
-from training.container import Container, emit, git_sha, run
+from training.checkpoints import Checkpoints, State
+from training.container import Container, HyperparameterError, git_sha, run
 from training.datasets import Dataset, DatasetError, open_dataset
-from training.detectors import Detector, build, recipe
-from training.engine import MovingAverage, Schedule, train_epoch, validate
+from training.detectors import Detector, build, families
+from training.engine import MovingAverage, Schedule, peak_memory_mib, train_epoch, validate
 from training.errors import TrainingError
 from training.evaluate import evaluate
 from training.export import check_parity, export
 from training.loading import Loader
 from training.onnx_model import OnnxModel
+from training.progress import EventLines, Progress, Readable
+from training.settings import Hyperparameters
 from training.weights import warm_start
 
 _PARITY_IMAGES = 32
 
 
-class CheckpointError(TrainingError):
-    """The checkpoints belong to another run."""
-
-
-@dataclass(frozen=True)
-class Hyperparameters:
-    """All settings of a training job. Where a value is 0, the family's own recipe decides."""
-
-    family: str = "ssdlite"
-    name: str = "detector"
-    input_size: int = 0
-    epochs: int = 0
-    batch_size: int = 0
-    learning_rate: float = 0.0
-    weight_decay: float = 0.0
-    warmup_epochs: float = 1.0
-    ema_decay: float = 0.998
-    validate_every: int = 5
-    seed: int = 0
-    workers: int = -1  # -1: one a core beside the trainer's, four at most
-
-    def completed(self) -> Hyperparameters:
-        """With the family's recipe in the place of every 0. Raises UnknownFamilyError."""
-        suits = asdict(recipe(self.family))
-        return replace(self, **{name: value for name, value in suits.items() if not getattr(self, name)})
-
-
-@dataclass
-class _State:
-    """Where a run stands after an epoch."""
-
-    epoch: int = 0
-    step: int = 0
-    best_map: float = -1.0
-    best_epoch: int = 0
-
-
-def train(container: Container) -> None:
+def train(container: Container, progress: Progress | None = None) -> None:
     """Runs the job. Raises TrainingError."""
+    progress = progress or EventLines()
     settings = container.hyperparameters(Hyperparameters).completed()
     torch.manual_seed(settings.seed)
     train_set, validation_set, snapshot = _datasets(container)
@@ -84,40 +52,66 @@ def train(container: Container) -> None:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     about = {"git_sha": git_sha(), "device": device.type, "hyperparameters": asdict(settings)}
     data = {"dataset": snapshot, "labels": labels, "dropped_boxes": train_set.dropped_boxes}
-    emit("start", about | data)
+    progress.event("start", about | data)
     model = build(settings.family, len(labels), settings.input_size)
     if channel := container.channel("pretrained"):
-        emit("pretrained", warm_start(model, channel))
-    model.to(device, memory_format=torch.channels_last)  # the pixels come so, and CPUs gain a third
+        progress.event("pretrained", warm_start(model, channel))
+    model.to(device).to(memory_format=torch.channels_last)  # as the pixels come; CPUs gain a third
     average = MovingAverage(model, settings.ema_decay)
     loader = Loader(train_set, labels, settings.input_size, settings.seed, augment=True)
     validation = Loader(validation_set, labels, settings.input_size, settings.seed, augment=False)
     optimiser = AdamW(model.parameters(), settings.learning_rate, weight_decay=settings.weight_decay)
     identity = json.dumps([asdict(settings), snapshot["snapshot"]], sort_keys=True)
-    state = _resume(container.checkpoints, identity, model, average, optimiser)
+    checkpoints = Checkpoints(container.checkpoints, identity)
+    state = checkpoints.resume(model, average.model, optimiser)
+    if state.epoch:
+        progress.event("resume", {"after_epoch": state.epoch, "best_map": round(state.best_map, 4)})
     steps = len(loader.batches(0, settings.batch_size, 0))
     schedule = Schedule(
         settings.learning_rate, max(1, round(settings.warmup_epochs * steps)), settings.epochs * steps
     )
     workers = settings.workers if settings.workers >= 0 else min(4, max(1, (os.cpu_count() or 1) - 1))
-    for epoch in range(state.epoch + 1, settings.epochs + 1):
-        started = time.perf_counter()
-        batches = loader.batches(epoch, settings.batch_size, workers)
-        state.step, loss = train_epoch(model, average, optimiser, schedule, batches, state.step, device)
-        state.epoch = epoch
-        fields: dict[str, float] = {"epoch": epoch, "loss": round(loss, 4)}
-        if epoch % settings.validate_every == 0 or epoch == settings.epochs:
+    while state.epoch < settings.epochs and not _out_of_patience(settings, state):
+        batches = loader.batches(state.epoch + 1, settings.batch_size, workers)
+        done = train_epoch(model, average, optimiser, schedule, batches, state.step, device)
+        state.epoch, state.step = state.epoch + 1, done.step
+        fields: dict[str, float] = {"epoch": state.epoch, "loss": round(done.loss, 4)}
+        if state.epoch % settings.validate_every == 0 or state.epoch == settings.epochs:
             scores = validate(average.model, validation_set, validation, labels, device)
             fields |= {"val:map": round(scores.map, 4), "val:map50": round(scores.map50, 4)}
             if scores.map > state.best_map:
-                state.best_map, state.best_epoch = scores.map, epoch
-                _save(average.model, container.checkpoints / "best.safetensors")
-        _checkpoint(container.checkpoints, identity, model, average, optimiser, state)
-        seconds = round(time.perf_counter() - started, 1)
-        emit("epoch", fields | {"learning_rate": schedule.at(state.step), "seconds": seconds})
-        sys.stdout.write(" ".join(f"{name}={value}" for name, value in fields.items()) + "\n")
-        sys.stdout.flush()
-    _finish(container, settings, average.model.cpu(), labels, validation_set, validation, snapshot, state)
+                state.best_map, state.best_epoch = scores.map, state.epoch
+                checkpoints.save_best(average.model)
+        state.seconds += done.seconds
+        checkpoints.save(model, average.model, optimiser, state)
+        progress.epoch(
+            fields,
+            {
+                "epochs": settings.epochs,
+                "seconds": round(done.seconds, 1),
+                "waiting_share": round(done.waiting / max(done.seconds, 1e-9), 3),
+                "learning_rate": schedule.at(state.step),
+                "peak_memory_mib": peak_memory_mib(device),
+            },
+        )
+    if state.epoch < settings.epochs:
+        progress.event("early_stop", {"epoch": state.epoch, "best_epoch": state.best_epoch})
+    checkpoints.load_best(average.model)
+    training = {
+        "seconds": round(state.seconds, 1),
+        "epochs": state.epoch,
+        "device": device.type,
+        "peak_memory_mib": peak_memory_mib(device),
+        "tuned": settings.tuned,
+    }
+    card = _finish(container, settings, average.model.cpu(), labels, validation_set, validation, snapshot)
+    card.metrics.update({"best_epoch": state.best_epoch, "training": training})
+    card.write(container.model)
+    progress.event("done", {"version": card.version, **card.metrics})
+
+
+def _out_of_patience(settings: Hyperparameters, state: State) -> bool:
+    return 0 < settings.patience <= state.epoch - state.best_epoch and state.best_epoch > 0
 
 
 def _datasets(container: Container) -> tuple[Dataset, Dataset, dict[str, object]]:
@@ -147,48 +141,6 @@ def _datasets(container: Container) -> tuple[Dataset, Dataset, dict[str, object]
     return *parts, {"snapshot": whole.snapshot(), "split": split, **counts}
 
 
-def _resume(folder: Path, identity: str, model: Detector, average: MovingAverage, optimiser: AdamW) -> _State:
-    """Takes up the checkpoint in `folder`, if any. Raises CheckpointError if it is another run's."""
-    path = folder / "last.pt"
-    if not path.exists():
-        return _State()
-    content = torch.load(path, map_location="cpu", weights_only=True)
-    if content["identity"] != identity:
-        raise CheckpointError(
-            f"{path} is of a run with other hyperparameters or data; remove it or move elsewhere"
-        )
-    model.load_state_dict(content["model"])
-    average.model.load_state_dict(content["average"])
-    optimiser.load_state_dict(content["optimiser"])
-    state = _State(**content["state"])
-    emit("resume", {"after_epoch": state.epoch})
-    return state
-
-
-def _checkpoint(
-    folder: Path, identity: str, model: Detector, average: MovingAverage, optimiser: AdamW, state: _State
-) -> None:
-    """Replaces the checkpoint in one step, so that a kill leaves the old one or the new one."""
-    folder.mkdir(parents=True, exist_ok=True)
-    content = {
-        "identity": identity,
-        "model": model.state_dict(),
-        "average": average.model.state_dict(),
-        "optimiser": optimiser.state_dict(),
-        "state": asdict(state),
-    }
-    temporary = folder / "last.pt.part"
-    torch.save(content, temporary)
-    temporary.replace(folder / "last.pt")
-
-
-def _save(model: Detector, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".part")
-    save_file({name: value.contiguous() for name, value in model.state_dict().items()}, temporary)
-    temporary.replace(path)
-
-
 def _finish(
     container: Container,
     settings: Hyperparameters,
@@ -197,10 +149,8 @@ def _finish(
     validation_set: Dataset,
     validation: Loader,
     snapshot: dict[str, object],
-    state: _State,
-) -> None:
-    """Exports the best weights, proves the export, measures it, and writes model.json."""
-    model.load_state_dict(load_file(container.checkpoints / "best.safetensors"))
+) -> ModelCard:
+    """Exports `model`, proves the export, measures it, and returns what model.json says of it."""
     container.model.mkdir(parents=True, exist_ok=True)
     path = export(model, container.model)
     card = ModelCard(
@@ -221,27 +171,61 @@ def _finish(
     images = [validation.pixels(index).numpy() for index in range(min(_PARITY_IMAGES, len(validation)))]
     difference = check_parity(model, exported, images)
     scores = evaluate(exported, validation_set)
-    metrics = {
-        "validation": scores.summary(),
-        "best_epoch": state.best_epoch,
-        "export_score_difference": difference,
-    }
-    replace(card, metrics=metrics, operating_points=scores.operating_points).write(container.model)
-    emit("done", {"version": card.version} | metrics)
+    metrics = {"validation": scores.summary(), "export_score_difference": difference}
+    return replace(card, metrics=metrics, operating_points=scores.operating_points)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the job of the container's root. Returns the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m training.train", description=__doc__)
-    parser.add_argument("--pack", type=Path, help="also pack the artefact into this model.tar.gz")
+    """A job without options, by hand with them. Returns the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="loupe train", description="Train a detector. Run again after a kill, it goes on."
+    )
+    parser.add_argument("--dataset", type=Path, help="what to learn from: folder, zip or snapshot")
+    parser.add_argument("--validation", type=Path, help="without it: a tenth of the data set, by image hash")
+    parser.add_argument("--family", choices=families(), help="the kind of detector (docs/families.md)")
+    parser.add_argument("--out", type=Path, help="folder for checkpoints and the finished model.tar.gz")
+    parser.add_argument("--epochs", type=int, help="the family's own number without it")
+    parser.add_argument(
+        "--pretrained", help="file to start from, or a name such as imagenet or coco (needs a network)"
+    )
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="any hyperparameter")
+    parser.add_argument("--json", action="store_true", help="JSON lines, as a job writes them")
     options = parser.parse_args(arguments)
+    if not (options.dataset or options.family or options.out):
+        return run(train)
+    if not (options.dataset and options.family and options.out):
+        parser.error("--dataset, --family and --out go together")
+    try:
+        train(_by_hand(options), EventLines() if options.json else Readable())
+    except TrainingError as error:
+        sys.stderr.write(f"{type(error).__name__}: {error}\n")
+        return 1
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted; the same command goes on after the last whole epoch\n")
+        return 130
+    artefact = pack(options.out / "model", options.out / "model.tar.gz")
+    sys.stdout.write(f"{artefact}\n")
+    return 0
 
-    def job(container: Container) -> None:
-        train(container)
-        if options.pack:
-            pack(container.model, options.pack)
 
-    return run(job)
+def _by_hand(options: argparse.Namespace) -> Container:
+    """The job that the options describe, in the folder `--out`."""
+    given = {"family": options.family, "name": options.family}
+    for setting in options.set:
+        name, equals, value = setting.partition("=")
+        if not equals:
+            raise HyperparameterError(f"--set {setting!r} is not of the form NAME=VALUE")
+        given[name] = value
+    if options.epochs is not None:
+        given["epochs"] = str(options.epochs)
+    channels = {"train": options.dataset}
+    if options.validation:
+        channels["validation"] = options.validation
+    if options.pretrained and Path(options.pretrained).exists():
+        channels["pretrained"] = Path(options.pretrained)
+    elif options.pretrained:
+        given["weights"] = options.pretrained
+    return Container(options.out, channels, given)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ FCOS: Tian et al. 2019, https://arxiv.org/abs/1904.01355. EfficientNet-Lite: the
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import timm
 import torch
@@ -32,8 +33,9 @@ class _Backbone(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.body = timm.create_model("tf_efficientnet_lite0", features_only=True, out_indices=(2, 3, 4))
-        self.pyramid = FeaturePyramidNetwork(self.body.feature_info.channels(), _CHANNELS)
+        body: Any = timm.create_model("tf_efficientnet_lite0", features_only=True, out_indices=(2, 3, 4))
+        self.body: nn.Module = body
+        self.pyramid = FeaturePyramidNetwork(body.feature_info.channels(), _CHANNELS)
         self.out_channels = _CHANNELS
 
     def forward(self, pixels: Tensor) -> list[Tensor]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from dataclasses import asdict
 
 import numpy as np
@@ -13,16 +14,17 @@ torch = pytest.importorskip("torch")
 
 from safetensors.torch import save_file  # noqa: E402
 
-from training import train as module  # noqa: E402
-from training.artefact import ModelCard, file_sha256, pack, read_card  # noqa: E402
+from training.artefact import ModelCard, file_sha256, pack, read_card, unpack  # noqa: E402
+from training.checkpoints import CheckpointError, Checkpoints  # noqa: E402
 from training.container import Container, HyperparameterError, run  # noqa: E402
 from training.datasets import DatasetError  # noqa: E402
 from training.datasets.synthetic import draw, generate  # noqa: E402
-from training.detectors import Target, UnknownFamilyError, build, families  # noqa: E402
+from training.detectors import Target, UnknownFamilyError, build, recipe  # noqa: E402
 from training.engine import MovingAverage, NonFiniteLossError, Schedule, train_epoch  # noqa: E402
 from training.export import ParityError, check_parity, export  # noqa: E402
 from training.onnx_model import OnnxModel  # noqa: E402
-from training.train import CheckpointError, Hyperparameters, train  # noqa: E402
+from training.settings import Hyperparameters  # noqa: E402
+from training.train import main, train  # noqa: E402
 from training.weights import PretrainedError, warm_start  # noqa: E402
 
 SIZE = 128
@@ -99,10 +101,21 @@ def test_a_few_steps_on_one_batch_lower_the_loss(model):
     batch = [(images(2), [some()] * 2)] * 4
     average = MovingAverage(model, 0.9)
     device = torch.device("cpu")
-    step, first = train_epoch(model, average, optimiser, Schedule(1e-3, 1, 1000), batch, 0, device)
-    step, second = train_epoch(model, average, optimiser, Schedule(1e-3, 1, 1000), batch, step, device)
-    assert step == 8
-    assert second < first
+    first = train_epoch(model, average, optimiser, Schedule(1e-3, 1, 1000), batch, 0, device)
+    second = train_epoch(model, average, optimiser, Schedule(1e-3, 1, 1000), batch, first.step, device)
+    assert second.step == 8
+    assert second.loss < first.loss
+
+
+def test_the_time_spent_waiting_for_data_is_told(model):
+    def slow():
+        time.sleep(0.5)
+        yield images(2), [some()] * 2
+
+    optimiser = torch.optim.AdamW(model.parameters(), 1e-3)
+    average = MovingAverage(model, 0.9)
+    done = train_epoch(model, average, optimiser, Schedule(1e-3, 1, 9), slow(), 0, torch.device("cpu"))
+    assert 0.5 <= done.waiting < done.seconds
 
 
 def test_a_non_finite_loss_stops_with_the_step_and_the_parts(model):
@@ -123,7 +136,6 @@ def test_the_learning_rate_warms_up_then_falls():
 
 
 def test_an_unknown_family_or_hyperparameter_is_named_with_the_known_ones(tmp_path, data):
-    assert families() == ["ssdlite"]
     with pytest.raises(UnknownFamilyError, match=r"'yolo'.*ssdlite"):
         build("yolo", 1, SIZE)
     with pytest.raises(HyperparameterError, match=r"'epoch'.*epochs"):
@@ -203,16 +215,16 @@ def test_a_resumed_run_continues_from_the_last_epoch_and_ends_with_the_same_weig
     train(whole)
     killed = container(tmp_path / "killed", data)
 
-    original = module._checkpoint
+    original = Checkpoints.save
 
     def kill_after_the_first(*arguments):
         original(*arguments)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(module, "_checkpoint", kill_after_the_first)
-    with pytest.raises(KeyboardInterrupt):
-        train(killed)
-    monkeypatch.setattr(module, "_checkpoint", original)
+    with monkeypatch.context() as patch:
+        patch.setattr(Checkpoints, "save", kill_after_the_first)
+        with pytest.raises(KeyboardInterrupt):
+            train(killed)
     capsys.readouterr()
     train(killed)
 
@@ -262,3 +274,61 @@ def test_a_validation_channel_with_labels_unknown_to_training_is_refused(tmp_pat
     (other / "annotations.json").write_text(json.dumps(document))
     with pytest.raises(DatasetError, match="rust"):
         train(job)
+
+
+def test_what_is_not_set_comes_from_the_familys_recipe(tmp_path, data):
+    given = container(tmp_path, data, input_size=0, epochs=0, learning_rate=0).hyperparameters(
+        Hyperparameters
+    )
+    settings, suits = given.completed(), recipe("ssdlite")
+    assert (settings.input_size, settings.epochs) == (suits.input_size, suits.epochs)
+    assert settings.learning_rate == suits.learning_rate
+    assert settings.batch_size == 8
+
+
+@pytest.mark.slow
+def test_a_run_without_progress_stops_early_and_keeps_its_best_epoch(tmp_path, data, capsys):
+    job = container(tmp_path, data, epochs=50, patience=2, learning_rate=1e-12)
+    train(job)
+    events = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith("{")]
+    (stop,) = [event for event in events if event["event"] == "early_stop"]
+    assert stop["epoch"] == stop["best_epoch"] + 2
+    assert read_card(job.model).metrics["training"]["epochs"] == stop["epoch"]
+
+
+@pytest.mark.slow
+def test_by_hand_a_run_leaves_a_packed_model_and_says_what_it_cost(tmp_path, data, capsys):
+    out = tmp_path / "out"
+    settings = ["--set", f"input_size={SIZE}", "--set", "batch_size=8", "--set", "workers=1"]
+    command = ["--dataset", str(data), "--family", "ssdlite", "--out", str(out), "--epochs", "1", *settings]
+    assert main(command) == 0
+    text = capsys.readouterr().out
+    assert "epoch   1/1" in text
+    assert "waiting for data" in text
+    assert "peak memory" in text
+    card = unpack(out / "model.tar.gz", tmp_path / "unpacked")
+    assert card.family == "ssdlite"
+    assert card.metrics["training"]["seconds"] > 0
+    assert main([*command, "--set", "seed=1"]) == 1
+    assert "other hyperparameters" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (["--epochs", "many"], "invalid int"),
+        (["--family", "yolo"], "invalid choice"),
+    ],
+)
+def test_a_wrong_option_is_refused_with_the_usage(tmp_path, options, reason, capsys):
+    with pytest.raises(SystemExit):
+        main(["--dataset", "x", "--family", "ssdlite", "--out", str(tmp_path), *options])
+    assert reason in capsys.readouterr().err
+
+
+def test_a_data_set_that_is_not_there_is_named(tmp_path, capsys):
+    command = ["--dataset", str(tmp_path / "none"), "--family", "ssdlite", "--out", str(tmp_path / "out")]
+    assert main(command) == 1
+    assert "none: no such file or folder" in capsys.readouterr().err
+    assert main([*command, "--set", "epochs"]) == 1
+    assert "NAME=VALUE" in capsys.readouterr().err

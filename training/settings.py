@@ -1,0 +1,43 @@
+"""The hyperparameters of a training job."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+
+from training.detectors import recipe
+
+
+@dataclass(frozen=True)
+class Hyperparameters:
+    """All settings of a training job. Where a value is 0, the family's own recipe decides.
+
+    name: what the model is called in model.json and in each inspection's record.
+    weights: a name to start from, such as "imagenet" or "coco", when there is no `pretrained` channel and
+        a network is at hand; empty: from scratch.
+    ema_decay: of the moving average of the weights, which is what gets validated and exported.
+    validate_every: epochs between two looks at the validation part.
+    patience: epochs without a better validation mAP after which the run stops; 0: never.
+    workers: processes that prepare batches; -1: one a core beside the trainer's, four at most.
+    tuned: whether tuning chose these values, so that a comparison can say so.
+    """
+
+    family: str = "ssdlite"
+    name: str = "detector"
+    weights: str = ""
+    input_size: int = 0
+    epochs: int = 0
+    batch_size: int = 0
+    learning_rate: float = 0.0
+    weight_decay: float = 0.0
+    warmup_epochs: float = 1.0
+    ema_decay: float = 0.998
+    validate_every: int = 5
+    patience: int = 20
+    seed: int = 0
+    workers: int = -1
+    tuned: bool = False
+
+    def completed(self) -> Hyperparameters:
+        """With the family's recipe in the place of every 0. Raises UnknownFamilyError."""
+        suits = asdict(recipe(self.family))
+        return replace(self, **{name: value for name, value in suits.items() if not getattr(self, name)})
