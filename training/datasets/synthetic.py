@@ -1,6 +1,6 @@
 """Pictures of steel with defects, made up: deterministic by seed, with exact boxes.
 
-    python -m training.datasets.synthetic --out DIR --count N --seed S [--size 200]
+    python -m training.datasets.synthetic --out DIR --count N --seed S [--size 200] [--defect-size N]
 
 writes `DIR/images/*.jpg` and `DIR/annotations.json` (COCO). The six kinds bear the names of NEU-DET,
 whose look they follow: a crop of hot-rolled strip, grey, lit unevenly. Every image is drawn from the
@@ -32,15 +32,20 @@ class Defect:
     box: tuple[float, float, float, float]
 
 
-def draw(seed: int, index: int, size: int = 200, kind: str | None = None) -> tuple[Image.Image, list[Defect]]:
+def draw(
+    seed: int, index: int, size: int = 200, kind: str | None = None, defect_size: int | None = None
+) -> tuple[Image.Image, list[Defect]]:
     """One greyscale picture and its defects; `kind` forces one of KINDS or "clean".
+
+    defect_size: each defect is drawn inside a square of so many pixels, anywhere; without it the whole
+    picture is that square.
 
     >>> picture, defects = draw(seed=1, index=0, kind="scratches")
     >>> picture.size, {defect.label for defect in defects}
     ((200, 200), {'scratches'})
     """
-    if size < SMALLEST:
-        raise ValueError(f"defects need at least {SMALLEST} pixels to be seen, not {size}")
+    if min(size, defect_size or size) < SMALLEST or (defect_size or 0) > size:
+        raise ValueError(f"defects need from {SMALLEST} pixels to be seen up to the picture's {size}")
     rng = np.random.default_rng([seed, index])
     if kind is None:
         kind = "clean" if rng.random() < CLEAN_SHARE else KINDS[int(rng.integers(len(KINDS)))]
@@ -54,13 +59,15 @@ def draw(seed: int, index: int, size: int = 200, kind: str | None = None) -> tup
         if rng.random() < 0.1:
             kinds.append(KINDS[int(rng.integers(len(KINDS)))])
         for each in kinds:
-            _add(rng, surface, each, defects)
+            _add(rng, surface, each, defects, defect_size)
     grain = rng.normal(0, rng.uniform(0.008, 0.02), surface.shape)
     grey = np.clip((surface + grain) * 255, 0, 255).astype(np.uint8)
     return Image.fromarray(grey), defects
 
 
-def generate(out: Path, count: int, seed: int, size: int = 200, quality: int = 92) -> Path:
+def generate(
+    out: Path, count: int, seed: int, size: int = 200, quality: int = 92, defect_size: int | None = None
+) -> Path:
     """Writes `count` JPEGs and their COCO file under `out`; returns the COCO file's path."""
     images = out / "images"
     images.mkdir(parents=True, exist_ok=True)
@@ -70,7 +77,7 @@ def generate(out: Path, count: int, seed: int, size: int = 200, quality: int = 9
         "categories": [{"id": number, "name": name} for number, name in enumerate(KINDS, start=1)],
     }
     for index in range(count):
-        picture, defects = draw(seed, index, size)
+        picture, defects = draw(seed, index, size, defect_size=defect_size)
         name = f"images/{seed}-{index:05d}.jpg"
         picture.save(out / name, quality=quality)
         coco["images"].append({"id": index + 1, "file_name": name, "width": size, "height": size})
@@ -113,10 +120,16 @@ def _surface(rng: np.random.Generator, size: int, kind: str) -> Floats:
     return lit
 
 
-def _add(rng: np.random.Generator, surface: Floats, kind: str, defects: list[Defect]) -> None:
+def _add(
+    rng: np.random.Generator, surface: Floats, kind: str, defects: list[Defect], defect_size: int | None
+) -> None:
     """Draws one defect of `kind` onto `surface`, where it hardly overlaps the others."""
+    size = surface.shape[0]
     for _ in range(10):
-        mask = PAINTERS[kind](rng, surface.shape[0])
+        mask = PAINTERS[kind](rng, defect_size or size)
+        if defect_size is not None:
+            left, top = (int(value) for value in rng.integers(0, size - defect_size + 1, 2))
+            mask = np.pad(mask, ((top, size - defect_size - top), (left, size - defect_size - left)))
         box = _extent(mask)
         if box is None or any(_overlap(box, other.box) > 0.2 for other in defects):
             continue
@@ -151,10 +164,15 @@ def main() -> None:
     parser.add_argument("--count", type=int, required=True, help="number of images")
     parser.add_argument("--seed", type=int, required=True, help="same seed, same images")
     parser.add_argument("--size", type=int, default=200, help="edge in pixels (default 200)")
+    parser.add_argument(
+        "--defect-size", type=int, help="edge of the square that holds each defect, in pixels"
+    )
     options = parser.parse_args()
-    if options.size < SMALLEST:
-        parser.error(f"--size must be at least {SMALLEST}")
-    generate(options.out, options.count, options.seed, options.size)
+    if options.size < SMALLEST or not SMALLEST <= (options.defect_size or options.size) <= options.size:
+        parser.error(
+            f"--size and --defect-size must be at least {SMALLEST}, and no defect larger than its picture"
+        )
+    generate(options.out, options.count, options.seed, options.size, defect_size=options.defect_size)
 
 
 if __name__ == "__main__":
