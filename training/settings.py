@@ -14,6 +14,7 @@ class Hyperparameters:
     name: what the model is called in model.json and in each inspection's record.
     weights: a name to start from, such as "imagenet" or "coco", when there is no `pretrained` channel and
         a network is at hand; empty: from scratch.
+    train_share: the share of the train part to learn from, chosen by image hash: for learning curves.
     ema_decay: of the moving average of the weights, which is what gets validated and exported.
     validate_every: epochs between two looks at the validation part.
     patience: epochs without a better validation mAP after which the run stops; 0: never.
@@ -24,6 +25,7 @@ class Hyperparameters:
     family: str = "ssdlite"
     name: str = "detector"
     weights: str = ""
+    train_share: float = 1.0
     input_size: int = 0
     epochs: int = 0
     batch_size: int = 0

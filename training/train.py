@@ -47,7 +47,7 @@ def train(container: Container, progress: Progress | None = None) -> None:
     progress = progress or EventLines()
     settings = container.hyperparameters(Hyperparameters).completed()
     torch.manual_seed(settings.seed)
-    train_set, validation_set, snapshot = _datasets(container)
+    train_set, validation_set, snapshot = _datasets(container, settings.train_share)
     labels = train_set.labels
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     about = {"git_sha": git_sha(), "device": device.type, "hyperparameters": asdict(settings)}
@@ -114,7 +114,7 @@ def _out_of_patience(settings: Hyperparameters, state: State) -> bool:
     return 0 < settings.patience <= state.epoch - state.best_epoch and state.best_epoch > 0
 
 
-def _datasets(container: Container) -> tuple[Dataset, Dataset, dict[str, object]]:
+def _datasets(container: Container, share: float) -> tuple[Dataset, Dataset, dict[str, object]]:
     """What to learn from, what to validate on, and what model.json says of both."""
     channel = container.channel("train")
     if channel is None:
@@ -126,6 +126,7 @@ def _datasets(container: Container) -> tuple[Dataset, Dataset, dict[str, object]
     else:
         parts = whole.part("train"), whole.part("validation")
         split = "by image hash, 70/10/20"
+    parts = _share(parts[0], share), parts[1]
     for name, part in zip(("train", "validation"), parts, strict=True):
         if not any(sample.objects for sample in part.samples):
             raise DatasetError(channel, f"its {name} part holds no labelled image")
@@ -139,6 +140,12 @@ def _datasets(container: Container) -> tuple[Dataset, Dataset, dict[str, object]
         "images": len(whole.samples),
     }
     return *parts, {"snapshot": whole.snapshot(), "split": split, **counts}
+
+
+def _share(dataset: Dataset, share: float) -> Dataset:
+    """The samples whose hashes fall into the first `share`; other digits than those that choose the part."""
+    kept = (sample for sample in dataset.samples if int(sample.sha256[8:16], 16) < share * 0x1_0000_0000)
+    return replace(dataset, samples=tuple(kept))
 
 
 def _finish(

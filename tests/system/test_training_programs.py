@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from training.artefact import pack, unpack
+from training.datasets.synthetic import generate
 
 ROOT = Path(__file__).parents[2]
 STARTER = ROOT / "models/starter/model.tar.gz"
@@ -134,3 +135,26 @@ def test_an_evaluation_job_leaves_its_report(tmp_path):
     report = json.loads((tmp_path / "output/data/evaluation.json").read_text())
     assert 0 < report["map"] <= report["map50"] <= 1
     assert f"test:map={report['map']}" in done.stdout
+
+
+@pytest.mark.slow
+def test_loupe_train_killed_in_the_middle_goes_on_after_its_last_epoch(tmp_path: Path) -> None:
+    generate(tmp_path / "data", 24, seed=5, size=128)
+    command = [sys.executable, "-m", "loupe", "train", "--dataset", str(tmp_path / "data")]
+    command += ["--family", "ssdlite", "--out", str(tmp_path / "out"), "--epochs", "3"]
+    for setting in ("input_size=128", "batch_size=8", "workers=0", "validate_every=1"):
+        command += ["--set", setting]
+    with subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True
+    ) as first:
+        assert first.stdout is not None
+        for line in first.stdout:
+            if line.startswith("epoch   1/3"):
+                os.killpg(first.pid, signal.SIGKILL)
+    assert not (tmp_path / "out/model.tar.gz").exists()
+
+    second = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=200, check=True)
+    assert "going on after epoch" in second.stdout
+    assert "epoch   1/3" not in second.stdout
+    assert "epoch   3/3" in second.stdout
+    assert (tmp_path / "out/model.tar.gz").exists()

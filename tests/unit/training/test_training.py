@@ -332,3 +332,12 @@ def test_a_data_set_that_is_not_there_is_named(tmp_path, capsys):
     assert "none: no such file or folder" in capsys.readouterr().err
     assert main([*command, "--set", "epochs"]) == 1
     assert "NAME=VALUE" in capsys.readouterr().err
+
+
+def test_a_share_of_the_train_part_is_the_same_every_time_and_part_of_a_larger_one(tmp_path, data, capsys):
+    counts = []
+    for share in (0.4, 0.8, 1.0):
+        job = container(tmp_path / str(share), data, train_share=share, epochs=1)
+        train(job)
+        counts.append(read_card(job.model).dataset["train"])
+    assert counts[0] < counts[1] < counts[2]

@@ -1,0 +1,113 @@
+"""What a start gives when labels are few: `loupe bench pretraining --dataset PATH [--json]`.
+
+Trains one family from each start (from scratch, from a model made of generated images, …) on 10 %, 30 % and
+all of the train part, always for the same number of steps, and scores each model on the same test part.
+A run that is there already is not made again, so a killed benchmark goes on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from training.datasets import open_dataset
+from training.detectors import recipe
+
+SHARES = (0.1, 0.3, 1.0)
+_LOOKS = 5  # how often a run is validated
+
+
+def measure(options: argparse.Namespace) -> list[dict[str, Any]]:
+    """One row a run: start, share, images, steps, seconds, mAP and mAP50 on the test part."""
+    train_images = len(open_dataset(options.dataset).part("train").samples)
+    batch = recipe(options.family).batch_size
+    rows = []
+    for share in SHARES:
+        epochs = max(1, round(options.steps * batch / (train_images * share)))
+        for start in ["scratch", *options.start]:
+            out = options.work / f"{Path(start).name.split('.')[0]}-{share:.0%}".replace("%", "")
+            settings = {
+                "train_share": share,
+                "input_size": options.input_size,
+                "validate_every": max(1, epochs // _LOOKS),
+                "seed": options.seed,
+            }
+            command = ["training.train", "--dataset", options.dataset, "--family", options.family]
+            command += ["--out", out, "--epochs", epochs]
+            command += [part for name, value in settings.items() for part in ("--set", f"{name}={value}")]
+            if start != "scratch":
+                command += ["--pretrained", start]
+            if not (out / "model.tar.gz").exists():
+                _program(command)
+            scores = json.loads(
+                _program(
+                    [
+                        "training.evaluate",
+                        "--model",
+                        out / "model.tar.gz",
+                        "--dataset",
+                        options.dataset,
+                        "--json",
+                    ]
+                )
+            )
+            card = json.loads((out / "model" / "model.json").read_text())
+            rows.append(
+                {
+                    "start": start,
+                    "share": share,
+                    "images": card["dataset"]["train"],
+                    "epochs": epochs,
+                    "seconds": card["metrics"]["training"]["seconds"],
+                    "map": scores["map"],
+                    "map50": scores["map50"],
+                    "per_class": scores["per_class"],
+                }
+            )
+    return rows
+
+
+def _program(arguments: Sequence[object]) -> str:
+    command = [sys.executable, "-m", *map(str, arguments)]
+    sys.stderr.write(" ".join(command[2:]) + "\n")
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout  # noqa: S603
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="loupe bench pretraining", description=__doc__)
+    parser.add_argument("--dataset", type=Path, required=True)
+    parser.add_argument("--family", default="ssdlite")
+    parser.add_argument(
+        "--start", action="append", default=None, help="weights to start from; may be repeated"
+    )
+    parser.add_argument("--steps", type=int, default=500, help="training steps of every run")
+    parser.add_argument("--input-size", type=int, default=192)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--work", type=Path, default=Path("build/pretraining"), help="where the models go")
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    options.start = options.start or ["models/starter/model.tar.gz"]
+    rows = measure(options)
+    if options.json:
+        sys.stdout.write(json.dumps({"steps": options.steps, "family": options.family, "runs": rows}) + "\n")
+        return
+    table = Table("start", "share", "images", "epochs", "minutes", "mAP", "mAP50")
+    for row in rows:
+        minutes = f"{row['seconds'] / 60:.1f}"
+        scores = f"{row['map']:.3f}", f"{row['map50']:.3f}"
+        table.add_row(
+            row["start"], f"{row['share']:.0%}", str(row["images"]), str(row["epochs"]), minutes, *scores
+        )
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main()
