@@ -35,14 +35,20 @@ class OnnxModel:
             )
         except Exception as error:  # ONNX Runtime's errors share no public base class
             raise ArtefactError(f"ONNX Runtime cannot load {folder / MODEL}: {error}") from error
+        self._any_batch = self._session.get_inputs()[0].shape[0] != 1
 
     def raw(self, pixels: NDArray[np.uint8]) -> tuple[Floats, Floats]:
-        """uint8 [N, size, size, 3] → boxes [N, A, 4] in 0..1, scores [N, A, C]."""
+        """uint8 [N, size, size, 3] → boxes [N, A, 4] in 0..1, scores [N, A, C].
+
+        N must be 1 where the graph takes one image at a time; `detect` takes any number.
+        """
         boxes, scores = self._session.run(["boxes", "scores"], {"images": pixels})
         return boxes, scores
 
     def detect(self, pixels: Sequence[NDArray[np.uint8]], how: Postprocess | None = None) -> list[Detections]:
         """The detections of each image, uint8 [size, size, 3]; `how` replaces the card's postprocessing."""
-        boxes, scores = self.raw(np.stack(pixels))
         how = how or self.card.postprocess
-        return [detections(b, s, how) for b, s in zip(boxes, scores, strict=True)]
+        if self._any_batch:
+            boxes, scores = self.raw(np.stack(pixels))
+            return [detections(b, s, how) for b, s in zip(boxes, scores, strict=True)]
+        return [detections(b[0], s[0], how) for b, s in (self.raw(image[None]) for image in pixels)]

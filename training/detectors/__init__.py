@@ -10,7 +10,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import ModuleType
+from typing import Literal
 
+import torch
 from torch import Tensor, nn
 
 from training.decoding import Postprocess
@@ -19,6 +21,10 @@ from training.errors import TrainingError
 
 class UnknownFamilyError(TrainingError):
     """No module of this package bears the family's name."""
+
+
+class UnsupportedInputSizeError(TrainingError):
+    """The family cannot work on images of this size."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +46,32 @@ class Recipe:
     epochs: int
 
 
+@dataclass(frozen=True, slots=True)
+class PublicWeights:
+    """Where published weights lie.
+
+    source: torchvision (a name of its weights API), huggingface (a repository that holds model.safetensors)
+    or timm (a model with its tag). name: the name there.
+    """
+
+    source: Literal["torchvision", "huggingface", "timm"]
+    name: str
+
+
 class Detector(nn.Module, ABC):
-    """What every family offers to training, export and evaluation."""
+    """What every family offers to training, export and evaluation.
+
+    normalisation: mean and std that the graph applies to pixels / 255.
+    backbone_prefix: how the names of the backbone's tensors begin.
+    any_batch: whether the exported graph takes any number of images at a time, or one.
+    """
 
     family: str
     input_size: int
     normalisation: dict[str, list[float]]
     postprocess: Postprocess
+    backbone_prefix = "backbone."
+    any_batch = True
 
     @abstractmethod
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
@@ -58,6 +83,18 @@ class Detector(nn.Module, ABC):
     @abstractmethod
     def losses(self, images: Tensor, targets: Sequence[Target]) -> dict[str, Tensor]:
         """The parts of the loss, each a scalar; their sum is minimised. Same images as `forward`."""
+
+    def own_name(self, name: str) -> str:
+        """This model's name of a tensor that a published checkpoint calls `name`; itself where they agree."""
+        return name
+
+    def _pixels(self, images: Tensor) -> Tensor:
+        """uint8 [N, size, size, 3] → normalised [N, 3, size, size]."""
+        mean, std = (
+            torch.tensor(self.normalisation[each], device=images.device).view(1, 3, 1, 1) * 255
+            for each in ("mean", "std")
+        )
+        return (images.permute(0, 3, 1, 2).to(mean.dtype) - mean) / std
 
 
 def families() -> list[str]:
@@ -71,10 +108,26 @@ def recipe(family: str) -> Recipe:
     return settings
 
 
+def public_weights(family: str) -> dict[str, PublicWeights]:
+    """The published weights that suit the family, by the name that asks for them. Raises UnknownFamilyError."""
+    found: dict[str, PublicWeights] = _module(family).WEIGHTS
+    return found
+
+
 def build(family: str, classes: int, input_size: int) -> Detector:
-    """A new detector with random weights. Raises UnknownFamilyError."""
+    """A new detector with random weights. Raises UnknownFamilyError and UnsupportedInputSizeError."""
     detector: Detector = _module(family).build(classes, input_size)
     return detector
+
+
+def check_input_size(family: str, input_size: int, smallest: int, largest: int, multiple: int = 1) -> None:
+    """Raises UnsupportedInputSizeError unless the size is within the limits, and such a multiple."""
+    if smallest <= input_size <= largest and input_size % multiple == 0:
+        return
+    steps = f" in steps of {multiple}" if multiple > 1 else ""
+    raise UnsupportedInputSizeError(
+        f"{family} takes an input_size from {smallest} to {largest} pixels{steps}, not {input_size}"
+    )
 
 
 def _module(family: str) -> ModuleType:

@@ -18,9 +18,10 @@ from torchvision.models.detection.image_list import ImageList
 from torchvision.ops import FeaturePyramidNetwork
 
 from training.decoding import Postprocess
-from training.detectors import Detector, Recipe, Target
+from training.detectors import Detector, PublicWeights, Recipe, Target, check_input_size
 
 RECIPE = Recipe(input_size=256, batch_size=16, learning_rate=7e-4, weight_decay=0.02, epochs=40)
+WEIGHTS = {"imagenet": PublicWeights("timm", "tf_efficientnet_lite0.in1k")}
 
 _STRIDES = (8, 16, 32)
 _CHANNELS = 96
@@ -47,9 +48,11 @@ class FcosEfficientNetLite(Detector):
     """torchvision's FCOS head, targets and losses on timm's backbone."""
 
     family = "fcos_efficientnet_lite0"
+    backbone_prefix = "backbone.body."
 
     def __init__(self, classes: int, input_size: int) -> None:
         super().__init__()
+        check_input_size(self.family, input_size, smallest=64, largest=1600)
         self.backbone = _Backbone()
         self.head: nn.Module = FCOSHead(_CHANNELS, 1, classes, _CONVOLUTIONS)
         self.input_size = input_size
@@ -88,9 +91,12 @@ class FcosEfficientNetLite(Detector):
     def _anchors(self) -> Tensor:
         return self.get_buffer("anchors")
 
+    def own_name(self, name: str) -> str:
+        """Also takes timm's EfficientNet-Lite0."""
+        return f"backbone.body.{name}" if name.startswith(("conv_stem.", "bn1.", "blocks.")) else name
+
     def _head(self, images: Tensor) -> dict[str, Tensor]:
-        pixels = images.permute(0, 3, 1, 2).to(self._anchors.dtype) / 127.5 - 1.0  # mean and std of 0.5
-        return {name: value.float() for name, value in self.head(self.backbone(pixels)).items()}
+        return {name: value.float() for name, value in self.head(self.backbone(self._pixels(images))).items()}
 
 
 def build(classes: int, input_size: int) -> FcosEfficientNetLite:
