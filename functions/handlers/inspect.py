@@ -8,7 +8,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from handlers import observability
 from handlers.environment import InspectEnvironment
 from inspection import clients
-from inspection.detector import Detector
+from inspection.detector import MAX_BODY_BYTES, Detector
 from inspection.inspector import Inspector
 from inspection.objects import Objects
 from inspection.queue import Queue
@@ -27,7 +27,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, list[dic
 def _inspector() -> Inspector:
     environment = InspectEnvironment.read()
     return Inspector(
-        objects=Objects(clients.s3(), environment.max_image_bytes),
+        objects=Objects(clients.s3(), environment.max_image_bytes, MAX_BODY_BYTES),
         detector=Detector(clients.sagemaker_runtime(), clients.sagemaker(), environment.endpoint_name),
         rules=RulesParameter(clients.ssm(), environment.rules_parameter, environment.rules_cache_seconds),
         inspections=Inspections(clients.dynamodb(), environment.table_name),

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 # The container says these of a request that it has no time for; everything else below 500 is about the image.
 _BUSY = frozenset({429, 503})
+# Largest body of a real-time endpoint: https://docs.aws.amazon.com/general/latest/gr/sagemaker.html
+MAX_BODY_BYTES = 6 * 1024 * 1024
 _SERVING = frozenset({"InService", "Updating", "SystemUpdating", "RollingBack"})
 
 
@@ -48,10 +50,11 @@ class Model(BaseModel):
 
 
 class Size(BaseModel):
-    """Width and height in pixels."""
+    """Width and height in pixels, and the format, if the container tells it."""
 
     width: int = Field(ge=1)
     height: int = Field(ge=1)
+    format: str | None = Field(None, max_length=20)
 
 
 class Prediction(BaseModel):
@@ -63,6 +66,17 @@ class Prediction(BaseModel):
     detections: Annotated[list[Detection], Field(max_length=500)]
     quality: dict[str, Number] = {}
     timings_ms: dict[str, Number] = {}
+
+
+def reference(bucket: str, key: str, version_id: str) -> tuple[bytes, str]:
+    """What is sent of an image that is larger than a request may be: where it lies. Body and content type.
+
+    The container fetches it by its own role.
+    """
+    where = {"bucket": bucket, "key": key}
+    if version_id != "null":
+        where["version_id"] = version_id
+    return json.dumps({"s3": where}).encode(), "application/json"
 
 
 class Detector:

@@ -14,7 +14,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from inspection.detector import Detector
+from inspection.detector import Detector, reference
 from inspection.errors import ModelError, NotReadyError, UnreadableError
 from inspection.events import ImageEvent, parse
 from inspection.images import check
@@ -164,12 +164,16 @@ class Inspector:
         try:
             with _timed(facts, "read"):
                 stored = self.objects.read(event.bucket, event.key, event.version_id)
-            facts = replace(facts, size_bytes=len(stored.data), captured_at=stored.captured_at)
-            header = check(stored.data, self.max_pixels)
-            facts = replace(facts, header=header)
+            facts = replace(facts, size_bytes=stored.size_bytes, captured_at=stored.captured_at)
+            if stored.data is None:
+                body, content_type = reference(event.bucket, event.key, event.version_id)
+            else:
+                header = check(stored.data, self.max_pixels)
+                facts = replace(facts, header=header)
+                body, content_type = stored.data, header.content_type
             rules = self.rules.current()
             with _timed(facts, "endpoint"):
-                prediction = self.detector.detect(stored.data, header.content_type, deadline)
+                prediction = self.detector.detect(body, content_type, deadline)
         except UnreadableError as error:
             return _without_rules(facts, Verdict.UNREADABLE, error.code, error.message)
         # What the model cannot judge, a person looks at: it must neither go round for ever nor be dropped.
@@ -181,7 +185,7 @@ class Inspector:
             if error.code != "endpoint_timeout" or message.deferrals < _TIMEOUTS_PATIENCE:
                 raise
             return _without_rules(facts, Verdict.REVIEW, "model_timeout", str(error))
-        judgement = judge(rules, place(event.key).line, prediction.detections)
+        judgement = judge(rules, place(event.key).line, prediction.detections, prediction.quality)
         return replace(facts, prediction=prediction, rules_version=rules.version, judgement=judgement)
 
 

@@ -19,21 +19,27 @@ _GONE = frozenset({"NoSuchKey", "NoSuchVersion", "MethodNotAllowed", "404", "405
 
 @dataclass(frozen=True, slots=True)
 class StoredImage:
-    """Bytes of one object version.
+    """One object version.
 
+    data: its bytes; None of one that is too large to travel, and is judged where it lies.
     captured_at: ISO 8601 in UTC, if the camera said so in the object's metadata `captured-at`.
     """
 
-    data: bytes
+    data: bytes | None
+    size_bytes: int
     captured_at: str | None
 
 
 class Objects:
-    """Reads object versions, refusing large ones before their bytes travel."""
+    """Reads object versions, refusing large ones before their bytes travel.
 
-    def __init__(self, client: S3Client, max_bytes: int) -> None:
+    inline_bytes: of larger ones only the size is read; without it, all are read.
+    """
+
+    def __init__(self, client: S3Client, max_bytes: int, inline_bytes: int | None = None) -> None:
         self._client = client
         self._max_bytes = max_bytes
+        self._inline_bytes = max_bytes if inline_bytes is None else inline_bytes
 
     def read(self, bucket: str, key: str, version_id: str) -> StoredImage:
         """One object version.
@@ -51,11 +57,11 @@ class Objects:
                 raise UnreadableError("deleted", "the image was deleted before it could be read") from error
             raise
         with reply["Body"] as body:
-            if reply["ContentLength"] > self._max_bytes:
-                raise UnreadableError(
-                    "too_large", f"{reply['ContentLength']:,} bytes, the limit is {self._max_bytes:,}"
-                )
-            return StoredImage(body.read(), _captured_at(reply.get("Metadata", {})))
+            size = reply["ContentLength"]
+            if size > self._max_bytes:
+                raise UnreadableError("too_large", f"{size:,} bytes, the limit is {self._max_bytes:,}")
+            data = body.read() if size <= self._inline_bytes else None
+            return StoredImage(data, size, _captured_at(reply.get("Metadata", {})))
 
 
 def _captured_at(metadata: dict[str, str]) -> str | None:

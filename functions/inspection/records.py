@@ -62,7 +62,7 @@ def build(facts: Facts, now: datetime, index_shards: int, retention_days: int) -
         "station": where.station,
         "serial": where.serial,
         "image_bytes": facts.size_bytes,
-        "image_format": facts.header.format if facts.header else None,
+        "image_format": facts.header.format if facts.header else getattr(size, "format", None),
         "image_width": size.width if size else None,
         "image_height": size.height if size else None,
         "captured_at": facts.captured_at or event.received_at,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import operator
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from threading import Lock
@@ -79,18 +79,58 @@ class Change(_Strict):
     severity: Severity | None = None
 
 
+class PictureRule(_Strict):
+    """What a picture must be for a `pass` to be believed; by default anything is.
+
+    The numbers are those of the endpoint's `quality`: sharpness is the variance of the Laplacian (it falls when
+    the lens is out of focus), exposure the mean brightness in 0..1, clipped the share of black and white pixels.
+    """
+
+    least_sharpness: float = Field(0, ge=0, allow_inf_nan=False)
+    least_exposure: float = Field(0, ge=0, le=1)
+    most_exposure: float = Field(1, ge=0, le=1)
+    most_clipped: float = Field(1, ge=0, le=1)
+
+    @model_validator(mode="after")
+    def _least_below_most(self) -> Self:
+        if self.least_exposure > self.most_exposure:
+            raise ValueError("least_exposure must not be above most_exposure")
+        return self
+
+    def faults(self, quality: Mapping[str, float]) -> list[str]:
+        """What is wrong with the picture, in words. What the endpoint does not measure is no fault."""
+        sharpness, exposure = quality.get("sharpness"), quality.get("exposure")
+        clipped = quality.get("clipped")
+        found = []
+        if sharpness is not None and sharpness < self.least_sharpness:
+            found.append(f"blurred: sharpness {sharpness:g} is below {self.least_sharpness:g}")
+        if exposure is not None and exposure < self.least_exposure:
+            found.append(f"too dark: exposure {exposure:g} is below {self.least_exposure:g}")
+        if exposure is not None and exposure > self.most_exposure:
+            found.append(f"too bright: exposure {exposure:g} is above {self.most_exposure:g}")
+        if clipped is not None and clipped > self.most_clipped:
+            found.append(
+                f"clipped: {clipped:.0%} of the pixels are black or white, at most {self.most_clipped:.0%}"
+            )
+        return found
+
+
 class Rules(_Strict):
     """The document.
 
     default: for every class that nothing else is said of.
     classes: what a class changes of `default`.
     lines: by line, what it changes of a class, or under the name `default` of every class that it does not name.
+    picture: what a picture must be for a `pass` to be believed.
+    line_pictures: the same for the lines whose cameras or products need another one.
     """
 
     version: str = Field(min_length=1, max_length=64)
     default: ClassRule = ClassRule()
     classes: dict[str, Change] = {}
     lines: dict[str, dict[str, Change]] = {}
+    picture: PictureRule = PictureRule()
+    line_pictures: dict[str, PictureRule] = {}
 
     @model_validator(mode="after")
     def _changes_fit(self) -> Self:
@@ -146,11 +186,17 @@ _SAID = {
 _CODES = list(_SAID)  # worst first
 
 
-def judge(rules: Rules, line: str, detections: Sequence[Detection]) -> Judgement:
+_NOT_MEASURED: Mapping[str, float] = {}
+
+
+def judge(
+    rules: Rules, line: str, detections: Sequence[Detection], quality: Mapping[str, float] = _NOT_MEASURED
+) -> Judgement:
     """Apply the rules of a line to what the model found.
 
     A class fails if its sure defects are more than allowed; it asks for a review if they would be with the
-    doubtful ones counted in. The image gets the worst of its classes.
+    doubtful ones counted in. The image gets the worst of its classes. On a bad picture nothing found is no
+    pass: it asks for a review.
 
     >>> judge(Rules(version="1"), "line-1", []).verdict
     <Verdict.PASS: 'pass'>
@@ -186,10 +232,12 @@ def judge(rules: Rules, line: str, detections: Sequence[Detection]) -> Judgement
         )
         for index, found in sorted(counted, key=rank)
     ]
+    faults = rules.line_pictures.get(line, rules.picture).faults(quality)
+    reasons += [Reason("bad_picture", fault) for fault in faults]
     failed = [rule[found.label].severity for _, found in counted if code(found) == "defect"]
     if failed:
         return Judgement(Verdict.FAIL, reasons, max(failed, key=_MILDEST_FIRST.index))
-    in_doubt = any(reason.code == "doubtful" for reason in reasons)
+    in_doubt = any(reason.code in ("doubtful", "bad_picture") for reason in reasons)
     return Judgement(Verdict.REVIEW if in_doubt else Verdict.PASS, reasons)
 
 

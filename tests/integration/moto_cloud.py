@@ -195,7 +195,7 @@ def make(monkeypatch: pytest.MonkeyPatch) -> Cloud:
         "RULES_PARAMETER": cloud.rules_name,
         "RULES_CACHE_SECONDS": "30",
         "INDEX_SHARDS": "8",
-        "MAX_IMAGE_BYTES": "6291456",
+        "MAX_IMAGE_BYTES": "8000000",
         "MAX_IMAGE_PIXELS": "100000000",
         "MAX_RECEIVE_COUNT": "5",
         "RECORD_RETENTION_DAYS": "400",

@@ -56,7 +56,7 @@ def test_every_allowed_format_is_judged(cloud: Cloud, kind: str) -> None:
         (picture("GIF"), "unsupported_format"),
         (picture("PNG", 1, 1), "too_small"),
         (jpeg(400, 400)[:-300], "corrupt_image"),
-        (jpeg() + bytes(6_291_456), "too_large"),
+        (jpeg() + bytes(8_000_000), "too_large"),
     ],
     ids=lambda value: value if isinstance(value, str) else f"{len(value)}-bytes",
 )
@@ -73,10 +73,40 @@ def test_a_large_file_is_refused_before_its_bytes_travel(
     """RELIABILITY 20: byte cap before download."""
     from botocore.response import StreamingBody
 
-    announced = cloud.put("incoming/a/b/c.jpg", bytes(6_291_457))
+    announced = cloud.put("incoming/a/b/c.jpg", bytes(8_000_001))
     monkeypatch.setattr(StreamingBody, "read", lambda *_: pytest.fail("the body was read"))
     assert cloud.inspect(message(announced)) == []
     assert cloud.record(announced)["reasons"][0]["code"] == "too_large"
+
+
+def test_an_image_too_large_for_a_request_is_judged_where_it_lies(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from botocore.response import StreamingBody
+
+    asked = []
+
+    def endpoint(request: Any) -> Any:
+        asked.append((request.headers["Content-Type"], json.loads(request.body)))
+        answer = prediction(found("scratches", 0.9))
+        return http(200, answer | {"image": {"width": 6000, "height": 4000, "format": "JPEG"}})
+
+    cloud.endpoint = endpoint
+    announced = cloud.put("incoming/a/b/c d.jpg", jpeg() + bytes(6_291_457))
+    whole = StreamingBody.read
+
+    def read(body: StreamingBody, *arguments: Any) -> bytes:
+        data = whole(body, *arguments)
+        assert len(data) < 100_000, "the image travelled"
+        return data
+
+    monkeypatch.setattr(StreamingBody, "read", read)
+    record = cloud.inspect_record(announced)
+    where = {"bucket": cloud.images, "key": "incoming/a/b/c d.jpg"}
+    version = announced["s3"]["object"]["versionId"]
+    assert asked == [(b"application/json", {"s3": where | {"version_id": version}})]
+    assert (record["verdict"], record["image_format"], record["image_width"]) == ("fail", "JPEG", 6000)
+    assert record["image_bytes"] > 6_291_456
 
 
 def test_an_image_deleted_before_it_is_read_gets_a_record(cloud: Cloud) -> None:

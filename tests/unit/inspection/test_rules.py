@@ -186,3 +186,45 @@ def test_images_wait_for_missing_rules() -> None:
     with pytest.raises(NotReadyError) as caught:
         source.current()
     assert caught.value.code == "rules_missing"
+
+
+PICTURE = {"least_sharpness": 40, "least_exposure": 0.1, "most_exposure": 0.9, "most_clipped": 0.3}
+FINE = {"sharpness": 100.0, "exposure": 0.5, "clipped": 0.0}
+
+
+@pytest.mark.parametrize(
+    ("measured", "said"),
+    [
+        ({"sharpness": 39.9}, "blurred"),
+        ({"exposure": 0.05}, "too dark"),
+        ({"exposure": 0.95}, "too bright"),
+        ({"clipped": 0.31}, "clipped"),
+    ],
+)
+def test_nothing_found_on_a_bad_picture_asks_for_a_review(measured: dict[str, float], said: str) -> None:
+    judged = judge(rules(picture=PICTURE), "line-1", [], FINE | measured)
+    assert judged.verdict is Verdict.REVIEW
+    assert [(reason.code, said in reason.message) for reason in judged.reasons] == [("bad_picture", True)]
+
+
+def test_a_defect_on_a_bad_picture_still_fails() -> None:
+    judged = judge(rules(picture=PICTURE), "line-1", [seen("pits", 0.9)], FINE | {"sharpness": 1.0})
+    assert judged.verdict is Verdict.FAIL
+    assert [reason.code for reason in judged.reasons] == ["defect", "bad_picture"]
+
+
+def test_a_line_has_its_own_demands_on_pictures_and_what_is_not_measured_is_no_fault() -> None:
+    using = rules(picture=PICTURE, line_pictures={"dark-line": PICTURE | {"least_exposure": 0.01}})
+    dark = FINE | {"exposure": 0.05}
+    assert judge(using, "line-1", [], dark).verdict is Verdict.REVIEW
+    assert judge(using, "dark-line", [], dark).verdict is Verdict.PASS
+    assert judge(using, "line-1", []).verdict is Verdict.PASS
+    assert (
+        judge(rules(), "line-1", [], {"sharpness": 0.0, "exposure": 0.0, "clipped": 1.0}).verdict
+        is Verdict.PASS
+    )
+
+
+def test_contradicting_demands_on_pictures_are_no_rules() -> None:
+    with pytest.raises(ValidationError, match="least_exposure must not be above"):
+        rules(picture={"least_exposure": 0.9, "most_exposure": 0.1})
