@@ -1,10 +1,10 @@
 """How good a model artefact is on a data set, measured as it will be served: ONNX Runtime, no torch.
 
-By hand:      python -m training.evaluate --model model.tar.gz --dataset NEU-DET.zip --json
-In a job:     python -m training.evaluate      (channels `model` and `test`, hyperparameter `split`)
+By hand:  python -m training.evaluate --model model.tar.gz --dataset NEU-DET.zip --html page.html --rules rules.json
+In a job: python -m training.evaluate   (channels `model` and `test`, hyperparameters `split`, `escape_rate`)
 
 The test part is the default: the fifth of the images that `train` never sees, chosen by their hashes.
-A job writes <root>/output/data/evaluation.json.
+A job writes evaluation.json, evaluation.html and rules.json into <root>/output/data.
 """
 
 from __future__ import annotations
@@ -12,14 +12,16 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shlex
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import cast, get_args
+from typing import Any, cast, get_args
 
 from tqdm import tqdm
 
@@ -31,9 +33,12 @@ from training.errors import TrainingError
 from training.metrics import Scores, score
 from training.onnx_model import OnnxModel
 from training.pixels import ImageError, Picture, decode
+from training.reporting import latency
+from training.reporting.evaluation import Evaluation, assess, warnings
 
 _BATCH = 16
 PARTS = get_args(Part)
+ESCAPE_RATE = 0.02
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,17 @@ class Settings:
     """Hyperparameters of an evaluation job."""
 
     split: str = "test"
+    escape_rate: float = ESCAPE_RATE
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The images to judge, and the snapshot of the whole data set that they are a part of."""
+
+    images: Dataset
+    split: str
+    snapshot: str
+    total: int
 
 
 def for_metrics(how: Postprocess) -> Postprocess:
@@ -48,8 +64,8 @@ def for_metrics(how: Postprocess) -> Postprocess:
     return replace(how, score_threshold=min(how.score_threshold, 0.001), detections=100)
 
 
-def evaluate(model: OnnxModel, dataset: Dataset) -> Scores:
-    """Judges every sample and scores the result. Raises DatasetError for an unreadable image."""
+def detect(model: OnnxModel, dataset: Dataset) -> list[Detections]:
+    """Judges every sample, for the metrics. Raises DatasetError for an unreadable image."""
     size, how = model.card.input_size, for_metrics(model.card.postprocess)
 
     def load(sample: Sample) -> Picture:
@@ -67,29 +83,63 @@ def evaluate(model: OnnxModel, dataset: Dataset) -> Scores:
             pictures = list(pool.map(load, dataset.samples[start : start + _BATCH]))
             found += model.detect([picture.pixels for picture in pictures], how)
             bar.update(len(pictures))
-    return score(dataset, found, model.card.labels)
+    return found
 
 
-def _evaluate(artefact: Path, data: Path, split: str) -> dict[str, object]:
-    """The report of one artefact on one part of one data set."""
+def evaluate(model: OnnxModel, dataset: Dataset) -> Scores:
+    """Judges every sample and scores the result. Raises DatasetError for an unreadable image."""
+    return score(dataset, detect(model, dataset), model.card.labels)
+
+
+def select(path: Path, split: str) -> Selection:
+    """Opens a part of a data set. Raises DatasetError if it is empty, TrainingError for an unknown part."""
     if split not in PARTS:
         raise TrainingError(f"unknown split {split!r}; known are {', '.join(PARTS)}")
-    whole = open_dataset(data)
-    dataset = whole.part(cast(Part, split))
-    if not dataset.samples:
-        raise DatasetError(data, f"its part {split!r} is empty")
+    whole = open_dataset(path)
+    part = whole.part(cast(Part, split))
+    if not part.samples:
+        raise DatasetError(path, f"its part {split!r} is empty")
+    return Selection(part, split, whole.snapshot(), len(whole.samples))
+
+
+def examine(artefact: Path, tests: Selection, escape_rate: float) -> tuple[Evaluation, dict[str, Any]]:
+    """Everything about one artefact, and its report for JSON. Raises TrainingError."""
+    if not 0 <= escape_rate < 1:
+        raise TrainingError(f"the escape rate must be at least 0 and below 1, not {escape_rate}")
     with tempfile.TemporaryDirectory() as folder:
         unpack(artefact, Path(folder))
         model = OnnxModel(Path(folder))
         started = time.perf_counter()
-        scores = evaluate(model, dataset)
+        found = detect(model, tests.images)
+        seconds = time.perf_counter() - started
+        evaluation = assess(model.card, tests.images, found, escape_rate)
+        report = {
+            **evaluation.document(),
+            "wanted_escape_rate": escape_rate,
+            "split": tests.split,
+            "dataset": {"snapshot": tests.snapshot, "images": tests.total},
+            "trained_on_this_dataset": model.card.dataset.get("snapshot") == tests.snapshot,
+            "warnings": warnings(evaluation, tests.split, tests.snapshot, escape_rate),
+            "latency": latency.measure(model, tests.images),
+            "model_bytes": artefact.stat().st_size,
+            "seconds": round(seconds, 1),
+        }
+    return evaluation, report
+
+
+def facts(evaluation: Evaluation, report: Mapping[str, Any], data: Path, command: str) -> dict[str, str]:
+    """What a page says at its end: enough to make it again."""
+    card, where = evaluation.card, report["dataset"]
     return {
-        **scores.summary(),
-        "split": split,
-        "model": {"name": model.card.name, "version": model.card.version, "family": model.card.family},
-        "dataset": {"snapshot": whole.snapshot(), "images": len(whole.samples)},
-        "trained_on_this_dataset": model.card.dataset.get("snapshot") == whole.snapshot(),
-        "seconds": round(time.perf_counter() - started, 1),
+        "Model": f"{card.name}, version {card.version}",
+        "Family": f"{card.family}, input {card.input_size} × {card.input_size}",
+        "Trained": f"{card.created_at or 'unknown'}, code {card.git_sha[:12]}",
+        "Data set": f"{data.name}, snapshot {where['snapshot'][:12]}",
+        "Images": f"{report['images']} of {where['images']}, part {report['split']}",
+        "Intervals": f"95 %, bootstrap over images, {report['confidence']['resamples']} resamples, "
+        f"seed {report['confidence']['seed']}",
+        "Made": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "Command": command,
     }
 
 
@@ -100,40 +150,85 @@ def _job(container: Container) -> None:
         raise TrainingError(
             f"an evaluation needs the channels model and test under {container.root}/input/data"
         )
-    report = _evaluate(artefacts / "model.tar.gz", data, settings.split)
+    tests = select(data, settings.split)
+    evaluation, report = examine(artefacts / "model.tar.gz", tests, settings.escape_rate)
     folder = container.output / "data"
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "evaluation.json").write_text(json.dumps(report, indent=1) + "\n")
-    emit("evaluation", report)
-    sys.stdout.write(f"test:map={report['map']} test:map50={report['map50']}\n")
+    _write(evaluation, report, data, folder / "evaluation.html", folder / "rules.json")
+    (folder / "evaluation.json").write_text(json.dumps(report, indent=1, allow_nan=False) + "\n")
+    # A log line is cut at 256 KiB: the curves stay in the file.
+    emit("evaluation", {name: value for name, value in report.items() if name not in ("curves", "sweep")})
+    sys.stdout.write(f"test:map={report['map'] or 0.0} test:map50={report['map50'] or 0.0}\n")
+
+
+def _write(
+    evaluation: Evaluation, report: Mapping[str, Any], data: Path, html: Path | None, rules: Path | None
+) -> None:
+    # Only a page needs matplotlib and jinja2, and training, which measures too, need not load them.
+    from training.reporting import page
+
+    if html:
+        command = shlex.join(["python", "-m", "training.evaluate", *sys.argv[1:]])
+        page.write(html, page.evaluation_page(evaluation, report, facts(evaluation, report, data, command)))
+    if rules:
+        page.write(rules, json.dumps(evaluation.rules, indent=1) + "\n")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """By hand with options, as a job without any. Returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m training.evaluate", description=__doc__)
     parser.add_argument("--model", type=Path, help="model.tar.gz")
-    parser.add_argument("--dataset", type=Path, help="folder or zip, COCO or Pascal VOC")
+    parser.add_argument("--dataset", type=Path, help="folder or zip of labelled images")
     parser.add_argument("--split", choices=PARTS, default="test", help="part of the data set (default test)")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
+    parser.add_argument(
+        "--html", type=Path, metavar="FILE", help="write a page with everything there is to see"
+    )
+    parser.add_argument("--rules", type=Path, metavar="FILE", help="write rules made of the operating points")
+    parser.add_argument(
+        "--escape-rate",
+        type=float,
+        default=ESCAPE_RATE,
+        metavar="SHARE",
+        help="of the images with a defect of a class, the share that may pass (default 0.02)",
+    )
     options = parser.parse_args(arguments)
     if options.model is None and options.dataset is None:
         return run(_job)
     if options.model is None or options.dataset is None:
         parser.error("--model and --dataset go together")
     try:
-        report = _evaluate(options.model, options.dataset, options.split)
+        tests = select(options.dataset, options.split)
+        evaluation, report = examine(options.model, tests, options.escape_rate)
+        _write(evaluation, report, options.dataset, options.html, options.rules)
     except TrainingError as error:
         sys.stderr.write(f"{type(error).__name__}: {error}\n")
         return 1
-    sys.stdout.write(json.dumps(report) + "\n" if options.json else _table(report))
+    for warning in report["warnings"]:
+        sys.stderr.write(f"WARNING: {warning}\n")
+    sys.stdout.write(json.dumps(report, allow_nan=False) + "\n" if options.json else _table(report))
     return 0
 
 
-def _table(report: dict[str, object]) -> str:
-    per_class = cast(dict[str, float | None], report["per_class"])
-    rows = [("mAP[.5:.95]", report["map"]), ("mAP50", report["map50"]), *per_class.items()]
-    lines = [f"{name:24}{'-' if value is None else value}" for name, value in rows]
-    return "\n".join([f"{report['images']} images, part {report['split']}", *lines]) + "\n"
+def _table(report: Mapping[str, Any]) -> str:
+    def number(value: float | None) -> str:
+        return "-" if value is None else f"{value:.3f}"
+
+    sure = report["confidence"]
+    lines = [f"{report['images']} images, part {report['split']}"]
+    for name, key in (("mAP[.5:.95]", "map"), ("mAP50", "map50"), ("mAP75", "map75")):
+        bounds = "" if sure[key] is None else f"  [{sure[key][0]:.3f}, {sure[key][1]:.3f}]"
+        lines.append(f"{name:12} {number(report[key])}{bounds}")
+    wide = max(len("class"), *(len(label) for label in report["per_class"])) + 2
+    lines.append(f"\n{'class':{wide}}{'AP':>7}{'AP50':>7}{'best F1 at':>12}{'escape at':>12}")
+    for label, value in report["per_class"].items():
+        points = report["operating_points"][label]
+        at = [number(points[name] and points[name]["score"]) for name in ("best_f1", "escape")]
+        fifty = number(report["per_class50"][label])
+        lines.append(f"{label:{wide}}{number(value):>7}{fifty:>7}{at[0]:>12}{at[1]:>12}")
+    speed = report["latency"]
+    lines.append(f"\n{speed['p50_ms']} ms an image (p95 {speed['p95_ms']}), {speed['provider']}")
+    return "\n".join(lines) + "\n"
 
 
 if __name__ == "__main__":

@@ -74,6 +74,7 @@ class Evaluation:
             "operating_points": self.points,
             "verdicts": verdicts(self.seen, self.rules, self.weights),
             "good_images": int(self.seen.good.sum()),
+            "objects_per_class": {each.label: int(each.objects.sum()) for each in self.judged.matches},
             "confusion": {
                 "labels": [*self.dataset.labels, "background"],
                 "thresholds": rounded(dict(zip(self.dataset.labels, self.thresholds, strict=True))),
@@ -132,7 +133,7 @@ def assess(card: ModelCard, dataset: Dataset, found: Sequence[Detections], wante
     placed = place(dataset, [served(each, card.postprocess) for each in found], card.labels)
     seen = images(dataset, placed)
     points = operating_points(seen, judged.matches, weights, wanted)
-    brought = card.operating_points | {}
+    brought = card.operating_points
     thresholds = np.array(
         [
             float((brought.get(label) or points[label]["best_f1"] or {}).get("score", DEFAULT_FAIL))

@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-from training.datasets import Dataset, Sample
+from training.datasets import Sample
 from training.decoding import iou
 from training.metrics import Counts, Floats, Placed
 

@@ -125,4 +125,4 @@ def _shape(sample: Sample, box: Box, css: str, text: str, *, above: bool) -> Sha
 
 def text_size(sample: Sample) -> float:
     """The height of a label's letters, in pixels of the original."""
-    return max(sample.width, sample.height) / 18
+    return max(sample.width, sample.height) / 23

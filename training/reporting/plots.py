@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
@@ -21,7 +22,7 @@ _COLOURS = {
     _BAD: "var(--bad)",
     _GOOD: "var(--good)",
 }
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",  # text stays text: smaller, and in the page's own font
     "svg.hashsalt": "loupe",  # the same figures give the same bytes
     "font.size": 9,
