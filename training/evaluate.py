@@ -34,7 +34,7 @@ from training.metrics import Scores, score
 from training.onnx_model import OnnxModel
 from training.pixels import ImageError, Picture, decode
 from training.reporting import latency
-from training.reporting.evaluation import Evaluation, assess, warnings
+from training.reporting.evaluation import Evaluation, assess, notes, warnings
 
 _BATCH = 16
 PARTS = get_args(Part)
@@ -119,7 +119,8 @@ def examine(artefact: Path, tests: Selection, escape_rate: float) -> tuple[Evalu
             "split": tests.split,
             "dataset": {"snapshot": tests.snapshot, "images": tests.total},
             "trained_on_this_dataset": model.card.dataset.get("snapshot") == tests.snapshot,
-            "warnings": warnings(evaluation, tests.split, tests.snapshot, escape_rate),
+            "warnings": warnings(evaluation, tests.split, tests.snapshot),
+            "notes": notes(evaluation, escape_rate),
             "latency": latency.measure(model, tests.images),
             "model_bytes": artefact.stat().st_size,
             "seconds": round(seconds, 1),
@@ -204,8 +205,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except TrainingError as error:
         sys.stderr.write(f"{type(error).__name__}: {error}\n")
         return 1
-    for warning in report["warnings"]:
-        sys.stderr.write(f"WARNING: {warning}\n")
+    for each in report["warnings"]:
+        sys.stderr.write(f"WARNING: {each}\n")
+    for each in report["notes"]:
+        sys.stderr.write(f"note: {each}\n")
     sys.stdout.write(json.dumps(report, allow_nan=False) + "\n" if options.json else _table(report))
     return 0
 

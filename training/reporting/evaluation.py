@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from training.artefact import ModelCard
+from training.artefact import ArtefactError, ModelCard
 from training.datasets import Dataset
 from training.decoding import Detections
 from training.metrics import Counts, Floats, Judged, Placed, judge, place, rounded
@@ -133,13 +133,7 @@ def assess(card: ModelCard, dataset: Dataset, found: Sequence[Detections], wante
     placed = place(dataset, [served(each, card.postprocess) for each in found], card.labels)
     seen = images(dataset, placed)
     points = operating_points(seen, judged.matches, weights, wanted)
-    brought = card.operating_points
-    thresholds = np.array(
-        [
-            float((brought.get(label) or points[label]["best_f1"] or {}).get("score", DEFAULT_FAIL))
-            for label in dataset.labels
-        ]
-    )
+    thresholds = np.array([_threshold(card, label, points) for label in dataset.labels])
     shown = [at_points(each, thresholds) for each in placed]
     version = f"{card.name[:40]}-{card.version}-escape-{wanted:g}"
     return Evaluation(
@@ -157,8 +151,18 @@ def assess(card: ModelCard, dataset: Dataset, found: Sequence[Detections], wante
     )
 
 
-def warnings(evaluation: Evaluation, split: str, snapshot: str, wanted: float) -> list[str]:
-    """What a reader must know before believing the figures, worst first.
+def _threshold(card: ModelCard, label: str, points: Mapping[str, Mapping[str, Any]]) -> float:
+    """The score at which a class is acted upon: the model's own best point, else the best one here."""
+    own = card.operating_points.get(label)
+    best = own if isinstance(own, Mapping) else points[label]["best_f1"] or {}
+    try:
+        return float(best.get("score", DEFAULT_FAIL))
+    except (TypeError, ValueError) as error:
+        raise ArtefactError(f"the operating point of {label!r} in model.json is no score: {own}") from error
+
+
+def warnings(evaluation: Evaluation, split: str, snapshot: str) -> list[str]:
+    """What a reader must know before believing the figures.
 
     snapshot: of the whole data set that `split` was taken from.
     """
@@ -177,6 +181,12 @@ def warnings(evaluation: Evaluation, split: str, snapshot: str, wanted: float) -
             )
     if evaluation.unknown:
         said.append(f"The model does not know {_list(evaluation.unknown)}, and scores 0 there.")
+    return said
+
+
+def notes(evaluation: Evaluation, wanted: float) -> list[str]:
+    """What these images and this model cannot tell, for an escape rate `wanted`."""
+    said: list[str] = []
     if beyond := [label for label in evaluation.card.labels if label not in evaluation.dataset.labels]:
         said.append(f"The data set says nothing of {_list(beyond)}: what the model finds of it is left out.")
     if absent := [label for label, value in evaluation.judged.scores.per_class.items() if value is None]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -18,7 +18,7 @@ from training.reporting.evaluation import Evaluation
 from training.reporting.pictures import Drawing
 from training.reporting.points import SWEEP
 
-MOST_PICTURES = 24
+MOST_PICTURES, MOST_ROWS = 24, 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +58,50 @@ def evaluation_page(evaluation: Evaluation, report: Mapping[str, Any], facts: Ma
             for index in outcomes.worst(evaluation.outcomes, MOST_PICTURES)
         ],
     )
+
+
+def comparison_page(
+    evaluations: Sequence[Evaluation], report: Mapping[str, Any], facts: Mapping[str, str]
+) -> str:
+    """The page of several models on the same images, in the order of `report`'s models, the best first."""
+    dataset = evaluations[0].dataset
+    chosen = disagreements(evaluations, MOST_ROWS)
+    return render(
+        "comparison.html",
+        report=report,
+        facts=facts,
+        letters=[_letter(index) for index in range(len(evaluations))],
+        pictures=[
+            picture(
+                dataset,
+                index,
+                [
+                    pictures.truth(dataset.samples[index]),
+                    *(
+                        pictures.drawing(
+                            dataset.samples[index], each.placed[index], each.outcomes[index], dataset.labels
+                        )
+                        for each in evaluations
+                    ),
+                ],
+            )
+            for index in chosen
+        ],
+    )
+
+
+def disagreements(evaluations: Sequence[Evaluation], most: int) -> list[int]:
+    """The images on which one model is right where another is wrong, the widest gap first."""
+    bad = [[outcomes.badness(image) for image in each.outcomes] for each in evaluations]
+    gaps = [max(image) - min(image) for image in zip(*bad, strict=True)]
+    order = sorted(range(len(gaps)), key=lambda index: -gaps[index])
+    return [index for index in order if gaps[index] > 0][:most]
+
+
+def _letter(index: int) -> str:
+    """A short name for a model: A .. Z, then AA .. as a spreadsheet's columns."""
+    first, last = divmod(index, 26)
+    return (_letter(first - 1) if first else "") + chr(ord("A") + last)
 
 
 def picture(dataset: Dataset, index: int, drawings: list[Drawing]) -> Picture:
