@@ -1,20 +1,28 @@
-"""COCO: one JSON file with images, annotations (bbox = x, y, width, height) and categories."""
+"""COCO: one JSON file with images, annotations (bbox = x, y, width, height) and categories.
+
+Source: cocodataset.org/#format-data.
+"""
 
 from __future__ import annotations
 
 import json
 from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import Any
 
-from training.datasets import Dataset, Object, Sample, clip, inspect
-from training.datasets.files import DatasetError, Files
+from training.datasets.dataset import Object
+from training.datasets.files import Files
+from training.datasets.problems import DatasetError, Problems
+from training.datasets.reading import Entry, Source
 
 _USUAL_NAMES = ("annotations.json", "_annotations.coco.json")
 
 
 def find(files: Files) -> str | None:
-    """The name of the COCO file: a usual name, or the only JSON file there is."""
+    """The name of the COCO file: the one chosen, a usual name, or the only JSON file there is."""
+    if files.chosen is not None:
+        return files.chosen if files.chosen.lower().endswith(".json") else None
     candidates = [name for name in files.names if name.lower().endswith(".json")]
     usual = [name for name in candidates if PurePosixPath(name).name in _USUAL_NAMES]
     if len(usual) == 1:
@@ -22,49 +30,110 @@ def find(files: Files) -> str | None:
     return candidates[0] if len(candidates) == 1 else None
 
 
-def read(files: Files, annotations: str) -> Dataset:
-    """Reads the COCO file `annotations` of `files`. Raises DatasetError."""
+def read(files: Files, annotations: str, problems: Problems) -> Source:
+    """The images of the COCO file `annotations`. Raises DatasetError if it is no COCO file at all."""
     try:
         document = json.loads(files.read(annotations))
-        labels = {
-            int(c["id"]): str(c["name"]) for c in sorted(document["categories"], key=lambda c: int(c["id"]))
-        }
-        images = {int(i["id"]): str(i["file_name"]) for i in document["images"]}
-        wanted: dict[int, list[Any]] = defaultdict(list)
-        for annotation in document["annotations"]:
-            if not annotation.get("iscrowd"):
-                wanted[int(annotation["image_id"])].append(annotation)
+        images, boxes = list(document["images"]), list(document["annotations"])
+        categories = document.get("categories")
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DatasetError(annotations, f"is not a COCO file: {type(error).__name__} {error}") from error
-    if stray := wanted.keys() - images.keys():
-        raise DatasetError(
-            annotations, f"has annotations of images that it does not list: {sorted(stray)[:5]}"
+    if not isinstance(categories, list) or (boxes and not categories):
+        problems.report("no-categories", annotations, "has no list of categories")
+        categories = []
+    labels = _labels(annotations, categories, problems)
+    wanted = _by_image(annotations, boxes, problems)
+    listed = _images(annotations, images, problems)
+    for number in sorted(wanted.keys() - {number for number, _ in listed}):
+        problems.report(
+            "bad-annotation", annotations, "is annotated but not listed among the images", f"image {number}"
         )
+    entries = _entries(files, annotations, listed, wanted, labels, problems)
+    return Source(files, entries, len(listed), list(labels.values()))
+
+
+def _labels(annotations: str, categories: list[Any], problems: Problems) -> dict[int, str]:
+    found: dict[int, str] = {}
+    for index, category in enumerate(categories):
+        try:
+            found[_number(category["id"])] = str(category["name"])
+        except (KeyError, TypeError, ValueError):
+            problems.report(
+                "bad-annotation", annotations, f"has no numeric id and name: {category}", f"category {index}"
+            )
+    return dict(sorted(found.items()))
+
+
+def _by_image(annotations: str, boxes: list[Any], problems: Problems) -> dict[int, list[Any]]:
+    wanted: dict[int, list[Any]] = defaultdict(list)
+    for index, box in enumerate(boxes):
+        try:
+            if not box.get("iscrowd"):
+                wanted[_number(box["image_id"])].append(box)
+        except (KeyError, TypeError, ValueError, AttributeError):
+            problems.report("bad-annotation", annotations, f"has no image_id: {box}", f"annotation {index}")
+    return wanted
+
+
+def _images(annotations: str, images: list[Any], problems: Problems) -> list[tuple[int, Any]]:
+    listed: dict[int, Any] = {}
+    for index, image in enumerate(images):
+        try:
+            number, _ = _number(image["id"]), str(image["file_name"])
+        except (KeyError, TypeError, ValueError):
+            message = f"has no numeric id and file_name: {image}"
+            problems.report("bad-annotation", annotations, message, f"image {index}")
+            continue
+        if number in listed:
+            problems.report("bad-annotation", annotations, f"has the id {number} again", f"image {index}")
+            continue
+        listed[number] = image
+    return list(listed.items())
+
+
+def _entries(
+    files: Files,
+    annotations: str,
+    images: list[tuple[int, Any]],
+    wanted: dict[int, list[Any]],
+    labels: dict[int, str],
+    problems: Problems,
+) -> Iterator[Entry]:
     known = set(files.names)
-    samples: list[Sample] = []
-    dropped = 0
-    for number, file_name in images.items():
-        name = (PurePosixPath(annotations).parent / file_name).as_posix()
+    for number, image in images:
+        name = (PurePosixPath(annotations).parent / str(image["file_name"])).as_posix()
         if name not in known:
-            raise DatasetError(name, f"is named by {annotations} but not there")
+            problems.report("missing-image", name, f"is named by {annotations} but not there")
+            continue
+        objects = (_object(box, name, annotations, labels, problems) for box in wanted[number])
+        yield Entry(name, annotations, tuple(each for each in objects if each), size=_size(image))
 
-        def objects(
-            width: int, height: int, number: int = number, name: str = name
-        ) -> tuple[tuple[Object, ...], int]:
-            kept: list[Object] = []
-            for annotation in wanted[number]:
-                try:
-                    x, y, w, h = (float(value) for value in annotation["bbox"])
-                    label = labels[int(annotation["category_id"])]
-                except (ValueError, KeyError, TypeError) as error:
-                    raise DatasetError(
-                        name, f"has a bad annotation in {annotations}: {annotation}"
-                    ) from error
-                if box := clip((x, y, x + w, y + h), width, height):
-                    kept.append(Object(label, box))
-            return tuple(kept), len(wanted[number]) - len(kept)
 
-        sample, lost = inspect(files, name, objects)
-        samples.append(sample)
-        dropped += lost
-    return Dataset(files, tuple(labels.values()), tuple(samples), dropped)
+def _object(
+    box: Any, name: str, annotations: str, labels: dict[int, str], problems: Problems
+) -> Object | None:
+    place = f"annotation {box.get('id', '?')} of {name}"
+    try:
+        x, y, w, h = (float(value) for value in box["bbox"])
+        category = _number(box["category_id"])
+    except (ValueError, KeyError, TypeError):
+        problems.report("bad-annotation", annotations, f"is no box with a category: {box}", place)
+        return None
+    if category not in labels:
+        problems.report("unknown-class", annotations, f"is of category {category}, which has no name", place)
+        return None
+    return Object(labels[category], (x, y, x + w, y + h))
+
+
+def _size(image: Any) -> tuple[int, int] | None:
+    try:
+        return int(image["width"]), int(image["height"])
+    except (KeyError, TypeError, ValueError):
+        return None  # optional, and only ever compared
+
+
+def _number(value: Any) -> int:
+    """An id: a whole number, or its digits in a string, as some exporters write it. Raises ValueError."""
+    if isinstance(value, bool) or (isinstance(value, float) and not value.is_integer()):
+        raise ValueError(value)
+    return int(value)

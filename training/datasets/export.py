@@ -1,0 +1,135 @@
+"""Data sets out again, for other tools: COCO, and RecordIO for SageMaker's built-in object detection."""
+
+from __future__ import annotations
+
+import io
+import json
+import struct
+from collections.abc import Callable, Iterator
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+from PIL import ExifTags, Image, ImageOps
+
+from training.datasets.dataset import PARTS, Dataset, Sample
+from training.datasets.problems import DatasetError
+from training.datasets.recordio import HEADER, NAMES, write_record
+from training.pixels import FORMATS
+
+EXPORTS = ("coco", "recordio")
+_NO_OBJECT = (
+    -1.0,
+    0.0,
+    0.0,
+    0.0,
+    0.0,
+)  # MXNet refuses a label without any object, and skips a box without area
+
+Step = Callable[[], object]
+
+
+def export(dataset: Dataset, kind: str, folder: Path, on_image: Step = lambda: None) -> list[Path]:
+    """Writes the data set to a new folder as `coco`, or as `recordio` with a file for each part.
+
+    Returns the files to begin with. Raises DatasetError.
+    """
+    if folder.exists() and any(folder.iterdir()):
+        raise DatasetError(folder, "is not empty: an export begins with a folder of its own")
+    if kind == "coco":
+        return [write_coco(dataset, folder, on_image)]
+    parts = [(name, dataset.part(name)) for name in PARTS]
+    return [write_recordio(part, folder / f"{name}.rec", on_image) for name, part in parts if part.samples]
+
+
+def write_coco(dataset: Dataset, folder: Path, on_image: Step = lambda: None) -> Path:
+    """Writes `folder`/images/* and `folder`/annotations.json, one image in memory at a time.
+
+    Each image's entry also tells its part, as `split`. Returns the COCO file's path. Raises DatasetError.
+    """
+    (folder / "images").mkdir(parents=True, exist_ok=True)
+    categories = {label: number for number, label in enumerate(dataset.labels, start=1)}
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
+    for number, (sample, name) in enumerate(_named(dataset), start=1):
+        (folder / "images" / name).write_bytes(dataset.read(sample))
+        size = {"width": sample.width, "height": sample.height}
+        file = {"id": number, "file_name": f"images/{name}"}
+        images.append(file | size | {"split": sample.belongs_to()})
+        for each in sample.objects:
+            x1, y1, x2, y2 = each.box
+            annotations.append(
+                {
+                    "id": len(annotations) + 1,
+                    "image_id": number,
+                    "category_id": categories[each.label],
+                    "bbox": [x1, y1, x2 - x1, y2 - y1],
+                    "area": (x2 - x1) * (y2 - y1),
+                    "iscrowd": 0,
+                }
+            )
+        on_image()
+    document = {
+        "images": images,
+        "annotations": annotations,
+        "categories": [{"id": number, "name": label} for label, number in categories.items()],
+    }
+    path = folder / "annotations.json"
+    temporary = path.with_suffix(".part")
+    temporary.write_text(json.dumps(document, ensure_ascii=False) + "\n")
+    temporary.replace(path)
+    return path
+
+
+def write_recordio(dataset: Dataset, path: Path, on_image: Step = lambda: None) -> Path:
+    """Writes `path` (.rec) with its .idx, and classes.txt with the names of the class numbers beside it.
+
+    JPEG and PNG go in as they are; other formats, and those that EXIF turns, as PNG, since MXNet's decoder may
+    know neither. Returns `path`. Raises DatasetError.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    numbers = {label: number for number, label in enumerate(dataset.labels)}
+    records, index = path.with_suffix(".rec.part"), path.with_suffix(".idx.part")
+    with records.open("wb") as stream, index.open("w") as lines:
+        for number, sample in enumerate(dataset.samples):
+            values = [2.0, 5.0]
+            for each in sample.objects:
+                x1, y1, x2, y2 = each.box
+                edges = (x1 / sample.width, y1 / sample.height, x2 / sample.width, y2 / sample.height)
+                values += (float(numbers[each.label]), *edges)
+            if not sample.objects:
+                values += _NO_OBJECT
+            header = HEADER.pack(len(values), 0.0, number, 0) + struct.pack(f"<{len(values)}f", *values)
+            offset = write_record(stream, header + _plain(dataset.read(sample)))
+            lines.write(f"{number}\t{offset}\n")
+            on_image()
+    (path.parent / NAMES).write_text("".join(f"{label}\n" for label in dataset.labels))
+    index.replace(path.with_suffix(".idx"))
+    records.replace(path)
+    return path
+
+
+def _named(dataset: Dataset) -> Iterator[tuple[Sample, str]]:
+    """Every sample with a file name that no other has."""
+    used: set[str] = set()
+    for sample in dataset.samples:
+        path = PurePosixPath(sample.name)
+        name, again = path.name, 0
+        while name in used:
+            again += 1
+            name = f"{path.stem}-{sample.sha256[:8]}{f'-{again}' if again > 1 else ''}{path.suffix}"
+        used.add(name)
+        yield sample, name
+
+
+def _plain(data: bytes) -> bytes:
+    with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+        upright = int(image.getexif().get(ExifTags.Base.Orientation, 1)) == 1
+        if image.format in ("JPEG", "PNG") and upright:
+            return data
+        turned = ImageOps.exif_transpose(image)
+        if turned.mode.startswith("I"):
+            turned = Image.fromarray((np.asarray(turned) >> 8).astype(np.uint8))
+        buffer = io.BytesIO()
+        turned.convert("RGB").save(buffer, "PNG")
+        return buffer.getvalue()
