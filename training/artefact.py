@@ -14,6 +14,7 @@ from typing import Any
 
 from training.decoding import Postprocess
 from training.errors import TrainingError
+from training.tiling import Tiles, TilesError
 
 MODEL = "model.onnx"
 CARD = "model.json"
@@ -33,6 +34,7 @@ class ModelCard:
     input_size: edge in pixels of the square uint8 RGB input [N, size, size, 3].
     normalisation: mean and std, which the graph applies to pixels / 255.
     operating_points: per label the score with the best F1 on the validation part, and what it gives.
+    tiles: how large pictures are cut before they are judged; None: never.
     """
 
     name: str
@@ -48,6 +50,7 @@ class ModelCard:
     hyperparameters: dict[str, Any] = field(default_factory=dict)
     git_sha: str = "unknown"
     created_at: str = ""
+    tiles: Tiles | None = None
 
     @property
     def version(self) -> str:
@@ -66,10 +69,12 @@ def read_card(folder: Path) -> ModelCard:
         document.pop("version", None)
         document["labels"] = tuple(document["labels"])
         document["postprocess"] = Postprocess(**document["postprocess"])
+        if document.get("tiles") is not None:
+            document["tiles"] = Tiles(**document["tiles"])
         card = ModelCard(**document)
     except OSError as error:
         raise ArtefactError(f"cannot read {folder / CARD}: {error}") from error
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, TilesError) as error:
         raise ArtefactError(f"{folder / CARD} is not a model card of this version: {error}") from error
     found = file_sha256(folder / MODEL)
     if found != card.onnx_sha256:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import struct
+import time
 import zlib
+from collections.abc import Callable
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFilter
 
 from training.pixels import FORMATS, ImageError, decode, quality, to_original
 
@@ -187,3 +189,81 @@ def test_quality_tells_a_blurred_from_a_sharp_picture_and_counts_clipped_pixels(
     assert quality(sharp)["sharpness"] > 100 > quality(blurred)["sharpness"]
     assert quality(blurred)["exposure"] == pytest.approx(0.502, abs=0.001)
     assert quality(np.full((8, 8, 3), 255, np.uint8))["clipped"] == 1.0
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize(("mode", "kind"), [case.split(":") for case in _MODES.split()])
+def test_full_resolution_and_the_models_input_are_one_picture(encode, mode, kind, orientation):
+    rng = np.random.default_rng(7)
+    smooth = Image.fromarray(rng.integers(0, 255, (5, 4, 3), dtype=np.uint8)).resize((48, 60), Image.BICUBIC)
+    grey = np.asarray(smooth.convert("L")).astype(np.uint16) * 257
+    stored = Image.fromarray(grey) if mode == "I;16" else smooth.convert(mode)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    data = encode(stored, kind) if kind == "BMP" else encode(stored, kind, exif=exif)
+
+    plain, both = decode(data, SIZE), decode(data, SIZE, full_above=40)
+
+    assert plain.full is None
+    assert both.full is not None
+    assert both.full.size == (both.width, both.height) == (plain.width, plain.height)
+    assert np.array_equal(both.pixels, plain.pixels)
+    again = both.full.resize((SIZE, SIZE), Image.Resampling.BILINEAR).convert("RGB")
+    assert np.abs(np.asarray(again).astype(int) - plain.pixels).max() <= 2  # resized before or after turning
+
+
+def test_full_resolution_is_kept_only_above_the_side_that_was_asked_for(scene, encode):
+    assert decode(encode(scene), SIZE, full_above=60).full is None
+    assert decode(encode(scene), SIZE, full_above=59).full.size == (60, 40)
+
+
+def test_transparency_of_a_tall_picture_is_flattened_without_a_seam(encode):
+    levels = np.tile(np.arange(256, dtype=np.uint8), (1200, 1))
+    image = Image.fromarray(np.stack([levels] * 4, axis=-1))
+    white = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
+    assert np.array_equal(np.asarray(decode(encode(image), SIZE, full_above=1).full), np.asarray(white))
+
+
+def test_decoding_ends_when_its_time_is_up(encode):
+    noise = Image.effect_noise((2000, 2000), 90)
+    with pytest.raises(ImageError) as caught:
+        decode(encode(noise, "PNG"), SIZE, seconds=0.001)
+    assert caught.value.code == "timed_out"
+    assert decode(encode(noise, "PNG"), SIZE, seconds=60).width == 2000
+
+
+def _scan_bomb(encode: Callable[..., bytes], scans: int) -> bytes:
+    """A small JPEG that asks its decoder to go over all pixels again for every 20 bytes."""
+    data = encode(Image.new("L", (3000, 3000), 99), "JPEG", progressive=True)
+    last = data.rindex(b"\xff\xda")
+    return data[:last] + data[last:-2] * scans + data[-2:]
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_a_jpeg_of_endless_scans_is_ended(encode):
+    bomb = _scan_bomb(encode, 20_000)
+    assert len(bomb) < 6 * 1024 * 1024
+    started = time.monotonic()
+    with pytest.raises(ImageError) as caught:
+        decode(bomb, SIZE, seconds=0.5)
+    assert caught.value.code in ("timed_out", "corrupt_image")
+    assert time.monotonic() - started < 15
+
+
+def test_sharpness_compares_between_cameras_and_models_of_any_resolution(encode):
+    scene = Image.effect_noise((1600, 1600), 80).filter(ImageFilter.GaussianBlur(12))
+    found = [
+        quality(decode(encode(scene.resize((side, side))), size).pixels)["sharpness"]
+        for side in (640, 1600)
+        for size in (256, 320, 640)
+    ]
+    assert max(found) < 1.5 * min(found)
+    blurred = scene.filter(ImageFilter.GaussianBlur(24))
+    assert quality(decode(encode(blurred), 320).pixels)["sharpness"] < min(found) / 2
+
+
+def test_what_is_clipped_is_told_apart_into_dark_and_bright():
+    pixels = np.full((10, 10, 3), 128, np.uint8)
+    pixels[:2], pixels[2:5] = 0, 255
+    found = quality(pixels)
+    assert (found["dark"], found["bright"], found["clipped"]) == (0.2, 0.3, 0.5)
