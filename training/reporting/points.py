@@ -4,10 +4,11 @@ All of it is about whole images, as a verdict is. For a class c and a threshold 
 
 - escape rate: of the images that hold a defect of class c, the share in which no detection of class c
   reaches t. The detection need not lie on the defect: the product is stopped all the same.
-- overkill rate: of the good images (no object at all), the share in which a detection of class c reaches t.
-  None for a data set without good images.
+- overkill rate: of the good images (no object, and no tag such as "anomaly"), the share in which a detection
+  of class c reaches t. None for a data set without good images.
 - false alarm rate: of the images without a defect of class c, good or not, the share in which a detection of
-  class c reaches t. None where every image holds class c.
+  class c reaches t. None where every image holds class c. Images tagged as defective without a box are left
+  out: nobody knows of which class they are.
 
 Only detections that would be served count: those above the score at which the artefact itself cuts.
 """
@@ -28,6 +29,7 @@ from training.reporting.bootstrap import interval, rate
 
 Flags = NDArray[np.bool_]
 DEFAULT_FAIL, DEFAULT_REVIEW = 0.5, 0.3  # as in template.yaml, for a class that nothing is known of
+_GOOD_TAG = "normal"  # what Lookout for Vision calls a good product
 SWEEP = np.round(np.linspace(0.0, 1.0, 101), 2)
 
 
@@ -42,16 +44,14 @@ class Images:
     """What a verdict sees of N images and C classes.
 
     top: [N, C] the best score of each class, 0 where nothing was found; holds: [N, C] whether it is there.
+    good: [N] without any defect; vague: [N] known to be defective, but no box says by what.
     """
 
     labels: tuple[str, ...]
     top: Floats
     holds: Flags
-
-    @property
-    def good(self) -> Flags:
-        good: Flags = np.logical_not(self.holds.any(axis=1))
-        return good
+    good: Flags
+    vague: Flags
 
 
 def images(dataset: Dataset, placed: Sequence[Placed]) -> Images:
@@ -62,7 +62,9 @@ def images(dataset: Dataset, placed: Sequence[Placed]) -> Images:
         np.maximum.at(top[index], each.classes, round_down(each.scores))
         for found in sample.objects:
             holds[index, dataset.labels.index(found.label)] = True
-    return Images(dataset.labels, top, holds)
+    empty = ~np.any(holds, axis=1)
+    vague = empty & np.array([bool(set(sample.tags) - {_GOOD_TAG}) for sample in dataset.samples])
+    return Images(dataset.labels, top, holds, empty & ~vague, vague)
 
 
 def escape_threshold(top: Floats, wanted: float) -> float | None:
@@ -117,7 +119,7 @@ def _described(
     rates = {
         "escape_rate": rate(~over, holds, weights),
         "overkill_rate": rate(over, seen.good, weights),
-        "false_alarm_rate": rate(over, ~holds, weights),
+        "false_alarm_rate": rate(over, ~holds & ~seen.vague, weights),
     }
     hits = matches.hits[0][matches.scores >= threshold]
     objects = int(matches.objects.sum())
@@ -152,7 +154,7 @@ def sweep(seen: Images, column: int) -> dict[str, list[float] | None]:
     return {
         "escape": share(~over, holds),
         "overkill": share(over, seen.good),
-        "false_alarm": share(over, ~holds),
+        "false_alarm": share(over, ~holds & ~seen.vague),
     }
 
 

@@ -1,0 +1,121 @@
+"""Several models on the same images: which is better, how surely, and what it cost."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from training.artefact import pack, unpack
+from training.compare import main
+from training.datasets.synthetic import generate
+from training.reporting.cost import Training, prices, training
+
+ROOT = Path(__file__).parents[3]
+STARTER = ROOT / "models/starter/model.tar.gz"
+DAY = {"seconds": 7200.0, "instance_type": "ml.g5.xlarge", "device": "cuda", "tuned": True}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> Path:
+    root = tmp_path_factory.mktemp("data")
+    generate(root, 24, seed=78)
+    return root
+
+
+@pytest.fixture(scope="module")
+def forgetful(tmp_path_factory) -> Path:
+    """The starter model, which knows three classes by other names, and says what its training took."""
+    with tempfile.TemporaryDirectory() as folder:
+        card = unpack(STARTER, Path(folder))
+        labels = (*card.labels[:2], "<img src=x>", "other", "another", card.labels[5])
+        changed = replace(card, name="<b>forgetful", labels=labels, metrics={"training": DAY})
+        changed.write(Path(folder))
+        return pack(Path(folder), tmp_path_factory.mktemp("model") / "model.tar.gz")
+
+
+def compare(capsys, data, *arguments):
+    status = main([*map(str, arguments), "--dataset", str(data), "--split", "all", "--json"])
+    captured = capsys.readouterr()
+    return status, json.loads(captured.out) if captured.out else None, captured.err
+
+
+def test_the_better_model_comes_first_with_a_paired_interval_and_a_page(data, forgetful, tmp_path, capsys):
+    page = tmp_path / "page.html"
+    status, report, _ = compare(capsys, data, forgetful, STARTER, "--html", page)
+    assert status == 0
+    best, other = report["models"]
+    assert (best["name"], other["name"]) == ("starter", "<b>forgetful")
+    assert best["difference"]["verdict"] == "the best"
+    low, high = other["difference"]["interval"]
+    assert 0 < low <= other["difference"]["map"] <= high
+    assert other["difference"]["verdict"].startswith("the best is better by 0.")
+    assert other["difference"]["map"] == pytest.approx(best["map"] - other["map"], abs=2e-4)
+    assert other["unknown_classes"] == ["patches", "pitted_surface", "rolled-in_scale"]
+    assert other["per_class"]["patches"] == 0
+    assert "does not know 'patches', 'pitted_surface'" in other["warnings"][0]
+    assert other["training"]["cost"] == pytest.approx(2 * prices()["instances"]["ml.g5.xlarge"])
+    assert best["training"]["cost"] is None
+
+    text = page.read_text()
+    assert "&lt;b&gt;forgetful" in text
+    assert "<b>forgetful" not in text
+    assert "B does not know this class" in text
+    assert "<script" not in text
+    assert "http://" not in text.replace("http://www.w3.org/", "")
+    assert text.count("data:image/jpeg;base64,") == text.count('<div class="row">') > 0
+
+
+def test_a_model_beside_itself_shows_no_difference(data, capsys):
+    _, report, _ = compare(capsys, data, STARTER, STARTER)
+    assert [each["difference"]["verdict"] for each in report["models"]] == ["the best", "no difference shown"]
+    assert report["models"][1]["difference"]["interval"] == [0, 0]
+
+
+def test_a_model_that_cannot_be_loaded_is_named_and_the_others_compared(data, tmp_path, capsys):
+    broken = tmp_path / "broken.tar.gz"
+    broken.write_bytes(b"no archive")
+    status, report, error = compare(capsys, data, broken, STARTER)
+    assert status == 1
+    assert [each["name"] for each in report["models"]] == ["starter"]
+    assert [each["path"] for each in report["failed"]] == [str(broken)]
+    assert str(broken) in error
+
+
+def test_without_any_model_there_is_nothing_but_an_error(data, tmp_path, capsys):
+    page = tmp_path / "page.html"
+    status, report, error = compare(capsys, data, tmp_path / "none.tar.gz", "--html", page)
+    assert (status, report, page.exists()) == (1, None, False)
+    assert "nothing to compare" in error
+
+
+def test_the_table_is_for_people(data, forgetful, capsys):
+    assert main([str(STARTER), str(forgetful), "--dataset", str(data), "--split", "all"]) == 0
+    out = capsys.readouterr().out
+    assert "est. on ml.g5.xlarge" in out
+    assert "the best is better by" in out
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        (DAY, Training(7200.0, "ml.g5.xlarge", "cuda", True, pytest.approx(2.816))),
+        ({"seconds": 60, "device": "cpu", "tuned": False}, Training(60, None, "cpu", False, None)),
+        ({"seconds": 60, "instance_type": "ml.unheard.of"}, Training(60, "ml.unheard.of", None, None, None)),
+        ({"seconds": "long", "tuned": 1, "instance_type": 5}, Training()),
+        ("none", Training()),
+        (None, Training()),
+    ],
+)
+def test_the_cost_is_estimated_where_the_instance_has_a_price_and_else_unknown(said, expected):
+    assert training({"training": said}) == expected
+
+
+def test_prices_are_dated_and_name_their_source():
+    listed = prices()
+    assert listed["date"]
+    assert listed["source"].startswith("https://")
+    assert all(price > 0 for price in listed["instances"].values())
