@@ -2,8 +2,8 @@
 
 A hash of 255 bits finds the candidates. Textures such as steel agree by chance in hashes of the usual 64 bits
 and look alike at low resolution, so a candidate counts only if its fine detail correlates. On NEU-DET (1,440
-crops of steel, 1,036,080 pairs) 12 pairs are within 90 bits; the six that people call the same picture
-correlate by 0.83 to 1.00, the others by 0.73 and less, and of 4,000 pairs at random none by 0.65.
+crops of steel, 1,036,080 pairs) 12 pairs are within 90 bits; the six that show the same spot correlate by 0.83
+to 1.00, the others by 0.73 and less, and of 4,000 pairs at random none by 0.65.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import io
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
@@ -28,9 +28,14 @@ Floats = NDArray[np.float32]
 
 CANDIDATE_BITS = 90  # of 255; two images at random differ in 127 and, on NEU-DET, one pair in 100,000 in 90
 LIKENESS = 0.8
-CROWD = 10  # an image with more candidates shows what all show, as behind a fixed camera
+CROWD, CROWD_SHARE = (
+    5,
+    0.005,
+)  # more candidates, or more of all images: what all show, as behind a fixed camera
+_SMALL_LIKENESS = 0.5  # of thumbnails; on NEU-DET 0.60 and more for those pairs, and 0.37 for 1 in 100 others
 _SAME_PIXELS_BITS = 4  # what a JPEG's faster, smaller decoding changes
-_HASH_SIZE, _DETAIL_SIZE, _MARGIN = 64, 128, 12
+_SMALL_SIZE, _HASH_SIZE, _DETAIL_SIZE = 32, 64, 128
+_SHIFT = 12 / 128  # of the picture's edge
 _ROWS = 256
 _GREY = np.array([0.299, 0.587, 0.114], np.float32)
 _WAVES = np.cos(np.pi * (np.arange(_HASH_SIZE) + 0.5) * np.arange(16)[:, None] / _HASH_SIZE).astype(
@@ -49,36 +54,42 @@ class Duplicate:
 
 
 class Fingerprints:
-    """The perceptual hash of every image, by its SHA-256: 32 bytes each, so that 100,000 are a few MB."""
+    """Perceptual hash and thumbnail of every image, by its SHA-256: about a kilobyte each."""
 
     def __init__(self) -> None:
         self._hashes: dict[str, NDArray[np.uint64]] = {}
+        self._thumbnails: dict[str, NDArray[np.int8]] = {}
 
     def examine(self, sha256: str, data: bytes) -> None:
         """Takes an image in, from any thread. Raises ImageError if it cannot be decoded."""
         if sha256 not in self._hashes:
-            self._hashes[sha256] = perceptual_hash(data)
+            grey = _grey(data, _HASH_SIZE)
+            self._hashes[sha256] = perceptual_hash(grey)
+            small = grey.reshape(_SMALL_SIZE, 2, _SMALL_SIZE, 2).mean(axis=(1, 3))
+            self._thumbnails[sha256] = np.clip(_band(small, 0, 2), -128, 127).astype(np.int8)
 
     def of(self, samples: Sequence[Sample]) -> NDArray[np.uint64]:
         """The hashes of these samples, uint64 [N, 4]. Raises KeyError if one was not examined."""
         return np.array([self._hashes[sample.sha256] for sample in samples], np.uint64).reshape(-1, 4)
 
+    def may_be_near(self, a: Sample, b: Sample) -> bool:
+        """Whether two samples are worth being read again, going by their thumbnails."""
+        return correlation(self._thumbnails[a.sha256], self._thumbnails[b.sha256]) >= _SMALL_LIKENESS
 
-def perceptual_hash(data: bytes) -> NDArray[np.uint64]:
-    """255 bits, uint64 [4]: which of the lowest 16 x 16 cosine waves, without the mean, are above the median.
 
-    This is pHash (C. Zauner, "Implementation and Benchmarking of Perceptual Image Hash Functions", 2010,
-    section 3.2.1) with more waves. Raises ImageError.
+def perceptual_hash(grey: Floats) -> NDArray[np.uint64]:
+    """255 bits, uint64 [4], of grey levels [64, 64].
+
+    A bit tells whether one of the lowest 16 x 16 cosine waves, the mean left out, is above their median. This
+    is pHash (C. Zauner, "Implementation and Benchmarking of Perceptual Image Hash Functions", 2010, section
+    3.2.1) with more waves.
     """
-    grey = _grey(data, _HASH_SIZE)
     waves = (_WAVES @ grey @ _WAVES.T).ravel()[1:]
     bits = np.append(waves > np.median(waves), False)
     return np.packbits(bits).view(np.uint64)
 
 
-def find(
-    dataset: Dataset, fingerprints: Fingerprints, on_step: Callable[[int], object] | None = None
-) -> tuple[list[Duplicate], list[int]]:
+def find(dataset: Dataset, fingerprints: Fingerprints) -> tuple[list[Duplicate], list[int]]:
     """All pairs of samples that show the same, and the indices of those that look like many others.
 
     Of images that are the same bytes or pixels, only the first takes part in the search for near ones.
@@ -93,7 +104,7 @@ def find(
             found.append(Duplicate(first, index, "bytes", 1.0))
     unique = list(by_hash.values())
     hashes = fingerprints.of([samples[index] for index in unique])
-    pairs, crowded = _candidates(hashes, on_step)
+    pairs, crowded = _candidates(hashes)
     same, near = [], []
     for a, b, distance in pairs:
         one, other = unique[a], unique[b]
@@ -110,7 +121,7 @@ def find(
         return detail(dataset.read(samples[index]))
 
     for one, other in near:
-        if one in again or other in again:
+        if one in again or other in again or not fingerprints.may_be_near(samples[one], samples[other]):
             continue
         likeness = correlation(detail_of(one), detail_of(other))
         if likeness >= LIKENESS:
@@ -119,28 +130,25 @@ def find(
     return found, [unique[index] for index in sorted(crowded)]
 
 
-def _candidates(
-    hashes: NDArray[np.uint64], on_step: Callable[[int], object] | None
-) -> tuple[list[tuple[int, int, int]], set[int]]:
+def _candidates(hashes: NDArray[np.uint64]) -> tuple[list[tuple[int, int, int]], set[int]]:
     """Pairs (a < b, bits that differ) within CANDIDATE_BITS, and the hashes that have too many of them.
 
     Of crowded ones only the pairs that may have the same pixels are listed, each with the first of them.
     """
     pairs: list[tuple[int, int, int]] = []
     crowded: set[int] = set()
+    crowd = max(CROWD, CROWD_SHARE * len(hashes))
     for start in range(0, len(hashes), _ROWS):
         rows = hashes[start : start + _ROWS]
         distances = np.zeros((len(rows), len(hashes)), np.uint16)
         for word in range(4):
             distances += np.bitwise_count(rows[:, None, word] ^ hashes[None, :, word])
-        many = (distances <= CANDIDATE_BITS).sum(axis=1) > CROWD + 1  # each is near itself
+        many = (distances <= CANDIDATE_BITS).sum(axis=1) > crowd + 1  # each is near itself
         crowded.update((np.flatnonzero(many) + start).tolist())
         within = distances <= np.where(many, _SAME_PIXELS_BITS, CANDIDATE_BITS)[:, None]
         within &= np.arange(len(hashes))[None, :] < (np.arange(len(rows)) + start)[:, None]
         for row, first in zip(*(found.tolist() for found in np.nonzero(within)), strict=True):
             pairs.append((first, start + row, int(distances[row, first])))
-        if on_step is not None:
-            on_step(len(rows))
     return pairs, crowded
 
 
@@ -167,23 +175,20 @@ def _pixel_digest(data: bytes) -> str:
 
 def detail(data: bytes) -> Floats:
     """The fine structure of an image, float32 [128, 128]: neither its lighting nor its noise. Raises ImageError."""
-    grey = Image.fromarray(np.clip(_grey(data, _DETAIL_SIZE), 0, 255).astype(np.uint8))
-    fine, coarse = (
-        np.asarray(grey.filter(ImageFilter.GaussianBlur(radius)), np.float32) for radius in (1, 6)
-    )
-    return fine - coarse
+    return _band(_grey(data, _DETAIL_SIZE), 1, 6)
 
 
-def correlation(a: Floats, b: Floats) -> float:
-    """How well the middle of `a` is found anywhere in `b`, both [128, 128]: -1..1, 0 where there is no detail.
+def correlation(a: NDArray[np.generic], b: NDArray[np.generic]) -> float:
+    """How well the middle of `a` is found in `b`, both [S, S] of one size: -1..1, 0 where there is no detail.
 
-    Normalised cross-correlation over shifts of up to 12 pixels (J. P. Lewis, "Fast Normalized
-    Cross-Correlation", 1995), since a product photographed twice has moved a little.
+    Normalised cross-correlation (J. P. Lewis, "Fast Normalized Cross-Correlation", 1995) over shifts of up to a
+    tenth of the edge, since a product photographed twice has moved a little.
     """
-    core = a[_MARGIN:-_MARGIN, _MARGIN:-_MARGIN].astype(np.float64)
+    margin = int(_SHIFT * len(a))
+    core = a[margin:-margin, margin:-margin].astype(np.float64)
     core -= core.mean()
     whole = b.astype(np.float64)
-    shape, size, shifts = whole.shape, core.shape[0], 2 * _MARGIN + 1
+    shape, size, shifts = whole.shape, core.shape[0], 2 * margin + 1
     product = np.fft.rfft2(whole) * np.conj(np.fft.rfft2(core, s=shape))
     shared = np.fft.irfft2(product, s=shape)[:shifts, :shifts]
     sums, squares = (_window_sums(values, size) for values in (whole, whole**2))
@@ -199,6 +204,14 @@ def _window_sums(values: NDArray[np.float64], size: int) -> NDArray[np.float64]:
         table[size:, size:] - table[:-size, size:] - table[size:, :-size] + table[:-size, :-size]
     )
     return sums
+
+
+def _band(grey: Floats, fine: float, coarse: float) -> Floats:
+    """What is coarser than `fine` and finer than `coarse`, standard deviations in pixels of grey [S, S]."""
+    picture = Image.fromarray(np.clip(grey, 0, 255).astype(np.uint8))
+    blurred = (picture.filter(ImageFilter.GaussianBlur(radius)) for radius in (fine, coarse))
+    first, second = (np.asarray(each, np.float32) for each in blurred)
+    return first - second
 
 
 def _grey(data: bytes, size: int) -> Floats:

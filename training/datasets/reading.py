@@ -114,11 +114,11 @@ def read(
     """
     files = open_files(path)
     problems = Problems(strict)
-    for problem in files.refused:
+    for problem in files.refused if files.chosen is None else ():
         problems.add(problem)
     name, source = _source(path, files, format, problems)
     samples: list[Sample] = []
-    used = set(source.others)
+    used: set[str] = set()
     with tqdm(
         total=source.count or None, unit="image", desc="reading", disable=not _shown(progress), leave=False
     ) as bar:
@@ -128,7 +128,7 @@ def read(
                 samples.append(_sample(entry, look, problems))
             bar.update()
     for image in files.images if source.files is files and name != "snapshot" else ():
-        if image not in used:
+        if image not in used and image not in source.others:
             problems.report("unlisted-image", image, "is an image without labels of its own")
     if not samples:
         problems.report("empty", path, "holds no labelled image that can be read")
