@@ -50,11 +50,11 @@ class Recipe:
 class PublicWeights:
     """Where published weights lie.
 
-    source: torchvision (a name of its weights API), huggingface (a repository that holds model.safetensors)
-    or timm (a model with its tag). name: the name there.
+    source: torchvision (a name of its weights API) or huggingface (a repository that holds model.safetensors,
+    which timm's are too). name: the name there.
     """
 
-    source: Literal["torchvision", "huggingface", "timm"]
+    source: Literal["torchvision", "huggingface"]
     name: str
 
 

@@ -11,7 +11,7 @@ from training.detectors._dfine import DFine
 RECIPE = Recipe(input_size=320, batch_size=8, learning_rate=4e-4, weight_decay=1e-4, epochs=60)
 WEIGHTS = {
     "coco": PublicWeights("huggingface", "ustc-community/dfine-nano-coco"),
-    "imagenet": PublicWeights("timm", "hgnetv2_b0.ssld_stage2_ft_in1k"),
+    "imagenet": PublicWeights("huggingface", "timm/hgnetv2_b0.ssld_stage2_ft_in1k"),
 }
 
 _MAPS = [3, 4]

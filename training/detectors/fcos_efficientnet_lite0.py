@@ -21,7 +21,7 @@ from training.decoding import Postprocess
 from training.detectors import Detector, PublicWeights, Recipe, Target, check_input_size
 
 RECIPE = Recipe(input_size=256, batch_size=16, learning_rate=7e-4, weight_decay=0.02, epochs=40)
-WEIGHTS = {"imagenet": PublicWeights("timm", "tf_efficientnet_lite0.in1k")}
+WEIGHTS = {"imagenet": PublicWeights("huggingface", "timm/tf_efficientnet_lite0.in1k")}
 
 _STRIDES = (8, 16, 32)
 _CHANNELS = 96
