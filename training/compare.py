@@ -19,7 +19,7 @@ from typing import Any
 
 from training.artefact import ArtefactError
 from training.errors import TrainingError
-from training.evaluate import ESCAPE_RATE, PARTS, Selection, examine, select
+from training.evaluate import ESCAPE_RATE, PARTS, Selection, check_writable, examine, select
 from training.metrics import rounded
 from training.reporting.bootstrap import interval, mean_over_classes
 from training.reporting.cost import prices, training
@@ -126,6 +126,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--escape-rate", type=float, default=ESCAPE_RATE, metavar="SHARE")
     options = parser.parse_args(arguments)
     try:
+        check_writable(options.html)
         tests = select(options.dataset, options.split)
         contenders, failed = judge_all(options.models, tests, options.escape_rate)
         for each in failed:

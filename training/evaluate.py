@@ -102,6 +102,13 @@ def select(path: Path, split: str) -> Selection:
     return Selection(part, split, whole.snapshot(), len(whole.samples))
 
 
+def check_writable(*targets: Path | None) -> None:
+    """Raises TrainingError for a file whose folder is missing: better before minutes of work than after."""
+    for target in targets:
+        if target and not target.absolute().parent.is_dir():
+            raise TrainingError(f"{target} cannot be written: there is no folder {target.absolute().parent}")
+
+
 def examine(artefact: Path, tests: Selection, escape_rate: float) -> tuple[Evaluation, dict[str, Any]]:
     """Everything about one artefact, and its report for JSON. Raises TrainingError."""
     if not 0 <= escape_rate < 1:
@@ -199,6 +206,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.model is None or options.dataset is None:
         parser.error("--model and --dataset go together")
     try:
+        check_writable(options.html, options.rules)
         tests = select(options.dataset, options.split)
         evaluation, report = examine(options.model, tests, options.escape_rate)
         _write(evaluation, report, options.dataset, options.html, options.rules)

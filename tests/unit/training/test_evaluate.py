@@ -150,6 +150,17 @@ def test_images_of_good_products_alone_have_no_map_but_an_overkill_rate(tmp_path
     assert "nan" not in re.sub(r"base64,[^\"]*", "", (tmp_path / "page.html").read_text()).lower()
 
 
+@pytest.mark.parametrize("option", ["--html", "--rules"])
+def test_a_file_that_cannot_be_written_is_refused_before_the_work(
+    data, option, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setattr("training.evaluate.detect", lambda *_: pytest.fail("worked first"))
+    target = tmp_path / "nowhere" / "file"
+    status, out, err = evaluated(capsys, "--model", STARTER, "--dataset", data, option, target)
+    assert (status, out) == (1, "")
+    assert str(target) in err
+
+
 @pytest.mark.parametrize("rate", ["1", "-0.1", "nan"])
 def test_an_escape_rate_that_is_no_share_is_refused(data, rate, capsys):
     status, _, err = evaluated(capsys, "--model", STARTER, "--dataset", data, "--escape-rate", rate)
