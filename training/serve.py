@@ -1,67 +1,96 @@
-"""The container program `serve`: `python -m training.serve`.
+"""The container program `serve`, and the same by hand.
 
-Reads <root>/model/model.onnx and model.json; listens on $LOUPE_BIND_HOST (default 0.0.0.0) and
-$SAGEMAKER_BIND_TO_PORT (default 8080; 0 takes a free one). Settings, all optional: LOUPE_WORKERS (images
-at once, default one a core), LOUPE_WAITING (further ones that may queue, default 32), LOUPE_MAX_PIXELS.
-On SIGTERM it stops accepting, finishes what it has begun, and exits 0.
+In a container: python -m training.serve    (reads <root>/model; listens on 0.0.0.0:8080, or as
+                $LOUPE_BIND_HOST and $SAGEMAKER_BIND_TO_PORT say; port 0 takes a free one)
+By hand:        python -m training.serve --model model.tar.gz --port 8080    (listens on 127.0.0.1)
+
+Settings are environment variables, LOUPE_<NAME> of training/serving/settings.py, and LOUPE_DEVICE: auto, cpu
+or cuda. On SIGTERM it stops accepting, finishes what it has begun, and exits 0.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import signal
 import socket
 import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
 from types import FrameType
 
 import uvicorn
 
+from training.artefact import unpack
 from training.container import Container, emit, run
 from training.errors import TrainingError
-from training.onnx_model import OnnxModel
-from training.pixels import MAX_PIXELS
-from training.serving.app import Endpoint, Limits
+from training.serving.app import Endpoint
+from training.serving.session import CUDA, ServedModel, cuda_offered
+from training.serving.settings import SettingError, Settings, cores
 
-DRAIN_SECONDS = 30
-
-
-class SettingError(TrainingError):
-    """An environment variable or the port is not usable."""
+DRAIN_SECONDS = 25  # SageMaker kills a container 30 s after SIGTERM
 
 
-def serve(container: Container) -> None:
-    """Serves the container's model until SIGTERM. Raises TrainingError if it cannot start."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    limits = Limits(
-        workers=max(1, _number("LOUPE_WORKERS", cores)),
-        waiting=_number("LOUPE_WAITING", 32),
-        pixels=_number("LOUPE_MAX_PIXELS", MAX_PIXELS),
-    )
-    listener = _listen(os.environ.get("LOUPE_BIND_HOST", "0.0.0.0"), _number("SAGEMAKER_BIND_TO_PORT", 8080))  # noqa: S104 - a container's port
-    # Each worker infers on one thread: side by side they use the cores better than one wide inference.
-    model = OnnxModel(container.model, threads=max(1, cores // limits.workers))
+class WarmUpError(TrainingError):
+    """The model was loaded, and fails on a black picture."""
+
+
+def serve(folder: Path, host: str, port: int) -> None:
+    """Serves the model in `folder` until SIGTERM. Raises TrainingError if it cannot start."""
+    listener = _listen(host, port)
+    model, settings = _load(folder, os.environ.get("LOUPE_DEVICE", "auto"))
+    host, port = listener.getsockname()
     emit(
         "serving",
         {
-            "host": listener.getsockname()[0],
-            "port": listener.getsockname()[1],
+            "host": host,
+            "port": port,
             "model": {"name": model.card.name, "version": model.card.version, "family": model.card.family},
-            "workers": limits.workers,
+            "provider": model.provider,
+            "workers": settings.workers,
+            "batch": settings.batch,
+            "tiles": asdict(model.card.tiles) if model.card.tiles else None,
         },
         to=sys.stderr,
     )
-    config = uvicorn.Config(
-        Endpoint(model, limits).app(),
-        lifespan="on",
-        log_level="warning",
-        access_log=False,
-        timeout_graceful_shutdown=DRAIN_SECONDS,
-        timeout_keep_alive=75,  # longer than SageMaker's and boto3's pooled connections stay idle
+
+    def stop() -> None:
+        server.should_exit = True
+
+    endpoint = Endpoint(model, settings, on_failure=stop)
+    server = uvicorn.Server(
+        uvicorn.Config(
+            endpoint.app(),
+            lifespan="on",
+            log_level="warning",
+            access_log=False,
+            timeout_graceful_shutdown=DRAIN_SECONDS,
+            timeout_keep_alive=75,  # longer than SageMaker's and boto3's pooled connections stay idle
+        )
     )
     # uvicorn drains, then sends itself the signal again; this makes that second one a plain exit.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _exit)
-    uvicorn.Server(config).run(sockets=[listener])
+    server.run(sockets=[listener])
+    if endpoint.failure:
+        raise WarmUpError(f"the model fails on a black picture: {endpoint.failure}") from endpoint.failure
+
+
+def _load(folder: Path, device: str) -> tuple[ServedModel, Settings]:
+    """The model where it will run, and the settings that suit it there."""
+    cpu, wanted = Settings.read(gpu=False), Settings.read(gpu=device != "cpu" and cuda_offered())
+    model = ServedModel(folder, _threads(wanted), device)
+    # Only a loaded model shows whether there is a GPU, and how many images it takes.
+    if model.provider != CUDA and wanted != cpu:
+        model, wanted = ServedModel(folder, _threads(cpu), "cpu"), cpu
+    return model, wanted if model.any_batch else replace(wanted, batch=1)
+
+
+def _threads(settings: Settings) -> int:
+    """Of one inference. Side by side on one thread each, workers use the cores better than one wide inference."""
+    return max(1, cores() // settings.workers) if settings.batch == 1 else cores()
 
 
 def _exit(_number: int, _frame: FrameType | None) -> None:
@@ -75,18 +104,40 @@ def _listen(host: str, port: int) -> socket.socket:
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     try:
         listener.bind((host, port))
-    except OSError as error:
+    except (OSError, OverflowError) as error:
         listener.close()
-        raise SettingError(f"cannot listen on {host}:{port}: {error.strerror}") from error
+        raise SettingError(f"cannot listen on {host}:{port}: {error}") from error
     return listener
 
 
-def _number(name: str, default: int) -> int:
-    text = os.environ.get(name, str(default))
-    if not text.isdecimal():
-        raise SettingError(f"{name}={text!r} must be a whole number")
-    return int(text)
+def _contract(container: Container) -> None:
+    port = os.environ.get("SAGEMAKER_BIND_TO_PORT", "8080")
+    if not port.isdecimal():
+        raise SettingError(f"SAGEMAKER_BIND_TO_PORT={port!r} must be a whole number")
+    host = os.environ.get("LOUPE_BIND_HOST", "0.0.0.0")  # noqa: S104 - a container's port
+    serve(container.model, host, int(port))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """By hand with options, as a container without any. Returns the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m training.serve", description=__doc__)
+    parser.add_argument("--model", type=Path, help="model.tar.gz")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default 127.0.0.1)")
+    parser.add_argument(
+        "--port", type=int, default=8080, help="port to listen on; 0: a free one (default 8080)"
+    )
+    options = parser.parse_args(arguments)
+    if options.model is None:
+        return run(_contract)
+    try:
+        with tempfile.TemporaryDirectory(prefix="loupe-serve-") as folder:
+            unpack(options.model, Path(folder))
+            serve(Path(folder), options.host, options.port)
+    except TrainingError as error:
+        sys.stderr.write(f"{type(error).__name__}: {error}\n")
+        return 1
+    return 0
 
 
 if __name__ == "__main__":
-    raise SystemExit(run(serve))
+    raise SystemExit(main())

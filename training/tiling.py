@@ -165,7 +165,9 @@ def merge(
     results = [
         (*each, number)
         for number in np.unique(classes)
-        for each in _one_class(*(part[classes == number] for part in (boxes, source, scores)), where, edge)
+        for each in _one_class(
+            boxes[classes == number], source[classes == number], scores[classes == number], where, edge
+        )
     ]
     results.sort(key=lambda each: -each[1])
     return Detections(
@@ -190,9 +192,12 @@ def _one_class(
     members.sort(key=lambda each: (bool((source[each] < 0).all()), -float(scores[each].max())))
     merged = np.array([_hull(boxes[each], source[each]) for each in members], np.float32)
     best = np.array([scores[each].max() for each in members], np.float32)
-    seen_by = np.array([source[each[0]] if len(set(source[each])) == 1 else -2 for each in members])
+    seen_by: NDArray[np.int64] = np.array(
+        [source[each[0]] if len(set(source[each])) == 1 else -2 for each in members], np.int64
+    )
     # Boxes of one tile have been through the detector's own suppression already.
-    same = (iou(merged, merged) > _SAME) & ((seen_by[:, None] != seen_by[None, :]) | (seen_by == -2))
+    apart: NDArray[np.bool_] = np.not_equal.outer(seen_by, seen_by) | (seen_by == -2)
+    same: NDArray[np.bool_] = np.logical_and(iou(merged, merged) > _SAME, apart)
     kept: list[int] = []
     for index in range(len(members)):
         double = [each for each in kept if same[each, index]]
@@ -220,7 +225,7 @@ def _linked(
     tile = where[source].astype(np.float32)  # of the whole picture's boxes any; they are never cut
     inner = np.concatenate([tile[:, :2] > where[:, :2].min(0), tile[:, 2:] < where[:, 2:].max(0)], axis=1)
     cut = inner & (np.abs(boxes - tile) <= _AT_BORDER * edge) & (source >= 0)[:, None]
-    linked = np.zeros((len(boxes), len(boxes)), dtype=bool)
+    linked: NDArray[np.bool_] = np.zeros((len(boxes), len(boxes)), dtype=bool)
     other = source[:, None] != source[None, :]
     for axis in (0, 1):
         along = 1 - axis
@@ -239,10 +244,11 @@ def _linked(
         corners = np.concatenate(
             [np.maximum(boxes[:, :2], tile[piece, :2]), np.minimum(boxes[:, 2:], tile[piece, 2:])], axis=1
         )
-        visible = np.where((corners[:, 2:] > corners[:, :2]).all(1)[:, None], corners, 0)
+        visible = np.where(np.all(corners[:, 2:] > corners[:, :2], axis=1, keepdims=True), corners, 0)
         linked[piece] |= (iou(boxes[piece][None], visible)[0] >= _SEEN) & other[piece]
     weaker = np.minimum(scores[:, None], scores[None, :])
-    result: NDArray[np.bool_] = (linked | linked.T) & (weaker >= _ALIKE * np.maximum(scores[:, None], scores))
+    alike: NDArray[np.bool_] = weaker >= _ALIKE * np.maximum(scores[:, None], scores[None, :])
+    result: NDArray[np.bool_] = np.logical_and(linked | linked.T, alike)
     return result
 
 

@@ -70,7 +70,7 @@ def get(url: str, data: bytes | None = None, deadline: float = 20) -> tuple[int,
 
 def test_serve_answers_and_leaves_at_once_when_told(root):
     with serving(root) as (process, url):
-        assert get(url + "/ping")[0] == 200
+        ready(url)
         status, document = get(url + "/invocations", SAMPLE.read_bytes())
         assert status == 200
         assert document["detections"][0]["label"] == "patches"
@@ -82,7 +82,7 @@ def test_serve_answers_and_leaves_at_once_when_told(root):
 
 def test_a_request_in_flight_is_answered_before_serve_ends(root):
     with serving(root) as (process, url):
-        get(url + "/ping")
+        ready(url)
         data = SAMPLE.read_bytes()
         port = int(url.rsplit(":", 1)[1])
         with socket.create_connection(("127.0.0.1", port)) as client:
@@ -158,3 +158,60 @@ def test_loupe_train_killed_in_the_middle_goes_on_after_its_last_epoch(tmp_path:
     assert "epoch   1/3" not in second.stdout
     assert "epoch   3/3" in second.stdout
     assert (tmp_path / "out/model.tar.gz").exists()
+
+
+@contextmanager
+def served_by_hand(*options: str, **settings: str) -> Iterator[tuple[subprocess.Popen[str], dict, str]]:
+    """`python -m training.serve --model …`: the process, its start line, and its address."""
+    command = [sys.executable, "-m", "training.serve", "--model", str(STARTER), "--port", "0", *options]
+    with subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env=os.environ | settings,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stderr is not None
+        started = json.loads(process.stderr.readline())
+        try:
+            yield process, started, f"http://127.0.0.1:{started['port']}"
+        finally:
+            process.kill()
+
+
+def ready(url: str, deadline: float = 30) -> dict:
+    """The answer to /ping once it is 200; before, it may only be 503."""
+    end = time.monotonic() + deadline
+    while time.monotonic() < end:
+        status, document = get(url + "/ping")
+        if status == 200:
+            return document
+        assert status == 503
+        time.sleep(0.02)
+    raise AssertionError("never ready")
+
+
+@pytest.mark.parametrize("batch", ["1", "4"])
+def test_a_model_is_served_by_hand_on_this_machine_alone_with_and_without_batches(batch):
+    with served_by_hand(LOUPE_BATCH=batch, LOUPE_DEVICE="cpu") as (process, started, url):
+        assert started["host"] == "127.0.0.1"
+        assert (started["provider"], started["batch"]) == ("CPUExecutionProvider", int(batch))
+        assert ready(url)["model"]["name"] == "starter"
+        status, document = get(url + "/invocations", SAMPLE.read_bytes())
+        assert (status, document["batch_size"]) == (200, 1)
+        assert document["timings_ms"]["wait"] < 50  # alone, it waits for nobody
+
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
+        assert process.stdout is not None
+        (line,) = [json.loads(each) for each in process.stdout.read().splitlines()]
+        assert (line["Judged"], line["Model"]) == (1, "starter")
+
+
+def test_a_gpu_that_is_not_there_is_said_instead_of_a_cpu_taken():
+    command = [sys.executable, "-m", "training.serve", "--model", str(STARTER), "--port", "0"]
+    environment = os.environ | {"LOUPE_DEVICE": "cuda", "CUDA_VISIBLE_DEVICES": ""}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert "ProviderError: no CUDA" in done.stderr

@@ -3,59 +3,56 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
-from collections.abc import AsyncIterator
+import traceback
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from typing import Any
 
-import numpy as np
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from training.onnx_model import OnnxModel
-from training.pixels import MAX_PIXELS, ImageError, decode, quality, to_original
+from training.container import emit
+from training.pixels import ImageError
+from training.serving.errors import RefusedError
+from training.serving.judging import Judge, Model, Timings
+from training.serving.metrics import Metrics
+from training.serving.objects import Objects
+from training.serving.settings import Settings
 
-MAX_BODY_BYTES = 6 * 1024 * 1024  # SageMaker's limit for a real-time endpoint
 MEDIA_TYPES = ("application/octet-stream", "application/x-image", "binary/octet-stream")
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What the endpoint takes at most.
-
-    workers: images decoded and inferred at once. waiting: further ones that may queue before a 503.
-    """
-
-    workers: int = 2
-    waiting: int = 32
-    body_bytes: int = MAX_BODY_BYTES
-    pixels: int = MAX_PIXELS
-
-
-class _RequestError(Exception):
-    """A request that is refused before anybody looks at the image."""
-
-    def __init__(self, status: int, code: str, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-        self.code = code
+REFERENCE = "application/json"
+MAX_REFERENCE_BYTES = 16 * 1024
 
 
 class Endpoint:
     """One model behind the two routes."""
 
-    def __init__(self, model: OnnxModel, limits: Limits | None = None) -> None:
-        self._model = model
-        self._limits = limits or Limits()
-        self._pool = ThreadPoolExecutor(self._limits.workers, thread_name_prefix="inference")
+    def __init__(
+        self,
+        model: Model,
+        settings: Settings | None = None,
+        on_failure: Callable[[], None] = lambda: None,
+    ) -> None:
+        """on_failure: called when the warm-up fails; `failure` says why."""
+        self._model, self._settings = model, settings or Settings()
+        self._on_failure = on_failure
+        self._judge = Judge(model, self._settings)
+        # An object may be sixteen times as large as a body: few are in memory at once.
+        objects_at_once = 2 * self._settings.workers
+        self._objects = Objects(self._settings.max_object_bytes, objects_at_once)
+        self._readers = ThreadPoolExecutor(objects_at_once, thread_name_prefix="reader")
+        self._places = asyncio.Semaphore(objects_at_once)
+        self._metrics = Metrics(model.card.name, model.card.version)
         self._busy = 0
+        self._warm = False
+        self.failure: Exception | None = None
 
     def app(self) -> Starlette:
-        """The ASGI application. It warms the model up before it accepts a connection."""
+        """The ASGI application. It accepts connections at once, and images once it is warm."""
         routes = [
             Route("/ping", self._ping, methods=["GET"]),
             Route("/invocations", self._invocations, methods=["POST"]),
@@ -64,93 +61,100 @@ class Endpoint:
 
     @asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
-        await asyncio.get_running_loop().run_in_executor(self._pool, self._warm_up)
+        background = [asyncio.create_task(self._warm_up()), asyncio.create_task(self._report())]
         yield
-        self._pool.shutdown(wait=True)
+        for task in background:
+            task.cancel()
+        await asyncio.gather(*background, return_exceptions=True)
+        self._readers.shutdown(wait=True)
+        self._judge.close()
+        self._emit_metrics()
 
-    def _warm_up(self) -> None:
-        size = self._model.card.input_size
-        for _ in range(3):
-            self._model.detect([np.zeros((size, size, 3), np.uint8)])
+    async def _warm_up(self) -> None:
+        try:
+            await asyncio.to_thread(self._judge.warm_up)
+            self._warm = True
+        except Exception as error:  # noqa: BLE001 - the program ends with it, and its log says why
+            self.failure = error
+            self._on_failure()
+
+    async def _report(self) -> None:
+        while self._settings.report_seconds:
+            await asyncio.sleep(self._settings.report_seconds)
+            self._emit_metrics()
+
+    def _emit_metrics(self) -> None:
+        if self._settings.report_seconds and (line := self._metrics.line()):
+            emit("endpoint", line)
 
     async def _ping(self, _: Request) -> Response:
         card = self._model.card
-        return JSONResponse({"status": "ok", "model": {"name": card.name, "version": card.version}})
+        document = {"status": "ok" if self._warm else "warming_up"}
+        return JSONResponse(
+            document | {"model": {"name": card.name, "version": card.version}}, 200 if self._warm else 503
+        )
 
     async def _invocations(self, request: Request) -> Response:
-        if self._busy >= self._limits.workers + self._limits.waiting:
-            return _error(503, "busy", "all workers are busy; try again shortly", {"Retry-After": "1"})
-        self._busy += 1
         try:
-            arrived = time.perf_counter()
-            body = await self._body(request)
-            loop = asyncio.get_running_loop()
-            answer = await loop.run_in_executor(self._pool, self._judge, body, arrived)
-            return JSONResponse(answer)
+            return await self._admitted(request)
         except ImageError as error:
-            return _error(422, error.code, str(error))
-        except _RequestError as error:
-            return _error(error.status, error.code, str(error))
+            refusal = RefusedError(422, error.code, str(error))
+        except RefusedError as error:
+            refusal = error
         except ClientDisconnect:
             return Response(status_code=499)  # nobody is left to read it
+        except Exception as error:  # noqa: BLE001 - an error of ours is an answer, and counted
+            # Without its text, in which a library may have put bytes of the image.
+            where = "".join(traceback.format_tb(error.__traceback__))
+            sys.stderr.write(f"{where}{type(error).__name__}\n")
+            refusal = RefusedError(500, "internal_error", "the endpoint failed; its log says how")
+        self._metrics.refused(refusal.status, refusal.code)
+        content = {"error": {"code": refusal.code, "message": str(refusal)}}
+        return JSONResponse(content, refusal.status, refusal.headers)
+
+    async def _admitted(self, request: Request) -> Response:
+        if not self._warm:
+            raise RefusedError(503, "not_ready", "the model is warming up; try again shortly")
+        if self._busy >= self._settings.workers + self._settings.waiting:
+            raise RefusedError(503, "busy", "all workers are busy; try again shortly")
+        self._busy += 1
+        self._metrics.queued(self._busy)
+        try:
+            timings = Timings()
+            kind = request.headers.get("content-type", MEDIA_TYPES[0]).split(";")[0].strip().lower()
+            if kind == REFERENCE:
+                reference = await _body(request, MAX_REFERENCE_BYTES)
+                async with self._places:
+                    loop = asyncio.get_running_loop()
+                    data = await loop.run_in_executor(self._readers, self._objects.read, reference)
+                    return await self._answer(data, timings)
+            if not kind.startswith("image/") and kind not in MEDIA_TYPES:
+                raise RefusedError(
+                    415, "unsupported_media_type", f"send an image's bytes or {REFERENCE}, not {kind[:100]}"
+                )
+            return await self._answer(await _body(request, self._settings.max_body_bytes), timings)
         finally:
             self._busy -= 1
 
-    async def _body(self, request: Request) -> bytes:
-        """The request's body, refused as soon as it is known to be too long."""
-        kind = request.headers.get("content-type", MEDIA_TYPES[0]).split(";")[0].strip().lower()
-        if not kind.startswith("image/") and kind not in MEDIA_TYPES:
-            raise _RequestError(415, "unsupported_media_type", f"send the image's bytes, not {kind}")
-        limit = self._limits.body_bytes
-        declared = request.headers.get("content-length", "0")
-        chunks: list[bytes] = []
-        length = int(declared) if declared.isdecimal() else 0
-        if length <= limit:
-            length = 0
-            async for chunk in request.stream():
-                length += len(chunk)
-                if length > limit:
-                    break
-                chunks.append(chunk)
-        if length > limit:
-            raise _RequestError(413, "body_too_large", f"the body is larger than {limit:,} bytes")
-        return b"".join(chunks)
-
-    def _judge(self, body: bytes, arrived: float) -> dict[str, Any]:
-        """Runs in a worker thread: Pillow and ONNX Runtime let go of the interpreter's lock."""
-        card = self._model.card
-        started = time.perf_counter()
-        picture = decode(body, card.input_size, self._limits.pixels)
-        decoded = time.perf_counter()
-        (found,) = self._model.detect([picture.pixels])
-        inferred = time.perf_counter()
-        boxes = to_original(found.boxes, picture.width, picture.height)
-        return {
-            "model": {"name": card.name, "version": card.version},
-            "image": {"width": picture.width, "height": picture.height, "format": picture.format},
-            "detections": [
-                {
-                    "label": card.labels[which],
-                    "score": round(score, 4),
-                    "box": [round(edge, 2) for edge in box],
-                }
-                for which, score, box in zip(
-                    found.classes.tolist(), found.scores.tolist(), boxes.tolist(), strict=True
-                )
-            ],
-            "quality": quality(picture.pixels),
-            "timings_ms": {
-                "queue": _milliseconds(arrived, started),
-                "decode": _milliseconds(started, decoded),
-                "inference": _milliseconds(decoded, inferred),
-                "total": _milliseconds(arrived, time.perf_counter()),
-            },
-        }
+    async def _answer(self, data: bytes, timings: Timings) -> Response:
+        timings.received = time.perf_counter()
+        document = await self._judge.answer(data, timings)
+        self._metrics.answered(document["timings_ms"]["total"], document["batch_size"])
+        return JSONResponse(document)
 
 
-def _milliseconds(start: float, end: float) -> float:
-    return round((end - start) * 1000, 2)
-
-
-def _error(status: int, code: str, message: str, headers: dict[str, str] | None = None) -> JSONResponse:
-    return JSONResponse({"error": {"code": code, "message": message}}, status, headers)
+async def _body(request: Request, limit: int) -> bytes:
+    """The request's body, refused as soon as it is known to be too long."""
+    declared = request.headers.get("content-length", "0")
+    chunks: list[bytes] = []
+    length = int(declared) if declared.isdecimal() else 0
+    if length <= limit:
+        length = 0
+        async for chunk in request.stream():
+            length += len(chunk)
+            if length > limit:
+                break
+            chunks.append(chunk)
+    if length > limit:
+        raise RefusedError(413, "body_too_large", f"the body is larger than {limit:,} bytes")
+    return b"".join(chunks)

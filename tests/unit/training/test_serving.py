@@ -1,48 +1,19 @@
-"""The endpoint's contract, spoken straight to the ASGI application: no socket."""
+"""The endpoint's contract."""
 
 from __future__ import annotations
 
 import asyncio
-import json
 import threading
-from dataclasses import dataclass, field
+import time
+from dataclasses import replace
 
 import pytest
+from serving_support import Brightness, ask, call, png, running
 
 from training.datasets.synthetic import draw
-from training.serving.app import Endpoint, Limits
-
-
-@dataclass
-class Answer:
-    status: int = 0
-    headers: dict[str, str] = field(default_factory=dict)
-    body: bytes = b""
-
-    @property
-    def document(self):
-        return json.loads(self.body)
-
-
-async def call(app, body=b"", path="/invocations", method="POST", content_type="image/jpeg", chunk=65536):
-    pieces = [body[i : i + chunk] for i in range(0, len(body), chunk)] or [b""]
-    answer = Answer()
-
-    async def receive():
-        piece = pieces.pop(0)
-        return {"type": "http.request", "body": piece, "more_body": bool(pieces)}
-
-    async def send(message):
-        if message["type"] == "http.response.start":
-            answer.status = message["status"]
-            answer.headers = {k.decode(): v.decode() for k, v in message["headers"]}
-        else:
-            answer.body += message.get("body", b"")
-
-    headers = [(b"content-type", content_type.encode())]
-    scope = {"type": "http", "method": method, "path": path, "headers": headers, "query_string": b""}
-    await app(scope | {"http_version": "1.1", "scheme": "http", "root_path": ""}, receive, send)
-    return answer
+from training.serving import app as serving_app
+from training.serving.settings import SettingError, Settings
+from training.tiling import Tiles
 
 
 @pytest.fixture
@@ -50,13 +21,8 @@ def jpeg(encode):
     return encode(draw(3, 7, kind="patches")[0], "JPEG")
 
 
-@pytest.fixture
-def app(starter):
-    return Endpoint(starter).app()
-
-
-def test_an_image_is_answered_by_the_contract(app, jpeg, starter):
-    answer = asyncio.run(call(app, jpeg))
+def test_an_image_is_answered_by_the_contract(starter, jpeg):
+    (answer,) = ask(starter, jpeg)
 
     assert answer.status == 200
     document = answer.document
@@ -68,72 +34,215 @@ def test_an_image_is_answered_by_the_contract(app, jpeg, starter):
     for x1, y1, x2, y2 in (each["box"] for each in document["detections"]):
         assert 0 <= x1 < x2 <= 200
         assert 0 <= y1 < y2 <= 200
-    assert set(document["quality"]) == {"sharpness", "exposure", "clipped"}
-    assert set(document["timings_ms"]) == {"queue", "decode", "inference", "total"}
+    assert set(document["quality"]) == {"sharpness", "exposure", "clipped", "dark", "bright"}
+    assert document["batch_size"] == 1
 
 
-def test_ping_names_the_model(app, starter):
-    answer = asyncio.run(call(app, path="/ping", method="GET"))
-    assert answer.status == 200
-    assert answer.document["model"]["version"] == starter.card.version
+@pytest.mark.parametrize("batch", [1, 4])
+def test_the_time_of_each_stage_is_told_and_they_add_up(starter, jpeg, batch):
+    (answer,) = ask(starter, jpeg, settings=Settings(batch=batch))
+    taken = answer.document["timings_ms"]
+    assert list(taken) == ["receive", "queue", "decode", "wait", "inference", "total"]
+    assert all(each >= 0 for each in taken.values())
+    assert sum(taken.values()) <= 2 * taken["total"] + 0.1  # the total is among them
 
 
 @pytest.mark.parametrize(
     "kind", ["application/octet-stream", "image/png", "application/x-image", "image/jpeg; q=1"]
 )
-def test_the_content_decides_not_the_declared_image_type(app, jpeg, kind):
-    assert asyncio.run(call(app, jpeg, content_type=kind)).status == 200
+def test_the_content_decides_not_the_declared_image_type(starter, jpeg, kind):
+    assert ask(starter, jpeg, content_type=kind)[0].status == 200
 
 
-def test_what_is_not_declared_as_an_image_is_refused(app):
-    answer = asyncio.run(call(app, b"{}", content_type="text/html"))
-    assert (answer.status, answer.document["error"]["code"]) == (415, "unsupported_media_type")
+def test_what_is_not_declared_as_an_image_is_refused():
+    (answer,) = ask(Brightness(), b"{}", content_type="text/html")
+    assert (answer.status, answer.code) == (415, "unsupported_media_type")
 
 
 @pytest.mark.parametrize(
     ("body", "code"), [(b"", "empty_image"), (b"hello", "unsupported_format"), ("cut", "corrupt_image")]
 )
-def test_an_unreadable_image_gets_a_typed_error(app, jpeg, body, code):
-    answer = asyncio.run(call(app, jpeg[: len(jpeg) // 2] if body == "cut" else body))
-    assert (answer.status, answer.document["error"]["code"]) == (422, code)
+def test_an_unreadable_image_gets_a_typed_error(jpeg, body, code):
+    (answer,) = ask(Brightness(), jpeg[: len(jpeg) // 2] if body == "cut" else body)
+    assert (answer.status, answer.code) == (422, code)
     assert answer.document["error"]["message"]
 
 
-def test_a_body_beyond_the_cap_is_refused_while_it_arrives(starter):
-    app = Endpoint(starter, Limits(body_bytes=1000)).app()
-    answer = asyncio.run(call(app, b"x" * 5000, chunk=100))
-    assert (answer.status, answer.document["error"]["code"]) == (413, "body_too_large")
+def test_a_body_beyond_the_cap_is_refused_while_it_arrives():
+    (answer,) = ask(Brightness(), b"x" * 5000, settings=Settings(max_body_bytes=1000), chunk=100)
+    assert (answer.status, answer.code) == (413, "body_too_large")
 
 
-def test_an_image_beyond_the_pixel_cap_is_refused(starter, jpeg):
-    answer = asyncio.run(call(Endpoint(starter, Limits(pixels=100)).app(), jpeg))
-    assert (answer.status, answer.document["error"]["code"]) == (422, "too_many_pixels")
+def test_an_image_beyond_the_pixel_cap_is_refused(jpeg):
+    (answer,) = ask(Brightness(), jpeg, settings=Settings(max_pixels=100))
+    assert (answer.status, answer.code) == (422, "too_many_pixels")
 
 
-def test_when_all_workers_and_places_are_taken_the_answer_is_503_and_later_200(starter, jpeg, monkeypatch):
-    release = threading.Event()
-    detect = starter.detect
+@pytest.mark.parametrize("tiled", [False, True])
+def test_an_image_that_takes_too_long_is_refused_and_its_worker_goes_on(tiled):
+    model = Brightness(Tiles(32, 0.0) if tiled else None)
+    settings = Settings(workers=1, image_seconds=1e-6)
+    large = png(100, (3000, 3000) if tiled else (2000, 2000))
+    for answer in ask(model, large, large, settings=settings):
+        assert (answer.status, answer.code) == (422, "timed_out")
 
-    def slow(*arguments):
-        release.wait(10)
-        return detect(*arguments)
 
-    monkeypatch.setattr(starter, "detect", slow)
-    app = Endpoint(starter, Limits(workers=1, waiting=1)).app()
+def test_an_error_never_echoes_the_image(capfd):
+    class Careless(Brightness):
+        def detect(self, pixels):
+            if pixels[0].any():
+                raise ValueError(b"CANARY-7f3a")
+            return super().detect(pixels)
+
+    for answer in (*ask(Brightness(), b"CANARY-7f3a" * 10), *ask(Careless(), png(3))):
+        assert b"CANARY" not in answer.body
+    assert "CANARY" not in "".join(capfd.readouterr())
+
+
+@pytest.mark.parametrize("batch", [1, 4])
+def test_a_model_that_fails_on_an_image_says_500_and_judges_the_next(batch):
+    class Fussy(Brightness):
+        def detect(self, pixels):
+            if any(each.min() == 13 for each in pixels):
+                raise RuntimeError("no thirteen")
+            return super().detect(pixels)
+
+    bad, good = ask(Fussy(), png(13), png(14), settings=Settings(batch=batch))
+    assert (bad.status, bad.code) == (500, "inference_failed")
+    assert good.status == 200
+
+
+def test_a_fault_of_ours_is_a_typed_500(monkeypatch, capfd):
+    monkeypatch.setattr(serving_app.Judge, "answer", None)
+    (answer,) = ask(Brightness(), png(1))
+    assert (answer.status, answer.code) == (500, "internal_error")
+    assert "TypeError" in capfd.readouterr().err
+
+
+class Held(Brightness):
+    """A model that answers when it is let go."""
+
+    def __init__(self):
+        super().__init__()
+        self.release = threading.Event()
+        self.release.set()
+
+    def detect(self, pixels):
+        assert self.release.wait(10)
+        return super().detect(pixels)
+
+
+@pytest.mark.parametrize("batch", [1, 8])
+def test_when_every_place_is_taken_the_answer_is_503_and_later_200(batch):
+    model = Held()
 
     async def crowd():
-        first = [asyncio.create_task(call(app, jpeg)) for _ in range(2)]
-        await asyncio.sleep(0.1)
-        refused = await call(app, jpeg)
-        release.set()
-        return refused, await asyncio.gather(*first), await call(app, jpeg)
+        async with running(model, Settings(workers=1, waiting=1, batch=batch)) as app:
+            model.release.clear()
+            first = [asyncio.create_task(call(app, png(n))) for n in range(2)]
+            await asyncio.sleep(0.05)
+            refused = await call(app, png(9))
+            model.release.set()
+            return refused, await asyncio.gather(*first), await call(app, png(9))
 
     refused, accepted, later = asyncio.run(crowd())
-    assert (refused.status, refused.document["error"]["code"]) == (503, "busy")
+    assert (refused.status, refused.code) == (503, "busy")
     assert refused.headers["retry-after"] == "1"
     assert [answer.status for answer in (*accepted, later)] == [200, 200, 200]
 
 
-def test_an_error_never_echoes_the_image(app):
-    answer = asyncio.run(call(app, b"CANARY-7f3a" * 10))
-    assert b"CANARY" not in answer.body
+def test_ping_is_503_until_the_model_is_warm_and_names_the_model_then():
+    model = Held()
+    model.release.clear()
+
+    async def start():
+        async with running(model, Settings(batch=4), warm=False) as app:
+            before = await call(app, path="/ping", method="GET")
+            early = await call(app, png(1))
+            model.release.set()
+            while (after := await call(app, path="/ping", method="GET")).status != 200:
+                await asyncio.sleep(0.005)
+            return before, early, after, await call(app, png(1))
+
+    before, early, after, answer = asyncio.run(start())
+    assert before.status == 503
+    assert (early.status, early.code, early.headers["retry-after"]) == (503, "not_ready", "1")
+    assert after.document == {"status": "ok", "model": {"name": "brightness", "version": "f" * 12}}
+    assert answer.status == 200
+    assert {1, 2, 3, 4} <= set(model.batches)
+
+
+@pytest.mark.parametrize("batch", [1, 4])
+def test_ping_does_not_queue_behind_inference(batch):
+    model = Held()
+
+    async def ping_meanwhile():
+        async with running(model, Settings(workers=1, batch=batch)) as app:
+            model.release.clear()
+            working = [asyncio.create_task(call(app, png(n))) for n in range(5)]
+            await asyncio.sleep(0.05)
+            began = time.monotonic()
+            ping = await call(app, path="/ping", method="GET")
+            taken = time.monotonic() - began
+            model.release.set()
+            await asyncio.gather(*working)
+            return ping.status, taken
+
+    status, taken = asyncio.run(ping_meanwhile())
+    assert status == 200
+    assert taken < 2  # what SageMaker gives it
+
+
+def test_a_model_that_cannot_even_judge_black_ends_the_server():
+    class Broken(Brightness):
+        def detect(self, pixels):
+            raise RuntimeError("no kernel")
+
+    told = threading.Event()
+
+    async def start():
+        async with running(Broken(), warm=False, on_failure=told.set) as app:
+            assert await asyncio.to_thread(told.wait, 10)
+            return await call(app, path="/ping", method="GET")
+
+    assert asyncio.run(start()).status == 503
+
+
+def test_a_large_picture_is_judged_by_tiles_of_its_own_resolution(starter, encode):
+    scene, defects = draw(5, 2, size=1200, kind="patches", defect_size=200)
+    tiled = Brightness(Tiles(256, 0.2))
+    tiled.card = replace(starter.card, tiles=Tiles(256, 0.2))
+    tiled.detect = starter.detect
+    (answer,) = ask(tiled, encode(scene, "PNG"))
+
+    assert answer.document["tiles"] == 36
+    sure = [each for each in answer.document["detections"] if each["score"] > 0.5]
+    left, _, _, bottom = defects[0].box
+    assert any(
+        abs(each["box"][0] - left) < 20 and abs(each["box"][3] - bottom) < 20 and each["label"] == "patches"
+        for each in sure
+    )
+    assert "tiles" not in ask(starter, encode(scene, "PNG"))[0].document
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("LOUPE_WORKERS", "0"),
+        ("LOUPE_BATCH", "many"),
+        ("LOUPE_IMAGE_SECONDS", "nan"),
+        ("LOUPE_WAITING", "-1"),
+        ("LOUPE_MAX_PIXELS", "1.5"),
+        ("LOUPE_REPORT_SECONDS", "inf"),
+    ],
+)
+def test_a_setting_that_cannot_work_is_refused_by_name(name, value):
+    with pytest.raises(SettingError, match=name):
+        Settings.read(gpu=False, environment={name: value})
+
+
+def test_a_gpu_batches_and_a_cpu_does_not_unless_it_is_told():
+    cpu, gpu = (Settings.read(gpu=each, environment={}) for each in (False, True))
+    assert (cpu.batch, gpu.batch, gpu.batch_wait_ms) == (1, 8, 2.0)
+    told = Settings.read(gpu=False, environment={"LOUPE_BATCH": "4", "LOUPE_BATCH_WAIT_MS": "0"})
+    assert (told.batch, told.batch_wait_ms, told.workers) == (4, 0.0, cpu.workers)
