@@ -101,15 +101,15 @@ class Folder(Files):
         names: list[str] = []
         refused: list[Problem] = []
         inside = self._root.resolve()
-        for folder, _, files in os.walk(self._root):
-            for file in files:
-                path = Path(folder, file)
+        for folder, folders, files in os.walk(self._root):
+            for entry in (*folders, *files):
+                path = Path(folder, entry)
                 name = path.relative_to(self._root).as_posix()
-                if is_hidden(name) or not path.is_file():
+                if is_hidden(name):
                     continue
                 if path.is_symlink() and not path.resolve().is_relative_to(inside):
                     refused.append(Problem("outside-link", str(path), "", "links to outside the folder"))
-                else:
+                elif path.is_file():
                     names.append(name)
         return tuple(sorted(names)), tuple(refused)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -34,12 +35,14 @@ def find(files: Files) -> list[str] | None:
 
 def read(files: Files, found: list[str], problems: Problems) -> Source:
     """Every line of the manifests."""
-    source = Source(files, iter(()), manifests.count(files, found), labels=[])
-    source.entries = _entries(files, found, source, problems)
-    return source
+    labels, masks = list[str](), set[str]()
+    entries = _entries(files, found, labels, masks, problems)
+    return Source(files, entries, manifests.count(files, found), labels, masks)
 
 
-def _entries(files: Files, found: list[str], source: Source, problems: Problems) -> Iterator[Entry]:
+def _entries(
+    files: Files, found: list[str], labels: list[str], masks: set[str], problems: Problems
+) -> Iterator[Entry]:
     for manifest, place, image, line in manifests.lines(files, found, problems):
         metadata = line.get("anomaly-label-metadata")
         verdict = metadata.get("class-name") if isinstance(metadata, dict) else None
@@ -49,7 +52,17 @@ def _entries(files: Files, found: list[str], source: Source, problems: Problems)
             continue
         entry = Entry(image, manifest, (), tags=(str(verdict),))
         if "anomaly-mask-ref" in line:
-            masked = _masked(files, entry, line, place, source, problems)
+            colours = _colours(line)
+            if colours is None:
+                message = f"{image}: has no internal-color-map with class-name and hex-color"
+                problems.report("bad-annotation", manifest, message, place)
+                continue
+            labels += [label for label in colours.values() if label and label not in labels]
+            mask = manifests.resolve(files, str(line["anomaly-mask-ref"]), manifest, place, problems)
+            if mask is None:
+                continue
+            masks.add(mask)
+            masked = _masked(files, entry, mask, colours, problems)
             if masked is None:
                 continue
             entry = masked
@@ -57,22 +70,9 @@ def _entries(files: Files, found: list[str], source: Source, problems: Problems)
 
 
 def _masked(
-    files: Files, entry: Entry, line: dict[str, Any], place: str, source: Source, problems: Problems
+    files: Files, entry: Entry, name: str, colours: dict[int, str], problems: Problems
 ) -> Entry | None:
-    """The entry with a box for each area of its mask; None, and a problem, if the mask cannot be read."""
-    manifest = entry.labelled_in
-    colours = _colours(line)
-    if colours is None:
-        message = f"{entry.image}: has no internal-color-map with class-name and hex-color"
-        problems.report("bad-annotation", manifest, message, place)
-        return None
-    for label in colours.values():
-        if label and label not in source.labels:  # type: ignore[operator]
-            source.labels.append(label)  # type: ignore[union-attr]
-    name = manifests.resolve(files, str(line["anomaly-mask-ref"]), manifest, place, problems)
-    if name is None:
-        return None
-    source.others.add(name)
+    """The entry with a box for each area of the mask `name`; None, and a problem, if it cannot be read."""
     try:
         with Image.open(io.BytesIO(files.read(name)), formats=("PNG", "BMP", "TIFF")) as image:
             mask = np.asarray(image.convert("RGB")).astype(np.uint32)
@@ -94,7 +94,7 @@ def _masked(
         if label
         for box in _boxes(codes == code)
     )
-    return Entry(entry.image, manifest, objects, normalised=True, size=(width, height), tags=entry.tags)
+    return replace(entry, objects=objects, normalised=True, size=(width, height))
 
 
 def _boxes(mask: NDArray[np.bool_]) -> list[NDArray[np.float64]]:

@@ -126,7 +126,9 @@ def ground_truth(root: Path, *lines: dict[str, object]) -> Path:
     return root
 
 
-def gt_line(image: str, boxes: list[dict[str, int]], job: str = "job", date: str = "2024-01-01") -> dict[str, object]:
+def gt_line(
+    image: str, boxes: list[dict[str, int]], job: str = "job", date: str = "2024-01-01"
+) -> dict[str, object]:
     return {
         "source-ref": f"s3://factory/incoming/{image}",
         job: {"image_size": [{"width": 200, "height": 100, "depth": 1}], "annotations": boxes},
@@ -160,7 +162,9 @@ def test_a_manifest_finds_the_image_with_the_longest_matching_path(tmp_path):
 def test_a_manifest_line_that_fits_several_images_equally_is_ambiguous(tmp_path):
     picture(tmp_path / "line-1/a.png", value=1)
     picture(tmp_path / "line-2/a.png", value=2)
-    with pytest.raises(DatasetError, match=r"output\.manifest: line 1: .*any of line-1/a\.png, line-2/a\.png"):
+    with pytest.raises(
+        DatasetError, match=r"output\.manifest: line 1: .*any of line-1/a\.png, line-2/a\.png"
+    ):
         open_dataset(ground_truth(tmp_path, gt_line("a.png", [BOX])))
 
 

@@ -48,7 +48,12 @@ def test_the_framing_is_that_of_dmlc():
     write_record(stream, b"abcd" + MAGIC + b"ef")
     begin, end = (1 << 29) | 4, (3 << 29) | 2
     assert stream.getvalue() == (
-        bytes.fromhex("0a23d7ce") + struct.pack("<I", begin) + b"abcd" + MAGIC + struct.pack("<I", end) + b"ef\0\0"
+        bytes.fromhex("0a23d7ce")
+        + struct.pack("<I", begin)
+        + b"abcd"
+        + MAGIC
+        + struct.pack("<I", end)
+        + b"ef\0\0"
     )
 
 
@@ -152,7 +157,9 @@ def png():
 def test_extra_headers_and_extra_object_values_are_passed_over_and_padding_skipped(tmp_path, png):
     label = [4, 6, 200, 100, 1, 0.1, 0.2, 0.5, 0.6, 0, -1, -1, -1, -1, -1, -1]
     sample = open_dataset(rec(tmp_path, record(label, png))).samples[0]
-    assert [(o.label, o.box) for o in sample.objects] == [("scratch", pytest.approx((20, 20, 100, 60), abs=1e-4))]
+    assert [(o.label, o.box) for o in sample.objects] == [
+        ("scratch", pytest.approx((20, 20, 100, 60), abs=1e-4))
+    ]
 
 
 def test_a_record_labelled_as_a_whole_keeps_its_class_as_a_tag(tmp_path, png):
@@ -221,7 +228,9 @@ def test_what_mxnet_may_not_decode_is_exported_as_an_upright_png(tmp_path, kind)
         exif[0x0112] = 6
         Image.fromarray(ramp.astype(np.uint8)).save(tmp_path / "s/a.jpg", exif=exif)
     else:
-        Image.fromarray(ramp.astype(np.uint8)).save(tmp_path / f"s/a.{'bmp' if kind == 'BMP' else 'tif'}", kind)
+        Image.fromarray(ramp.astype(np.uint8)).save(
+            tmp_path / f"s/a.{'bmp' if kind == 'BMP' else 'tif'}", kind
+        )
     before = open_dataset(tmp_path / "s")
     write_recordio(before, tmp_path / "out/train.rec")
     after = open_dataset(tmp_path / "out")
