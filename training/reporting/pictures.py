@@ -75,12 +75,16 @@ def truth(sample: Sample) -> Drawing:
 
 
 def drawing(sample: Sample, placed: Placed, outcomes: Sequence[Outcome], labels: Sequence[str]) -> Drawing:
-    """The labelled boxes and those of `placed`, told apart by what became of them."""
+    """The labelled boxes and those of `placed`, told apart by what became of them.
+
+    An object that was found goes without its label: the detection on it says the same.
+    """
     shapes = []
-    missed = {each.object for each in outcomes if each.kind == "missed"}
+    kinds = {each.object: each.kind for each in outcomes}
     for index, each in enumerate(sample.objects):
-        css = "missed" if index in missed else "truth"
-        shapes.append(_shape(sample, each.box, css, each.label, above=True))
+        css = "missed" if kinds[index] == "missed" else "truth"
+        text = "" if kinds[index] == "right" else each.label
+        shapes.append(_shape(sample, each.box, css, text, above=True))
     for outcome in outcomes:
         if outcome.detection is not None and outcome.found is not None:
             x1, y1, x2, y2 = (float(value) for value in placed.boxes[outcome.detection])

@@ -12,6 +12,7 @@ from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -19,7 +20,9 @@ from training.artefact import pack, unpack
 from training.datasets import Object, open_dataset
 from training.datasets.synthetic import generate
 from training.evaluate import main
+from training.metrics import Placed
 from training.reporting import page, pictures, plots
+from training.reporting.outcomes import outcomes
 
 ROOT = Path(__file__).parents[3]
 STARTER = ROOT / "models/starter/model.tar.gz"
@@ -132,6 +135,18 @@ def test_labels_stay_inside_the_picture(tmp_path):
     for shape in pictures.truth(sample).shapes:
         assert 0 < shape.text_y < sample.height
         assert shape.text_x == (0 if shape.text == "a" else 200)
+
+
+def test_what_was_found_is_named_once_and_what_was_missed_says_so(tmp_path):
+    generate(tmp_path, 1, seed=3)
+    found, missed = (10.0, 10.0, 60.0, 60.0), (100.0, 100.0, 160.0, 160.0)
+    sample = replace(open_dataset(tmp_path).samples[0], objects=(Object("a", found), Object("b", missed)))
+    seen = Placed(np.array([found], np.float32), np.array([0.9]), np.array([0]))
+    drawn = pictures.drawing(sample, seen, outcomes(sample, seen, ("a", "b")), ("a", "b"))
+    assert [(shape.css, shape.text) for shape in drawn.shapes] == [
+        ("truth", ""), ("missed", "b"), ("right", "a 0.90"),
+    ]  # fmt: skip
+    assert drawn.captions == ["missed: b"]
 
 
 def test_the_same_curve_gives_the_same_bytes():
