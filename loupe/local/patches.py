@@ -44,6 +44,7 @@ _NAMES = {
     "core.responses": ("request_scope", "set_request_account_id", "set_request_region"),
     "core.router": ("extract_access_key_id", "extract_region"),
     "services.cloudwatch": (
+        "_alarms",
         "_dims_key",
         "_evaluate_alarm",
         "_evaluate_all_alarms",
@@ -78,6 +79,14 @@ _NAMES = {
     ),
     "services.s3": ("_object_versions", "_persist_object", "_version_file_exists"),
     "services.sqs": ("_queues",),
+    "services.stepfunctions": (
+        "_ExecutionError",
+        "_execute_task",
+        "_invoke_resource",
+        "_invoke_resource_with_timeout",
+        "_sdk_json_params",
+        "_sdk_json_result",
+    ),
     "services.sts": ("_sessions", "register_session"),
 }
 _FAILURE = '"error": str(e), "trace": traceback.format_exc()'

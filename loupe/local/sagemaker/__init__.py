@@ -1,7 +1,7 @@
-"""SageMaker on one laptop: models, endpoint configurations, endpoints and InvokeEndpoint.
+"""SageMaker on one laptop: jobs, tuning, the model registry, endpoints and InvokeEndpoint.
 
-An endpoint is a real server: the container's `serve` program as a child process. This is the only
-emulator of ours; everything else is MiniStack's.
+A job and an endpoint's server are programs of the container contract, run as child processes; nothing is
+canned. This is the only emulator of ours; everything else is MiniStack's.
 """
 
 from loupe.local.sagemaker.api import SageMaker

@@ -1,80 +1,81 @@
-"""The life of endpoints: bring a server up, replace it without losing a request, keep it up, end it."""
+"""The life of endpoints: come up, change over without losing a request, come back after a restart, end."""
 
 import contextlib
 import logging
 import shutil
-import tarfile
 import threading
 import time
-import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from boto3.exceptions import Boto3Error
-from botocore.exceptions import BotoCoreError, ClientError
-
-from loupe.local.sagemaker.errors import AwsError
-from loupe.local.sagemaker.server import ModelServer, ServerError
-from loupe.local.sagemaker.store import Store
+from loupe.local.sagemaker import deployments
+from loupe.local.sagemaker.deployments import Deployment, Traffic
+from loupe.local.sagemaker.errors import invalid
+from loupe.local.sagemaker.fleets import CAUSES, Fleet
+from loupe.local.sagemaker.models import Models, Plan
+from loupe.local.sagemaker.resources import Operation, Resources
+from loupe.local.sagemaker.server import ModelServer
+from loupe.local.sagemaker.store import Record
 
 if TYPE_CHECKING:  # its import brings MiniStack's
     from loupe.local.sagemaker.roles import Roles
 
 logger = logging.getLogger(__name__)
 
-STARTUP_TIMEOUT_S = 300
-_CAUSES = (ServerError, AwsError, OSError, tarfile.TarError, ClientError, BotoCoreError, Boto3Error)
-
-# What an endpoint runs, copied from its configuration and model when it is deployed, so that deleting
-# those leaves a running endpoint whole, as on AWS: keys image, model_data, environment, role, variant,
-# startup_timeout_s.
-Plan = dict[str, Any]
+KIND = "Endpoint"
+SERVING = ("InService", "Updating", "RollingBack")
 
 
 class Endpoints:
-    """Every endpoint's server. The records of the endpoints lie in `store`, their files in `folder`."""
+    """Every endpoint's traffic. The records lie in `resources`, the servers' files in `folder`."""
 
-    def __init__(self, store: Store, folder: Path, logs: Path, repo: Path, roles: "Roles") -> None:
-        self._store, self._folder, self._logs, self._repo, self._roles = store, folder, logs, repo, roles
+    def __init__(
+        self,
+        resources: Resources,
+        models: Models,
+        folder: Path,
+        logs: Path,
+        repo: Path,
+        roles: "Roles",
+    ) -> None:
+        self._resources, self._models, self._roles = resources, models, roles
+        self._store = resources.store
+        self._folder, self._logs, self._repo = folder, logs, repo
         self._lock = threading.Lock()
-        self._serving: dict[str, ModelServer] = {}
-        self._children: set[ModelServer] = set()
+        self._traffic: dict[str, Traffic] = {}
+        self._fleets: set[Fleet] = set()
         self._closing = threading.Event()
+
+    def operations(self) -> dict[str, Operation]:
+        """By name."""
+        return {
+            "CreateEndpoint": self._create,
+            "UpdateEndpoint": self._update,
+            "DeleteEndpoint": self._delete,
+            "DescribeEndpoint": lambda request: self._describe(request["EndpointName"]),
+            "ListEndpoints": lambda request: self._resources.page(KIND, request),
+        }
 
     def resume(self) -> None:
         """Bring back what an earlier run of the cloud had; folders left behind by it are removed."""
         shutil.rmtree(self._folder, ignore_errors=True)
-        for record in self._store.all("Endpoint"):
-            name = record["EndpointName"]
-            if record["EndpointStatus"] == "Deleting":
-                self._store.delete("Endpoint", name)
-            elif record["EndpointStatus"] != "Failed":
-                self.deploy(name, record.get("pending_plan") or record["plan"], record["EndpointConfigName"])
-
-    def deploy(self, name: str, plan: Plan, config_name: str) -> None:
-        """Start `plan` in the background and let it take over the endpoint; the record tells the outcome."""
-        updating = name in self._serving
-        status = "Updating" if updating else "Creating"
-        self._store.change(
-            "Endpoint", name, EndpointStatus=status, LastModifiedTime=time.time(), pending_plan=plan
-        )
-        self._background(self._deploy, name, plan, config_name, updating)
-
-    def delete(self, name: str) -> None:
-        """End the server in the background, then forget the record."""
-        self._store.change("Endpoint", name, EndpointStatus="Deleting", LastModifiedTime=time.time())
-        self._background(self._delete, name)
+        for record in self._store.all(KIND):
+            name, status = record["EndpointName"], record["EndpointStatus"]
+            if status == "Deleting":
+                self._resources.remove(KIND, name)
+            elif status != "Failed":
+                self._background(self._come_back, name, record.get("pending"))
 
     @contextlib.contextmanager
-    def lease(self, name: str) -> Iterator[ModelServer | None]:
-        """The server in service, which stays until the end of the block even if it is replaced meanwhile."""
+    def lease(self, name: str) -> Iterator[tuple[ModelServer | None, Plan]]:
+        """A server and what it runs; it stays until the end of the block even if it is replaced meanwhile."""
         with self._lock:
-            server = self._serving.get(name)
-            if server is not None:
-                server.lease()
+            traffic = self._traffic.get(name)
+            fleet = traffic.choose() if traffic is not None else None
+            server = fleet.lease() if fleet is not None else None
         try:
-            yield server
+            yield server, fleet.plan if fleet is not None else {}
         finally:
             if server is not None:
                 server.release()
@@ -83,99 +84,162 @@ class Endpoints:
         """End every server; requests in flight get a few seconds."""
         self._closing.set()
         with self._lock:
-            children = list(self._children)
-        stopping = [threading.Thread(target=server.stop, args=(5,)) for server in children]
-        for thread in stopping:
+            fleets = list(self._fleets)
+        ending = [threading.Thread(target=fleet.cut) for fleet in fleets]
+        for thread in ending:
             thread.start()
-        for thread in stopping:
+        for thread in ending:
             thread.join()
         shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _create(self, request: dict[str, Any]) -> dict[str, Any]:
+        name = request["EndpointName"]
+        plan = self._models.plan(request["EndpointConfigName"])
+        created = self._resources.add(KIND, request, EndpointStatus="Creating", plan=plan)
+        self._background(self._come_up, name)
+        return created
+
+    def _update(self, request: dict[str, Any]) -> dict[str, Any]:
+        name, config_name = request["EndpointName"], request["EndpointConfigName"]
+        record = self._settled(name)
+        plan = self._models.plan(config_name)
+        config = request.get("DeploymentConfig")
+        if config is None and request.get("RetainDeploymentConfig"):
+            config = record.get("LastDeploymentConfig")
+        deployments.check(config, plan["instances"])
+        pending = {"plan": plan, "config_name": config_name, "deployment": config, "started": time.time()}
+        self._change(name, EndpointStatus="Updating", LastDeploymentConfig=config, pending=pending)
+        self._background(self._change_over if name in self._traffic else self._come_up, name)
+        return {"EndpointArn": record["EndpointArn"]}
+
+    def _delete(self, request: dict[str, Any]) -> dict[str, Any]:
+        name = request["EndpointName"]
+        self._settled(name)
+        self._change(name, EndpointStatus="Deleting")
+        self._background(self._go_down, name)
+        return {}
+
+    def _settled(self, name: str) -> Record:
+        record = self._resources.found(KIND, name)
+        if record["EndpointStatus"] not in ("InService", "Failed"):
+            raise invalid(f'Cannot update in-progress endpoint "{record["EndpointArn"]}".')
+        return record
+
+    def _describe(self, name: str) -> dict[str, Any]:
+        record = self._resources.found(KIND, name)
+        traffic = self._traffic.get(name)
+        if record["EndpointStatus"] in SERVING and traffic is not None:
+            record["ProductionVariants"] = [_variant(traffic.blue.plan, 1 - traffic.share)]
+        pending = record.get("pending")
+        if pending and record["EndpointStatus"] in ("Updating", "RollingBack"):
+            share = traffic.share if traffic is not None else 0.0
+            stage = traffic.stage if traffic is not None else "Creating"
+            variant = _variant(pending["plan"], share) | {"VariantStatus": [{"Status": stage}]}
+            if pending["plan"].get("instance_type"):
+                variant["InstanceType"] = pending["plan"]["instance_type"]
+            record["PendingDeploymentSummary"] = {
+                "EndpointConfigName": pending["config_name"],
+                "ProductionVariants": [variant],
+                "StartTime": pending["started"],
+            }
+        return record
+
+    def _come_back(self, name: str, pending: dict[str, Any] | None) -> None:
+        """After a restart: what was in service first, then what was to take over."""
+        self._change(name, EndpointStatus="Creating", pending=None)
+        self._come_up(name)
+        if pending and name in self._traffic and not self._closing.is_set():
+            self._change(name, EndpointStatus="Updating", pending=pending)
+            self._change_over(name)
+
+    def _come_up(self, name: str) -> None:
+        """Bring up an endpoint that serves nothing yet."""
+        record = self._resources.found(KIND, name)
+        pending = record.get("pending") or {}
+        fleet = self._fleet(name, pending.get("plan") or record["plan"])
+        try:
+            fleet.start()
+        except CAUSES as error:
+            self._forget(fleet)
+            if not self._closing.is_set():
+                logger.warning("endpoint %s: %s", name, error)
+                self._change(name, EndpointStatus="Failed", FailureReason=str(error), pending=None)
+            return
+        with self._lock:
+            self._traffic[name] = Traffic(fleet)
+        self._in_service(name, fleet.plan, pending.get("config_name") or record["EndpointConfigName"])
+
+    def _change_over(self, name: str) -> None:
+        """Let the pending plan take over, step by step. A failure leaves what was in service, as on AWS."""
+        pending = self._resources.found(KIND, name)["pending"]
+        traffic = self._traffic[name]
+        green = self._fleet(name, pending["plan"])
+        deployment = Deployment(
+            pending["deployment"], pending["plan"]["instances"], self._roles, self._closing
+        )
+        try:
+            green.start()
+            deployment.run(traffic, green)
+        except (*CAUSES, deployments.RolledBackError) as error:
+            if self._closing.is_set():
+                return
+            logger.warning("endpoint %s: %s", name, error)
+            if isinstance(error, deployments.RolledBackError):
+                self._change(name, EndpointStatus="RollingBack")
+                with self._lock:  # whoever chose the green fleet has its lease by now
+                    traffic.route(None, 0.0)
+                green.end()
+            self._forget(green)
+            self._change(name, EndpointStatus="InService", FailureReason=str(error)[:1024], pending=None)
+            return
+        blue = traffic.blue
+        with self._lock:
+            self._traffic[name] = Traffic(green)
+        self._in_service(name, green.plan, pending["config_name"])
+        blue.end()
+        self._forget(blue)
+
+    def _go_down(self, name: str) -> None:
+        with self._lock:
+            traffic = self._traffic.pop(name, None)
+        if traffic is not None:
+            traffic.blue.end()
+            self._forget(traffic.blue)
+        self._resources.remove(KIND, name)
+
+    def _fleet(self, name: str, plan: Plan) -> Fleet:
+        fleet = Fleet(name, plan, self._folder, self._logs, self._repo, self._roles)
+        with self._lock:
+            self._fleets.add(fleet)
+        return fleet
+
+    def _forget(self, fleet: Fleet) -> None:
+        with self._lock:
+            self._fleets.discard(fleet)
+
+    def _in_service(self, name: str, plan: Plan, config_name: str) -> None:
+        self._change(
+            name,
+            EndpointStatus="InService",
+            EndpointConfigName=config_name,
+            plan=plan,
+            FailureReason=None,
+            pending=None,
+        )
+
+    def _change(self, name: str, **members: Any) -> None:
+        self._store.change(KIND, name, LastModifiedTime=time.time(), **members)
 
     def _background(self, work: Callable[..., None], *arguments: Any) -> None:
         threading.Thread(target=work, args=arguments, daemon=True, name="loupe-endpoint").start()
 
-    def _deploy(self, name: str, plan: Plan, config_name: str, updating: bool) -> None:
-        try:
-            server = self._start(name, plan)
-        except _CAUSES as error:
-            if self._closing.is_set():
-                return
-            logger.warning("endpoint %s: %s", name, error)
-            # As on AWS, a failed update leaves the endpoint in service with what it had.
-            status = "InService" if updating else "Failed"
-            self._settle(name, EndpointStatus=status, FailureReason=str(error))
-            return
-        with self._lock:
-            previous = self._serving.get(name)
-            self._serving[name] = server
-        self._settle(
-            name, EndpointStatus="InService", EndpointConfigName=config_name, plan=plan, FailureReason=None
-        )
-        if previous is not None:
-            self._end(previous)
-        self._keep(name, plan, server)
 
-    def _settle(self, name: str, **members: Any) -> None:
-        self._store.change("Endpoint", name, LastModifiedTime=time.time(), pending_plan=None, **members)
-
-    def _start(self, name: str, plan: Plan) -> ModelServer:
-        root = self._folder / name / uuid.uuid4().hex[:8]
-        (root / "model").mkdir(parents=True)
-        role = self._roles.environment(plan["role"])
-        if plan["model_data"]:
-            archive = root / "model.tar.gz"
-            bucket, _, key = plan["model_data"].removeprefix("s3://").partition("/")
-            self._roles.s3(plan["role"]).download_file(bucket, key, str(archive))
-            with tarfile.open(archive) as tar:
-                tar.extractall(root / "model", filter="data")
-            archive.unlink()
-        log = self._logs / f"endpoint-{name}.log"
-        server = ModelServer(root, self._repo, plan["environment"] | role, log)
-        with self._lock:
-            self._children.add(server)
-        try:
-            server.start(plan["startup_timeout_s"])
-        except ServerError:
-            self._end(server)
-            raise
-        if self._closing.is_set():
-            self._end(server)
-            raise ServerError("the local cloud is stopping")
-        return server
-
-    def _end(self, server: ModelServer) -> None:
-        server.stop()
-        with self._lock:
-            self._children.discard(server)
-        shutil.rmtree(server.root, ignore_errors=True)
-
-    def _keep(self, name: str, plan: Plan, server: ModelServer) -> None:
-        """Wait for the end of `server`; unless it was replaced or the cloud stops, start another."""
-        pause = 0.1
-        while True:
-            server.wait()
-            if self._closing.wait(pause) or self._serving.get(name) is not server:
-                return
-            logger.warning("endpoint %s: its server ended unexpectedly; starting another", name)
-            self._end(server)
-            try:
-                replacement = self._start(name, plan)
-            except _CAUSES as error:
-                logger.warning("endpoint %s: %s", name, error)
-                pause = min(pause * 2, 30)
-                continue
-            with self._lock:
-                taken = self._serving.get(name) is server
-                if taken:
-                    self._serving[name] = replacement
-            if not taken:
-                self._end(replacement)
-                return
-            server, pause = replacement, 0.1
-
-    def _delete(self, name: str) -> None:
-        with self._lock:
-            server = self._serving.pop(name, None)
-        if server is not None:
-            self._end(server)
-        self._store.delete("Endpoint", name)
+def _variant(plan: Plan, weight: float) -> dict[str, Any]:
+    return {
+        "VariantName": plan["variant"],
+        "DeployedImages": [{"SpecifiedImage": plan["image"], "ResolvedImage": plan["image"]}],
+        "CurrentWeight": weight,
+        "DesiredWeight": 1.0,
+        "CurrentInstanceCount": plan["instances"],
+        "DesiredInstanceCount": plan["instances"],
+    }

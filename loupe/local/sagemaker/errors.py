@@ -16,6 +16,11 @@ def invalid(message: str) -> AwsError:
     return AwsError("ValidationException", message)
 
 
+def in_use(message: str) -> AwsError:
+    """What creating a job answers when its name is taken."""
+    return AwsError("ResourceInUse", message)
+
+
 def endpoint_not_found(name: str, account: str) -> AwsError:
     """InvokeEndpoint on a name that has no endpoint in service."""
     return AwsError("ValidationError", f"Endpoint {name} of account {account} not found.")

@@ -1,14 +1,21 @@
-"""A container works under its own role: session credentials that MiniStack's IAM checks at every call."""
+"""What SageMaker needs of its neighbours in MiniStack: IAM's roles, CloudWatch's alarms, Step Functions.
+
+A container works under its own role: session credentials that IAM checks at every call.
+"""
 
 import json
 import secrets
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from botocore.config import Config
-from ministack.services import iam, sts
+from ministack.core import responses
+from ministack.services import cloudwatch, iam, sts
 
 from loupe.local.connections import own_session
 from loupe.local.sagemaker.errors import invalid
+
+if TYPE_CHECKING:
+    from loupe.local.sagemaker.api import SageMaker
 
 
 class Roles:
@@ -49,18 +56,31 @@ class Roles:
             "AWS_ENDPOINT_URL": self.endpoint_url,
         }
 
-    def s3(self, role_arn: str) -> Any:
-        """An S3 client that may do what the role may do."""
+    def client(self, service: str, role_arn: str) -> Any:
+        """A client of `service` that may do what the role may do."""
         environment = self.environment(role_arn)
-        return own_session().client(
-            "s3",
+        return own_session().client(  # type: ignore[call-overload]
+            service,
             aws_access_key_id=environment["AWS_ACCESS_KEY_ID"],
             aws_secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],
             aws_session_token=environment["AWS_SESSION_TOKEN"],
             region_name=self.region,
             endpoint_url=self.endpoint_url,
-            config=Config(retries={"total_max_attempts": 2}),
+            # Sixteen threads at most share a client, as many as fetch files at once.
+            config=Config(retries={"total_max_attempts": 3}, max_pool_connections=16),
         )
+
+    def join_step_functions(self, sagemaker: "SageMaker") -> None:
+        """Let MiniStack's state machines use `sagemaker`."""
+        from loupe.local.sagemaker import steps
+
+        steps.connect(sagemaker)
+
+    def alarm_states(self, names: list[str]) -> dict[str, str]:
+        """The states (OK, ALARM, INSUFFICIENT_DATA) of those of the CloudWatch alarms that exist."""
+        with responses.request_scope(self.account, self.region):
+            alarms = {name: cloudwatch._alarms.get(name) for name in names}
+        return {name: alarm["StateValue"] for name, alarm in alarms.items() if alarm is not None}
 
 
 def _trusts_sagemaker(document: Any) -> bool:

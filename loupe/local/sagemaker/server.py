@@ -1,11 +1,7 @@
 """One running model server: the container's `serve` program as a child process."""
 
-import contextlib
-import os
-import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
 from collections import deque
@@ -16,14 +12,11 @@ from pathlib import Path
 import urllib3
 
 from loupe.local.ports import free_port
+from loupe.local.sagemaker import programs
 
 INVOCATION_TIMEOUT_S = 60.0  # what a real-time endpoint gives a container
+STARTUP_TIMEOUT_S = 300
 PROGRAM = "training.serve"
-_WRAPPER = Path(__file__).with_name("container.py")
-# Of the environment of whoever started the cloud a container sees these only, so that no credentials
-# and no proxy of theirs reach a model. LOUPE_* and OMP_* are settings of the container's programs.
-_INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
-_INHERITED_PREFIXES = ("LOUPE_", "OMP_")
 
 
 class ServerError(Exception):
@@ -59,31 +52,9 @@ class ModelServer:
 
         Raises ServerError when it ends or `timeout_s` passes before that.
         """
-        inherited = {
-            name: value
-            for name, value in os.environ.items()
-            if name in _INHERITED or name.startswith(_INHERITED_PREFIXES)
-        }
-        contract = {
-            "LOUPE_ML_ROOT": str(self.root),
-            "LOUPE_BIND_HOST": "127.0.0.1",
-            "SAGEMAKER_BIND_TO_PORT": str(self.port),
-            "PYTHONPATH": str(self.repo),
-            "PYTHONUNBUFFERED": "1",
-            # The user's profiles are not the model's.
-            "AWS_CONFIG_FILE": os.devnull,
-            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-        }
+        own = {"LOUPE_BIND_HOST": "127.0.0.1", "SAGEMAKER_BIND_TO_PORT": str(self.port)}
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen(  # noqa: S603 - our own program, no shell
-                [sys.executable, "-P", str(_WRAPPER), PROGRAM],
-                stdin=subprocess.PIPE,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                cwd=self.root,
-                env=inherited | self._environment | contract,
-                start_new_session=True,  # Ctrl+C in the shell is the cloud's to handle
-            )
+            self._process = programs.start([PROGRAM], self.root, self.repo, self._environment | own, log)
         deadline = time.monotonic() + timeout_s
         while not self._ping():
             if self._process.poll() is not None:
@@ -147,15 +118,6 @@ class ModelServer:
         """Let the requests in flight finish (at most `drain_s` seconds), then end the program."""
         with self._idle:
             self._idle.wait_for(lambda: self._leases == 0, timeout=drain_s)
-        process = self._process
-        if process is not None and process.poll() is None:
-            process.terminate()
-            try:
-                process.wait(timeout=5)
-            except subprocess.TimeoutExpired:
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
-        if process is not None and process.stdin is not None:
-            process.stdin.close()
+        if self._process is not None:
+            programs.end(self._process, grace_s=5)
         self._pool.close()

@@ -10,7 +10,7 @@ Record = dict[str, Any]
 
 
 class Store:
-    """Named records by kind ("Model", "EndpointConfig", "Endpoint"); safe to call from any thread."""
+    """Named records by kind ("Model", "TrainingJob", "Endpoint", ...); safe to call from any thread."""
 
     def __init__(self, file: Path) -> None:
         """`file` is read if it exists. Raises ValueError when it is not what `_save` writes."""
@@ -23,6 +23,14 @@ class Store:
         with self._lock:
             found = self._records.get(kind, {}).get(name)
             return dict(found) if found is not None else None
+
+    def add(self, kind: str, name: str, record: Record) -> bool:
+        """Create; False if the name is taken, and nothing changes."""
+        with self._lock:
+            if name in self._records.get(kind, {}):
+                return False
+            self.put(kind, name, record)
+            return True
 
     def put(self, kind: str, name: str, record: Record) -> None:
         """Create or replace."""

@@ -23,7 +23,7 @@ class FakeRoles:
     def environment(self, role_arn: str) -> dict[str, str]:
         return {}
 
-    def s3(self, role_arn: str) -> Any:
+    def client(self, service: str, role_arn: str) -> Any:
         return self
 
     def head_object(self, Bucket: str, Key: str) -> None:
