@@ -1,0 +1,55 @@
+"""The model behind MLServer: one worker process a core; `python -m benchmarks.peers.mlserver_app` starts it.
+
+Raw bytes, by its custom handlers: its own protocol would wrap each image in base64 and JSON.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated, Any
+
+from fastapi import Body, HTTPException
+from mlserver import MLModel, MLServer, ModelSettings, Settings
+from mlserver.handlers import custom_handler
+
+from benchmarks.peers.common import CORES, PORT, answer, load
+from training.pixels import ImageError
+
+Raw = Annotated[bytes, Body(media_type="image/jpeg")]
+
+
+class Detector(MLModel):  # type: ignore[misc]
+    """Bytes in, the endpoint's document out."""
+
+    async def load(self) -> bool:
+        self.model = load()
+        return True
+
+    async def invocations(self, data: bytes) -> dict[str, Any]:
+        try:
+            return answer(self.model, data)
+        except ImageError as error:
+            raise HTTPException(422, str(error)) from error
+
+
+# FastAPI reads annotations at run time, and this module's are text.
+Detector.invocations.__annotations__.update({"data": Raw, "return": dict})
+custom_handler(rest_path="/invocations")(Detector.invocations)
+
+
+async def main() -> None:
+    """Serves until it is told to end."""
+    settings = Settings(
+        host="127.0.0.1",
+        http_port=PORT,
+        grpc_port=PORT + 1,
+        metrics_endpoint=None,
+        parallel_workers=CORES,
+        debug=False,
+    )
+    model = ModelSettings(name="detector", implementation="benchmarks.peers.mlserver_app.Detector")
+    await MLServer(settings).start([model])
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
