@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -13,8 +13,9 @@ import numpy as np
 from PIL import ExifTags, Image, ImageOps
 
 from training.datasets.dataset import PARTS, Dataset, Sample
+from training.datasets.files import IMAGE_SUFFIXES
 from training.datasets.problems import DatasetError
-from training.datasets.recordio import HEADER, NAMES, write_record
+from training.datasets.recordio import HEADER, NAMES, suffix_of, write_record
 from training.pixels import FORMATS
 
 EXPORTS = ("coco", "recordio")
@@ -51,8 +52,11 @@ def write_coco(dataset: Dataset, folder: Path, on_image: Step = lambda: None) ->
     categories = {label: number for number, label in enumerate(dataset.labels, start=1)}
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
-    for number, (sample, name) in enumerate(_named(dataset), start=1):
-        (folder / "images" / name).write_bytes(dataset.read(sample))
+    used: set[str] = set()
+    for number, sample in enumerate(dataset.samples, start=1):
+        data = dataset.read(sample)
+        name = _file_name(sample, suffix_of(data), used)
+        (folder / "images" / name).write_bytes(data)
         size = {"width": sample.width, "height": sample.height}
         file = {"id": number, "file_name": f"images/{name}"}
         images.append(file | size | {"split": sample.belongs_to()})
@@ -109,17 +113,17 @@ def write_recordio(dataset: Dataset, path: Path, on_image: Step = lambda: None) 
     return path
 
 
-def _named(dataset: Dataset) -> Iterator[tuple[Sample, str]]:
-    """Every sample with a file name that no other has."""
-    used: set[str] = set()
-    for sample in dataset.samples:
-        path = PurePosixPath(sample.name)
-        name, again = path.name, 0
-        while name in used:
-            again += 1
-            name = f"{path.stem}-{sample.sha256[:8]}{f'-{again}' if again > 1 else ''}{path.suffix}"
-        used.add(name)
-        yield sample, name
+def _file_name(sample: Sample, suffix: str, used: set[str]) -> str:
+    """The sample's own file name, made one that no other has; of a record the hash."""
+    path = PurePosixPath(sample.name)
+    stem = path.stem if path.suffix.lower() in IMAGE_SUFFIXES else sample.sha256[:16]
+    suffix = path.suffix if path.suffix.lower() in IMAGE_SUFFIXES else suffix
+    name, again = f"{stem}{suffix}", 0
+    while name.lower() in used:  # some file systems do not tell A from a
+        again += 1
+        name = f"{stem}-{again}{suffix}"
+    used.add(name.lower())
+    return name
 
 
 def _plain(data: bytes) -> bytes:

@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from training.datasets.dataset import Dataset, Sample
 from training.datasets.problems import DatasetError
+from training.datasets.recordio import suffix_of
 from training.datasets.snapshot import Snapshot
 
 
@@ -33,13 +34,15 @@ def upload_images(
 
     folder = f"{out.rstrip('/')}/images/"
     bucket, prefix = s3.split(folder)
-    there = s3.listing(folder)
+    there = {PurePosixPath(key).stem: key for key in s3.listing(folder)}
 
     def upload(sample: Sample) -> tuple[str, str]:
-        key = f"{prefix}{sample.sha256}{PurePosixPath(sample.name).suffix.lower()}"
-        if key not in there:
+        key = there.get(sample.sha256)
+        if key is None:
+            data = dataset.read(sample)
+            key = f"{prefix}{sample.sha256}{suffix_of(data)}"
             try:
-                s3.client().put_object(Bucket=bucket, Key=key, Body=dataset.read(sample))
+                s3.client().put_object(Bucket=bucket, Key=key, Body=data)
             except (ClientError, BotoCoreError, HTTPClientError) as error:
                 raise DatasetError(f"s3://{bucket}/{key}", f"cannot be written: {error}") from error
         on_image()

@@ -127,7 +127,8 @@ def read(
             if look:
                 samples.append(_sample(entry, look, problems))
             bar.update()
-    for image in files.images if source.files is files and name != "snapshot" else ():
+    # Beside a file that was named, and around a snapshot or records, there may be images of anything.
+    for image in files.images if source.files is files and files.chosen is None else ():
         if image not in used and image not in source.others:
             problems.report("unlisted-image", image, "is an image without labels of its own")
     if not samples:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from training.datasets import coco
-from training.datasets.dataset import PARTS, Dataset, Object, Part, Sample, learning_part_of, part_of
+from training.datasets.dataset import PARTS, Dataset, Object, Part, Sample, learning_part_of
 from training.datasets.duplicates import Duplicate
 from training.datasets.files import Files
 from training.datasets.located import Located
@@ -71,7 +71,7 @@ def with_frozen_test(dataset: Dataset, previous: Dataset | None) -> tuple[Datase
     taken over with their labels, and what the hash would add to it goes to train or validation.
     """
     if previous is None:
-        samples = (replace(sample, part=part_of(sample.sha256)) for sample in dataset.samples)
+        samples = (replace(sample, part=sample.belongs_to()) for sample in dataset.samples)
         return replace(dataset, samples=tuple(samples)), []
     frozen = {sample.sha256: sample for sample in previous.part("test").samples}
     parts: dict[str, Part] = {}

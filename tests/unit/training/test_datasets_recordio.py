@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import io
 import struct
+import tempfile
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from training.datasets import DatasetError, open_dataset, read
+from training.datasets import DatasetError, Object, open_dataset, read
 from training.datasets.export import write_coco, write_recordio
 from training.datasets.recordio import HEADER, MAGIC, RecordError, read_record, write_record
 from training.datasets.synthetic import generate
@@ -239,3 +241,27 @@ def test_what_mxnet_may_not_decode_is_exported_as_an_upright_png(tmp_path, kind)
     with Image.open(io.BytesIO(after.read(sample))) as image:
         assert (image.format, image.mode, image.size) == ("PNG", "RGB", (sample.width, sample.height))
         assert np.asarray(image).max() > 50
+
+
+@given(st.lists(st.tuples(*[st.floats(0, 1, width=32)] * 4), min_size=1, max_size=6))
+@settings(max_examples=25, deadline=None)
+def test_boxes_anywhere_in_the_image_survive_both_formats(corners):
+    boxes = [(60 * min(a, c), 40 * min(b, d), 60 * max(a, c), 40 * max(b, d)) for a, b, c, d in corners]
+    boxes = [box for box in boxes if box[2] - box[0] > 0.01 and box[3] - box[1] > 0.01]
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        (root / "source").mkdir()
+        (root / "source/classes.txt").write_text("dent\n")
+        Image.new("L", (60, 40), 9).save(root / "source/a.png")
+        raw = open_dataset(root / "source")
+        objects = tuple(Object("dent", box) for box in boxes)
+        whole = replace(raw, samples=(replace(raw.samples[0], objects=objects),))
+        write_coco(whole, root / "coco")
+        write_recordio(whole, root / "rec/a.rec")
+        for place, precision in (("coco", 1e-9), ("rec", 1e-4)):
+            again = read(root / place)
+            assert again.problems == []
+            found = [each.box for each in again.dataset.samples[0].objects]
+            assert len(found) == len(boxes)
+            for before, after in zip(boxes, found, strict=True):
+                assert after == pytest.approx(before, abs=precision)

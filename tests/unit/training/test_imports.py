@@ -12,8 +12,10 @@ import pytest
 from botocore.exceptions import ClientError
 from moto import mock_aws
 
-from training.datasets import open_dataset, s3
+from training.datasets import FORMATS, open_dataset, s3
+from training.datasets.export import write_recordio
 from training.datasets.files import Folder
+from training.datasets.problems import KINDS
 from training.datasets.synthetic import generate
 from training.imports import main
 
@@ -232,6 +234,30 @@ def test_images_in_s3_are_referred_to_in_place(capsys, source, bucket):
     )
 
 
+def test_a_test_set_of_records_is_taken_over_uploaded_and_exported_as_images(
+    capsys, source, bucket, tmp_path
+):
+    records = write_recordio(open_dataset(source), tmp_path / "rec/train.rec")
+    first = document(capsys, records, "--out", tmp_path / "out")
+    generate(tmp_path / "more", 20, seed=9, size=96)
+    arguments = (tmp_path / "more", "--previous", first["written_to"])
+    second = document(capsys, *arguments, "--out", "s3://factory/data")
+    frozen = {sample.sha256 for sample in open_dataset(source).part("test").samples}
+    assert {s.sha256 for s in open_dataset(second["written_to"]).part("test").samples} == frozen
+    assert {f"data/images/{digest}.jpg" for digest in frozen} < set(keys(bucket))
+    third = document(capsys, *arguments, "--export", "coco", "--to", tmp_path / "to")
+    assert frozen < {sample.sha256 for sample in open_dataset(third["exported"][0]).samples}
+    assert {path.suffix for path in (tmp_path / "to/images").iterdir()} == {".jpg"}
+
+
+def test_a_snapshot_taken_of_a_snapshot_keeps_its_parts(capsys, source, tmp_path):
+    first = document(capsys, source, "--out", tmp_path / "out")
+    generate(tmp_path / "more", 20, seed=9, size=96)
+    arguments = ("--out", tmp_path / "out", "--previous", first["written_to"])
+    second = document(capsys, tmp_path / "more", *arguments)
+    assert document(capsys, second["written_to"], "--check")["parts"] == second["parts"]
+
+
 def test_an_upload_that_fails_leaves_no_snapshot_and_the_next_try_goes_on(
     capsys, source, bucket, monkeypatch
 ):
@@ -292,3 +318,18 @@ def test_neu_det_is_checked(capsys):
             "how": "near",
         }
     ]
+
+
+def test_a_snapshot_that_cannot_be_finished_leaves_no_file(capsys, source, tmp_path, monkeypatch):
+    def failing(descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", failing)
+    status, _, err = run(capsys, source, "--out", tmp_path / "out")
+    assert (status, "No space left on device" in err) == (1, True)
+    assert [path for path in (tmp_path / "out").rglob("*") if path.is_file()] == []
+
+
+def test_the_page_tells_of_every_problem_and_every_format():
+    page = (Path(__file__).parents[3] / "docs/datasets.md").read_text()
+    assert [name for name in (*KINDS, *FORMATS) if f"`{name}`" not in page] == []
