@@ -49,6 +49,15 @@ class Container:
         folder = self.root / "input" / "data" / name
         return folder if folder.exists() else None
 
+    @property
+    def instance_type(self) -> str | None:
+        """What SageMaker runs the job on; None by hand."""
+        path = self.root / "input" / "config" / "resourceconfig.json"
+        if not path.exists():
+            return None
+        name = json.loads(path.read_text()).get("current_instance_type")
+        return str(name) if name else None
+
     def hyperparameters(self, kind: type[T]) -> T:
         """Reads the hyperparameters, whose values are all strings, into the dataclass `kind`.
 

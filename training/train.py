@@ -101,6 +101,7 @@ def train(container: Container, progress: Progress | None = None) -> None:
         "seconds": round(state.seconds, 1),
         "epochs": state.epoch,
         "device": device.type,
+        "instance_type": container.instance_type,
         "peak_memory_mib": peak_memory_mib(device),
         "tuned": settings.tuned,
     }

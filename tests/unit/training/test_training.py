@@ -276,6 +276,13 @@ def test_a_validation_channel_with_labels_unknown_to_training_is_refused(tmp_pat
         train(job)
 
 
+def test_the_instance_that_a_job_runs_on_is_known(tmp_path, data):
+    job = container(tmp_path, data)
+    assert job.instance_type is None
+    (tmp_path / "input/config/resourceconfig.json").write_text('{"current_instance_type": "ml.g5.xlarge"}')
+    assert job.instance_type == "ml.g5.xlarge"
+
+
 def test_what_is_not_set_comes_from_the_familys_recipe(tmp_path, data):
     given = container(tmp_path, data, input_size=0, epochs=0, learning_rate=0).hyperparameters(
         Hyperparameters
