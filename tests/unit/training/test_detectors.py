@@ -30,7 +30,7 @@ from training.weights import start_from  # noqa: E402
 CLASSES = 3
 LABELS = ("a", "b", "c")
 STEPS_AT_MOST = 25
-HEAVY = {"faster_rcnn_resnet50"}
+HEAVY = {"faster_rcnn_resnet50", "ssd300_vgg16"}
 torch.set_num_threads(1)
 
 every_family = pytest.mark.parametrize(
@@ -156,7 +156,7 @@ def _make_sure(detector: Detector) -> None:
         if (scores > 0.15).sum() >= 5:
             return
         optimiser.zero_grad()
-        (-scores.flatten().topk(20).values.log().mean()).backward()
+        (-scores.flatten().sort(descending=True).values[:20].log().mean()).backward()
         optimiser.step()
     raise AssertionError(f"{detector.family} finds nothing, so its export would be compared by nothing")
 
@@ -229,7 +229,9 @@ def best(detector: Detector, images: torch.Tensor) -> float:
         if isinstance(module, torch.nn.BatchNorm2d):
             module.train()
     with torch.no_grad():
-        return float(copy.deepcopy(detector)(images)[1].flatten().topk(10).values.mean())
+        return (
+            float(copy.deepcopy(detector)(images)[1].flatten().sort(descending=True).values[:10].sum()) / 10
+        )
 
 
 @every_family
@@ -307,8 +309,10 @@ def test_a_transformer_takes_steps_of_its_coarsest_stride(family):
         build(family, 1, 200)
 
 
-@pytest.mark.parametrize("family", ["ssdlite", "ssd300_vgg16", "ssd512_resnet50", "fcos_efficientnet_lite0"])
-@pytest.mark.parametrize("size", [150, 233])
+@pytest.mark.parametrize(
+    ("family", "size"),
+    [("ssdlite", 150), ("ssd300_vgg16", 233), ("ssd512_resnet50", 161), ("fcos_efficientnet_lite0", 233)],
+)
 def test_a_convolutional_family_takes_odd_sizes(family, size):
     detector = build(family, 2, size).eval()
     with torch.no_grad():
