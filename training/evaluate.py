@@ -23,8 +23,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast, get_args
 
+import numpy as np
+from numpy.typing import NDArray
 from tqdm import tqdm
 
+from training import tiling
 from training.artefact import unpack
 from training.container import Container, emit, run
 from training.datasets import Dataset, DatasetError, Part, Sample, open_dataset
@@ -65,23 +68,34 @@ def for_metrics(how: Postprocess) -> Postprocess:
 
 
 def detect(model: OnnxModel, dataset: Dataset) -> list[Detections]:
-    """Judges every sample, for the metrics. Raises DatasetError for an unreadable image."""
-    size, how = model.card.input_size, for_metrics(model.card.postprocess)
+    """Judges every sample as it is served, in tiles if the model has them, but keeping the weak detections.
+
+    Raises DatasetError for an unreadable image.
+    """
+    size, how, tiles = model.card.input_size, for_metrics(model.card.postprocess), model.card.tiles
+    # Pictures for tiles are kept in full: a few at a time, or they would fill the memory.
+    batch = _BATCH if tiles is None else os.cpu_count() or 1
 
     def load(sample: Sample) -> Picture:
         try:
-            return decode(dataset.read(sample), size)
+            return decode(dataset.read(sample), size, full_above=tiles.size if tiles else None)
         except ImageError as error:
             raise DatasetError(sample.name, str(error)) from error
+
+    def seek(pixels: Sequence[NDArray[np.uint8]]) -> list[Detections]:
+        return model.detect(pixels, how)
 
     found: list[Detections] = []
     with (
         ThreadPoolExecutor(os.cpu_count()) as pool,
         tqdm(total=len(dataset.samples), unit="image", disable=not sys.stderr.isatty(), leave=False) as bar,
     ):
-        for start in range(0, len(dataset.samples), _BATCH):
-            pictures = list(pool.map(load, dataset.samples[start : start + _BATCH]))
-            found += model.detect([picture.pixels for picture in pictures], how)
+        for start in range(0, len(dataset.samples), batch):
+            pictures = list(pool.map(load, dataset.samples[start : start + batch]))
+            if tiles is None:
+                found += seek([picture.pixels for picture in pictures])
+            else:
+                found += [tiling.judge(seek, picture, tiles, how.detections) for picture in pictures]
             bar.update(len(pictures))
     return found
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from training import tiling
 from training.datasets import Dataset
 from training.onnx_model import OnnxModel
 from training.pixels import decode
@@ -23,17 +24,18 @@ def measure(model: OnnxModel, dataset: Dataset) -> dict[str, Any]:
     there are fewer than 30.
     """
     samples = (dataset.samples * (_LEAST // len(dataset.samples) + 1))[:_MOST]
-    size = model.card.input_size
+    size, tiles = model.card.input_size, model.card.tiles
+    full_above = tiles.size if tiles else None
     for sample in samples[:_WARM_UP]:
-        model.detect([decode(dataset.read(sample), size).pixels])
+        tiling.judge(model.detect, decode(dataset.read(sample), size, full_above=full_above), tiles)
     decoding, whole = [], []
     deadline = time.perf_counter() + _SECONDS
     for sample in samples:
         data = dataset.read(sample)
         started = time.perf_counter()
-        pixels = decode(data, size).pixels
+        picture = decode(data, size, full_above=full_above)
         decoded = time.perf_counter()
-        model.detect([pixels])
+        tiling.judge(model.detect, picture, tiles)
         ended = time.perf_counter()
         decoding.append(decoded - started)
         whole.append(ended - started)

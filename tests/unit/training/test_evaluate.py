@@ -13,13 +13,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from inspection.rules import Rules
-from training.artefact import pack, unpack
+from training.artefact import pack, read_card, unpack
 from training.datasets import open_dataset, part_of
 from training.datasets.synthetic import generate
-from training.evaluate import main
+from training.evaluate import detect, for_metrics, main
+from training.onnx_model import OnnxModel
+from training.pixels import decode
+from training.reporting.latency import measure
+from training.tiling import Tiles, judge
 
 ROOT = Path(__file__).parents[3]
 STARTER = ROOT / "models/starter/model.tar.gz"
@@ -86,6 +91,25 @@ def test_the_inspection_reads_the_rules(report):
     for label, points in report["operating_points"].items():
         if points["escape"]:
             assert rules.rule("any line", label).review_score == points["escape"]["score"]
+
+
+def test_a_model_with_tiles_is_judged_by_tiles(starter_folder, tmp_path, data):
+    shutil.copytree(starter_folder, tmp_path / "tiled")
+    tiles = Tiles(size=120)
+    replace(read_card(tmp_path / "tiled"), tiles=tiles).write(tmp_path / "tiled")
+    model, dataset = OnnxModel(tmp_path / "tiled", threads=1), open_dataset(data).part("test")
+    how = for_metrics(model.card.postprocess)
+    expected = [
+        judge(
+            lambda pixels: model.detect(pixels, how), decode(dataset.read(each), 256, full_above=120), tiles
+        )
+        for each in dataset.samples
+    ]
+    for found, wanted in zip(detect(model, dataset), expected, strict=True):
+        assert (found.boxes == wanted.boxes).all()
+    whole = detect(OnnxModel(starter_folder, threads=1), dataset)
+    assert any(not np.array_equal(a.boxes, b.boxes) for a, b in zip(whole, expected, strict=True))
+    assert measure(model, dataset)["p50_ms"] > 0
 
 
 def test_latency_tells_the_machine(report):
