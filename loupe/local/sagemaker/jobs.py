@@ -7,7 +7,7 @@ import subprocess
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -238,7 +238,7 @@ class ProgramJob(Job):
 
 
 def end_leftovers(folder: Path) -> None:
-    """End what a killed cloud left running in `folder`: no job may run twice at once."""
+    """End what a killed cloud left running under `folder`: no job may run twice at once."""
     ours = []
     for process in psutil.process_iter():
         try:
@@ -248,3 +248,10 @@ def end_leftovers(folder: Path) -> None:
         except psutil.Error:
             continue
     psutil.wait_procs(ours, timeout=5)
+
+
+def remove_leftovers(folder: Path, kept: Collection[str]) -> None:
+    """Remove the folders under `folder` of all jobs but those that are `kept`."""
+    for root in folder.glob("*"):
+        if root.name not in kept:
+            shutil.rmtree(root, ignore_errors=True)

@@ -1,6 +1,7 @@
 """Processing jobs: any program of the container on files from S3, such as an evaluation."""
 
 import json
+import shutil
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -87,12 +88,12 @@ class ProcessingJobs:
 
     def resume(self) -> None:
         """Start the jobs again that an earlier run of the cloud left."""
+        shutil.rmtree(self.folder, ignore_errors=True)
         for record in sorted(self.resources.store.all(KIND), key=lambda record: record["CreationTime"]):
-            name = record["ProcessingJobName"]
             if record["ProcessingJobStatus"] == "Stopping":
                 ProcessingJob(self, record).settle_stopped()
             elif record["ProcessingJobStatus"] == "InProgress":
-                self._submit(name)
+                self._submit(record["ProcessingJobName"])
 
     def _submit(self, name: str) -> None:
         record = self.resources.found(KIND, name)

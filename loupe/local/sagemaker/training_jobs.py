@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from loupe.local.sagemaker import programs
 from loupe.local.sagemaker.errors import invalid
 from loupe.local.sagemaker.job_logs import Measure, series
-from loupe.local.sagemaker.jobs import Jobs
+from loupe.local.sagemaker.jobs import Jobs, remove_leftovers
 from loupe.local.sagemaker.resources import Operation, Resources
 from loupe.local.sagemaker.storage import CancelledError, StorageError, check
 from loupe.local.sagemaker.training_job import KIND, TrainingJob
@@ -149,15 +149,16 @@ class TrainingJobs:
 
     def resume(self) -> None:
         """Start the jobs again that an earlier run of the cloud left."""
-        waiting = sorted(self.resources.store.all(KIND), key=lambda record: record["CreationTime"])
-        for record in waiting:
-            name = record["TrainingJobName"]
+        records = sorted(self.resources.store.all(KIND), key=lambda record: record["CreationTime"])
+        going = [each["TrainingJobName"] for each in records if each["TrainingJobStatus"] == "InProgress"]
+        remove_leftovers(self.folder, going)
+        for record in records:
             if record["TrainingJobStatus"] == "Stopping":
-                self._job(name).settle_stopped()
-            elif record["TrainingJobStatus"] == "InProgress":
-                for step in ("Interrupted", "Restarting"):
-                    self.step(name, step)
-                self._submit(name)
+                self._job(record["TrainingJobName"]).settle_stopped()
+        for name in going:
+            for step in ("Interrupted", "Restarting"):
+                self.step(name, step)
+            self._submit(name)
 
     def metric(self, name: str, metric: str) -> list[float]:
         """Every value of a metric of a job so far."""
