@@ -1,0 +1,161 @@
+"""Whatever bytes come, decoding ends in time, in little memory, with a picture or a typed error.
+
+    python -m tests.fuzz.images --minutes 10 [--seed N] [--keep FOLDER]
+
+Mutates real files of every format and mode. A file that breaks the promise is kept, and the exit status is 1.
+`tests/fuzz/test_images.py` does the same for a few seconds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import io
+import random
+import resource
+import sys
+import time
+import traceback
+import warnings
+from collections import Counter
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from training.pixels import ImageError, decode
+
+MAX_PIXELS = 4_000_000
+SECONDS = 2.0  # given to the decoder
+MOST_SECONDS = 10.0  # before it is a finding: TIFF and WebP cannot be ended, and machines are busy
+MOST_MIB = 600.0
+SIZE = 64
+
+_MODES = {
+    "JPEG": ("RGB", "L", "CMYK"),
+    "PNG": ("RGB", "L", "RGBA", "LA", "P", "1", "I;16"),
+    "BMP": ("RGB", "L", "P", "1"),
+    "TIFF": ("RGB", "L", "CMYK", "I;16", "RGBA"),
+    "WEBP": ("RGB", "RGBA"),
+}
+_MORE = {
+    "JPEG": [{"progressive": True}, {"optimize": True}],
+    "TIFF": [{"compression": kind} for kind in ("tiff_lzw", "tiff_adobe_deflate", "packbits", "jpeg")],
+    "WEBP": [{"lossless": True}],
+}
+# Lengths, counts and markers that parsers stumble over.
+_AWKWARD = [
+    bytes([0xFF]) * 4,
+    bytes(4),
+    b"\x7f\xff\xff\xff",
+    b"\x80\0\0\0",
+    b"\xff\xda",
+    b"IDAT",
+    b"Exif\0\0",
+]
+
+
+@cache
+def seeds() -> list[bytes]:
+    """Small whole files: every format, its modes and ways of compression, some with EXIF."""
+    rng = np.random.default_rng(3)
+    scene = Image.fromarray(rng.integers(0, 255, (24, 31, 3), dtype=np.uint8))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    files = []
+    for kind, modes in _MODES.items():
+        for mode in modes:
+            image = (
+                Image.fromarray(rng.integers(0, 65535, (24, 31), dtype=np.uint16))
+                if mode == "I;16"
+                else scene.convert(mode)
+            )
+            for options in [{}, *_MORE.get(kind, [])]:
+                if options.get("compression") == "jpeg" and mode not in ("RGB", "L"):
+                    continue
+                buffer = io.BytesIO()
+                image.save(buffer, kind, **options, **({} if kind == "BMP" else {"exif": exif}))
+                files.append(buffer.getvalue())
+    return files
+
+
+def mutate(data: bytes, rng: random.Random) -> bytes:
+    """`data` with a few changes: bits, bytes, awkward values, cuts, repeats, pieces of another file."""
+    changed = bytearray(data)
+    for _ in range(rng.randint(1, 6)):
+        at = rng.randrange(len(changed) + 1)
+        length = min(rng.choice((1, 2, 4, 16, 200)), len(changed) - at)
+        match rng.randrange(7):
+            case 0 if at < len(changed):
+                changed[at] ^= 1 << rng.randrange(8)
+            case 1:
+                changed[at : at + length] = rng.randbytes(length)
+            case 2:
+                value = rng.choice(_AWKWARD)
+                changed[at : at + len(value)] = value
+            case 3:
+                del changed[at : at + length]
+            case 4:
+                changed[at:at] = changed[at : at + length] * rng.choice((1, 2, 300))
+            case 5:
+                other = rng.choice(seeds())
+                start = rng.randrange(len(other))
+                changed[at : at + length] = other[start : start + length]
+            case _:
+                del changed[max(at, 8) :]
+        if not changed:
+            return bytes(rng.randbytes(8))
+    return bytes(changed[:200_000])
+
+
+def broken_promise(data: bytes) -> str | None:
+    """What is wrong with how `data` was taken; None if nothing is."""
+    began = time.monotonic()
+    try:
+        picture = decode(data, SIZE, MAX_PIXELS, full_above=40, seconds=SECONDS)
+        if picture.pixels.shape != (SIZE, SIZE, 3) or picture.width * picture.height > MAX_PIXELS:
+            return f"pixels {picture.pixels.shape} of {picture.width} x {picture.height}"
+    except ImageError:
+        pass
+    except Exception:  # noqa: BLE001 - any other is the finding
+        return traceback.format_exc()
+    taken = time.monotonic() - began
+    return f"{taken:.1f} s" if taken > MOST_SECONDS else None
+
+
+def peak_mib() -> float:
+    """The most memory that this process has had."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform == "linux" else 1 << 20)
+
+
+def main() -> int:
+    """Fuzzes for a while. Returns the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m tests.fuzz.images", description=__doc__)
+    parser.add_argument("--minutes", type=float, default=10)
+    parser.add_argument("--seed", type=int, default=time.time_ns() % 10**6)
+    parser.add_argument("--keep", type=Path, default=Path("build/fuzz"), help="where findings go")
+    options = parser.parse_args()
+    warnings.simplefilter("ignore")
+    rng, counts = random.Random(options.seed), Counter[str]()  # noqa: S311 - no secret
+    until = time.monotonic() + options.minutes * 60
+    while time.monotonic() < until:
+        data = mutate(rng.choice(seeds()), rng)
+        counts["files"] += 1
+        wrong = broken_promise(data)
+        if peak_mib() > MOST_MIB:
+            wrong = wrong or f"{peak_mib():.0f} MiB"
+        if wrong:
+            options.keep.mkdir(parents=True, exist_ok=True)
+            path = options.keep / hashlib.sha256(data).hexdigest()[:16]
+            path.write_bytes(data)
+            sys.stderr.write(f"{path}: {wrong}\n")
+            counts["findings"] += 1
+            if peak_mib() > MOST_MIB:
+                break  # it cannot be told whose memory the next one's is
+    sys.stdout.write(f"seed {options.seed}: {counts['files']} files, {counts['findings']} findings\n")
+    return 1 if counts["findings"] else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
