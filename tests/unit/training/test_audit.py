@@ -15,11 +15,20 @@ from PIL import Image, ImageEnhance
 
 from training.datasets import Dataset, Object, Sample, read
 from training.datasets.audit import SAME_BOX_IOU, audit, iou, objects_per_class, same_boxes
-from training.datasets.duplicates import LIKENESS, Duplicate, Fingerprints, correlation, detail, find
+from training.datasets.duplicates import (
+    CANDIDATE_BITS,
+    LIKENESS,
+    Duplicate,
+    Fingerprints,
+    correlation,
+    detail,
+    find,
+    perceptual_hash,
+)
 from training.datasets.files import Files
 from training.datasets.repair import repair
 from training.datasets.synthetic import draw
-from training.pixels import upright_size
+from training.pixels import decode, upright_size
 
 
 class Memory(Files):
@@ -178,6 +187,25 @@ def test_textures_of_one_kind_are_no_duplicates():
     assert duplicates(*(encoded(steel(index), "PNG") for index in range(24))) == []
 
 
+def test_one_lighting_over_two_textures_makes_no_duplicate():
+    """The hash alone would take them for one: that is why the detail is compared."""
+    rng = np.random.default_rng(8)
+    lighting = Image.fromarray(rng.integers(40, 215, (9, 9), dtype=np.uint8)).resize(
+        (200, 200), Image.Resampling.BICUBIC
+    )
+    pictures = []
+    for _ in range(2):
+        grain = np.asarray(Image.fromarray(rng.normal(0, 24, (66, 66)).astype(np.float32)).resize((200, 200)))
+        pictures.append(
+            encoded(Image.fromarray(np.clip(np.asarray(lighting) + grain, 0, 255).astype(np.uint8)), "PNG")
+        )
+    first, second = (
+        perceptual_hash(decode(data, 64).pixels[:, :, 0].astype(np.float32)) for data in pictures
+    )
+    assert np.bitwise_count(first ^ second).sum() <= CANDIDATE_BITS
+    assert duplicates(*pictures) == []
+
+
 def test_blank_images_of_different_grey_are_no_duplicates():
     assert duplicates(*(encoded(Image.new("L", (50, 50), grey), "PNG") for grey in (0, 90, 200))) == []
 
@@ -185,7 +213,7 @@ def test_blank_images_of_different_grey_are_no_duplicates():
 def test_pictures_from_a_fixed_camera_are_told_and_not_taken_for_duplicates():
     rng = np.random.default_rng(3)
     scene = np.asarray(steel(1), np.int16)
-    images = [encoded(Image.fromarray(np.clip(scene + rng.normal(0, 6, scene.shape), 0, 255).astype(np.uint8)), "PNG")
+    images = [encoded(Image.fromarray(np.clip(scene + rng.normal(0, 0.7, scene.shape), 0, 255).astype(np.uint8)), "PNG")
               for _ in range(9)]  # fmt: skip
     assert duplicates(*images) == []
     assert [how for *_, how in duplicates(*images, images[3])] == ["bytes"]
@@ -240,3 +268,13 @@ def test_neu_det_has_one_image_twice_and_five_spots_photographed_twice():
         ("inclusion_125", "inclusion_88", "near"),
         ("inclusion_235", "inclusion_245", "near"),
     }
+
+
+def test_duplicate_images_are_told_apart_by_their_labels_and_a_fixed_scene_once():
+    pair = sample("a.png", DENT), sample("b.png", DENT)
+    twice = [Duplicate(0, 1, "bytes", 1.0)]
+    assert problems("duplicate-image", *pair, duplicates=twice) == [("b.png", "")]
+    assert problems("duplicate-image-other-labels", *pair, duplicates=twice) == []
+    other = sample("a.png", DENT), sample("b.png", SCRATCH)
+    assert problems("duplicate-image-other-labels", *other, duplicates=twice) == [("b.png", "")]
+    assert problems("fixed-scene", *pair, crowded=[0, 1]) == [("a.png", "")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -11,8 +12,9 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 from moto import mock_aws
+from PIL import Image
 
-from training.datasets import FORMATS, open_dataset, s3
+from training.datasets import FORMATS, open_dataset, part_of, s3
 from training.datasets.export import write_recordio
 from training.datasets.files import Folder
 from training.datasets.problems import KINDS
@@ -333,3 +335,59 @@ def test_a_snapshot_that_cannot_be_finished_leaves_no_file(capsys, source, tmp_p
 def test_the_page_tells_of_every_problem_and_every_format():
     page = (Path(__file__).parents[3] / "docs/datasets.md").read_text()
     assert [name for name in (*KINDS, *FORMATS) if f"`{name}`" not in page] == []
+
+
+@pytest.mark.parametrize("kind", ["zip", "rec", "rec in a zip"])
+def test_a_snapshot_of_a_container_in_s3_reads_its_images_from_there(capsys, source, bucket, tmp_path, kind):
+    write_recordio(open_dataset(source), tmp_path / "rec/train.rec")
+    folder = source if kind == "zip" else tmp_path / "rec"
+    if kind == "rec":
+        for path in folder.iterdir():
+            bucket.upload_file(str(path), "factory", f"raw/{path.name}")
+        uri = "s3://factory/raw/train.rec"
+    else:
+        shutil.make_archive(str(tmp_path / "data"), "zip", folder)
+        bucket.upload_file(str(tmp_path / "data.zip"), "factory", "raw/data.zip")
+        uri = "s3://factory/raw/data.zip"
+    report = document(capsys, uri, "--out", "s3://factory/data")
+    assert not any(key.startswith("data/images") for key in keys(bucket))
+    dataset, local = open_dataset(report["written_to"]), open_dataset(source)
+    contents = {sample.sha256: local.read(sample) for sample in local.samples}
+    assert {s.sha256: dataset.read(s) for s in dataset.samples} == contents
+
+
+def test_a_snapshot_that_s3_refuses_is_an_error(capsys, source, bucket, monkeypatch):
+    put = s3.client().put_object
+
+    def refusing(**request):
+        if "snapshots" in request["Key"]:
+            raise ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "PutObject")
+        return put(**request)
+
+    monkeypatch.setattr(s3.client(), "put_object", refusing)
+    status, _, err = run(capsys, source, "--out", "s3://factory/data")
+    assert (status, "AccessDenied" in err) == (1, True)
+
+
+def test_the_text_lists_repairs_and_what_was_left_out(capsys, source, tmp_path):
+    dataset = open_dataset(source)
+    train, test = (dataset.part(part).samples[0] for part in ("train", "test"))
+    coco = json.loads((source / "annotations.json").read_text())
+    with Image.open(source / test.name) as picture:
+        for quality in range(60, 95):  # until the copy's hash puts it into the train part
+            picture.save(source / "images/again.jpg", quality=quality)
+            if part_of(hashlib.sha256((source / "images/again.jpg").read_bytes()).hexdigest()) == "train":
+                break
+    coco["images"].append(coco["images"][0] | {"id": 900, "file_name": "images/again.jpg"})
+    first = next(i["id"] for i in coco["images"] if i["file_name"] == train.name)
+    box = coco["annotations"][0] | {"image_id": first, "bbox": [90, 90, 50, 50]}
+    coco["annotations"] += [box | {"id": 5000 + number} for number in range(5)]
+    (source / "annotations.json").write_text(json.dumps(coco))
+    status, out, _ = run(capsys, source, "--check", "--repair")
+    assert status == 0
+    assert (
+        f"1 images left out, which show the same as one in another part:\n  images/again.jpg (near) as {test.name}"
+        in out
+    )
+    assert "repaired: box-outside (5)" in out
+    assert "  and 2 more" in out
