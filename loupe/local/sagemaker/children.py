@@ -64,7 +64,7 @@ def summary(child: Record) -> Record:
     return summary
 
 
-def objective(child: Record) -> float | None:
+def final_value(child: Record) -> float | None:
     value: float | None = child.get("FinalObjectiveMetricValue")
     return value
 
@@ -74,7 +74,7 @@ def best(children: list[Record]) -> Record | None:
     done = [
         child
         for child in children
-        if child["TrainingJobStatus"] == "Completed" and objective(child) is not None
+        if child["TrainingJobStatus"] == "Completed" and final_value(child) is not None
     ]
     if not done:
         return None

@@ -5,7 +5,7 @@ import secrets
 import time
 from typing import TYPE_CHECKING, Any
 
-from loupe.local.sagemaker.children import KIND, best, objective, parents, request_of
+from loupe.local.sagemaker.children import KIND, best, final_value, parents, request_of
 from loupe.local.sagemaker.errors import AwsError
 from loupe.local.sagemaker.store import Record
 
@@ -69,7 +69,7 @@ class Tuner:
     def _remember(self, search: "Search", known: list[Record]) -> None:
         for parent in parents(self._record):
             for child in self._owner.children(self._owner.resources.arn(KIND, parent)):
-                if child["TrainingJobStatus"] == "Completed" and objective(child) is not None:
+                if child["TrainingJobStatus"] == "Completed" and final_value(child) is not None:
                     self._add(search, child)
         for child in known:
             if child["TrainingJobStatus"] in ("InProgress", "Stopping"):
@@ -80,7 +80,7 @@ class Tuner:
     def _add(self, search: "Search", child: Record) -> None:
         series = self._owner.training.metric(child["TrainingJobName"], self._metric)
         pruned = child["TrainingJobStatus"] == "Stopped" and bool(series)
-        value = objective(child) if child["TrainingJobStatus"] == "Completed" else None
+        value = final_value(child) if child["TrainingJobStatus"] == "Completed" else None
         search.add(child["TunedHyperParameters"], value, series, pruned)
 
     def _collect(self, search: "Search", children: list[Record]) -> None:
@@ -97,7 +97,7 @@ class Tuner:
                     self._stop_child(name)
             elif status != "Stopping":
                 del self._running[name]
-                value = objective(child) if status == "Completed" else None
+                value = final_value(child) if status == "Completed" else None
                 search.tell(trial, value, pruned=status == "Stopped" and bool(series))
 
     def _begin(self, search: "Search", number: int) -> None:
@@ -116,7 +116,7 @@ class Tuner:
         objective = self._config["HyperParameterTuningJobObjective"]["Type"]
         sign = 1 if objective == "Maximize" else -1
         ended = [child for child in children if child["TrainingJobStatus"] not in ("InProgress", "Stopping")]
-        values = [objective(child) for child in ended]
+        values = [final_value(child) for child in ended]
         scores = [sign * value if value is not None else float("-inf") for value in values]
         target = criteria.get("TargetObjectiveMetricValue")
         if target is not None and max(scores, default=float("-inf")) >= sign * target:
