@@ -251,14 +251,20 @@ def train(context: typer.Context) -> None:
 
 @app.command(add_help_option=False, context_settings=PASSED_ON)
 def evaluate(context: typer.Context) -> None:
-    """mAP of a model on a data set: --model PATH.tar.gz --dataset PATH [--html FILE] [--json]."""
+    """How good a model is: --model PATH.tar.gz --dataset PATH [--html FILE] [--rules FILE] [--json]."""
     raise typer.Exit(_program("training.evaluate", context.args))
 
 
 @app.command(add_help_option=False, context_settings=PASSED_ON)
 def compare(context: typer.Context) -> None:
-    """Several models over one test set, side by side: --dataset PATH MODEL… [--html FILE] [--json]."""
+    """Which model is better, how surely, and at what cost: --dataset PATH MODEL… [--html FILE] [--json]."""
     raise typer.Exit(_program("training.compare", context.args))
+
+
+@app.command(add_help_option=False, context_settings=PASSED_ON)
+def serve(context: typer.Context) -> None:
+    """A model's endpoint on this machine, as SageMaker runs it: --model PATH.tar.gz --port N."""
+    raise typer.Exit(_program("training.serve", context.args))
 
 
 @app.command(context_settings=PASSED_ON)

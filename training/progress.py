@@ -60,7 +60,13 @@ class Readable:
         )
 
     def _pretrained(self, fields: Mapping[str, Any]) -> str:
-        return f"started from {fields['file']}: {fields['loaded']} of {fields['of']} tensors loaded"
+        backbone = fields["backbone"]
+        line = (
+            f"started from {fields['source']}: {fields['loaded']} of {fields['of']} tensors loaded, "
+            f"{backbone['loaded']} of the backbone's {backbone['of']}"
+        )
+        fresh = ", ".join(fields["not_loaded"])
+        return line + (f"; from scratch: {fresh}" if fresh else "")
 
     def _resume(self, fields: Mapping[str, Any]) -> str:
         return f"going on after epoch {fields['after_epoch']}"

@@ -37,7 +37,7 @@ from training.loading import Loader
 from training.onnx_model import OnnxModel
 from training.progress import EventLines, Progress, Readable
 from training.settings import Hyperparameters
-from training.weights import warm_start
+from training.weights import start_from
 
 _PARITY_IMAGES = 32
 
@@ -54,8 +54,8 @@ def train(container: Container, progress: Progress | None = None) -> None:
     data = {"dataset": snapshot, "labels": labels, "dropped_boxes": train_set.dropped_boxes}
     progress.event("start", about | data)
     model = build(settings.family, len(labels), settings.input_size)
-    if channel := container.channel("pretrained"):
-        progress.event("pretrained", warm_start(model, channel))
+    if start := container.channel("pretrained") or settings.weights:
+        progress.event("pretrained", start_from(model, start))
     model.to(device).to(memory_format=torch.channels_last)  # as the pixels come; CPUs gain a third
     average = MovingAverage(model, settings.ema_decay)
     loader = Loader(train_set, labels, settings.input_size, settings.seed, augment=True)

@@ -12,8 +12,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from safetensors.torch import save_file  # noqa: E402
 
+from tests.unit.training.conftest import STARTER  # noqa: E402
 from training.artefact import ModelCard, file_sha256, pack, read_card, unpack  # noqa: E402
 from training.checkpoints import CheckpointError, Checkpoints  # noqa: E402
 from training.container import Container, HyperparameterError, run  # noqa: E402
@@ -25,7 +25,7 @@ from training.export import ParityError, check_parity, export  # noqa: E402
 from training.onnx_model import OnnxModel  # noqa: E402
 from training.settings import Hyperparameters  # noqa: E402
 from training.train import main, train  # noqa: E402
-from training.weights import PretrainedError, warm_start  # noqa: E402
+from training.weights import start_from  # noqa: E402
 
 SIZE = 128
 torch.set_num_threads(1)  # small tensors: threads would only wait for each other
@@ -161,10 +161,7 @@ def test_a_job_without_data_fails_with_the_reason_in_output_failure(tmp_path, mo
 
 def test_an_export_that_differs_is_refused(model, tmp_path, starter_folder):
     twin = build("ssdlite", 6, 256)
-    channel = tmp_path / "pretrained"
-    channel.mkdir()
-    pack(starter_folder, channel / "model.tar.gz")
-    warm_start(twin, channel)
+    start_from(twin, pack(starter_folder, tmp_path / "model.tar.gz"))
     pixels = [np.asarray(draw(8, i, kind="patches")[0].resize((256, 256)).convert("RGB")) for i in range(4)]
     assert check_parity(twin, OnnxModel(starter_folder), pixels) < 0.001
     with torch.no_grad():
@@ -172,39 +169,6 @@ def test_an_export_that_differs_is_refused(model, tmp_path, starter_folder):
             parameter.mul_(0.8)
     with pytest.raises(ParityError, match="differ"):
         check_parity(twin, OnnxModel(starter_folder), pixels)
-
-
-def test_warm_start_reports_what_did_not_fit(tmp_path, model):
-    channel = tmp_path / "pretrained"
-    channel.mkdir()
-    save_file(
-        {k: v.clone() for k, v in build("ssdlite", 2, SIZE).state_dict().items()}, channel / "w.safetensors"
-    )
-    report = warm_start(model, channel)
-    assert 0 < report["loaded"] < report["of"]
-    assert report["not_loaded"]
-    assert all("classification_head" in name for name in report["not_loaded"])
-
-
-@pytest.mark.parametrize("content", [None, b"garbage"])
-def test_a_pretrained_channel_without_usable_weights_is_an_error(tmp_path, model, content):
-    if content:
-        (tmp_path / "w.safetensors").write_bytes(content)
-    with pytest.raises(PretrainedError):
-        warm_start(model, tmp_path)
-
-
-def test_a_pickled_checkpoint_is_not_executed(tmp_path, model):
-    marker = tmp_path / "executed"
-
-    class Evil:
-        def __reduce__(self):
-            return marker.write_text, ("executed",)
-
-    torch.save({"model": Evil()}, tmp_path / "w.pt")
-    with pytest.raises(PretrainedError):
-        warm_start(model, tmp_path)
-    assert not marker.exists()
 
 
 @pytest.mark.slow
@@ -308,8 +272,10 @@ def test_by_hand_a_run_leaves_a_packed_model_and_says_what_it_cost(tmp_path, dat
     out = tmp_path / "out"
     settings = ["--set", f"input_size={SIZE}", "--set", "batch_size=8", "--set", "workers=1"]
     command = ["--dataset", str(data), "--family", "ssdlite", "--out", str(out), "--epochs", "1", *settings]
+    command += ["--pretrained", str(STARTER)]
     assert main(command) == 0
     text = capsys.readouterr().out
+    assert "started from model.tar.gz" in text
     assert "epoch   1/1" in text
     assert "waiting for data" in text
     assert "peak memory" in text
