@@ -27,6 +27,8 @@ async def invocations(request):
     if body == b"environment":
         return JSONResponse(dict(os.environ))
     time.sleep(MODEL.get("seconds", 0))
+    if "status" in MODEL:
+        return JSONResponse({"error": "as the model says"}, status_code=MODEL["status"])
     return JSONResponse({"model": MODEL["name"], "size": len(body), "pid": os.getpid()})
 
 

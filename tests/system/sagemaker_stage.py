@@ -1,0 +1,75 @@
+"""What the tests of the local SageMaker share: a role, a bucket, requests that are in order."""
+
+import json
+from typing import Any
+
+from cloud_process import eventually
+
+from loupe.local import Connection
+
+BUCKET = "loupe-jobs"
+_TRUST = {
+    "Version": "2012-10-17",
+    "Statement": {
+        "Effect": "Allow",
+        "Principal": {"Service": ["sagemaker.amazonaws.com", "states.amazonaws.com"]},
+        "Action": "sts:AssumeRole",
+    },
+}
+
+
+def make_role(cloud: Connection, name: str, *actions: str) -> str:
+    """A role that SageMaker may take and that may do `actions`; its ARN."""
+    iam = cloud.client("iam")
+    role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(_TRUST))["Role"]
+    statement = {"Effect": "Allow", "Action": list(actions), "Resource": "*"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": statement})
+    iam.put_role_policy(RoleName=name, PolicyName="actions", PolicyDocument=document)
+    return str(role["Arn"])
+
+
+def make_data(cloud: Connection) -> None:
+    """A bucket with two files to learn from."""
+    s3 = cloud.client("s3")
+    s3.create_bucket(Bucket=BUCKET)
+    s3.put_object(Bucket=BUCKET, Key="data/a.txt", Body=b"alpha")
+    s3.put_object(Bucket=BUCKET, Key="data/deep/b.txt", Body=b"beta")
+
+
+def training(
+    name: str, role: str, hyperparameters: dict[str, str] | None = None, **members: Any
+) -> dict[str, Any]:
+    """A CreateTrainingJob request."""
+    source = {"S3DataType": "S3Prefix", "S3Uri": f"s3://{BUCKET}/data"}
+    return {
+        "TrainingJobName": name,
+        "RoleArn": role,
+        "AlgorithmSpecification": {
+            "TrainingImage": "trainer:1",
+            "TrainingInputMode": "File",
+            "MetricDefinitions": [{"Name": "val:map", "Regex": "val:map=([0-9.]+)"}],
+        },
+        "HyperParameters": hyperparameters or {},
+        "InputDataConfig": [{"ChannelName": "train", "DataSource": {"S3DataSource": source}}],
+        "OutputDataConfig": {"S3OutputPath": f"s3://{BUCKET}/out"},
+        "ResourceConfig": {"InstanceType": "ml.g5.xlarge", "InstanceCount": 1, "VolumeSizeInGB": 30},
+        "StoppingCondition": {"MaxRuntimeInSeconds": 600},
+        **members,
+    }
+
+
+def ended(cloud: Connection, kind: str, name: str, timeout_s: float = 60) -> dict[str, Any]:
+    """The description of a job once it has ended."""
+    client = cloud.client("sagemaker")
+    describe = {
+        "TrainingJob": client.describe_training_job,
+        "ProcessingJob": client.describe_processing_job,
+        "HyperParameterTuningJob": client.describe_hyper_parameter_tuning_job,
+    }[kind]
+
+    def look() -> dict[str, Any] | None:
+        found: dict[str, Any] = describe(**{f"{kind}Name": name})
+        return found if found[f"{kind}Status"] in ("Completed", "Failed", "Stopped") else None
+
+    result: dict[str, Any] = eventually(look, timeout_s)
+    return result

@@ -1,0 +1,302 @@
+"""Jobs of the local SageMaker through boto3, under IAM, and as tasks of state machines."""
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from botocore.exceptions import ClientError
+from cloud_process import CloudProcess, eventually
+from sagemaker_stage import BUCKET, ended, make_data, make_role, training
+
+from loupe.local import Connection
+
+pytestmark = pytest.mark.system
+REPO = Path(__file__).parent / "cloud"
+SLOW = {"epochs": "600", "seconds": "0.1"}
+
+
+@pytest.fixture(scope="module")
+def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CloudProcess]:
+    cloud = CloudProcess(tmp_path_factory.mktemp("home"), REPO, LOUPE_LOCAL_JOBS="4")
+    make_data(cloud.connection)
+    yield cloud
+    children = cloud.children()
+    assert cloud.stop() == 0
+    assert psutil.wait_procs(children, timeout=5)[1] == []
+
+
+@pytest.fixture(scope="module")
+def cloud(process: CloudProcess) -> Connection:
+    return process.connection
+
+
+@pytest.fixture(scope="module")
+def role(cloud: Connection) -> str:
+    return make_role(cloud, "trainer", "s3:*", "logs:*")
+
+
+def log(process: CloudProcess, name: str) -> str:
+    file = process.home / "logs" / f"training-job-{name}.log"
+    return file.read_text() if file.exists() else ""
+
+
+class TestJobs:
+    def test_a_job_trains_and_its_metrics_and_logs_can_be_read(self, cloud: Connection, role: str) -> None:
+        sagemaker = cloud.client("sagemaker")
+        sagemaker.create_training_job(**training("one", role, {"epochs": "3"}))
+        done = ended(cloud, "TrainingJob", "one")
+        assert done["TrainingJobStatus"] == "Completed", done
+        points = cloud.client("cloudwatch").get_metric_statistics(
+            Namespace="/aws/sagemaker/TrainingJobs",
+            MetricName="val:map",
+            Dimensions=[{"Name": "TrainingJobName", "Value": "one"}],
+            StartTime=time.time() - 600,
+            EndTime=time.time() + 60,
+            Period=3600,
+            Statistics=["SampleCount"],
+        )["Datapoints"]
+        assert sum(point["SampleCount"] for point in points) == 3
+        logs, group = cloud.client("logs"), "/aws/sagemaker/TrainingJobs"
+        (stream,) = logs.describe_log_streams(logGroupName=group, logStreamNamePrefix="one/algo-1")[
+            "logStreams"
+        ]
+        events = logs.get_log_events(logGroupName=group, logStreamName=stream["logStreamName"])["events"]
+        assert events[-1]["message"].startswith("epoch=3 ")
+        sagemaker.get_waiter("training_job_completed_or_stopped").wait(TrainingJobName="one")
+
+    def test_errors_are_sagemakers(self, cloud: Connection, role: str) -> None:
+        sagemaker = cloud.client("sagemaker")
+        sagemaker.create_training_job(**training("twice", role))
+        with pytest.raises(
+            sagemaker.exceptions.ResourceInUse, match="training job with this name already exists"
+        ):
+            sagemaker.create_training_job(**training("twice", role))
+        with pytest.raises(ClientError, match=r"\(ValidationException\).*Requested resource not found"):
+            sagemaker.describe_training_job(TrainingJobName="nobody")
+        with pytest.raises(ClientError, match="No S3 objects found"):
+            sagemaker.create_training_job(**training("blind", make_role(cloud, "blind", "logs:*")))
+        ended(cloud, "TrainingJob", "twice")
+
+    def test_a_job_may_do_what_its_role_may(self, cloud: Connection) -> None:
+        reader = make_role(cloud, "reader", "s3:GetObject", "s3:ListBucket")
+        cloud.client("sagemaker").create_training_job(**training("reader", reader))
+        failed = ended(cloud, "TrainingJob", "reader")
+        assert failed["TrainingJobStatus"] == "Failed"
+        assert "s3:PutObject" in failed["FailureReason"]
+
+    def test_a_killed_cloud_loses_no_job_and_runs_none_twice(self, tmp_path: Path) -> None:
+        first = CloudProcess(tmp_path, REPO, LOUPE_LOCAL_JOBS="2")
+        make_data(first.connection)
+        role = make_role(first.connection, "trainer", "s3:*", "logs:*")
+        sagemaker = first.connection.client("sagemaker")
+        kept = {"CheckpointConfig": {"S3Uri": f"s3://{BUCKET}/kept"}}
+        sagemaker.create_training_job(**training("long", role, {"epochs": "60", "seconds": "0.2"}, **kept))
+        sagemaker.create_training_job(**training("other", role, {"epochs": "60", "seconds": "0.2"}))
+        sagemaker.create_training_job(**training("queued", role))
+        eventually(lambda: "epoch=4 " in log(first, "long"))
+        eventually(lambda: "trainer" in (tmp_path / "state" / "iam.json").read_text(), 60)
+        children = first.children()
+        first.kill()
+        assert psutil.wait_procs(children, timeout=5)[1] == []
+
+        again = CloudProcess(tmp_path, REPO, LOUPE_LOCAL_JOBS="2")
+        for name in ("long", "other", "queued"):
+            assert ended(again.connection, "TrainingJob", name, 120)["TrainingJobStatus"] == "Completed"
+        lines = log(again, "long").splitlines()
+        starts = [int(line.split()[3]) for line in lines if line.startswith("starting")]
+        assert len(starts) == 2
+        assert starts[1] >= 4
+        epochs = [int(line.split()[0][6:]) for line in lines if line.startswith("epoch=")]
+        assert epochs == sorted(epochs)
+        assert epochs[-1] == 60
+        described = again.connection.client("sagemaker").describe_training_job(TrainingJobName="long")
+        steps = [step["Status"] for step in described["SecondaryStatusTransitions"]]
+        assert steps.count("Interrupted") == 1
+        assert again.stop() == 0
+
+
+class TestStateMachines:
+    def start(
+        self, cloud: Connection, role: str, name: str, states: dict[str, Any], start: str = "Work"
+    ) -> str:
+        states_client = cloud.client("stepfunctions")
+        definition = json.dumps({"StartAt": start, "States": states})
+        machine = states_client.create_state_machine(name=name, definition=definition, roleArn=role)
+        started = states_client.start_execution(stateMachineArn=machine["stateMachineArn"])
+        return str(started["executionArn"])
+
+    def finished(self, cloud: Connection, execution: str) -> dict[str, Any]:
+        def look() -> dict[str, Any] | None:
+            found: dict[str, Any] = cloud.client("stepfunctions").describe_execution(executionArn=execution)
+            return found if found["status"] != "RUNNING" else None
+
+        result: dict[str, Any] = eventually(look, 60)
+        return result
+
+    def run(self, cloud: Connection, role: str, name: str, states: dict[str, Any]) -> dict[str, Any]:
+        return self.finished(cloud, self.start(cloud, role, name, states))
+
+    def task(self, resource: str, parameters: dict[str, Any], **members: Any) -> dict[str, Any]:
+        arn = f"arn:aws:states:::{resource}"
+        return {"Type": "Task", "Resource": arn, "Parameters": parameters, "End": True, **members}
+
+    def test_sync_gives_the_description_of_the_finished_job(self, cloud: Connection, role: str) -> None:
+        work = self.task("sagemaker:createTrainingJob.sync", training("step", role))
+        done = self.run(cloud, role, "train", {"Work": work})
+        assert done["status"] == "SUCCEEDED", done
+        output = json.loads(done["output"])
+        assert output["TrainingJobStatus"] == "Completed"
+        assert output["ModelArtifacts"]["S3ModelArtifacts"] == f"s3://{BUCKET}/out/step/output/model.tar.gz"
+        assert abs(output["CreationTime"] / 1000 - time.time()) < 600  # milliseconds
+
+    def test_a_failed_job_is_a_failed_task_with_its_description(self, cloud: Connection, role: str) -> None:
+        catch = [{"ErrorEquals": ["States.TaskFailed"], "Next": "Caught"}]
+        request = training("step-fails", role, {"fail": "no labels"})
+        work = self.task("sagemaker:createTrainingJob.sync", request, Catch=catch)
+        done = self.run(cloud, role, "fail", {"Work": work, "Caught": {"Type": "Pass", "End": True}})
+        caught = json.loads(done["output"])
+        assert caught["Error"] == "States.TaskFailed"
+        cause = json.loads(caught["Cause"])
+        assert (cause["TrainingJobStatus"], cause["FailureReason"]) == (
+            "Failed",
+            "AlgorithmError: no labels, exit code: 3",
+        )
+
+    def test_errors_have_the_names_that_a_catch_expects(self, cloud: Connection, role: str) -> None:
+        cloud.client("sagemaker").create_training_job(**training("taken", role))
+        taken = self.task("sagemaker:createTrainingJob.sync", training("taken", role))
+        assert self.run(cloud, role, "taken", {"Work": taken})["error"] == "SageMaker.ResourceInUseException"
+        wrong = self.task("sagemaker:createModel", {"ModelName": "a b"})
+        assert (
+            self.run(cloud, role, "wrong", {"Work": wrong})["error"] == "SageMaker.AmazonSageMakerException"
+        )
+        sdk = self.task("aws-sdk:sagemaker:describeEndpoint", {"EndpointName": "nobody"})
+        failed = self.run(cloud, role, "sdk", {"Work": sdk})
+        assert failed["error"] == "SageMaker.SageMakerException"
+        assert "Could not find endpoint" in failed["cause"]
+        unknown = self.task("sagemaker:createLabelingJob", {})
+        assert self.run(cloud, role, "unknown", {"Work": unknown})["error"] == "States.Runtime"
+        ended(cloud, "TrainingJob", "taken")
+
+    def test_aborting_stops_the_job(self, cloud: Connection, process: CloudProcess, role: str) -> None:
+        work = self.task("sagemaker:createTrainingJob.sync", training("aborted", role, SLOW))
+        execution = self.start(cloud, role, "abort", {"Work": work})
+        eventually(lambda: "epoch=1 " in log(process, "aborted"))
+        cloud.client("stepfunctions").stop_execution(executionArn=execution, error="Enough", cause="by hand")
+        assert ended(cloud, "TrainingJob", "aborted")["TrainingJobStatus"] == "Stopped"
+        assert self.finished(cloud, execution)["status"] == "ABORTED"
+
+    def test_a_task_that_times_out_stops_the_job(self, cloud: Connection, role: str) -> None:
+        work = self.task("sagemaker:createTrainingJob.sync", training("timed", role, SLOW), TimeoutSeconds=2)
+        assert self.run(cloud, role, "time", {"Work": work})["error"] == "States.Timeout"
+        assert ended(cloud, "TrainingJob", "timed")["TrainingJobStatus"] == "Stopped"
+
+    def test_process_tune_register_and_host_in_one_machine(self, cloud: Connection, role: str) -> None:
+        """What a retrain does, step by step, on the data that the steps hand on."""
+        place = {
+            "S3Uri": f"s3://{BUCKET}/data",
+            "LocalPath": "/opt/ml/processing/input",
+            "S3DataType": "S3Prefix",
+        }
+        target = {
+            "S3Uri": f"s3://{BUCKET}/report",
+            "LocalPath": "/opt/ml/processing/output",
+            "S3UploadMode": "EndOfJob",
+        }
+        processing = {
+            "ProcessingJobName": "count",
+            "RoleArn": role,
+            "AppSpecification": {
+                "ImageUri": "trainer:1",
+                "ContainerEntrypoint": ["python", "-m", "training.process"],
+                "ContainerArguments": ["--input", place["LocalPath"], "--output", target["LocalPath"]],
+            },
+            "Environment": {"COLOUR": "red"},
+            "ProcessingInputs": [{"InputName": "data", "S3Input": place}],
+            "ProcessingOutputConfig": {"Outputs": [{"OutputName": "report", "S3Output": target}]},
+            "ProcessingResources": {
+                "ClusterConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 10}
+            },
+        }
+        definition = training("unused", role)
+        del definition["TrainingJobName"], definition["HyperParameters"]
+        tuning = {
+            "HyperParameterTuningJobName": "tune",
+            "HyperParameterTuningJobConfig": {
+                "Strategy": "Bayesian",
+                "HyperParameterTuningJobObjective": {"Type": "Maximize", "MetricName": "val:map"},
+                "ResourceLimits": {"MaxNumberOfTrainingJobs": 2, "MaxParallelTrainingJobs": 2},
+                "ParameterRanges": {
+                    "ContinuousParameterRanges": [
+                        {"Name": "learning_rate", "MinValue": "0.1", "MaxValue": "0.5"}
+                    ]
+                },
+            },
+            "TrainingJobDefinition": definition,
+        }
+        model = "$.BestTrainingJob.TrainingJobName"
+        container = {
+            "Image": "detector:1",
+            "ModelDataUrl.$": f"States.Format('s3://{BUCKET}/out/{{}}/output/model.tar.gz', {model})",
+        }
+        package = {
+            "ModelPackageGroupName": "detectors",
+            "ModelApprovalStatus": "Approved",
+            "InferenceSpecification": {"Containers": [container]},
+        }
+        variant = {
+            "VariantName": "AllTraffic",
+            "ModelName": "tuned",
+            "InstanceType": "ml.m5.large",
+            "InitialInstanceCount": 1,
+        }
+        cloud.client("sagemaker").create_model_package_group(ModelPackageGroupName="detectors")
+        steps = [
+            ("Work", "sagemaker:createProcessingJob.sync", processing),
+            ("Tune", "sagemaker:createHyperParameterTuningJob.sync", tuning),
+            ("Register", "aws-sdk:sagemaker:createModelPackage", package),
+            (
+                "Model",
+                "sagemaker:createModel",
+                {
+                    "ModelName": "tuned",
+                    "ExecutionRoleArn": role,
+                    "PrimaryContainer": {"ModelPackageName.$": "$.ModelPackageArn"},
+                },
+            ),
+            (
+                "Config",
+                "sagemaker:createEndpointConfig",
+                {"EndpointConfigName": "tuned", "ProductionVariants": [variant]},
+            ),
+            (
+                "Endpoint",
+                "sagemaker:createEndpoint",
+                {"EndpointName": "tuned", "EndpointConfigName": "tuned"},
+            ),
+            ("Look", "aws-sdk:sagemaker:describeTrainingJob", {"TrainingJobName": "one-more"}),
+        ]
+        cloud.client("sagemaker").create_training_job(**training("one-more", role))
+        states = {}
+        for (name, resource, parameters), following in zip(steps, [*steps[1:], None], strict=True):
+            states[name] = self.task(resource, parameters)
+            if following is not None:
+                del states[name]["End"]
+                states[name]["Next"] = following[0]
+        done = self.run(cloud, role, "retrain", states)
+        assert done["status"] == "SUCCEEDED", done
+        assert json.loads(done["output"])["CreationTime"].endswith("Z")
+        report = cloud.client("s3").get_object(Bucket=BUCKET, Key="report/report.txt")["Body"].read()
+        assert report == b"9 bytes for red"
+
+        def in_service() -> bool:
+            found = cloud.client("sagemaker").describe_endpoint(EndpointName="tuned")
+            return bool(found["EndpointStatus"] == "InService")
+
+        eventually(in_service)
+        answer = cloud.client("sagemaker-runtime").invoke_endpoint(EndpointName="tuned", Body=b"image")
+        assert json.load(answer["Body"])["model"].startswith("tune-")
