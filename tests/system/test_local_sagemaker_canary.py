@@ -1,0 +1,238 @@
+"""Canaries: two fleets side by side, a rollback on an alarm, and no request lost."""
+
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError
+from cloud_process import CloudProcess, eventually, host, model_archive, settled
+
+from loupe.local import Connection
+
+pytestmark = pytest.mark.system
+REPO = Path(__file__).parent / "cloud"
+
+
+@pytest.fixture(scope="module")
+def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CloudProcess]:
+    cloud = CloudProcess(tmp_path_factory.mktemp("home"), REPO)
+    yield cloud
+    assert cloud.stop() == 0
+
+
+@pytest.fixture(scope="module")
+def cloud(process: CloudProcess) -> Connection:
+    return process.connection
+
+
+def hosting(cloud: Connection) -> dict[str, str]:
+    return {"bucket": cloud.outputs["ModelsBucketName"], "role": cloud.outputs["ModelRoleArn"]}
+
+
+def canary(wait_s: int, percent: int = 25, alarm: str | None = None, **policy: Any) -> dict[str, Any]:
+    """A DeploymentConfig."""
+    size = {"Type": "CAPACITY_PERCENT", "Value": percent}
+    routing = {"Type": "CANARY", "WaitIntervalInSeconds": wait_s, "CanarySize": size}
+    config: dict[str, Any] = {"BlueGreenUpdatePolicy": {"TrafficRoutingConfiguration": routing, **policy}}
+    if alarm is not None:
+        config["AutoRollbackConfiguration"] = {"Alarms": [{"AlarmName": alarm}]}
+    return config
+
+
+def update(cloud: Connection, endpoint: str, config: dict[str, Any] | None, **model: Any) -> str:
+    """UpdateEndpoint to a new model; the name of its configuration."""
+    sagemaker, place = cloud.client("sagemaker"), hosting(cloud)
+    name = f"{endpoint}-{time.time_ns()}"
+    key = f"models/{name}.tar.gz"
+    cloud.client("s3").put_object(Bucket=place["bucket"], Key=key, Body=model_archive(**model))
+    container = {"Image": "detector:2", "ModelDataUrl": f"s3://{place['bucket']}/{key}"}
+    sagemaker.create_model(ModelName=name, PrimaryContainer=container, ExecutionRoleArn=place["role"])
+    variant = {"VariantName": "AllTraffic", "ModelName": name, "InstanceType": "ml.m5.large"}
+    sagemaker.create_endpoint_config(
+        EndpointConfigName=name, ProductionVariants=[variant | {"InitialInstanceCount": 1}]
+    )
+    options = {"DeploymentConfig": config} if config is not None else {}
+    sagemaker.update_endpoint(EndpointName=endpoint, EndpointConfigName=name, **options)
+    return name
+
+
+class Load:
+    """Requests without a pause from four callers; what each one was answered, and when."""
+
+    def __init__(self, cloud: Connection, endpoint: str) -> None:
+        self._client = cloud.client("sagemaker-runtime", Config(retries={"total_max_attempts": 1}))
+        self._endpoint = endpoint
+        self._done = threading.Event()
+        self.seen: list[tuple[float, str]] = []
+
+    def _work(self) -> None:
+        while not self._done.is_set():
+            began = time.monotonic()
+            try:
+                answer = self._client.invoke_endpoint(EndpointName=self._endpoint, Body=b"image")
+                said = answer["Body"].read().decode()
+            except ClientError as error:
+                said = error.response["Error"]["Code"]
+            self.seen.append((began, said))
+
+    def __enter__(self) -> "Load":
+        self._pool = ThreadPoolExecutor(4)
+        self._workers: list[Future[None]] = [self._pool.submit(self._work) for _ in range(4)]
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        for worker in self._workers:
+            worker.result()
+        self._pool.shutdown()
+
+    def answers(self, since: float = 0, until: float = float("inf")) -> list[str]:
+        return [said for began, said in self.seen if since <= began < until]
+
+
+def describe(cloud: Connection, endpoint: str) -> dict[str, Any]:
+    found: dict[str, Any] = cloud.client("sagemaker").describe_endpoint(EndpointName=endpoint)
+    return found
+
+
+def baking(cloud: Connection, endpoint: str) -> dict[str, Any]:
+    """The description once the canary takes requests."""
+
+    def look() -> dict[str, Any] | None:
+        found = describe(cloud, endpoint)
+        (variant,) = found["PendingDeploymentSummary"]["ProductionVariants"]
+        return found if variant["VariantStatus"][0]["Status"] == "Baking" else None
+
+    result: dict[str, Any] = eventually(look)
+    return result
+
+
+def servers(process: CloudProcess, endpoint: str) -> int:
+    """How many servers of an endpoint run."""
+    count = 0
+    for child in process.children():
+        try:
+            count += f"/endpoints/{endpoint}/" in child.cwd()
+        except psutil.Error:
+            continue
+    return count
+
+
+def test_a_canary_gets_its_share_then_everything(process: CloudProcess, cloud: Connection) -> None:
+    host(cloud, "shared", **hosting(cloud), name="old", seconds=0.02)
+    with Load(cloud, "shared") as load:
+        name = update(cloud, "shared", canary(4, TerminationWaitInSeconds=1), name="new", seconds=0.02)
+        during = baking(cloud, "shared")
+        since = time.monotonic()
+        assert during["EndpointStatus"] == "Updating"
+        (old,) = during["ProductionVariants"]
+        pending = during["PendingDeploymentSummary"]
+        (new,) = pending["ProductionVariants"]
+        assert (old["CurrentWeight"], new["CurrentWeight"]) == (0.75, 0.25)
+        assert (pending["EndpointConfigName"], new["InstanceType"]) == (name, "ml.m5.large")
+        assert servers(process, "shared") == 2
+        time.sleep(2)
+        until = time.monotonic()
+        done = settled(cloud, "shared")
+        after = time.monotonic()
+        time.sleep(0.5)
+    shared = load.answers(since, until)
+    assert len(shared) > 20
+    assert sum('"new"' in said for said in shared) / len(shared) == pytest.approx(0.25, abs=0.06)
+    assert all('"new"' in said for said in load.answers(after))
+    assert not [said for said in load.answers() if '"new"' not in said and '"old"' not in said]
+    assert (done["EndpointStatus"], done["EndpointConfigName"]) == ("InService", name)
+    assert done["LastDeploymentConfig"]["BlueGreenUpdatePolicy"]["TerminationWaitInSeconds"] == 1
+    assert "PendingDeploymentSummary" not in done
+    assert "FailureReason" not in done
+    eventually(lambda: servers(process, "shared") == 1)
+
+
+def test_an_alarm_brings_the_old_model_back(process: CloudProcess, cloud: Connection) -> None:
+    """The whole chain: errors of the canary, their metric, the alarm, the rollback."""
+    host(cloud, "guarded", **hosting(cloud), name="old")
+    before = describe(cloud, "guarded")["EndpointConfigName"]
+    dimensions = {"EndpointName": "guarded", "VariantName": "AllTraffic"}
+    cloud.client("cloudwatch").put_metric_alarm(
+        AlarmName="guarded-errors",
+        Namespace="AWS/SageMaker",
+        MetricName="Invocation5XXErrors",
+        Dimensions=[{"Name": name, "Value": value} for name, value in dimensions.items()],
+        Statistic="Sum",
+        Period=60,
+        EvaluationPeriods=1,
+        Threshold=2,
+        ComparisonOperator="GreaterThanThreshold",
+        TreatMissingData="notBreaching",
+    )
+    with Load(cloud, "guarded") as load:
+        update(cloud, "guarded", canary(120, 10, "guarded-errors"), name="new", status=500)
+        baking(cloud, "guarded")
+        rolled = settled(cloud, "guarded")
+        after = time.monotonic()
+        time.sleep(0.5)
+    assert (rolled["EndpointStatus"], rolled["EndpointConfigName"]) == ("InService", before)
+    assert "alarms went into ALARM state: [guarded-errors]" in rolled["FailureReason"]
+    assert set(load.answers()) - {"ModelError"} == {said for said in load.answers() if '"old"' in said}
+    late = load.answers(after)
+    assert late
+    assert all('"old"' in said for said in late)
+    eventually(lambda: servers(process, "guarded") == 1)
+    update(cloud, "guarded", None, name="third")
+    assert "FailureReason" not in settled(cloud, "guarded")
+
+
+def test_a_canary_that_does_not_start_changes_nothing(process: CloudProcess, cloud: Connection) -> None:
+    host(cloud, "firm", **hosting(cloud), name="old")
+    with Load(cloud, "firm") as load:
+        update(cloud, "firm", canary(60), broken="no such weights")
+        kept = settled(cloud, "firm")
+    assert kept["EndpointStatus"] == "InService"
+    assert "no such weights" in kept["FailureReason"]
+    assert all('"old"' in said for said in load.answers())
+    assert servers(process, "firm") == 1
+
+
+def test_an_unknown_alarm_rolls_back(cloud: Connection) -> None:
+    host(cloud, "unsure", **hosting(cloud), name="old")
+    update(cloud, "unsure", canary(60, alarm="nobody"), name="new")
+    assert "no CloudWatch alarm nobody" in settled(cloud, "unsure")["FailureReason"]
+
+
+def test_a_bad_deployment_config_and_a_second_update_are_refused(cloud: Connection) -> None:
+    host(cloud, "strict", **hosting(cloud), name="old")
+    with pytest.raises(ClientError, match="less than or equal to 50%"):
+        update(cloud, "strict", canary(1, percent=60), name="new")
+    update(cloud, "strict", canary(2), name="new")
+    with pytest.raises(ClientError, match="Cannot update in-progress endpoint"):
+        update(cloud, "strict", canary(2), name="newer")
+    settled(cloud, "strict")
+
+
+def test_a_cloud_killed_in_the_middle_begins_the_change_again(tmp_path: Path) -> None:
+    first = CloudProcess(tmp_path, REPO)
+    host(first.connection, "halfway", **hosting(first.connection), name="old")
+    name = update(first.connection, "halfway", canary(3), name="new")
+    baking(first.connection, "halfway")
+    state = tmp_path / "state" / "iam.json"
+    eventually(lambda: state.exists() and "ModelRole" in state.read_text(), 60)
+    first.kill()
+    again = CloudProcess(tmp_path, REPO)
+    seen = []
+
+    def look() -> bool:
+        found = describe(again.connection, "halfway")
+        seen.append(found["EndpointStatus"])
+        return bool(found["EndpointStatus"] == "InService" and found["EndpointConfigName"] == name)
+
+    eventually(look)
+    assert "Updating" in seen
+    answer = again.connection.client("sagemaker-runtime").invoke_endpoint(EndpointName="halfway", Body=b"x")
+    assert b'"new"' in answer["Body"].read()
+    assert again.stop() == 0
