@@ -128,9 +128,7 @@ def _pairs(found: dict[str, list[dict[str, Any]]], name: str) -> list[tuple[dict
 def tiles(model: Path, work: Path, size: int) -> dict[str, Any]:
     """One picture of 24 megapixels by tiles: its time, that of a tile, and the server's memory at its peak."""
     tiled = work / "tiled.tar.gz"
-    arguments = ["--model", str(model), "--out", str(tiled), "--size", str(size), "--overlap", "0.2"]
-    if tiling.main(arguments) != 0:
-        raise SystemExit("the model cannot be given tiles")
+    tiling.retile(model, tiling.Tiles(size, overlap=0.2), tiled)
     with endpoint(tiled) as (url, process):
         before = peak_mib(process)
         answers = load(url, 0.0, 1, "--large", "3")

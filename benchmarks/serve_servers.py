@@ -34,7 +34,11 @@ def endpoint(model: Path, **settings: str) -> Iterator[tuple[str, psutil.Process
 
 @contextmanager
 def peer(name: str, folder: Path) -> Iterator[tuple[str, psutil.Process]]:
-    """One of PEERS with the model in `folder`; made an environment of its own at first, from hashes."""
+    """One of PEERS with the model in `folder`, in an environment of its own.
+
+    Its requirements are made by `uv pip compile --generate-hashes --python-version 3.11` of the peer's package,
+    numpy, pillow and the onnxruntime of requirements/serve.txt.
+    """
     python = _environment(name)
     port = _free_port()
     settings = {"PEER_PORT": str(port), "PEER_MODEL": str(folder), "PYTHONPATH": str(ROOT)}

@@ -264,10 +264,19 @@ def _groups(linked: NDArray[np.bool_]) -> NDArray[np.int64]:
     return group
 
 
+def retile(model: Path, tiles: Tiles | None, out: Path) -> str:
+    """Writes the artefact `model` to `out` with other tiles; returns its name and version. Raises ArtefactError."""
+    from training.artefact import pack, unpack  # it reads our Tiles
+
+    with tempfile.TemporaryDirectory() as folder:
+        card = replace(unpack(model, Path(folder)), tiles=tiles)
+        card.write(Path(folder))
+        pack(Path(folder), out)
+    return f"{card.name} {card.version}"
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Sets the tiles of an artefact. Returns the exit status."""
-    from training.artefact import pack, unpack
-
     parser = argparse.ArgumentParser(prog="python -m training.tiling", description=__doc__)
     parser.add_argument("--model", type=Path, required=True, help="model.tar.gz")
     parser.add_argument("--out", type=Path, required=True, help="the model.tar.gz to write")
@@ -279,14 +288,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         tiles = Tiles(options.size, options.overlap, options.max_tiles) if options.size else None
-        with tempfile.TemporaryDirectory() as folder:
-            card = replace(unpack(options.model, Path(folder)), tiles=tiles)
-            card.write(Path(folder))
-            pack(Path(folder), options.out)
+        name = retile(options.model, tiles, options.out)
     except TrainingError as error:
         sys.stderr.write(f"{type(error).__name__}: {error}\n")
         return 1
-    sys.stdout.write(f"{options.out}: {card.name} {card.version}, tiles {tiles and asdict(tiles)}\n")
+    sys.stdout.write(f"{options.out}: {name}, tiles {tiles and asdict(tiles)}\n")
     return 0
 
 

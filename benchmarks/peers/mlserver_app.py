@@ -1,6 +1,7 @@
 """The model behind MLServer: one worker process a core; `python -m benchmarks.peers.mlserver_app` starts it.
 
-Raw bytes, by its custom handlers: its own protocol would wrap each image in base64 and JSON.
+Raw bytes, by its custom handlers: its own protocol would wrap each image in base64 and JSON. Its requirements
+hold uvloop below 0.22, with which MLServer 1.7.1 does not start.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import io
+import os
 import random
 import resource
 import sys
@@ -137,6 +138,7 @@ def main() -> int:
     parser.add_argument("--keep", type=Path, default=Path("build/fuzz"), help="where findings go")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # libtiff tells of each error there
     rng, counts = random.Random(options.seed), Counter[str]()  # noqa: S311 - no secret
     until = time.monotonic() + options.minutes * 60
     while time.monotonic() < until:
@@ -149,7 +151,7 @@ def main() -> int:
             options.keep.mkdir(parents=True, exist_ok=True)
             path = options.keep / hashlib.sha256(data).hexdigest()[:16]
             path.write_bytes(data)
-            sys.stderr.write(f"{path}: {wrong}\n")
+            sys.stdout.write(f"{path}: {wrong}\n")
             counts["findings"] += 1
             if peak_mib() > MOST_MIB:
                 break  # it cannot be told whose memory the next one's is

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -16,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from training.artefact import pack, unpack
 from training.datasets.synthetic import generate
@@ -215,3 +217,22 @@ def test_a_gpu_that_is_not_there_is_said_instead_of_a_cpu_taken():
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60)
     assert done.returncode == 1
     assert "ProviderError: no CUDA" in done.stderr
+
+
+@pytest.mark.slow
+def test_24_megapixels_by_tiles_take_less_than_a_gibibyte(tmp_path: Path) -> None:
+    if not Path("/proc/self/status").exists():
+        pytest.skip("only Linux tells a process's peak of memory")
+    tiled = tmp_path / "tiled.tar.gz"
+    tile = [sys.executable, "-m", "training.tiling", "--model", str(STARTER), "--size", "1000"]
+    subprocess.run([*tile, "--out", str(tiled)], cwd=ROOT, check=True)
+    buffer = io.BytesIO()
+    Image.new("RGBA", (6000, 4000), (90, 90, 90, 255)).save(buffer, "PNG")
+    with served_by_hand("--model", str(tiled), LOUPE_DEVICE="cpu") as (process, started, url):
+        ready(url)
+        assert started["tiles"]["size"] == 1000
+        status, document = get(url + "/invocations", buffer.getvalue())
+        assert (status, document["tiles"]) == (200, 40)
+        lines = Path(f"/proc/{process.pid}/status").read_text().splitlines()
+        (peak,) = [int(line.split()[1]) for line in lines if line.startswith("VmHWM")]
+        assert peak < 1 << 20  # kibibytes

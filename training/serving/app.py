@@ -26,6 +26,7 @@ from training.serving.settings import Settings
 MEDIA_TYPES = ("application/octet-stream", "application/x-image", "binary/octet-stream")
 REFERENCE = "application/json"
 MAX_REFERENCE_BYTES = 16 * 1024
+BODY_SECONDS = 30.0  # a client that sends more slowly must not hold a place
 
 
 class Endpoint:
@@ -150,11 +151,17 @@ async def _body(request: Request, limit: int) -> bytes:
     length = int(declared) if declared.isdecimal() else 0
     if length <= limit:
         length = 0
-        async for chunk in request.stream():
-            length += len(chunk)
-            if length > limit:
-                break
-            chunks.append(chunk)
+        try:
+            async with asyncio.timeout(BODY_SECONDS):
+                async for chunk in request.stream():
+                    length += len(chunk)
+                    if length > limit:
+                        break
+                    chunks.append(chunk)
+        except TimeoutError as error:
+            raise RefusedError(
+                503, "body_too_slow", f"the body did not arrive within {BODY_SECONDS:g} s"
+            ) from error
     if length > limit:
         raise RefusedError(413, "body_too_large", f"the body is larger than {limit:,} bytes")
     return b"".join(chunks)

@@ -73,6 +73,34 @@ def test_a_body_beyond_the_cap_is_refused_while_it_arrives():
     assert (answer.status, answer.code) == (413, "body_too_large")
 
 
+def test_a_body_that_stops_arriving_gives_its_place_back(monkeypatch):
+    monkeypatch.setattr(serving_app, "BODY_SECONDS", 0.05)
+    sent = []
+
+    async def stall_then_ask():
+        async with running(Brightness(), Settings(workers=1, waiting=0)) as app:
+
+            async def receive():
+                await asyncio.sleep(60)
+
+            async def send(message):
+                sent.append(message)
+
+            scope = {
+                "type": "http",
+                "method": "POST",
+                "path": "/invocations",
+                "headers": [],
+                "query_string": b"",
+            }
+            await app(scope | {"http_version": "1.1", "scheme": "http", "root_path": ""}, receive, send)
+            return await call(app, png(1))
+
+    assert asyncio.run(stall_then_ask()).status == 200
+    assert sent[0]["status"] == 503
+    assert b"body_too_slow" in sent[1]["body"]
+
+
 def test_an_image_beyond_the_pixel_cap_is_refused(jpeg):
     (answer,) = ask(Brightness(), jpeg, settings=Settings(max_pixels=100))
     assert (answer.status, answer.code) == (422, "too_many_pixels")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from training.decoding import Detections, iou
 from training.pixels import Picture
 from training.tiling import Tiles, TilesError, judge, merge, plan
 
+STARTER = Path(__file__).parents[3] / "models/starter/model.tar.gz"
 SIZE = 96  # of the fake detector's input
 FEW = settings(max_examples=60, deadline=None)
 
@@ -197,8 +199,6 @@ def test_tiles_are_set_on_an_artefact_and_taken_off_again(tmp_path, starter_fold
     source = str(starter_folder.parent / "none.tar.gz")
     assert tiling.main(["--model", source, "--out", model, "--size", "640"]) == 1
     assert "none.tar.gz" in capsys.readouterr().err
-
-    from conftest import STARTER
 
     assert tiling.main(["--model", str(STARTER), "--out", model, "--size", "640", "--overlap", "0.25"]) == 0
     assert unpack(tmp_path / "tiled.tar.gz", tmp_path / "a").tiles == Tiles(640, 0.25)
