@@ -1,0 +1,159 @@
+"""The real programs as jobs: train a detector, evaluate it, tune it, serve it."""
+
+import io
+import json
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cloud_process import CloudProcess, settled
+from sagemaker_stage import BUCKET, ended, make_role, training
+
+from loupe.local import Connection
+from training.datasets.synthetic import generate
+
+pytestmark = [pytest.mark.system, pytest.mark.slow]
+REPOSITORY = Path(__file__).parents[2]
+SETTINGS = {
+    "family": "ssdlite",
+    "input_size": "128",
+    "epochs": "1",
+    "batch_size": "8",
+    "workers": "0",
+    "validate_every": "1",
+}
+ROOT = "/opt/ml/processing"
+
+
+@pytest.fixture(scope="module")
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Connection]:
+    folder = tmp_path_factory.mktemp("data")
+    generate(folder, 24, seed=5, size=128)
+    process = CloudProcess(tmp_path_factory.mktemp("home"), REPOSITORY)
+    s3 = process.connection.client("s3")
+    s3.create_bucket(Bucket=BUCKET)
+    for file in folder.rglob("*"):
+        if file.is_file():
+            s3.upload_file(str(file), BUCKET, f"data/{file.relative_to(folder).as_posix()}")
+    yield process.connection
+    assert process.stop() == 0
+
+
+@pytest.fixture(scope="module")
+def role(cloud: Connection) -> str:
+    return make_role(cloud, "trainer", "s3:*", "logs:*")
+
+
+@pytest.fixture(scope="module")
+def trained(cloud: Connection, role: str) -> dict[str, Any]:
+    """The description of a real training job."""
+    cloud.client("sagemaker").create_training_job(**training("real", role, SETTINGS))
+    done = ended(cloud, "TrainingJob", "real", 240)
+    assert done["TrainingJobStatus"] == "Completed", done
+    return done
+
+
+def card(cloud: Connection, uri: str) -> dict[str, Any]:
+    """model.json of an artefact in S3."""
+    key = uri.removeprefix(f"s3://{BUCKET}/")
+    packed = cloud.client("s3").get_object(Bucket=BUCKET, Key=key)["Body"].read()
+    with tarfile.open(fileobj=io.BytesIO(packed)) as tar:
+        file = tar.extractfile("model.json")
+        assert file is not None
+        content: dict[str, Any] = json.load(file)
+    return content
+
+
+def test_a_detector_is_trained(cloud: Connection, trained: dict[str, Any]) -> None:
+    found = card(cloud, trained["ModelArtifacts"]["S3ModelArtifacts"])
+    assert (found["family"], found["input_size"]) == ("ssdlite", 128)
+    assert {metric["MetricName"] for metric in trained["FinalMetricDataList"]} == {"val:map"}
+
+
+def test_it_is_evaluated(cloud: Connection, role: str, trained: dict[str, Any]) -> None:
+    def given(name: str, uri: str) -> dict[str, Any]:
+        place = {"S3Uri": uri, "LocalPath": f"{ROOT}/input/data/{name}", "S3DataType": "S3Prefix"}
+        return {"InputName": name, "S3Input": place}
+
+    report = {
+        "S3Uri": f"s3://{BUCKET}/report",
+        "LocalPath": f"{ROOT}/output/data",
+        "S3UploadMode": "EndOfJob",
+    }
+    cloud.client("sagemaker").create_processing_job(
+        ProcessingJobName="evaluate",
+        RoleArn=role,
+        AppSpecification={
+            "ImageUri": "trainer:1",
+            "ContainerEntrypoint": ["python", "-m", "training.evaluate"],
+        },
+        Environment={"LOUPE_ML_ROOT": ROOT},
+        ProcessingInputs=[
+            given("model", trained["ModelArtifacts"]["S3ModelArtifacts"]),
+            given("test", f"s3://{BUCKET}/data"),
+        ],
+        ProcessingOutputConfig={"Outputs": [{"OutputName": "report", "S3Output": report}]},
+        ProcessingResources={
+            "ClusterConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 10}
+        },
+    )
+    done = ended(cloud, "ProcessingJob", "evaluate", 120)
+    assert done["ProcessingJobStatus"] == "Completed", done
+    body = cloud.client("s3").get_object(Bucket=BUCKET, Key="report/evaluation.json")["Body"]
+    found = json.load(body)
+    assert found["split"] == "test"
+    assert found["trained_on_this_dataset"]
+
+
+def test_it_is_tuned_two_at_a_time(cloud: Connection, role: str) -> None:
+    definition = training("unused", role)
+    del definition["TrainingJobName"], definition["HyperParameters"]
+    rate = {"Name": "learning_rate", "MinValue": "0.0001", "MaxValue": "0.01", "ScalingType": "Logarithmic"}
+    sagemaker = cloud.client("sagemaker")
+    sagemaker.create_hyper_parameter_tuning_job(
+        HyperParameterTuningJobName="tune",
+        HyperParameterTuningJobConfig={
+            "Strategy": "Bayesian",
+            "HyperParameterTuningJobObjective": {"Type": "Maximize", "MetricName": "val:map"},
+            "ResourceLimits": {"MaxNumberOfTrainingJobs": 3, "MaxParallelTrainingJobs": 2},
+            "ParameterRanges": {"ContinuousParameterRanges": [rate]},
+        },
+        TrainingJobDefinition=definition | {"StaticHyperParameters": SETTINGS},
+    )
+    done = ended(cloud, "HyperParameterTuningJob", "tune", 280)
+    assert done["HyperParameterTuningJobStatus"] == "Completed", done
+    assert done["TrainingJobStatusCounters"]["Completed"] == 3
+    best = done["BestTrainingJob"]
+    found = card(cloud, f"s3://{BUCKET}/out/{best['TrainingJobName']}/output/model.tar.gz")
+    tuned = float(best["TunedHyperParameters"]["learning_rate"])
+    assert found["hyperparameters"]["learning_rate"] == tuned
+
+
+def test_it_judges_behind_an_endpoint(cloud: Connection, role: str, trained: dict[str, Any]) -> None:
+    sagemaker = cloud.client("sagemaker")
+    sagemaker.create_model_package_group(ModelPackageGroupName="detectors")
+    container = {"Image": "detector:1", "ModelDataUrl": trained["ModelArtifacts"]["S3ModelArtifacts"]}
+    package = sagemaker.create_model_package(
+        ModelPackageGroupName="detectors",
+        ModelApprovalStatus="Approved",
+        InferenceSpecification={"Containers": [container]},
+    )["ModelPackageArn"]
+    sagemaker.create_model(
+        ModelName="real", ExecutionRoleArn=role, PrimaryContainer={"ModelPackageName": package}
+    )
+    variant = {
+        "VariantName": "v",
+        "ModelName": "real",
+        "InstanceType": "ml.m5.large",
+        "InitialInstanceCount": 1,
+    }
+    sagemaker.create_endpoint_config(EndpointConfigName="real", ProductionVariants=[variant])
+    sagemaker.create_endpoint(EndpointName="real", EndpointConfigName="real")
+    assert settled(cloud, "real")["EndpointStatus"] == "InService"
+    image = (REPOSITORY / "samples/line-2/bottom/SN1003.jpg").read_bytes()
+    answer = cloud.client("sagemaker-runtime").invoke_endpoint(
+        EndpointName="real", Body=image, ContentType="image/jpeg"
+    )
+    assert "detections" in json.load(answer["Body"])
