@@ -84,7 +84,7 @@ def difference(best: Contender, other: Contender) -> dict[str, Any]:
 
 
 def report(
-    contenders: Sequence[Contender], failed: Sequence[Failed], tests: Selection, data: Path
+    contenders: Sequence[Contender], failed: Sequence[Failed], tests: Selection, data: Path | str
 ) -> dict[str, Any]:
     """The comparison for JSON, the best model first."""
     order = sorted(contenders, key=lambda each: -each.map)
@@ -119,7 +119,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Returns the exit status: 1 when a model or the data set could not be used."""
     parser = argparse.ArgumentParser(prog="python -m training.compare", description=__doc__)
     parser.add_argument("models", type=Path, nargs="+", metavar="MODEL", help="model.tar.gz")
-    parser.add_argument("--dataset", type=Path, required=True, help="folder or zip of labelled images")
+    parser.add_argument(
+        "--dataset", required=True, help="labelled images: folder, zip, snapshot or s3:// prefix"
+    )
     parser.add_argument("--split", choices=PARTS, default="test", help="part of the data set (default test)")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
     parser.add_argument("--html", type=Path, metavar="FILE", help="write a page, the models side by side")
@@ -143,11 +145,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 1 if failed else 0
 
 
-def _write(target: Path, contenders: Sequence[Contender], document: Mapping[str, Any], data: Path) -> None:
+def _write(
+    target: Path, contenders: Sequence[Contender], document: Mapping[str, Any], data: Path | str
+) -> None:
     from training.reporting import page  # only a page needs matplotlib and jinja2
 
     facts = {
-        "Data set": f"{data.name}, snapshot {document['dataset']['snapshot'][:12]}",
+        "Data set": f"{Path(data).name}, snapshot {document['dataset']['snapshot'][:12]}",
         "Images": f"{document['images']} of {document['dataset']['images']}, part {document['split']}",
         "Prices": "{source}; {region}, {per}, {date}".format(**document["prices"]),
         "Made": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),

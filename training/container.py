@@ -33,7 +33,7 @@ class Container:
     def __init__(
         self,
         root: Path | None = None,
-        channels: Mapping[str, Path] | None = None,
+        channels: Mapping[str, Path | str] | None = None,
         settings: Mapping[str, str] | None = None,
     ) -> None:
         self.root = root or Path(os.environ.get("LOUPE_ML_ROOT", "/opt/ml"))
@@ -42,8 +42,8 @@ class Container:
         self.checkpoints = self.root / "checkpoints"
         self.output = self.root / "output"
 
-    def channel(self, name: str) -> Path | None:
-        """The folder of an input channel; None when the job has no such channel."""
+    def channel(self, name: str) -> Path | str | None:
+        """The folder of an input channel; by hand a file or an s3:// address too; None without the channel."""
         if self._channels is not None:
             return self._channels.get(name)
         folder = self.root / "input" / "data" / name

@@ -105,7 +105,7 @@ def evaluate(model: OnnxModel, dataset: Dataset) -> Scores:
     return score(dataset, detect(model, dataset), model.card.labels)
 
 
-def select(path: Path, split: str) -> Selection:
+def select(path: Path | str, split: str) -> Selection:
     """Opens a part of a data set. Raises DatasetError if it is empty, TrainingError for an unknown part."""
     if split not in PARTS:
         raise TrainingError(f"unknown split {split!r}; known are {', '.join(PARTS)}")
@@ -149,14 +149,16 @@ def examine(artefact: Path, tests: Selection, escape_rate: float) -> tuple[Evalu
     return evaluation, report
 
 
-def facts(evaluation: Evaluation, report: Mapping[str, Any], data: Path, command: str) -> dict[str, str]:
+def facts(
+    evaluation: Evaluation, report: Mapping[str, Any], data: Path | str, command: str
+) -> dict[str, str]:
     """What a page says at its end: enough to make it again."""
     card, where = evaluation.card, report["dataset"]
     return {
         "Model": f"{card.name}, version {card.version}",
         "Family": f"{card.family}, input {card.input_size} × {card.input_size}",
         "Trained": f"{card.created_at or 'unknown'}, code {card.git_sha[:12]}",
-        "Data set": f"{data.name}, snapshot {where['snapshot'][:12]}",
+        "Data set": f"{Path(data).name}, snapshot {where['snapshot'][:12]}",
         "Images": f"{report['images']} of {where['images']}, part {report['split']}",
         "Intervals": f"95 %, bootstrap over images, {report['confidence']['resamples']} resamples, "
         f"seed {report['confidence']['seed']}",
@@ -173,7 +175,7 @@ def _job(container: Container) -> None:
             f"an evaluation needs the channels model and test under {container.root}/input/data"
         )
     tests = select(data, settings.split)
-    evaluation, report = examine(artefacts / "model.tar.gz", tests, settings.escape_rate)
+    evaluation, report = examine(Path(artefacts) / "model.tar.gz", tests, settings.escape_rate)
     folder = container.output / "data"
     folder.mkdir(parents=True, exist_ok=True)
     _write(evaluation, report, data, folder / "evaluation.html", folder / "rules.json")
@@ -184,7 +186,7 @@ def _job(container: Container) -> None:
 
 
 def _write(
-    evaluation: Evaluation, report: Mapping[str, Any], data: Path, html: Path | None, rules: Path | None
+    evaluation: Evaluation, report: Mapping[str, Any], data: Path | str, html: Path | None, rules: Path | None
 ) -> None:
     # Only a page needs matplotlib and jinja2, and training, which measures too, need not load them.
     from training.reporting import page
@@ -200,7 +202,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """By hand with options, as a job without any. Returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m training.evaluate", description=__doc__)
     parser.add_argument("--model", type=Path, help="model.tar.gz")
-    parser.add_argument("--dataset", type=Path, help="folder or zip of labelled images")
+    parser.add_argument("--dataset", help="labelled images: folder, zip, snapshot or s3:// prefix")
     parser.add_argument("--split", choices=PARTS, default="test", help="part of the data set (default test)")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
     parser.add_argument(

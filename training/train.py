@@ -126,7 +126,7 @@ def _datasets(container: Container, share: float) -> tuple[Dataset, Dataset, dic
         split = "by channel"
     else:
         parts = whole.part("train"), whole.part("validation")
-        split = "by image hash, 70/10/20"
+        split = "by snapshot" if whole.snapshot_id else "by image hash, 70/10/20"
     parts = _share(parts[0], share), parts[1]
     for name, part in zip(("train", "validation"), parts, strict=True):
         if not any(sample.objects for sample in part.samples):
@@ -188,8 +188,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="loupe train", description="Train a detector. Run again after a kill, it goes on."
     )
-    parser.add_argument("--dataset", type=Path, help="what to learn from: folder, zip or snapshot")
-    parser.add_argument("--validation", type=Path, help="without it: a tenth of the data set, by image hash")
+    parser.add_argument("--dataset", help="what to learn from: folder, zip, snapshot or s3:// prefix")
+    parser.add_argument("--validation", help="without it: a tenth of the data set, by image hash")
     parser.add_argument("--family", choices=families(), help="the kind of detector (docs/families.md)")
     parser.add_argument("--out", type=Path, help="folder for checkpoints and the finished model.tar.gz")
     parser.add_argument("--epochs", type=int, help="the family's own number without it")
@@ -226,7 +226,7 @@ def _by_hand(options: argparse.Namespace) -> Container:
         given[name] = value
     if options.epochs is not None:
         given["epochs"] = str(options.epochs)
-    channels = {"train": options.dataset}
+    channels: dict[str, Path | str] = {"train": options.dataset}
     if options.validation:
         channels["validation"] = options.validation
     if options.pretrained and Path(options.pretrained).exists():

@@ -165,7 +165,7 @@ class Inspector:
             with _timed(facts, "read"):
                 stored = self.objects.read(event.bucket, event.key, event.version_id)
             facts = replace(facts, size_bytes=stored.size_bytes, captured_at=stored.captured_at)
-            if stored.data is None:
+            if stored.stayed_behind:
                 body, content_type = reference(event.bucket, event.key, event.version_id)
             else:
                 header = check(stored.data, self.max_pixels)

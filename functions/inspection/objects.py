@@ -21,11 +21,12 @@ _GONE = frozenset({"NoSuchKey", "NoSuchVersion", "MethodNotAllowed", "404", "405
 class StoredImage:
     """One object version.
 
-    data: its bytes; None of one that is too large to travel, and is judged where it lies.
+    data: its bytes; none where it stayed behind, being too large for a request: it is judged where it lies.
     captured_at: ISO 8601 in UTC, if the camera said so in the object's metadata `captured-at`.
     """
 
-    data: bytes | None
+    data: bytes
+    stayed_behind: bool
     size_bytes: int
     captured_at: str | None
 
@@ -60,8 +61,10 @@ class Objects:
             size = reply["ContentLength"]
             if size > self._max_bytes:
                 raise UnreadableError("too_large", f"{size:,} bytes, the limit is {self._max_bytes:,}")
-            data = body.read() if size <= self._inline_bytes else None
-            return StoredImage(data, size, _captured_at(reply.get("Metadata", {})))
+            stays = size > self._inline_bytes
+            return StoredImage(
+                b"" if stays else body.read(), stays, size, _captured_at(reply.get("Metadata", {}))
+            )
 
 
 def _captured_at(metadata: dict[str, str]) -> str | None:
