@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import io
+import re
 import tarfile
 import urllib.request
 from pathlib import Path
@@ -66,7 +67,7 @@ def test_our_own_artefact_starts_a_model(starter_folder, tmp_path):
     assert start_from(model, starter_folder / "model.onnx")["loaded"] == report["of"]
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     prefix=st.sampled_from(["", "module.", "model.", "_orig_mod.", "module.model.", "module._orig_mod."]),
     nested=st.lists(st.sampled_from(["model", "state_dict", "ema", "module"]), max_size=2),
@@ -115,14 +116,14 @@ def test_torchvisions_detectors_bring_all_but_the_head_for_their_own_labels(fami
 @pytest.mark.parametrize("old_names", [False, True])
 def test_a_jumpstart_archive_of_the_older_faster_rcnn_brings_its_backbone(tmp_path, old_names):
     published = detection.fasterrcnn_resnet50_fpn(weights=None, weights_backbone=None).state_dict()
+    packed = dict(published)
     if old_names:  # as in the files of torchvision before 0.13
-        published = {
-            name.replace("_blocks.", "_blocks.").replace(".0.0.", ".").replace(".0.weight", ".weight")
-            if name.startswith(("backbone.fpn", "rpn.head.conv"))
-            else name: value
+        packed = {
+            re.sub(r"(_blocks\.\d|rpn\.head\.conv\.0)\.0\.", r"\1.", name).replace("conv.0.", "conv."): value
             for name, value in published.items()
         }
-    torch.save(published, tmp_path / "model.pt")
+        assert {"backbone.fpn.inner_blocks.0.weight", "rpn.head.conv.weight"} <= packed.keys()
+    torch.save(packed, tmp_path / "model.pt")
     (tmp_path / "inference.py").write_text("raise SystemExit('executed')")
     (tmp_path / "label_info.json").write_text("{}")
     channel = tmp_path / "channel"
@@ -135,12 +136,8 @@ def test_a_jumpstart_archive_of_the_older_faster_rcnn_brings_its_backbone(tmp_pa
     report = start_from(model, channel)
     own = model.state_dict()
     body = [name for name in own if name.startswith("backbone.body.") and "num_batches" not in name]
-    assert all(torch.equal(own[name], published[name]) for name in body)
-    assert torch.equal(
-        own["rpn.head.conv.0.0.weight"],
-        published.get("rpn.head.conv.weight", own["rpn.head.conv.0.0.weight"]),
-    )
-    assert "rpn.head.conv" not in report["not_used"]
+    for name in (*body, "backbone.fpn.inner_blocks.0.0.weight", "rpn.head.conv.0.0.weight"):
+        assert torch.equal(own[name], published[name]), name
     assert "roi_heads.box_head.fc6" in report["not_used"]
 
 
@@ -169,10 +166,16 @@ def classifier(name):
         model = getattr(torchvision.models, name)(weights=None)
     else:
         model = timm.create_model(name, pretrained=False)
-    with torch.no_grad():
-        for _ in range(20 if any("running_mean" in each for each, _ in model.named_buffers()) else 0):
-            model.train()(torch.rand(4, 3, 64, 64))
+    for norm in batch_norms(model):
+        norm.momentum = None  # the plain average of what is seen
+    if batch_norms(model):
+        with torch.no_grad():
+            model.train()(torch.rand(4, 3, 96, 96))
     return model.eval()
+
+
+def batch_norms(model):
+    return [each for each in model.modules() if isinstance(each, torch.nn.BatchNorm2d)]
 
 
 @pytest.mark.parametrize(
@@ -223,12 +226,14 @@ def test_a_classifiers_backbone_sees_the_same_in_the_detector(family, name, thei
     model = made(family)
     report = start_from(model, tmp_path / "w.pth")
     assert report["backbone"]["loaded"] > report["backbone"]["of"] / 3
+    # torchvision's detectors have another epsilon in their batch norms than its classifiers.
+    for norm in batch_norms(model):
+        norm.eps = batch_norms(published)[0].eps
     pixels = torch.rand(1, 3, 96, 96)
     with torch.no_grad():
         expected, found = theirs(published, pixels), ours(model.eval(), pixels)
     assert expected.shape == found.shape
-    # Not equal to the last digit: torchvision's detectors have another epsilon in their batch norms.
-    assert (expected - found).norm() < 0.03 * (expected - expected.mean()).norm()
+    assert torch.allclose(expected, found, rtol=1e-3, atol=1e-4 * float(expected.abs().max()))
 
 
 def test_another_librarys_names_are_paired_in_their_order(tmp_path):
@@ -289,7 +294,7 @@ def test_a_pickled_model_is_refused_and_never_run(model, tmp_path, packed):
     assert not marker.exists()
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     suffix=st.sampled_from([".pt", ".pth", ".safetensors", ".onnx", ".tar.gz"]),
     content=st.one_of(
