@@ -43,6 +43,7 @@ _NAMES = {
     "core.persistence": ("save_state",),
     "core.responses": ("request_scope", "set_request_account_id", "set_request_region"),
     "core.router": ("extract_access_key_id", "extract_region"),
+    "services.cloudformation.provisioners": ("_RESOURCE_HANDLERS",),
     "services.cloudwatch": (
         "_alarms",
         "_dims_key",
@@ -82,10 +83,13 @@ _NAMES = {
     "services.stepfunctions": (
         "_ExecutionError",
         "_execute_task",
+        "_executions",
         "_invoke_resource",
         "_invoke_resource_with_timeout",
+        "_run_execution",
         "_sdk_json_params",
         "_sdk_json_result",
+        "_state_machines",
     ),
     "services.sts": ("_sessions", "register_session"),
 }

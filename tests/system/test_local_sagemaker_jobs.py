@@ -300,3 +300,59 @@ class TestStateMachines:
         eventually(in_service)
         answer = cloud.client("sagemaker-runtime").invoke_endpoint(EndpointName="tuned", Body=b"image")
         assert json.load(answer["Body"])["model"].startswith("tune-")
+
+    @pytest.mark.parametrize("how", ["kill", "stop"])
+    def test_an_execution_goes_on_after_a_restart(self, tmp_path: Path, how: str) -> None:
+        first = CloudProcess(tmp_path, REPO)
+        make_data(first.connection)
+        role = make_role(first.connection, "trainer", "s3:*", "logs:*")
+        work = self.task(
+            "sagemaker:createTrainingJob.sync", training("long", role, {"epochs": "40", "seconds": "0.2"})
+        )
+        done = {"Type": "Pass", "Parameters": {"was.$": "$$.Execution.Input", "is.$": "$.TrainingJobStatus"}}
+        work |= {"Next": "Told"}
+        del work["End"]
+        execution = self.start(first.connection, role, "long", {"Work": work, "Told": done | {"End": True}})
+        eventually(lambda: "epoch=2 " in log(first, "long"))
+        state = tmp_path / "state"
+        eventually(lambda: any("StateEntered" in file.read_text() for file in state.glob("s*.json")), 60)
+        eventually(lambda: "trainer" in (state / "iam.json").read_text(), 60)
+        getattr(first, how)()
+
+        again = CloudProcess(tmp_path, REPO)
+        ended_well = self.finished(again.connection, execution)
+        assert ended_well["status"] == "SUCCEEDED", ended_well
+        assert json.loads(ended_well["output"]) == {"was": {}, "is": "Completed"}
+        assert log(again, "long").count("starting") == 2
+        jobs = again.connection.client("sagemaker").list_training_jobs()["TrainingJobSummaries"]
+        assert len(jobs) == 1
+        assert again.stop() == 0
+
+
+def test_a_template_may_hold_a_model_package_group(cloud: Connection) -> None:
+    resource = {
+        "Type": "AWS::SageMaker::ModelPackageGroup",
+        "Properties": {"ModelPackageGroupName": "Stacked"},
+    }
+    body = {"Resources": {"Group": resource}, "Outputs": {"Arn": {"Value": {"Ref": "Group"}}}}
+    stacks = cloud.client("cloudformation")
+    stacks.create_stack(StackName="registry", TemplateBody=json.dumps(body))
+    stack = eventually(
+        lambda: [
+            each
+            for each in stacks.describe_stacks(StackName="registry")["Stacks"]
+            if each["StackStatus"] == "CREATE_COMPLETE"
+        ]
+    )[0]
+    (output,) = stack["Outputs"]
+    assert output["OutputValue"].endswith(":model-package-group/stacked")
+    groups = cloud.client("sagemaker").list_model_package_groups(NameContains="stacked")
+    assert len(groups["ModelPackageGroupSummaryList"]) == 1
+    stacks.delete_stack(StackName="registry")
+    eventually(
+        lambda: (
+            not cloud.client("sagemaker").list_model_package_groups(NameContains="stacked")[
+                "ModelPackageGroupSummaryList"
+            ]
+        )
+    )

@@ -73,12 +73,12 @@ class SageMaker:
 
     def resume(self) -> None:
         """Start the endpoints and jobs of an earlier run again."""
-        self._roles.join_step_functions(self)
         end_leftovers(self._folder)
         self._endpoints.resume()
         self._training.resume()
         self._processing.resume()
         self._tuning.resume()
+        self._roles.introduce(self)
 
     def close(self) -> None:
         """End every model server and every job's program; the jobs go on at the next start."""

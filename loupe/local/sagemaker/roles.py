@@ -1,4 +1,4 @@
-"""What SageMaker needs of its neighbours in MiniStack: IAM's roles, CloudWatch's alarms, Step Functions.
+"""What SageMaker needs of its neighbours in MiniStack: IAM's roles, CloudWatch's alarms, and to be known.
 
 A container works under its own role: session credentials that IAM checks at every call.
 """
@@ -70,11 +70,13 @@ class Roles:
             config=Config(retries={"total_max_attempts": 3}, max_pool_connections=16),
         )
 
-    def join_step_functions(self, sagemaker: "SageMaker") -> None:
-        """Let MiniStack's state machines use `sagemaker`."""
-        from loupe.local.sagemaker import steps
+    def introduce(self, sagemaker: "SageMaker") -> None:
+        """Let MiniStack's state machines and templates use `sagemaker`; what ran before goes on."""
+        from loupe.local.sagemaker import executions, stacks, steps
 
         steps.connect(sagemaker)
+        stacks.connect(sagemaker)
+        executions.go_on()
 
     def alarm_states(self, names: list[str]) -> dict[str, str]:
         """The states (OK, ALARM, INSUFFICIENT_DATA) of those of the CloudWatch alarms that exist."""

@@ -9,12 +9,14 @@ import json
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from botocore.model import ListShape, OperationNotFoundError, Shape, StructureShape
 from ministack.services import stepfunctions
 
+from loupe.local.sagemaker import executions
 from loupe.local.sagemaker.errors import AwsError
 from loupe.local.sagemaker.validation import operation
 
@@ -34,10 +36,22 @@ _OPERATIONS = {
     "updateEndpoint": None,
 }
 _POLL_S = 0.2
-# Set by whoever runs the current task: True once nobody waits for its result any more.
-_abandoned: contextvars.ContextVar[Callable[[], bool]] = contextvars.ContextVar(
-    "abandoned", default=lambda: False
-)
+
+
+@dataclass(frozen=True)
+class _Task:
+    """Who waits for the result of the task that this thread runs."""
+
+    execution: dict[str, Any]
+    late: threading.Event = field(default_factory=threading.Event)
+
+    def abandoned(self) -> bool:
+        """Nobody any more: the execution has ended, or the task's time is over."""
+        return self.late.is_set() or self.execution["status"] != "RUNNING"
+
+
+_NOBODY = _Task({"status": "RUNNING", "events": []})
+_task: contextvars.ContextVar[_Task] = contextvars.ContextVar("task", default=_NOBODY)
 
 
 def connect(sagemaker: "SageMaker") -> None:
@@ -48,12 +62,11 @@ def connect(sagemaker: "SageMaker") -> None:
     def execute_task(
         state: dict[str, Any], given: Any, execution: dict[str, Any] | None, *context: Any
     ) -> Any:
-        running = execution if execution is not None else {"status": "RUNNING"}
-        before = _abandoned.set(lambda: running["status"] != "RUNNING")
+        before = _task.set(_Task(execution) if execution is not None else _task.get())
         try:
             return execute(state, given, execution, *context)
         finally:
-            _abandoned.reset(before)
+            _task.reset(before)
 
     def invoke_resource(resource: str, given: dict[str, Any]) -> Any:
         if resource.startswith(_OPTIMISED):
@@ -63,15 +76,15 @@ def connect(sagemaker: "SageMaker") -> None:
         return invoke(resource, given)
 
     def invoke_with_timeout(resource: str, given: dict[str, Any], timeout: float) -> Any:
-        outer, late = _abandoned.get(), threading.Event()
-        before = _abandoned.set(lambda: late.is_set() or outer())
+        task = _Task(_task.get().execution)
+        before = _task.set(task)
         try:
             return invoke_timed(resource, given, timeout)
         except stepfunctions._ExecutionError:
-            late.set()
+            task.late.set()
             raise
         finally:
-            _abandoned.reset(before)
+            _task.reset(before)
 
     stepfunctions._execute_task = execute_task
     stepfunctions._invoke_resource = invoke_resource
@@ -85,7 +98,7 @@ def _optimised(sagemaker: "SageMaker", action: str, given: dict[str, Any]) -> di
         raise stepfunctions._ExecutionError("States.Runtime", f"The local cloud has no {_OPTIMISED}{action}.")
     pascal = name[0].upper() + name[1:]
     try:
-        answer = sagemaker.call(pascal, given)
+        answer = _call(sagemaker, pascal, given)
     except AwsError as error:
         cause = (
             f"{error.message} (Service: AmazonSageMaker; Status Code: {error.status}; "
@@ -100,6 +113,20 @@ def _optimised(sagemaker: "SageMaker", action: str, given: dict[str, Any]) -> di
     return _finished(sagemaker, kind, given[f"{kind}Name"])
 
 
+def _call(sagemaker: "SageMaker", name: str, given: dict[str, Any]) -> dict[str, Any]:
+    """An operation; what a state had created before a restart of the cloud, it need not create again."""
+    try:
+        return sagemaker.call(name, given)
+    except AwsError as error:
+        execution, kind = _task.get().execution, name.removeprefix("Create")
+        if not executions.went_on(execution) or kind == name or "already exist" not in error.message:
+            raise
+        found = sagemaker.call(f"Describe{kind}", {f"{kind}Name": given[f"{kind}Name"]})
+        if found["CreationTime"] < datetime.fromisoformat(execution["startDate"]).timestamp():
+            raise
+        return {f"{kind}Arn": found[f"{kind}Arn"]}
+
+
 def _finished(sagemaker: "SageMaker", kind: str, name: str) -> dict[str, Any]:
     """The Describe answer of a job once it has ended; a job that nobody waits for any more is stopped."""
     shape = operation(f"Describe{kind}").output_shape
@@ -111,7 +138,7 @@ def _finished(sagemaker: "SageMaker", kind: str, name: str) -> dict[str, Any]:
             return described
         if status in ("Failed", "Stopped"):
             raise stepfunctions._ExecutionError("States.TaskFailed", json.dumps(described))
-        if _abandoned.get()():
+        if _task.get().abandoned():
             try:
                 sagemaker.call(f"Stop{kind}", {f"{kind}Name": name})
             except AwsError:  # it has ended meanwhile
@@ -127,7 +154,7 @@ def _sdk(sagemaker: "SageMaker", action: str, given: dict[str, Any]) -> Any:
     except OperationNotFoundError as error:
         raise stepfunctions._ExecutionError("States.Runtime", f"SageMaker has no {action}.") from error
     try:
-        answer = sagemaker.call(name, stepfunctions._sdk_json_params({}, "sagemaker", name, given))
+        answer = _call(sagemaker, name, stepfunctions._sdk_json_params({}, "sagemaker", name, given))
     except AwsError as error:
         cause = (
             f"{error.message} (Service: SageMaker, Status Code: {error.status}, Request ID: {uuid.uuid4()})"

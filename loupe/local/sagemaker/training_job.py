@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 KIND = "TrainingJob"
 LOG_GROUP = "/aws/sagemaker/TrainingJobs"
+_NOTED_S = 10.0  # a kill of the cloud costs the job's account of its time no more than this
 
 
 class TrainingJob(ProgramJob):
@@ -103,7 +104,10 @@ class TrainingJob(ProgramJob):
         """Checkpoints to S3, and the time that the program has had."""
         if self._checkpoints is not None:
             self._checkpoints.up()
-        self._owner.resources.store.change(KIND, self.name, run_s=self._run_s())
+        spent = self._run_s()
+        if spent - self._record.get("run_s", 0) > _NOTED_S:
+            self._record["run_s"] = spent
+            self._owner.resources.store.change(KIND, self.name, run_s=spent)
 
     def conclude(self, end: End) -> None:
         """Model and output to S3, then the final status."""

@@ -28,7 +28,7 @@ class MotoRoles:
     def client(self, service: str, role_arn: str) -> Any:
         return boto3.client(service, region_name=self.region)  # type: ignore[call-overload]
 
-    def join_step_functions(self, sagemaker: SageMaker) -> None:
+    def introduce(self, sagemaker: SageMaker) -> None:
         pass
 
 
