@@ -134,6 +134,9 @@ def fell(losses: list[float]) -> bool:
 def learned(family, tmp_path_factory) -> Learned:
     """The family after a few steps on two images, sure enough of something that there are detections."""
     detector = made(family).train()
+    for module in detector.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.momentum = 0.5  # the statistics for inference settle within the few steps
     optimiser = torch.optim.AdamW(detector.parameters(), 2 * recipe(family).learning_rate)
     losses: list[float] = []
     while len(losses) < STEPS_AT_MOST and not fell(losses):
