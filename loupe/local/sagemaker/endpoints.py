@@ -101,29 +101,30 @@ class Endpoints:
 
     def _update(self, request: dict[str, Any]) -> dict[str, Any]:
         name, config_name = request["EndpointName"], request["EndpointConfigName"]
-        record = self._settled(name)
+        record = self._resources.found(KIND, name)
         plan = self._models.plan(config_name)
         config = request.get("DeploymentConfig")
         if config is None and request.get("RetainDeploymentConfig"):
             config = record.get("LastDeploymentConfig")
         deployments.check(config, plan["instances"])
         pending = {"plan": plan, "config_name": config_name, "deployment": config, "started": time.time()}
-        self._change(name, EndpointStatus="Updating", LastDeploymentConfig=config, pending=pending)
+        self._leave(record, EndpointStatus="Updating", LastDeploymentConfig=config, pending=pending)
         self._background(self._change_over if name in self._traffic else self._come_up, name)
         return {"EndpointArn": record["EndpointArn"]}
 
     def _delete(self, request: dict[str, Any]) -> dict[str, Any]:
         name = request["EndpointName"]
-        self._settled(name)
-        self._change(name, EndpointStatus="Deleting")
+        self._leave(self._resources.found(KIND, name), EndpointStatus="Deleting")
         self._background(self._go_down, name)
         return {}
 
-    def _settled(self, name: str) -> Record:
-        record = self._resources.found(KIND, name)
-        if record["EndpointStatus"] not in ("InService", "Failed"):
+    def _leave(self, record: Record, **members: Any) -> None:
+        """Begin something with an endpoint. Raises AwsError while something else is under way."""
+        name, status = record["EndpointName"], record["EndpointStatus"]
+        members["LastModifiedTime"] = time.time()
+        settled = status in ("InService", "Failed")
+        if not settled or not self._store.change_from(KIND, name, "EndpointStatus", status, **members):
             raise invalid(f'Cannot update in-progress endpoint "{record["EndpointArn"]}".')
-        return record
 
     def _describe(self, name: str) -> dict[str, Any]:
         record = self._resources.found(KIND, name)

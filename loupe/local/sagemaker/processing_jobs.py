@@ -77,10 +77,11 @@ class ProcessingJobs:
 
     def stop(self, name: str) -> dict[str, Any]:
         """StopProcessingJob. Raises AwsError."""
+        self.resources.store.change_from(
+            KIND, name, "ProcessingJobStatus", "InProgress", ProcessingJobStatus="Stopping"
+        )
         record = self.resources.found(KIND, name)
-        if record["ProcessingJobStatus"] == "InProgress":
-            self.resources.store.change(KIND, name, ProcessingJobStatus="Stopping")
-        elif record["ProcessingJobStatus"] != "Stopping":
+        if record["ProcessingJobStatus"] != "Stopping":
             status = record["ProcessingJobStatus"]
             raise invalid(f"The request was rejected because the processing job is in status {status}.")
         self.jobs.stop(record["ProcessingJobArn"])

@@ -48,6 +48,15 @@ class Store:
                     del record[gone]
                 self._save()
 
+    def change_from(self, kind: str, name: str, member: str, value: Any, **members: Any) -> bool:
+        """Like `change`, but only while `member` has this value; False if it has not."""
+        with self._lock:
+            record = self._records.get(kind, {}).get(name)
+            if record is None or record.get(member) != value:
+                return False
+            self.change(kind, name, **members)
+            return True
+
     def delete(self, kind: str, name: str) -> bool:
         """True if there was one."""
         with self._lock:

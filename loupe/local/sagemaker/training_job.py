@@ -1,6 +1,7 @@
 """One run of a training job: the container's `train` program with its files around it."""
 
 import json
+import shutil
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,6 +39,7 @@ class TrainingJob(ProgramJob):
         if wait is not None and time.time() > record["CreationTime"] + wait:
             self._end("Stopped", "MaxWaitTimeExceeded")
             raise CancelledError
+        self._clear()
         for folder in ("input/config", "input/data", "model", "output/data", "checkpoints"):
             (self.root / folder).mkdir(parents=True, exist_ok=True)
         s3 = self.client("s3")
@@ -50,12 +52,24 @@ class TrainingJob(ProgramJob):
         for name, content in self._configuration().items():
             (self.root / "input/config" / f"{name}.json").write_text(json.dumps(content))
         if config := record.get("CheckpointConfig"):
-            local = programs.inside(config.get("LocalPath", "/opt/ml/checkpoints"), self.root)
-            self._checkpoints = Mirror(s3, Path(local), config["S3Uri"])
-            # After a restart of the cloud the folder is still there, newer than what was uploaded.
-            if not any(Path(local).glob("*")):
+            self._checkpoints = Mirror(s3, self._checkpoint_folder(), config["S3Uri"])
+            if not self._has_run():
                 self._checkpoints.down(self.stopping)
         owner.step_unless(self.stopping, self.name, "Training")
+
+    def _has_run(self) -> bool:
+        return any(step["Status"] == "Training" for step in self._record["SecondaryStatusTransitions"])
+
+    def _checkpoint_folder(self) -> Path:
+        config = self._record.get("CheckpointConfig", {})
+        return Path(programs.inside(config.get("LocalPath", "/opt/ml/checkpoints"), self.root))
+
+    def _clear(self) -> None:
+        """Only the checkpoints outlive a run: they are newer here than what was uploaded before a kill."""
+        kept = self._checkpoint_folder() if self._has_run() else self.root / ".none"
+        for part in self.root.glob("*"):
+            if not kept.is_relative_to(part):
+                shutil.rmtree(part)
 
     def _configuration(self) -> dict[str, Any]:
         record = self._record

@@ -136,7 +136,6 @@ class TrainingJobs:
 
     def stop(self, name: str) -> dict[str, Any]:
         """StopTrainingJob. Raises AwsError."""
-        record = self.resources.found(KIND, name)
         with self._lock:
             record = self.resources.found(KIND, name)
             if record["TrainingJobStatus"] == "InProgress":
@@ -156,8 +155,9 @@ class TrainingJobs:
             if record["TrainingJobStatus"] == "Stopping":
                 self._job(record["TrainingJobName"]).settle_stopped()
         for name in going:
-            for step in ("Interrupted", "Restarting"):
-                self.step(name, step)
+            if self.resources.found(KIND, name)["SecondaryStatus"] != "Pending":
+                for step in ("Interrupted", "Restarting"):
+                    self.step(name, step)
             self._submit(name)
 
     def metric(self, name: str, metric: str) -> list[float]:

@@ -95,12 +95,17 @@ class TuningJobs:
 
     def _stop(self, request: dict[str, Any]) -> dict[str, Any]:
         name = request[f"{KIND}Name"]
-        status = self.resources.found(KIND, name)[f"{KIND}Status"]
-        if status not in ("InProgress", "Stopping"):
-            raise invalid(f"The request was rejected because the tuning job is in status {status}.")
-        self.resources.store.change(
-            KIND, name, HyperParameterTuningJobStatus="Stopping", LastModifiedTime=time.time()
+        self.resources.store.change_from(
+            KIND,
+            name,
+            f"{KIND}Status",
+            "InProgress",
+            HyperParameterTuningJobStatus="Stopping",
+            LastModifiedTime=time.time(),
         )
+        status = self.resources.found(KIND, name)[f"{KIND}Status"]
+        if status != "Stopping":
+            raise invalid(f"The request was rejected because the tuning job is in status {status}.")
         return {}
 
     def _described(self, record: Record) -> Record:

@@ -170,6 +170,18 @@ def test_a_job_goes_on_after_a_restart_of_the_cloud(stage: Stage) -> None:
     assert stage.text("kept/epoch") == "12"
 
 
+def test_a_job_that_waited_starts_as_if_nothing_had_been(stage: Stage) -> None:
+    for name in ("one", "two"):
+        stage.train(name, SLOW)
+    stage.train("waiting")
+    eventually(lambda: "epoch=1" in stage.log("one") and "epoch=1" in stage.log("two"))
+    stage.restart()
+    for name in ("one", "two"):
+        stage.call("StopTrainingJob", TrainingJobName=name)
+    done = stage.ended("TrainingJob", "waiting")
+    assert steps(done) == ["Pending", "Starting", "Downloading", "Training", "Uploading", "Completed"]
+
+
 def test_checkpoints_are_shared_through_s3(stage: Stage) -> None:
     where = {"S3Uri": f"s3://{BUCKET}/kept/"}
     stage.trained("before", {"epochs": "2"}, CheckpointConfig=where)

@@ -165,6 +165,11 @@ def test_a_store_survives_a_restart_and_hands_out_copies(tmp_path: Path) -> None
     assert found == {"a": 3}
     found["a"] = 4
     assert Store(tmp_path / "s.json").all("Model") == [{"a": 3}]
+    assert store.change_from("Model", "m", "a", 3, a=5)
+    assert not store.change_from("Model", "m", "a", 3, a=6)
+    assert not store.change_from("Model", "nobody", "a", None, a=6)
+    assert not store.add("Model", "m", {})
+    assert store.get("Model", "m") == {"a": 5}
     assert store.delete("Model", "m")
     assert not store.delete("Model", "m")
     assert Store(tmp_path / "s.json").get("Model", "m") is None
