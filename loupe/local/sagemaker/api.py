@@ -50,7 +50,7 @@ class SageMaker:
         registry = Registry(self._resources)
         models = Models(self._resources, registry, roles)
         self._endpoints = Endpoints(self._resources, models, folder / "endpoints", logs, repo, roles)
-        self._jobs = Jobs(int(os.environ.get(JOBS_AT_ONCE) or os.cpu_count() or 1))
+        self._jobs = Jobs(_jobs_at_once())
         folders = {kind: self._folder / KINDS[kind].segment for kind in ("TrainingJob", "ProcessingJob")}
         self._training = TrainingJobs(
             self._resources, self._jobs, folders["TrainingJob"], logs, repo, roles, measure
@@ -166,3 +166,10 @@ class SageMaker:
     def _model_error(self, endpoint: str, status: int, reason: str, answer: str) -> AwsError:
         group = f"/aws/sagemaker/Endpoints/{endpoint}"
         return model_error(status, reason, answer, group, self._roles.region, self._roles.account)
+
+
+def _jobs_at_once() -> int:
+    wanted = os.environ.get(JOBS_AT_ONCE) or str(os.cpu_count() or 1)
+    if not wanted.isdecimal() or int(wanted) < 1:
+        raise ValueError(f"{JOBS_AT_ONCE} must be a whole number of at least 1, not {wanted!r}.")
+    return int(wanted)

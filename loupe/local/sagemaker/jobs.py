@@ -1,5 +1,6 @@
 """Runs jobs side by side: each one is a program of the container contract, from its start to its end."""
 
+import contextlib
 import logging
 import os
 import shutil
@@ -29,6 +30,7 @@ logger = logging.getLogger(__name__)
 GRACE_S = 120.0  # between SIGTERM and SIGKILL, as on AWS
 _CLOSING_GRACE_S = 3.0
 _TICK_S = 1.0
+_NICENESS = 5
 CAUSES = (StorageError, AwsError, OSError, ClientError, BotoCoreError, Boto3Error)
 
 
@@ -221,6 +223,8 @@ class ProgramJob(Job):
             subprocess.PIPE,
         )
         assert process.stdout is not None  # noqa: S101 - a pipe was asked for
+        with contextlib.suppress(psutil.Error):  # images that are judged meanwhile come first
+            psutil.Process(process.pid).nice(min(19, os.getpriority(os.PRIO_PROCESS, 0) + _NICENESS))
         log.follow(process.stdout)
 
         def tick() -> None:

@@ -173,3 +173,44 @@ def test_a_store_survives_a_restart_and_hands_out_copies(tmp_path: Path) -> None
     assert store.delete("Model", "m")
     assert not store.delete("Model", "m")
     assert Store(tmp_path / "s.json").get("Model", "m") is None
+
+
+ARN = "arn:aws:sagemaker:us-east-1:000000000000"
+
+
+@pytest.mark.parametrize(
+    ("operation", "request_", "resource"),
+    [
+        ("CreateTrainingJob", {"TrainingJobName": "A"}, f"{ARN}:training-job/a"),
+        ("StopProcessingJob", {"ProcessingJobName": "p"}, f"{ARN}:processing-job/p"),
+        ("CreateModel", {"ModelName": "m"}, f"{ARN}:model/m"),
+        (
+            "DescribeModelPackage",
+            {"ModelPackageName": f"{ARN}:model-package/g/1"},
+            f"{ARN}:model-package/g/1",
+        ),
+        ("UpdateModelPackage", {"ModelPackageArn": f"{ARN}:model-package/g/1"}, f"{ARN}:model-package/g/1"),
+        ("CreateModelPackage", {"ModelPackageGroupName": "g"}, f"{ARN}:model-package/g/*"),
+        ("DeleteModelPackageGroup", {"ModelPackageGroupName": "g"}, f"{ARN}:model-package-group/g"),
+        (
+            "ListTrainingJobsForHyperParameterTuningJob",
+            {"HyperParameterTuningJobName": "t"},
+            f"{ARN}:hyper-parameter-tuning-job/t",
+        ),
+        ("UpdateEndpoint", {"EndpointName": "e", "EndpointConfigName": "c"}, f"{ARN}:endpoint/e"),
+        ("CreateEndpointConfig", {"EndpointConfigName": "c"}, f"{ARN}:endpoint-config/c"),
+        ("AddTags", {"ResourceArn": f"{ARN}:training-job/a"}, f"{ARN}:training-job/a"),
+        ("ListTrainingJobs", {"NameContains": "a"}, "*"),
+        ("CreateTrainingJob", {"TrainingJobName": 1}, "*"),
+    ],
+)
+def test_policies_are_asked_for_the_most_specific_resource(
+    sagemaker: SageMaker, operation: str, request_: dict[str, Any], resource: str
+) -> None:
+    assert sagemaker.resource(operation, request_) == resource
+
+
+def test_a_wrong_number_of_jobs_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOUPE_LOCAL_JOBS", "0")
+    with pytest.raises(ValueError, match="LOUPE_LOCAL_JOBS must be a whole number of at least 1, not '0'"):
+        SageMaker(tmp_path, tmp_path, tmp_path, FakeRoles(), lambda *point: None)  # type: ignore[arg-type]
