@@ -93,7 +93,7 @@ class Report:
         if self.left_out:
             lines += [
                 "",
-                f"{len(self.left_out)} images left out, which show the same as one in another part:",
+                "left out, since another part has an image that shows the same:",
             ]
             lines += [
                 f"  {each.sample.name} ({each.how}) as {each.instead.name}" for each in self.left_out[:5]

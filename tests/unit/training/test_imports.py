@@ -386,7 +386,7 @@ def test_the_text_lists_repairs_and_what_was_left_out(capsys, source, tmp_path):
     status, out, _ = run(capsys, source, "--check", "--repair")
     assert status == 0
     assert (
-        f"1 images left out, which show the same as one in another part:\n  images/again.jpg (near) as {test.name}"
+        f"left out, since another part has an image that shows the same:\n  images/again.jpg (near) as {test.name}"
         in out
     )
     assert "repaired: box-outside (5)" in out
