@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cloud_process import CloudProcess, settled
+from cloud_process import CloudProcess, eventually, settled
 from sagemaker_stage import BUCKET, ended, make_role, training
 
 from loupe.local import Connection
@@ -28,15 +28,25 @@ ROOT = "/opt/ml/processing"
 
 
 @pytest.fixture(scope="module")
-def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Connection]:
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("data")
     generate(folder, 24, seed=5, size=128)
-    process = CloudProcess(tmp_path_factory.mktemp("home"), REPOSITORY)
-    s3 = process.connection.client("s3")
+    return folder
+
+
+def upload(cloud: Connection, folder: Path) -> None:
+    """Everything in `folder`, to where the jobs read."""
+    s3 = cloud.client("s3")
     s3.create_bucket(Bucket=BUCKET)
     for file in folder.rglob("*"):
         if file.is_file():
             s3.upload_file(str(file), BUCKET, f"data/{file.relative_to(folder).as_posix()}")
+
+
+@pytest.fixture(scope="module")
+def cloud(tmp_path_factory: pytest.TempPathFactory, images: Path) -> Iterator[Connection]:
+    process = CloudProcess(tmp_path_factory.mktemp("home"), REPOSITORY)
+    upload(process.connection, images)
     yield process.connection
     assert process.stop() == 0
 
@@ -157,3 +167,27 @@ def test_it_judges_behind_an_endpoint(cloud: Connection, role: str, trained: dic
         EndpointName="real", Body=image, ContentType="image/jpeg"
     )
     assert "detections" in json.load(answer["Body"])
+
+
+def test_a_training_that_dies_with_the_cloud_goes_on_after_its_last_epoch(
+    tmp_path: Path, images: Path
+) -> None:
+    first = CloudProcess(tmp_path, REPOSITORY)
+    upload(first.connection, images)
+    role = make_role(first.connection, "trainer", "s3:*", "logs:*")
+    first.connection.client("sagemaker").create_training_job(
+        **training("killed", role, SETTINGS | {"epochs": "3"})
+    )
+    log = tmp_path / "logs" / "training-job-killed.log"
+    eventually(lambda: log.exists() and '"epoch": 1' in log.read_text(), 120)
+    eventually(lambda: "trainer" in (tmp_path / "state" / "iam.json").read_text(), 60)
+    first.kill()
+
+    again = CloudProcess(tmp_path, REPOSITORY)
+    done = ended(again.connection, "TrainingJob", "killed", 240)
+    assert done["TrainingJobStatus"] == "Completed", done
+    said = log.read_text()
+    assert '"event": "resume"' in said
+    assert said.count('"event": "epoch", "epoch": 1,') == 1
+    assert card(again.connection, done["ModelArtifacts"]["S3ModelArtifacts"])["family"] == "ssdlite"
+    assert again.stop() == 0

@@ -5,6 +5,7 @@ A container works under its own role: session credentials that IAM checks at eve
 
 import json
 import secrets
+import threading
 from typing import TYPE_CHECKING, Any
 
 from botocore.config import Config
@@ -23,6 +24,8 @@ class Roles:
 
     def __init__(self, endpoint_url: str, region: str, account: str) -> None:
         self.endpoint_url, self.region, self.account = endpoint_url, region, account
+        # One session: it reads the services' models once. It may make one client at a time.
+        self._session, self._lock = own_session(), threading.Lock()
 
     def environment(self, role_arn: str) -> dict[str, str]:
         """The variables by which an AWS SDK in the container acts as `role_arn`.
@@ -59,16 +62,17 @@ class Roles:
     def client(self, service: str, role_arn: str) -> Any:
         """A client of `service` that may do what the role may do."""
         environment = self.environment(role_arn)
-        return own_session().client(  # type: ignore[call-overload]
-            service,
-            aws_access_key_id=environment["AWS_ACCESS_KEY_ID"],
-            aws_secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],
-            aws_session_token=environment["AWS_SESSION_TOKEN"],
-            region_name=self.region,
-            endpoint_url=self.endpoint_url,
-            # Sixteen threads at most share a client, as many as fetch files at once.
-            config=Config(retries={"total_max_attempts": 3}, max_pool_connections=16),
-        )
+        with self._lock:
+            return self._session.client(  # type: ignore[call-overload]
+                service,
+                aws_access_key_id=environment["AWS_ACCESS_KEY_ID"],
+                aws_secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],
+                aws_session_token=environment["AWS_SESSION_TOKEN"],
+                region_name=self.region,
+                endpoint_url=self.endpoint_url,
+                # Sixteen threads at most share a client, as many as fetch files at once.
+                config=Config(retries={"total_max_attempts": 3}, max_pool_connections=16),
+            )
 
     def introduce(self, sagemaker: "SageMaker") -> None:
         """Let MiniStack's state machines and templates use `sagemaker`; what ran before goes on."""
