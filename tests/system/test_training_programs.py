@@ -236,3 +236,11 @@ def test_24_megapixels_by_tiles_take_less_than_a_gibibyte(tmp_path: Path) -> Non
         lines = Path(f"/proc/{process.pid}/status").read_text().splitlines()
         (peak,) = [int(line.split()[1]) for line in lines if line.startswith("VmHWM")]
         assert peak < 1 << 20  # kibibytes
+
+
+def test_a_model_that_fails_at_its_warm_up_ends_the_program_and_says_why(root):
+    card = json.loads((root / "model/model.json").read_text())
+    (root / "model/model.json").write_text(json.dumps(card | {"input_size": 64}))
+    with serving(root) as (process, _):
+        assert process.wait(20) == 1
+    assert "the model fails on a black picture" in (root / "output/failure").read_text()
