@@ -84,11 +84,6 @@ def start_from(model: Detector, source: Path | str) -> dict[str, object]:
     }
 
 
-def warm_start(model: Detector, channel: Path) -> dict[str, object]:
-    """`start_from` the one file that the channel's folder holds."""
-    return start_from(model, channel)
-
-
 def fetch(family: str, name: str) -> State:
     """The published weights of that name, from the network or its cache. Raises PretrainedError."""
     known = public_weights(family)

@@ -35,6 +35,8 @@ class _Backbone(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         body: Any = timm.create_model("tf_efficientnet_lite0", features_only=True, out_indices=(2, 3, 4))
+        for name, parameter in body.named_parameters():
+            parameter.requires_grad_(not name.startswith(_FROZEN))
         self.body: nn.Module = body
         self.pyramid = FeaturePyramidNetwork(body.feature_info.channels(), _CHANNELS)
         self.out_channels = _CHANNELS

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
-pytest.importorskip("scipy", reason="transformers matches queries with scipy")
 
 from training.artefact import ModelCard, file_sha256  # noqa: E402
 from training.decoding import detections  # noqa: E402

@@ -314,3 +314,13 @@ def test_a_share_of_the_train_part_is_the_same_every_time_and_part_of_a_larger_o
         train(job)
         counts.append(read_card(job.model).dataset["train"])
     assert counts[0] < counts[1] < counts[2]
+
+
+def test_the_first_layers_of_the_small_data_family_stay_as_they_were():
+    detector = build("fcos_efficientnet_lite0", 2, SIZE)
+    frozen = [name for name, each in detector.named_parameters() if not each.requires_grad]
+    assert frozen
+    assert all(name.startswith("backbone.body.") for name in frozen)
+    detector.losses(images(), [some()] * 2)["classification"].backward()
+    assert detector.get_parameter(frozen[0]).grad is None
+    assert detector.head.classification_head.cls_logits.weight.grad is not None
