@@ -1,6 +1,6 @@
 # Every target bootstraps what it needs with plain python3 (3.11 or newer) into .venv; hashes are required.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check dev format starter-model lock clean
+.PHONY: help demo test check dev format starter-model lock fuzz images clean
 PYTHON ?= python3
 BIN := .venv/bin
 UV := $(BIN)/uv
@@ -38,11 +38,20 @@ starter-model: .venv/.dev ## train models/starter/model.tar.gz anew from generat
 LOCK = $(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --no-annotate
 lock: .venv/.uv ## renew the locked requirement files (UPGRADE=--upgrade for newer versions)
 	$(LOCK) $(UPGRADE) pyproject.toml --python-version 3.11 --extra dev -o requirements/dev.txt
-	for target in local train serve; do \
+	for target in local train serve serve-gpu; do \
 	  $(LOCK) pyproject.toml --python-version 3.11 --extra $$target -c requirements/dev.txt -o requirements/$$target.txt || exit 1; done
 	$(LOCK) pyproject.toml --python-version 3.13 --extra functions -c requirements/dev.txt -o functions/requirements.txt
 	for tool in uv sam checkov; do \
 	  $(LOCK) $(UPGRADE) --group $$tool --python-version 3.11 -o requirements/$$tool.txt || exit 1; done
+
+fuzz: .venv/.dev ## damaged and hostile images against the decoder, for ten minutes
+	$(BIN)/python -m tests.fuzz.images --minutes 10
+
+images: ## build the containers loupe-train, loupe-serve and loupe-serve-gpu with docker
+	docker build -f training/Dockerfile --target train --build-arg GIT_SHA=$$(git rev-parse HEAD) -t loupe-train .
+	for kind in serve serve-gpu; do \
+	  docker build -f training/Dockerfile --target serve --build-arg REQUIREMENTS=$$kind \
+	    --build-arg GIT_SHA=$$(git rev-parse HEAD) -t loupe-$$kind . || exit 1; done
 
 clean: ## remove what was built; the local cloud's state stays
 	rm -rf .venv .tools .aws-sam build loupe-demo

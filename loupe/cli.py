@@ -278,8 +278,13 @@ def bench(context: typer.Context) -> None:
 
 
 def _program(module: str, arguments: list[str]) -> int:
-    """A program of another room, in a process of its own."""
-    return subprocess.run([sys.executable, "-m", module, *arguments], check=False).returncode  # noqa: S603
+    """A program of another room, in a process of its own. Ctrl+C reaches both; this one waits for its end."""
+    with subprocess.Popen([sys.executable, "-m", module, *arguments]) as process:  # noqa: S603
+        while True:
+            try:
+                return process.wait()
+            except KeyboardInterrupt:
+                continue
 
 
 def main() -> None:

@@ -29,7 +29,8 @@ class ArtefactError(TrainingError):
 class ModelCard:
     """model.json: what one needs to know to run the model and to trust it.
 
-    name, version: which model this is; the version is the first 12 digits of the ONNX file's SHA-256.
+    name, version: which model this is; the version is the first 12 digits of the ONNX file's SHA-256,
+        or where it judges by tiles of that and their settings together.
     labels: class names; score column i of the graph is labels[i].
     input_size: edge in pixels of the square uint8 RGB input [N, size, size, 3].
     normalisation: mean and std, which the graph applies to pixels / 255.
@@ -54,7 +55,11 @@ class ModelCard:
 
     @property
     def version(self) -> str:
-        return self.onnx_sha256[:12]
+        if self.tiles is None:
+            return self.onnx_sha256[:12]
+        # The same weights find other things by tiles, and a record must tell which model judged.
+        tiles = json.dumps(asdict(self.tiles), sort_keys=True)
+        return hashlib.sha256(f"{self.onnx_sha256} {tiles}".encode()).hexdigest()[:12]
 
     def write(self, folder: Path) -> None:
         """Writes `folder`/model.json."""

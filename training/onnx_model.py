@@ -37,6 +37,11 @@ class OnnxModel:
             raise ArtefactError(f"ONNX Runtime cannot load {folder / MODEL}: {error}") from error
         self._any_batch = self._session.get_inputs()[0].shape[0] != 1
 
+    @property
+    def provider(self) -> str:
+        """ONNX Runtime's name of what it really runs on."""
+        return str(self._session.get_providers()[0])
+
     def raw(self, pixels: NDArray[np.uint8]) -> tuple[Floats, Floats]:
         """uint8 [N, size, size, 3] → boxes [N, A, 4] in 0..1, scores [N, A, C].
 

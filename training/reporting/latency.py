@@ -49,7 +49,7 @@ def measure(model: OnnxModel, dataset: Dataset) -> dict[str, Any]:
         "images": len(whole),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "processor": _processor(),
-        "provider": model._session.get_providers()[0],
+        "provider": model.provider,
     }
 
 

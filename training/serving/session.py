@@ -17,9 +17,8 @@ class ProviderError(TrainingError):
 
 
 class ServedModel(OnnxModel):
-    """An OnnxModel that says where it runs.
+    """An OnnxModel on the processor that was asked for.
 
-    provider: the execution provider that ONNX Runtime really uses.
     any_batch: whether it takes several images at once.
     """
 
@@ -35,9 +34,8 @@ class ServedModel(OnnxModel):
             # Finds CUDA and cuDNN where pip has put them (onnxruntime-gpu[cuda,cudnn]).
             onnxruntime.preload_dlls()
         super().__init__(folder, threads)
-        if device == "cpu" and self._session.get_providers()[0] != CPU:
+        if device == "cpu" and self.provider != CPU:
             self._session.set_providers([CPU])
-        self.provider: str = self._session.get_providers()[0]
         self.any_batch = self._any_batch
         if device == "cuda" and self.provider != CUDA:
             offered = ", ".join(onnxruntime.get_available_providers())
