@@ -4,7 +4,7 @@ import threading
 import time
 from typing import Any
 
-from loupe.local.sagemaker.children import KIND, best, parents, request_of, summary
+from loupe.local.sagemaker.children import KIND, best, final_value, parents, request_of, summary
 from loupe.local.sagemaker.errors import invalid
 from loupe.local.sagemaker.resources import Operation, Resources
 from loupe.local.sagemaker.store import Record
@@ -146,7 +146,10 @@ class TuningJobs:
 
     def _list_children(self, request: dict[str, Any]) -> dict[str, Any]:
         arn = self.resources.found(KIND, request[f"{KIND}Name"])[f"{KIND}Arn"]
-        return self.resources.page(_CHILD, {"SortBy": "Name"} | request, self.children(arn))
+        children = self.children(arn)
+        if request.get("SortBy") == "FinalObjectiveMetricValue":  # lists only those that have one
+            children = [child for child in children if final_value(child) is not None]
+        return self.resources.page(_CHILD, {"SortBy": "Name"} | request, children)
 
 
 def _count(children: list[Record], member: str, *wanted: str) -> int:

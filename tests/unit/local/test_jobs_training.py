@@ -206,6 +206,7 @@ def test_an_object_cannot_leave_its_folder(stage: Stage) -> None:
     stage.put("evil/../../../../escaped.txt", "x")
     failed = stage.trained("evil", InputDataConfig=[channel(f"s3://{BUCKET}/evil/")])
     assert "leads out of its folder" in failed["FailureReason"]
+    eventually(lambda: not (stage.folder / "jobs/training-job/evil").exists())
     assert not list(stage.folder.rglob("escaped.txt"))
 
 

@@ -255,6 +255,8 @@ class TestJobs:
         assert failed["FailureReason"].startswith("No training job succeeded after 3 attempts.")
         assert failed["TrainingJobStatusCounters"]["NonRetryableError"] == 3
         assert "BestTrainingJob" not in failed
+        assert len(children(stage, "bad")) == 3
+        assert children(stage, "bad", SortBy="FinalObjectiveMetricValue") == []
 
     @pytest.mark.parametrize(
         ("config", "said"),
