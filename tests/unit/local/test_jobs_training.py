@@ -97,6 +97,7 @@ def test_a_job_beyond_its_time_is_stopped(
     stopped = stage.trained("late", SLOW | stubborn, StoppingCondition={"MaxRuntimeInSeconds": 1})
     assert (stopped["TrainingJobStatus"], stopped["SecondaryStatus"]) == ("Stopped", "MaxRuntimeExceeded")
     assert "FailureReason" not in stopped
+    assert stopped["TrainingTimeInSeconds"] < 10  # by itself it would take twenty
     assert not [each for each in psutil.Process().children(recursive=True) if each.is_running()]
 
 
