@@ -80,7 +80,7 @@ class Gateway:
         try:
             body = await _body(receive)
             request = _json(body)
-            _authorize(scope, headers, query, body, operation, self._resource(operation, request))
+            _authorize(scope, headers, query, body, operation, self.sagemaker.resource(operation, request))
             result = await self._in_thread(self.sagemaker.call, operation, request)
         except AwsError as error:
             await _send_error(send, error, request_id, json_error=True)
@@ -111,13 +111,6 @@ class Gateway:
         except Exception as error:
             logger.exception("SageMaker failed")
             raise AwsError("InternalFailure", f"{type(error).__name__}: {error}", status=500) from error
-
-    def _resource(self, operation: str, request: dict[str, Any]) -> str:
-        """The ARN that policies name: the most specific thing in the request, "*" for lists."""
-        for kind in ("Endpoint", "EndpointConfig", "Model"):
-            if operation.endswith(kind) and isinstance(request.get(f"{kind}Name"), str):
-                return self.sagemaker.arn(kind, request[f"{kind}Name"])
-        return "*"
 
 
 def _authorize(

@@ -1,5 +1,6 @@
 """Jobs of the local SageMaker through boto3, under IAM, and as tasks of state machines."""
 
+import dataclasses
 import json
 import time
 from collections.abc import Iterator
@@ -120,6 +121,28 @@ class TestJobs:
         steps = [step["Status"] for step in described["SecondaryStatusTransitions"]]
         assert steps.count("Interrupted") == 1
         assert again.stop() == 0
+
+
+def test_a_role_may_be_held_to_jobs_of_a_name(cloud: Connection, role: str) -> None:
+    iam = cloud.client("iam")
+    iam.create_user(UserName="operator")
+    allowed = "arn:aws:sagemaker:us-east-1:000000000000:training-job/loupe-*"
+    statement = {"Effect": "Allow", "Action": "sagemaker:*", "Resource": allowed}
+    document = json.dumps({"Version": "2012-10-17", "Statement": statement})
+    iam.put_user_policy(UserName="operator", PolicyName="own", PolicyDocument=document)
+    key = iam.create_access_key(UserName="operator")["AccessKey"]
+    operator = dataclasses.replace(
+        cloud, access_key_id=key["AccessKeyId"], secret_access_key=key["SecretAccessKey"]
+    ).client("sagemaker")
+    operator.create_training_job(**training("loupe-one", role))
+    assert operator.describe_training_job(TrainingJobName="loupe-one")["TrainingJobArn"].endswith(
+        "/loupe-one"
+    )
+    with pytest.raises(ClientError, match="not authorized to perform: sagemaker:CreateTrainingJob"):
+        operator.create_training_job(**training("other", role))
+    with pytest.raises(ClientError, match="not authorized"):
+        operator.list_training_jobs()
+    ended(cloud, "TrainingJob", "loupe-one")
 
 
 class TestStateMachines:
