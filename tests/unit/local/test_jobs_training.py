@@ -94,11 +94,13 @@ def test_a_job_beyond_its_time_is_stopped(
     stage: Stage, monkeypatch: pytest.MonkeyPatch, stubborn: dict[str, str]
 ) -> None:
     monkeypatch.setattr(jobs, "GRACE_S", 0.5)
+    before = set(psutil.Process().children(recursive=True))
     stopped = stage.trained("late", SLOW | stubborn, StoppingCondition={"MaxRuntimeInSeconds": 1})
     assert (stopped["TrainingJobStatus"], stopped["SecondaryStatus"]) == ("Stopped", "MaxRuntimeExceeded")
     assert "FailureReason" not in stopped
     assert stopped["TrainingTimeInSeconds"] < 10  # by itself it would take twenty
-    assert not [each for each in psutil.Process().children(recursive=True) if each.is_running()]
+    left = set(psutil.Process().children(recursive=True)) - before
+    assert not [each for each in left if each.is_running()]
 
 
 def test_a_spot_job_waits_no_longer_than_it_may(stage: Stage) -> None:
