@@ -73,9 +73,7 @@ def reference(bucket: str, key: str, version_id: str) -> tuple[bytes, str]:
 
     The container fetches it by its own role.
     """
-    where = {"bucket": bucket, "key": key}
-    if version_id != "null":
-        where["version_id"] = version_id
+    where = {"bucket": bucket, "key": key, "version_id": version_id}
     return json.dumps({"s3": where}).encode(), "application/json"
 
 

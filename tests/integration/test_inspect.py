@@ -10,6 +10,7 @@ from samtranslator.yaml_helper import yaml_parse
 
 from handlers import inspect
 from handlers.environment import AlertEnvironment, InspectEnvironment
+from inspection.detector import reference
 from inspection.rules import Rules
 from tests.inspection_support import (
     EVENTS,
@@ -107,6 +108,17 @@ def test_an_image_too_large_for_a_request_is_judged_where_it_lies(
     assert asked == [(b"application/json", {"s3": where | {"version_id": version}})]
     assert (record["verdict"], record["image_format"], record["image_width"]) == ("fail", "JPEG", 6000)
     assert record["image_bytes"] > 6_291_456
+
+
+@pytest.mark.parametrize("version", ["3HL4kqtJlcpXroDTDmJ", "null"])
+def test_the_container_understands_where_an_image_lies(version: str) -> None:
+    from training.serving.app import REFERENCE
+    from training.serving.objects import parse
+
+    body, content_type = reference("images", "incoming/line 1/a+b.jpg", version)
+    assert content_type == REFERENCE
+    named = {"Bucket": "images", "Key": "incoming/line 1/a+b.jpg"}
+    assert parse(body) == named | ({} if version == "null" else {"VersionId": version})
 
 
 def test_an_image_deleted_before_it_is_read_gets_a_record(cloud: Cloud) -> None:

@@ -85,6 +85,16 @@ def test_every_file_that_is_no_picture_gets_a_record_that_says_why_and_the_queue
     assert waiting(target, "DeadLetterQueueUrl") == 0
 
 
+def test_an_image_too_large_for_a_request_is_judged_by_reference_under_the_models_own_role(target: Target):
+    key = "incoming/line-1/top/large.jpg"
+    small = jpeg()
+    records = put(target, {key: small + bytes(7 * 1024 * 1024), "incoming/line-1/top/small.jpg": small})
+    large, same = records[key], records["incoming/line-1/top/small.jpg"]
+    assert large["image_bytes"] > 6_291_456
+    assert (large["verdict"], large["detections"]) == (same["verdict"], same["detections"])
+    assert (large["image_format"], large["image_width"]) == (same["image_format"], same["image_width"])
+
+
 def test_awkward_keys_arrive_as_they_were_put(target: Target):
     records = put(target, {f"incoming/line 1/s+1/{serial}.jpg": jpeg() for serial in AWKWARD_SERIALS})
     assert {record["serial"] for record in records.values()} == set(AWKWARD_SERIALS)

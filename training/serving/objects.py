@@ -68,7 +68,7 @@ class Objects:
 
         Raises RefusedError.
         """
-        where = _parse(reference)
+        where = parse(reference)
         self.prepare()
         from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
@@ -107,7 +107,7 @@ class Objects:
         return RefusedError(422, "object_too_large", f"{found}, the limit is {self._max_bytes:,} bytes")
 
 
-def _parse(reference: bytes) -> dict[str, Any]:
+def parse(reference: bytes) -> dict[str, Any]:
     """The parameters of GetObject. Raises RefusedError."""
     try:
         named = json.loads(reference)["s3"]
