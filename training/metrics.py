@@ -17,6 +17,7 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from training.datasets import Dataset
+from training.datasets.coco import annotation, annotations_of, categories_of
 from training.decoding import Detections
 from training.pixels import to_original
 
@@ -189,21 +190,18 @@ def rounded(value: Any) -> Any:
 
 
 def _truth(dataset: Dataset) -> COCO:
-    annotations = [
-        _annotation(index, dataset.labels.index(each.label), each.box)
-        for index, sample in enumerate(dataset.samples)
-        for each in sample.objects
-    ]
-    return _coco(dataset, annotations)
+    return _coco(dataset, annotations_of((sample.objects for sample in dataset.samples), dataset.labels))
 
 
 def _results(dataset: Dataset, placed: Sequence[Placed]) -> COCO:
+    found = (
+        (image, *row)
+        for image, each in enumerate(placed, start=1)
+        for row in zip(each.classes.tolist(), each.boxes.tolist(), each.scores.tolist(), strict=True)
+    )
     annotations = [
-        {**_annotation(index, which, box), "score": value}
-        for index, each in enumerate(placed)
-        for box, value, which in zip(
-            each.boxes.tolist(), each.scores.tolist(), each.classes.tolist(), strict=True
-        )
+        annotation(number, image, which + 1, box) | {"score": value}
+        for number, (image, which, box, value) in enumerate(found, start=1)
     ]
     return _coco(dataset, annotations)
 
@@ -214,22 +212,11 @@ def _coco(dataset: Dataset, annotations: list[dict[str, Any]]) -> COCO:
     coco.dataset = {
         "info": {},
         "images": [{"id": i, "width": s.width, "height": s.height} for i, s in enumerate(dataset.samples, 1)],
-        "annotations": [{"id": number, **each} for number, each in enumerate(annotations, 1)],
-        "categories": [{"id": number, "name": label} for number, label in enumerate(dataset.labels, 1)],
+        "annotations": annotations,
+        "categories": categories_of(dataset.labels),
     }
     coco.createIndex()
     return coco
-
-
-def _annotation(image: int, column: int, box: Sequence[float]) -> dict[str, Any]:
-    x1, y1, x2, y2 = box
-    return {
-        "image_id": image + 1,
-        "category_id": column + 1,
-        "bbox": [x1, y1, x2 - x1, y2 - y1],
-        "area": (x2 - x1) * (y2 - y1),
-        "iscrowd": 0,
-    }
 
 
 def _matches(coco: COCOeval, column: int, label: str) -> Matches:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -50,6 +50,38 @@ def read(files: Files, annotations: str, problems: Problems) -> Source:
         )
     entries = _entries(files, annotations, listed, wanted, labels, problems)
     return Source(files, entries, len(listed), list(labels.values()))
+
+
+def categories_of(labels: Sequence[str]) -> list[dict[str, Any]]:
+    """The labels as COCO's categories; their ids count from 1."""
+    return [{"id": number, "name": label} for number, label in enumerate(labels, start=1)]
+
+
+def annotations_of(images: Iterable[Iterable[Object]], labels: Sequence[str]) -> list[dict[str, Any]]:
+    """The objects of one image after another as COCO's annotations; all ids count from 1."""
+    categories = {label: number for number, label in enumerate(labels, start=1)}
+    objects = ((image, each) for image, listed in enumerate(images, start=1) for each in listed)
+    return [
+        annotation(number, image, categories[each.label], each.box)
+        for number, (image, each) in enumerate(objects, start=1)
+    ]
+
+
+def annotation(number: int, image: int, category: int, box: Sequence[float]) -> dict[str, Any]:
+    """One of COCO's annotations; `box` is (x1, y1, x2, y2) in pixels.
+
+    >>> annotation(1, 7, 2, (10, 20, 40, 60))["bbox"]
+    [10, 20, 30, 40]
+    """
+    x1, y1, x2, y2 = box
+    return {
+        "id": number,
+        "image_id": image,
+        "category_id": category,
+        "bbox": [x1, y1, x2 - x1, y2 - y1],
+        "area": (x2 - x1) * (y2 - y1),
+        "iscrowd": 0,
+    }
 
 
 def _labels(annotations: str, categories: list[Any], problems: Problems) -> dict[int, str]:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from PIL import ExifTags, Image, ImageOps
 
+from training.datasets.coco import annotations_of, categories_of
 from training.datasets.dataset import PARTS, Dataset, Sample
 from training.datasets.files import IMAGE_SUFFIXES
 from training.datasets.problems import DatasetError
@@ -49,9 +50,7 @@ def write_coco(dataset: Dataset, folder: Path, on_image: Step = lambda: None) ->
     Each image's entry also tells its part, as `split`. Returns the COCO file's path. Raises DatasetError.
     """
     (folder / "images").mkdir(parents=True, exist_ok=True)
-    categories = {label: number for number, label in enumerate(dataset.labels, start=1)}
     images: list[dict[str, Any]] = []
-    annotations: list[dict[str, Any]] = []
     used: set[str] = set()
     for number, sample in enumerate(dataset.samples, start=1):
         data = dataset.read(sample)
@@ -60,23 +59,11 @@ def write_coco(dataset: Dataset, folder: Path, on_image: Step = lambda: None) ->
         size = {"width": sample.width, "height": sample.height}
         file = {"id": number, "file_name": f"images/{name}"}
         images.append(file | size | {"split": sample.belongs_to()})
-        for each in sample.objects:
-            x1, y1, x2, y2 = each.box
-            annotations.append(
-                {
-                    "id": len(annotations) + 1,
-                    "image_id": number,
-                    "category_id": categories[each.label],
-                    "bbox": [x1, y1, x2 - x1, y2 - y1],
-                    "area": (x2 - x1) * (y2 - y1),
-                    "iscrowd": 0,
-                }
-            )
         on_image()
     document = {
         "images": images,
-        "annotations": annotations,
-        "categories": [{"id": number, "name": label} for label, number in categories.items()],
+        "annotations": annotations_of((sample.objects for sample in dataset.samples), dataset.labels),
+        "categories": categories_of(dataset.labels),
     }
     path = folder / "annotations.json"
     temporary = path.with_suffix(".part")

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -125,7 +125,6 @@ def take(
     kept = sorted(
         (sample for sample in dataset.samples if id(sample) not in gone), key=lambda s: (s.sha256, s.name)
     )
-    categories = {label: number for number, label in enumerate(dataset.labels, start=1)}
     content: dict[str, Any] = {
         "loupe_snapshot": VERSION,
         "info": {
@@ -133,9 +132,9 @@ def take(
             "previous": previous.snapshot_id if previous else None,
             "split": "by image hash, 70/10/20" if previous is None else "test part of the previous snapshot",
         },
-        "categories": [{"id": number, "name": label} for label, number in categories.items()],
+        "categories": coco.categories_of(dataset.labels),
         "images": [_image(number, s, dataset.files, uris or {}) for number, s in enumerate(kept, start=1)],
-        "annotations": list(_annotations(kept, categories)),
+        "annotations": coco.annotations_of((sample.objects for sample in kept), dataset.labels),
         "left_out": [
             {
                 "file_name": each.sample.name,
@@ -164,22 +163,6 @@ def _image(number: int, sample: Sample, files: Files, uris: dict[str, str]) -> d
         "split": sample.belongs_to(),
     }
     return entry | ({"tags": list(sample.tags)} if sample.tags else {})
-
-
-def _annotations(samples: Sequence[Sample], categories: dict[str, int]) -> Iterator[dict[str, Any]]:
-    number = 0
-    for image, sample in enumerate(samples, start=1):
-        for each in sample.objects:
-            number += 1
-            x1, y1, x2, y2 = each.box
-            yield {
-                "id": number,
-                "image_id": image,
-                "category_id": categories[each.label],
-                "bbox": [x1, y1, x2 - x1, y2 - y1],
-                "area": (x2 - x1) * (y2 - y1),
-                "iscrowd": 0,
-            }
 
 
 def _identity(document: dict[str, Any]) -> str:

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import argparse
 import json
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from training.datasets.coco import annotations_of, categories_of
+from training.datasets.dataset import Object
 from training.datasets.defects import APPLY, PAINTERS, Floats, Mask, noise
 
 KINDS = tuple(PAINTERS)
@@ -24,17 +25,9 @@ CLEAN_SHARE = 0.2
 SMALLEST = 96  # pixels
 
 
-@dataclass(frozen=True, slots=True)
-class Defect:
-    """One defect: its kind and its box, (x1, y1, x2, y2) in pixels."""
-
-    label: str
-    box: tuple[float, float, float, float]
-
-
 def draw(
     seed: int, index: int, size: int = 200, kind: str | None = None, defect_size: int | None = None
-) -> tuple[Image.Image, list[Defect]]:
+) -> tuple[Image.Image, list[Object]]:
     """One greyscale picture and its defects; `kind` forces one of KINDS or "clean".
 
     defect_size: each defect is drawn inside a square of so many pixels, anywhere; without it the whole
@@ -50,7 +43,7 @@ def draw(
     if kind is None:
         kind = "clean" if rng.random() < CLEAN_SHARE else KINDS[int(rng.integers(len(KINDS)))]
     surface = _surface(rng, size, kind)
-    defects: list[Defect] = []
+    defects: list[Object] = []
     if kind != "clean":
         wanted = (
             int(rng.integers(1, 4)) if kind not in ("pitted_surface", "crazing") else int(rng.integers(1, 3))
@@ -71,30 +64,21 @@ def generate(
     """Writes `count` JPEGs and their COCO file under `out`; returns the COCO file's path."""
     images = out / "images"
     images.mkdir(parents=True, exist_ok=True)
-    coco: dict[str, list[dict[str, object]]] = {
-        "images": [],
-        "annotations": [],
-        "categories": [{"id": number, "name": name} for number, name in enumerate(KINDS, start=1)],
-    }
+    listed: list[dict[str, object]] = []
+    objects: list[list[Object]] = []
     for index in range(count):
         picture, defects = draw(seed, index, size, defect_size=defect_size)
         name = f"images/{seed}-{index:05d}.jpg"
         picture.save(out / name, quality=quality)
-        coco["images"].append({"id": index + 1, "file_name": name, "width": size, "height": size})
-        for defect in defects:
-            x1, y1, x2, y2 = defect.box
-            coco["annotations"].append(
-                {
-                    "id": len(coco["annotations"]) + 1,
-                    "image_id": index + 1,
-                    "category_id": KINDS.index(defect.label) + 1,
-                    "bbox": [x1, y1, x2 - x1, y2 - y1],
-                    "area": (x2 - x1) * (y2 - y1),
-                    "iscrowd": 0,
-                }
-            )
+        listed.append({"id": index + 1, "file_name": name, "width": size, "height": size})
+        objects.append(defects)
+    document = {
+        "images": listed,
+        "annotations": annotations_of(objects, KINDS),
+        "categories": categories_of(KINDS),
+    }
     path = out / "annotations.json"
-    path.write_text(json.dumps(coco, indent=1) + "\n")
+    path.write_text(json.dumps(document, indent=1) + "\n")
     return path
 
 
@@ -121,7 +105,7 @@ def _surface(rng: np.random.Generator, size: int, kind: str) -> Floats:
 
 
 def _add(
-    rng: np.random.Generator, surface: Floats, kind: str, defects: list[Defect], defect_size: int | None
+    rng: np.random.Generator, surface: Floats, kind: str, defects: list[Object], defect_size: int | None
 ) -> None:
     """Draws one defect of `kind` onto `surface`, where it hardly overlaps the others."""
     size = surface.shape[0]
@@ -134,7 +118,7 @@ def _add(
         if box is None or any(_overlap(box, other.box) > 0.2 for other in defects):
             continue
         APPLY[kind](rng, surface, mask)
-        defects.append(Defect(kind, box))
+        defects.append(Object(kind, box))
         return
 
 
