@@ -28,25 +28,20 @@ def upload_images(
 
     Raises DatasetError; what was uploaded by then stays, and is found by the next try.
     """
-    from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
-
     from training.datasets import s3
 
     folder = f"{out.rstrip('/')}/images/"
-    bucket, prefix = s3.split(folder)
-    there = {PurePosixPath(key).stem: key for key in s3.listing(folder)}
+    bucket, _ = s3.split(folder)
+    there = {PurePosixPath(key).stem: f"s3://{bucket}/{key}" for key in s3.listing(folder)}
 
     def upload(sample: Sample) -> tuple[str, str]:
-        key = there.get(sample.sha256)
-        if key is None:
+        uri = there.get(sample.sha256)
+        if uri is None:
             data = dataset.read(sample)
-            key = f"{prefix}{sample.sha256}{suffix_of(data)}"
-            try:
-                s3.client().put_object(Bucket=bucket, Key=key, Body=data)
-            except (ClientError, BotoCoreError, HTTPClientError) as error:
-                raise DatasetError(f"s3://{bucket}/{key}", f"cannot be written: {error}") from error
+            uri = f"{folder}{sample.sha256}{suffix_of(data)}"
+            s3.write(uri, data)
         on_image()
-        return sample.sha256, f"s3://{bucket}/{key}"
+        return sample.sha256, uri
 
     with ThreadPoolExecutor(s3.THREADS) as pool:
         return dict(pool.map(upload, samples))
@@ -55,18 +50,10 @@ def upload_images(
 def write(snapshot: Snapshot, out: str) -> str:
     """Writes the document in one step; returns its path or URI. Raises DatasetError."""
     if out.startswith("s3://"):
-        from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
-
         from training.datasets import s3
 
         uri = f"{out.rstrip('/')}/snapshots/{snapshot.file_name}"
-        bucket, key = s3.split(uri)
-        try:
-            s3.client().put_object(
-                Bucket=bucket, Key=key, Body=snapshot.content(), ContentType="application/json"
-            )
-        except (ClientError, BotoCoreError, HTTPClientError) as error:
-            raise DatasetError(uri, f"cannot be written: {error}") from error
+        s3.write(uri, snapshot.content(), "application/json")
         return uri
     path = Path(out) / "snapshots" / snapshot.file_name
     try:

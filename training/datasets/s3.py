@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from training.datasets.files import ANNOTATION_SUFFIXES, Files, Zip, is_hidden
 from training.datasets.problems import DatasetError
@@ -54,8 +54,17 @@ def read(uri: str, start: int | None = None, end: int | None = None) -> bytes:
         if start is None or end is None:
             return client().get_object(Bucket=bucket, Key=key)["Body"].read()
         return client().get_object(Bucket=bucket, Key=key, Range=f"bytes={start}-{end - 1}")["Body"].read()
-    except (ClientError, BotoCoreError, HTTPClientError) as error:
+    except (ClientError, BotoCoreError) as error:
         raise DatasetError(uri, f"cannot be read: {error}") from error
+
+
+def write(uri: str, data: bytes, content_type: str = "binary/octet-stream") -> None:
+    """Puts one object; the default type is S3's own. Raises DatasetError."""
+    bucket, key = split(uri)
+    try:
+        client().put_object(Bucket=bucket, Key=key, Body=data, ContentType=content_type)
+    except (ClientError, BotoCoreError) as error:
+        raise DatasetError(uri, f"cannot be written: {error}") from error
 
 
 def listing(uri: str) -> dict[str, int]:
@@ -65,7 +74,7 @@ def listing(uri: str) -> dict[str, int]:
     try:
         for page in client().get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
             found |= {item["Key"]: item["Size"] for item in page.get("Contents", [])}
-    except (ClientError, BotoCoreError, HTTPClientError) as error:
+    except (ClientError, BotoCoreError) as error:
         raise DatasetError(uri, f"cannot be listed: {error}") from error
     return found
 
@@ -136,7 +145,7 @@ def open_object(uri: str) -> BinaryIO:
     bucket, key = split(uri)
     try:
         size = client().head_object(Bucket=bucket, Key=key)["ContentLength"]
-    except (ClientError, BotoCoreError, HTTPClientError) as error:
+    except (ClientError, BotoCoreError) as error:
         raise DatasetError(uri, f"cannot be read: {error}") from error
     return cast(BinaryIO, io.BufferedReader(_Object(uri, size), _BLOCK))
 
