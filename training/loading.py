@@ -13,16 +13,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
-from torchvision import tv_tensors
-from torchvision.transforms import v2
 from tqdm import tqdm
 
+from training.augmentation import Augmentation
 from training.datasets import Dataset, DatasetError
 from training.detectors import Target
 from training.pixels import ImageError, decode
 
 CACHE_BYTES = 4 * 1024**3
-_SMALLEST_BOX = 2.0  # pixels of the model's input; what augmentation cuts smaller is no longer to be seen
 
 Item = tuple[Tensor, Target]
 
@@ -44,33 +42,23 @@ class Loader(TorchDataset[Item]):
     ) -> None:
         self._dataset, self._size, self._seed = dataset, size, seed
         self._targets = [_target(dataset, index, labels) for index in range(len(dataset.samples))]
-        self._augment = _augmentation(size) if augment else None
-        self._epoch = 0
+        self._augment = Augmentation(size) if augment else None
+        self._epoch, self._mosaic = 0, 0.0
         self._cache = self._decode_all() if len(self) * size * size * 3 <= CACHE_BYTES else None
 
     def __len__(self) -> int:
         return len(self._dataset.samples)
 
     def __getitem__(self, index: int) -> Item:
-        image = self.pixels(index)
-        target = self._targets[index]
+        item = self.pixels(index), self._targets[index]
         if self._augment is None:
-            return image, target
+            return item
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(hash((self._seed, self._epoch, index)))
-            boxes = tv_tensors.BoundingBoxes(
-                target.boxes * self._size,
-                format="XYXY",
-                canvas_size=(self._size, self._size),
-            )
-            drawn = {
-                "image": tv_tensors.Image(image.permute(2, 0, 1)),
-                "boxes": boxes,
-                "labels": target.classes,
-            }
-            drawn = self._augment(drawn)
-        image = torch.as_tensor(drawn["image"]).permute(1, 2, 0).contiguous()
-        return image, Target(torch.as_tensor(drawn["boxes"]) / self._size, drawn["labels"])
+            if torch.rand(()) >= self._mosaic:
+                return self._augment([item])
+            others = torch.randint(0, len(self), (3,)).tolist()
+            return self._augment([item, *((self.pixels(other), self._targets[other]) for other in others)])
 
     def pixels(self, index: int) -> Tensor:
         """uint8 [size, size, 3], as the file has it."""
@@ -78,9 +66,12 @@ class Loader(TorchDataset[Item]):
             return self._cache[index]
         return torch.from_numpy(pixels_of(self._dataset, index, self._size).copy())
 
-    def batches(self, epoch: int, batch_size: int, workers: int) -> DataLoader[Item]:
-        """The epoch's batches, shuffled by seed and epoch, without the incomplete last one."""
-        self._epoch = epoch
+    def batches(self, epoch: int, batch_size: int, workers: int, mosaics: float = 0.0) -> DataLoader[Item]:
+        """The epoch's batches, shuffled by seed and epoch, without the incomplete last one.
+
+        mosaics: the share of pictures that are made of four.
+        """
+        self._epoch, self._mosaic = epoch, mosaics
         generator = torch.Generator().manual_seed(hash((self._seed, epoch)))
         return DataLoader(
             self,
@@ -114,21 +105,6 @@ def _target(dataset: Dataset, index: int, labels: Sequence[str]) -> Target:
     boxes = torch.tensor([each.box for each in sample.objects], dtype=torch.float32).reshape(-1, 4) / scale
     classes = torch.tensor([labels.index(each.label) for each in sample.objects], dtype=torch.int64)
     return Target(boxes, classes)
-
-
-def _augmentation(size: int) -> v2.Transform:
-    """What changes about a product without changing its verdict: side, light, distance, framing."""
-    return v2.Compose(
-        [
-            v2.ColorJitter(brightness=0.25, contrast=0.25),
-            v2.RandomHorizontalFlip(),
-            v2.RandomVerticalFlip(),
-            v2.RandomZoomOut(fill=128, side_range=(1.0, 1.5), p=0.3),
-            v2.RandomApply([v2.RandomIoUCrop(min_scale=0.5, sampler_options=[0.5, 0.7, 0.9, 1.0])], p=0.5),
-            v2.Resize((size, size), antialias=True),
-            v2.SanitizeBoundingBoxes(min_size=_SMALLEST_BOX),
-        ]
-    )
 
 
 def _collate(items: list[Item]) -> tuple[Tensor, list[Target]]:

@@ -18,6 +18,8 @@ class Hyperparameters:
     ema_decay: of the moving average of the weights, which is what gets validated and exported.
     validate_every: epochs between two looks at the validation part.
     patience: epochs without a better validation mAP after which the run stops; 0: never.
+    mosaic: the share of training pictures that are made of four, until the last fifth of the epochs, which
+        shows the model pictures as they are.
     workers: processes that prepare batches; -1: one a core beside the trainer's, four at most.
     tuned: whether tuning chose these values, so that a comparison can say so.
     """
@@ -36,6 +38,7 @@ class Hyperparameters:
     validate_every: int = 5
     patience: int = 20
     seed: int = 0
+    mosaic: float = 0.3
     workers: int = -1
     tuned: bool = False
 

@@ -40,6 +40,7 @@ from training.settings import Hyperparameters
 from training.weights import start_from
 
 _PARITY_IMAGES = 32
+_MOSAIC_UNTIL = 0.8  # of the epochs
 
 
 def train(container: Container, progress: Progress | None = None) -> None:
@@ -72,7 +73,8 @@ def train(container: Container, progress: Progress | None = None) -> None:
     )
     workers = settings.workers if settings.workers >= 0 else min(4, max(1, (os.cpu_count() or 1) - 1))
     while state.epoch < settings.epochs and not _out_of_patience(settings, state):
-        batches = loader.batches(state.epoch + 1, settings.batch_size, workers)
+        mosaics = settings.mosaic if state.epoch < _MOSAIC_UNTIL * settings.epochs else 0.0
+        batches = loader.batches(state.epoch + 1, settings.batch_size, workers, mosaics)
         done = train_epoch(model, average, optimiser, schedule, batches, state.step, device)
         state.epoch, state.step = state.epoch + 1, done.step
         fields: dict[str, float] = {"epoch": state.epoch, "loss": round(done.loss, 4)}

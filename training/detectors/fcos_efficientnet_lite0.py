@@ -7,43 +7,21 @@ FCOS: Tian et al. 2019, https://arxiv.org/abs/1904.01355. EfficientNet-Lite: the
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-import timm
 import torch
 from torch import Tensor, nn
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.fcos import FCOS, FCOSHead
 from torchvision.models.detection.image_list import ImageList
-from torchvision.ops import FeaturePyramidNetwork
 
 from training.decoding import Postprocess
 from training.detectors import Detector, PublicWeights, Recipe, Target, check_input_size
+from training.detectors._efficientnet_lite import CHANNELS, STRIDES, Pyramid, timm_name
 
 RECIPE = Recipe(input_size=256, batch_size=16, learning_rate=7e-4, weight_decay=0.02, epochs=40)
 WEIGHTS = {"imagenet": PublicWeights("huggingface", "timm/tf_efficientnet_lite0.in1k")}
 
-_STRIDES = (8, 16, 32)
-_CHANNELS = 96
 _CONVOLUTIONS = 2  # a tower; four of 256 channels, as in the paper, would cost ten times the backbone
-_FROZEN = ("conv_stem", "bn1", "blocks.0.", "blocks.1.")  # edges and blobs are the same in any picture
-
-
-class _Backbone(nn.Module):
-    """The maps of stride 8, 16 and 32 under a feature pyramid."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        body: Any = timm.create_model("tf_efficientnet_lite0", features_only=True, out_indices=(2, 3, 4))
-        for name, parameter in body.named_parameters():
-            parameter.requires_grad_(not name.startswith(_FROZEN))
-        self.body: nn.Module = body
-        self.pyramid = FeaturePyramidNetwork(body.feature_info.channels(), _CHANNELS)
-        self.out_channels = _CHANNELS
-
-    def forward(self, pixels: Tensor) -> list[Tensor]:
-        maps = {str(number): each for number, each in enumerate(self.body(pixels))}
-        return list(self.pyramid(maps).values())
 
 
 class FcosEfficientNetLite(Detector):
@@ -55,12 +33,12 @@ class FcosEfficientNetLite(Detector):
     def __init__(self, classes: int, input_size: int) -> None:
         super().__init__()
         check_input_size(self.family, input_size, smallest=64, largest=1600)
-        self.backbone = _Backbone()
-        self.head: nn.Module = FCOSHead(_CHANNELS, 1, classes, _CONVOLUTIONS)
+        self.backbone = Pyramid()
+        self.head: nn.Module = FCOSHead(CHANNELS, 1, classes, _CONVOLUTIONS)
         self.input_size = input_size
         self.normalisation = {"mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5]}
         self.postprocess = Postprocess(score_threshold=0.05, nms_iou=0.6)
-        generator = AnchorGenerator(tuple((stride,) for stride in _STRIDES), ((1.0,),) * len(_STRIDES))
+        generator = AnchorGenerator(tuple((stride,) for stride in STRIDES), ((1.0,),) * len(STRIDES))
         # In a tuple, so that its parameters, which are ours, are not registered twice.
         self._fcos = (FCOS(self.backbone, classes, anchor_generator=generator, head=self.head),)
         blank = torch.zeros(1, 3, input_size, input_size)
@@ -95,7 +73,7 @@ class FcosEfficientNetLite(Detector):
 
     def own_name(self, name: str) -> str:
         """Also takes timm's EfficientNet-Lite0."""
-        return f"backbone.body.{name}" if name.startswith(("conv_stem.", "bn1.", "blocks.")) else name
+        return timm_name(name)
 
     def _head(self, images: Tensor) -> dict[str, Tensor]:
         return {name: value.float() for name, value in self.head(self.backbone(self._pixels(images))).items()}
