@@ -29,9 +29,9 @@ from benchmarks import serve_images
 from benchmarks.serve_servers import PEERS, ROOT, endpoint, load, peak_mib, peer
 from training import tiling
 from training.artefact import unpack
+from training.container import cores
 from training.pixels import decode
 from training.serving.session import ServedModel
-from training.serving.settings import cores
 
 STARTER = ROOT / "models/starter/model.tar.gz"
 say = Console(stderr=True).print

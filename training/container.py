@@ -118,6 +118,11 @@ def _fail(container: Container, reason: str) -> int:
     return 1
 
 
+def cores() -> int:
+    """The processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def git_sha() -> str:
     """The commit of the code that runs: from the image's environment, else from git, else "unknown"."""
     if sha := os.environ.get("LOUPE_GIT_SHA"):

@@ -24,11 +24,11 @@ from types import FrameType
 import uvicorn
 
 from training.artefact import unpack
-from training.container import Container, emit, run
+from training.container import Container, cores, emit, run
 from training.errors import TrainingError
 from training.serving.app import Endpoint
 from training.serving.session import CUDA, ServedModel, cuda_offered
-from training.serving.settings import SettingError, Settings, cores
+from training.serving.settings import SettingError, Settings
 
 DRAIN_SECONDS = 25  # SageMaker kills a container 30 s after SIGTERM
 

@@ -6,10 +6,11 @@ import os
 from pathlib import Path
 from typing import Any
 
+from training.container import cores
 from training.onnx_model import OnnxModel
 from training.pixels import decode, quality, to_original
 
-CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+CORES = cores()
 PORT = int(os.environ.get("PEER_PORT", "0"))
 
 

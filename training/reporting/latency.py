@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from training import tiling
+from training.container import cores
 from training.datasets import Dataset
 from training.onnx_model import OnnxModel
 from training.pixels import decode
@@ -47,7 +48,7 @@ def measure(model: OnnxModel, dataset: Dataset) -> dict[str, Any]:
         "p95_ms": round(float(p95), 2),
         "decode_p50_ms": round(float(np.median(decoding)) * 1000, 2),
         "images": len(whole),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cores": cores(),
         "processor": _processor(),
         "provider": model.provider,
     }

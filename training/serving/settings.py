@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+from training.container import cores
 from training.errors import TrainingError
 from training.pixels import MAX_PIXELS
 
@@ -46,11 +47,6 @@ class Settings:
             for each in fields(cls)
         }
         return cls(**values)
-
-
-def cores() -> int:
-    """Those that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _number(environment: Mapping[str, str], name: str, default: float) -> float:
