@@ -8,7 +8,8 @@ from typing import Any
 
 from training.container import cores
 from training.onnx_model import OnnxModel
-from training.pixels import decode, quality, to_original
+from training.pixels import decode, quality
+from training.serving.judging import described
 
 CORES = cores()
 PORT = int(os.environ.get("PEER_PORT", "0"))
@@ -21,16 +22,6 @@ def load() -> OnnxModel:
 
 def answer(model: OnnxModel, data: bytes) -> dict[str, Any]:
     """The endpoint's document. Raises ImageError."""
-    card = model.card
-    picture = decode(data, card.input_size)
+    picture = decode(data, model.card.input_size)
     (found,) = model.detect([picture.pixels])
-    boxes = to_original(found.boxes, picture.width, picture.height).tolist()
-    return {
-        "model": {"name": card.name, "version": card.version},
-        "image": {"width": picture.width, "height": picture.height, "format": picture.format},
-        "detections": [
-            {"label": card.labels[which], "score": round(score, 4), "box": [round(edge, 2) for edge in box]}
-            for which, score, box in zip(found.classes.tolist(), found.scores.tolist(), boxes, strict=True)
-        ],
-        "quality": quality(picture.pixels),
-    }
+    return described(model.card, picture, found) | {"quality": quality(picture.pixels)}

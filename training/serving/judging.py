@@ -156,26 +156,23 @@ class Judge:
 
     def _document(self, look: _Look, found: Detections, timings: Timings) -> dict[str, Any]:
         card, picture = self._model.card, look.picture
-        boxes = to_original(found.boxes, picture.width, picture.height)
-        document: dict[str, Any] = {
-            "model": {"name": card.name, "version": card.version},
-            "image": {"width": picture.width, "height": picture.height, "format": picture.format},
-            "detections": [
-                {
-                    "label": card.labels[which],
-                    "score": round(score, 4),
-                    "box": [round(edge, 2) for edge in box],
-                }
-                for which, score, box in zip(
-                    found.classes.tolist(), found.scores.tolist(), boxes.tolist(), strict=True
-                )
-            ],
-            "quality": look.quality,
-            "batch_size": look.batch_size,
-        }
+        document = described(card, picture, found) | {"quality": look.quality, "batch_size": look.batch_size}
         if card.tiles and max(picture.width, picture.height) > card.tiles.size:
             document["tiles"] = len(plan(picture.width, picture.height, card.tiles))
         return document | {"timings_ms": timings.milliseconds()}
+
+
+def described(card: ModelCard, picture: Picture, found: Detections) -> dict[str, Any]:
+    """The part of the contract's document that tells what the model saw, and in which image."""
+    boxes = to_original(found.boxes, picture.width, picture.height).tolist()
+    return {
+        "model": {"name": card.name, "version": card.version},
+        "image": {"width": picture.width, "height": picture.height, "format": picture.format},
+        "detections": [
+            {"label": card.labels[which], "score": round(score, 4), "box": [round(edge, 2) for edge in box]}
+            for which, score, box in zip(found.classes.tolist(), found.scores.tolist(), boxes, strict=True)
+        ],
+    }
 
 
 def _failed(error: Exception) -> RefusedError:
