@@ -17,7 +17,10 @@ _PROVIDERS = ("CUDAExecutionProvider", "CPUExecutionProvider")
 
 
 class OnnxModel:
-    """A detector ready to run. Safe to share between threads."""
+    """A detector ready to run. Safe to share between threads.
+
+    any_batch: whether its graph takes several images at once.
+    """
 
     def __init__(self, folder: Path, threads: int = 0) -> None:
         """Loads `folder`/model.onnx after checking its SHA-256 against model.json.
@@ -35,7 +38,7 @@ class OnnxModel:
             )
         except Exception as error:  # ONNX Runtime's errors share no public base class
             raise ArtefactError(f"ONNX Runtime cannot load {folder / MODEL}: {error}") from error
-        self._any_batch = self._session.get_inputs()[0].shape[0] != 1
+        self.any_batch = self._session.get_inputs()[0].shape[0] != 1
 
     @property
     def provider(self) -> str:
@@ -53,7 +56,7 @@ class OnnxModel:
     def detect(self, pixels: Sequence[NDArray[np.uint8]], how: Postprocess | None = None) -> list[Detections]:
         """The detections of each image, uint8 [size, size, 3]; `how` replaces the card's postprocessing."""
         how = how or self.card.postprocess
-        if self._any_batch:
+        if self.any_batch:
             boxes, scores = self.raw(np.stack(pixels))
             return [detections(b, s, how) for b, s in zip(boxes, scores, strict=True)]
         return [detections(b[0], s[0], how) for b, s in (self.raw(image[None]) for image in pixels)]

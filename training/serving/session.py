@@ -17,10 +17,7 @@ class ProviderError(TrainingError):
 
 
 class ServedModel(OnnxModel):
-    """An OnnxModel on the processor that was asked for.
-
-    any_batch: whether it takes several images at once.
-    """
+    """An OnnxModel on the processor that was asked for."""
 
     def __init__(self, folder: Path, threads: int = 0, device: str = "auto") -> None:
         """device: "cpu", "cuda", or "auto", which takes a GPU where ONNX Runtime can use one.
@@ -36,7 +33,6 @@ class ServedModel(OnnxModel):
         super().__init__(folder, threads)
         if device == "cpu" and self.provider != CPU:
             self._session.set_providers([CPU])
-        self.any_batch = self._any_batch
         if device == "cuda" and self.provider != CUDA:
             offered = ", ".join(onnxruntime.get_available_providers())
             raise ProviderError(f"no CUDA: ONNX Runtime {onnxruntime.__version__} offers {offered}")
