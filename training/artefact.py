@@ -61,6 +61,11 @@ class ModelCard:
         tiles = json.dumps(asdict(self.tiles), sort_keys=True)
         return hashlib.sha256(f"{self.onnx_sha256} {tiles}".encode()).hexdigest()[:12]
 
+    @property
+    def full_above(self) -> int | None:
+        """For `decode`: the side in pixels above which a picture is judged by tiles; None: never."""
+        return self.tiles.size if self.tiles else None
+
     def write(self, folder: Path) -> None:
         """Writes `folder`/model.json."""
         document = {**asdict(self), "version": self.version}

@@ -78,7 +78,7 @@ def detect(model: OnnxModel, dataset: Dataset) -> list[Detections]:
 
     def load(sample: Sample) -> Picture:
         try:
-            return decode(dataset.read(sample), size, full_above=tiles.size if tiles else None)
+            return decode(dataset.read(sample), size, full_above=model.card.full_above)
         except ImageError as error:
             raise DatasetError(sample.name, str(error)) from error
 

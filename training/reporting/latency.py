@@ -25,8 +25,7 @@ def measure(model: OnnxModel, dataset: Dataset) -> dict[str, Any]:
     there are fewer than 30.
     """
     samples = (dataset.samples * (_LEAST // len(dataset.samples) + 1))[:_MOST]
-    size, tiles = model.card.input_size, model.card.tiles
-    full_above = tiles.size if tiles else None
+    size, tiles, full_above = model.card.input_size, model.card.tiles, model.card.full_above
     for sample in samples[:_WARM_UP]:
         tiling.judge(model.detect, decode(dataset.read(sample), size, full_above=full_above), tiles)
     decoding, whole = [], []

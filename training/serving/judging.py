@@ -118,8 +118,7 @@ class Judge:
         """Runs in a worker thread: Pillow and ONNX Runtime let go of the interpreter's lock."""
         card, settings = self._model.card, self._settings
         timings.started = time.perf_counter()
-        tile = card.tiles.size if card.tiles else None
-        picture = decode(data, card.input_size, settings.max_pixels, tile, settings.image_seconds)
+        picture = decode(data, card.input_size, settings.max_pixels, card.full_above, settings.image_seconds)
         look = _Look(picture, quality(picture.pixels))
         timings.decoded = timings.inferring = time.perf_counter()
         if picture.full is None and self._batcher:
