@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
+Edges = TypeVar("Edges", np.float32, np.float64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +58,13 @@ def detections(boxes: Floats, scores: Floats, how: Postprocess) -> Detections:
     return Detections(np.clip(boxes[anchors[chosen]], 0, 1), found[chosen], classes[chosen])
 
 
-def iou(a: Floats, b: Floats) -> Floats:
+def iou(a: NDArray[Edges], b: NDArray[Edges]) -> NDArray[Edges]:
     """Intersection over union of boxes [N, 4] and [M, 4]: [N, M]."""
     corner = np.maximum(a[:, None, :2], b[None, :, :2])
     sizes = np.clip(np.minimum(a[:, None, 2:], b[None, :, 2:]) - corner, 0, None)
     shared = sizes[..., 0] * sizes[..., 1]
     union = _area(a)[:, None] + _area(b)[None, :] - shared
-    result: Floats = shared / np.maximum(union, np.float32(1e-9))
+    result: NDArray[Edges] = shared / np.maximum(union, np.float32(1e-9))
     return result
 
 
@@ -71,8 +73,8 @@ def _best_first(scores: Floats) -> NDArray[np.int64]:
     return np.argsort(-np.round(scores, 4), kind="stable")
 
 
-def _area(boxes: Floats) -> Floats:
-    area: Floats = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+def _area(boxes: NDArray[Edges]) -> NDArray[Edges]:
+    area: NDArray[Edges] = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
     return area
 
 

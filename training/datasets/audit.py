@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 
-from training.datasets.dataset import PARTS, Box, Dataset, Sample
+import numpy as np
+
+from training.datasets.dataset import PARTS, Dataset, Sample
 from training.datasets.duplicates import Duplicate, crossing
 from training.datasets.problems import Problem
+from training.decoding import iou
 
 SAME_BOX_IOU = 0.95
 IMBALANCE = 10.0
@@ -55,26 +58,15 @@ def same_boxes(sample: Sample) -> Iterator[tuple[int, int]]:
     """Index pairs of a sample's objects that lie in the same place: IoU above SAME_BOX_IOU."""
     # By their left edge: boxes of that IoU have left edges within a twentieth of the width.
     order = sorted(range(len(sample.objects)), key=lambda index: sample.objects[index].box[0])
-    for position, index in enumerate(order):
-        box = sample.objects[index].box
-        for other in order[position + 1 :]:
-            second = sample.objects[other].box
-            if second[0] - box[0] > (1 - SAME_BOX_IOU) * (box[2] - box[0]):
-                break
-            if iou(box, second) > SAME_BOX_IOU:
-                yield min(index, other), max(index, other)
-
-
-def iou(a: Box, b: Box) -> float:
-    """Intersection over union of two boxes.
-
-    >>> iou((0, 0, 2, 2), (0, 0, 2, 1))
-    0.5
-    """
-    width, height = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
-    shared = max(width, 0.0) * max(height, 0.0)
-    union = (a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - shared
-    return shared / union if union else 0.0
+    boxes = np.array([sample.objects[index].box for index in order], np.float64).reshape(-1, 4)
+    lefts, widths = boxes[:, 0], boxes[:, 2] - boxes[:, 0]
+    ends = np.searchsorted(lefts, lefts + (1 - SAME_BOX_IOU) * widths, side="right")
+    for position, end in enumerate(ends.tolist()):
+        index, others = order[position], order[position + 1 : end]
+        if others:
+            overlaps = iou(boxes[position][None], boxes[position + 1 : end])[0]
+            for which in np.flatnonzero(overlaps > SAME_BOX_IOU):
+                yield min(index, others[which]), max(index, others[which])
 
 
 def folded(label: str) -> str:
