@@ -25,15 +25,14 @@ from typing import Any
 
 import psutil
 from PIL import Image
-from rich.console import Console
 
 from benchmarks import null_model
+from benchmarks.output import machine, say, show
 from loupe import drop
 from loupe.target import Target
 
 ROOT = Path(__file__).resolve().parent.parent
 _MIB = 1 << 20
-say = Console(stderr=True).print
 
 
 def _image(seed: int) -> bytes:
@@ -139,13 +138,7 @@ def main() -> None:
     parser.add_argument("--single", type=int, default=40)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    result: dict[str, Any] = {
-        "machine": {
-            "cores": os.cpu_count(),
-            "python": platform.python_version(),
-            "system": platform.machine(),
-        }
-    }
+    result: dict[str, Any] = {"machine": machine(system=platform.machine())}
     say("the inspect function by itself ...")
     result["inspect"] = _inspect_function()
     with tempfile.TemporaryDirectory(prefix="loupe-bench-") as folder:
@@ -160,10 +153,7 @@ def main() -> None:
             result["single_image_ms"] = {"count": len(single), "p50": round(cuts[9]), "p95": round(cuts[18])}
             say(f"{options.images} images at once ...")
             result["chain"] = _many_images(target, process, options.images)
-    if options.json:
-        sys.stdout.write(json.dumps(result) + "\n")
-    else:
-        Console().print_json(data=result)
+    show(result, options.json)
 
 
 if __name__ == "__main__":

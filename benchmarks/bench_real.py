@@ -20,15 +20,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
+from benchmarks.output import say, show
 from loupe import demo, drop, models
 from loupe.alerts import AlertInbox
 from loupe.local import LocalCloud
 from loupe.target import Target
 from training.datasets import Dataset, open_dataset
-
-say = Console(stderr=True).print
 
 
 def _run(home: Path, model: Path, part: Dataset) -> dict[str, Any]:
@@ -98,10 +95,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="loupe-bench-") as home:
         result = {"chain": _run(Path(home), options.model, part)}
     result["evaluation"] = _evaluate(options.model, options.dataset)
-    if options.json:
-        sys.stdout.write(json.dumps(result) + "\n")
-    else:
-        Console().print_json(data=result)
+    show(result, options.json)
 
 
 if __name__ == "__main__":

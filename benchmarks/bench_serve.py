@@ -9,12 +9,9 @@ is part of what a server is measured with. Rounds alternate, so that a busy mach
 from __future__ import annotations
 
 import argparse
-import json
 import multiprocessing
 import os
-import platform
 import statistics
-import sys
 import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
@@ -23,9 +20,9 @@ from typing import Any
 
 import onnxruntime
 import psutil
-from rich.console import Console
 
 from benchmarks import serve_images
+from benchmarks.output import machine, say, show
 from benchmarks.serve_servers import PEERS, ROOT, endpoint, load, peak_mib, peer
 from training import tiling
 from training.artefact import unpack
@@ -34,7 +31,6 @@ from training.pixels import decode
 from training.serving.session import ServedModel
 
 STARTER = ROOT / "models/starter/model.tar.gz"
-say = Console(stderr=True).print
 
 
 def bare(folder: Path, seconds: float) -> dict[str, Any]:
@@ -175,14 +171,12 @@ def main() -> None:
         work = Path(folder)
         card = unpack(options.model, work / "model")
         result: dict[str, Any] = {
-            "machine": {
-                "cores": cores(),
-                "load_average": [round(each, 1) for each in os.getloadavg()],
-                "memory_gib": round(psutil.virtual_memory().total / (1 << 30)),
-                "python": platform.python_version(),
-                "onnxruntime": onnxruntime.__version__,
-                "provider": ServedModel(work / "model").provider,
-            },
+            "machine": machine(
+                load_average=[round(each, 1) for each in os.getloadavg()],
+                memory_gib=round(psutil.virtual_memory().total / (1 << 30)),
+                onnxruntime=onnxruntime.__version__,
+                provider=ServedModel(work / "model").provider,
+            ),
             "model": {"name": card.name, "family": card.family, "input_size": card.input_size},
             "serving": compare(options.model, work / "model", options.peers, options.rounds, options.seconds),
         }
@@ -191,10 +185,7 @@ def main() -> None:
         if options.soak:
             say(f"the mixed load for {options.soak:g} minutes ...")
             result["soak"] = soak(options.model, options.soak)
-    if options.json:
-        sys.stdout.write(json.dumps(result) + "\n")
-    else:
-        Console().print_json(data=result)
+    show(result, options.json)
 
 
 if __name__ == "__main__":
