@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -18,6 +17,7 @@ from typing import Any
 import psutil
 
 from benchmarks.serve_images import steel
+from loupe.local.ports import free_port
 
 ROOT = Path(__file__).resolve().parent.parent
 PEERS = ("litserve", "ray", "mlserver")
@@ -27,7 +27,7 @@ _PATIENCE = 120.0  # Ray starts many processes
 @contextmanager
 def endpoint(model: Path, **settings: str) -> Iterator[tuple[str, psutil.Process]]:
     """`python -m training.serve`, warm: its address and its process."""
-    command = [sys.executable, "-m", "training.serve", "--model", str(model), "--port", str(_free_port())]
+    command = [sys.executable, "-m", "training.serve", "--model", str(model), "--port", str(free_port())]
     with _server(command, int(command[-1]), settings) as running:
         yield running
 
@@ -40,7 +40,7 @@ def peer(name: str, folder: Path) -> Iterator[tuple[str, psutil.Process]]:
     numpy, pillow and the onnxruntime of requirements/serve.txt.
     """
     python = _environment(name)
-    port = _free_port()
+    port = free_port()
     settings = {"PEER_PORT": str(port), "PEER_MODEL": str(folder), "PYTHONPATH": str(ROOT)}
     settings |= {"RAY_USAGE_STATS_ENABLED": "0", "TQDM_DISABLE": "1"}
     with _server([str(python), "-m", f"benchmarks.peers.{name}_app"], port, settings) as running:
@@ -127,8 +127,3 @@ def peak_mib(process: psutil.Process) -> float | None:
     return next(
         round(int(line.split()[1]) / 1024, 1) for line in status.splitlines() if line.startswith("VmHWM")
     )
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return int(taken.getsockname()[1])
