@@ -23,7 +23,7 @@ class Load:
     """Closed loops: each connection sends its next image when it has the answer to its last."""
 
     def __init__(self, url: str, path: str, seconds: float, mix: bool) -> None:
-        self._address, self._path, self._mix = urlsplit(url).netloc, path, mix
+        self._address, self._path = urlsplit(url).netloc, path
         self._images = mixed() if mix else [(image, 200, "") for image in steel()]
         self._until = time.perf_counter() + seconds
         self.taken: list[float] = []

@@ -48,8 +48,8 @@ def start_from(model: Detector, source: Path | str) -> dict[str, object]:
 
     source: a file, a folder that holds one, or the name of published weights (see `public_weights`). A file
     is our model.tar.gz or the model.onnx in it, safetensors, or a weights-only .pt or .pth, bare or in a
-    tar.gz; its tensors may be
-    named as torchvision, timm or Hugging Face name them, and may be of the backbone alone.
+    tar.gz; its tensors may be named as torchvision, timm or Hugging Face name them, and may be of the
+    backbone alone.
 
     Returns a report: the source; how many tensors of the model and of its backbone were loaded, of how many;
     by module what was not loaded, since it is missing there or has another shape (a head for other labels,
