@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -12,6 +13,9 @@ from PIL import Image
 
 from training.artefact import unpack
 from training.onnx_model import OnnxModel
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
 
 ROOT = Path(__file__).parents[3]
 STARTER = ROOT / "models/starter/model.tar.gz"
@@ -29,6 +33,31 @@ def starter_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def starter(starter_folder: Path) -> OnnxModel:
     return OnnxModel(starter_folder, threads=1)
+
+
+@pytest.fixture
+def moto_s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Client]:
+    """A client of an S3 that moto plays, which whoever goes by the environment finds too."""
+    import boto3  # with moto half a second, which most tests never need
+    from moto import mock_aws
+
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL"):
+        monkeypatch.delenv(name, raising=False)
+    with mock_aws():
+        yield boto3.client("s3")
+
+
+@pytest.fixture
+def bucket(moto_s3: S3Client, monkeypatch: pytest.MonkeyPatch) -> S3Client:
+    """The client of S3, which has the empty bucket `factory`."""
+    from training.datasets import s3
+
+    monkeypatch.setattr(s3, "_clients", {})
+    moto_s3.create_bucket(Bucket="factory")
+    return moto_s3
 
 
 @pytest.fixture

@@ -7,13 +7,11 @@ import os
 import zipfile
 from pathlib import Path
 
-import boto3
 import numpy as np
 import pytest
-from moto import mock_aws
 from PIL import Image
 
-from training.datasets import DatasetError, Problem, open_dataset, read, s3
+from training.datasets import DatasetError, Problem, open_dataset, read
 from training.datasets.export import write_recordio
 from training.datasets.synthetic import generate
 
@@ -231,18 +229,6 @@ def test_an_image_that_changes_after_the_listing_is_not_read(tmp_path):
     Image.new("RGB", (40, 20), "red").save(tmp_path / "c/a.png")
     with pytest.raises(DatasetError, match=r"a\.png: was altered"):
         dataset.read(dataset.samples[0])
-
-
-@pytest.fixture
-def bucket(monkeypatch):
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "testing")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
-    monkeypatch.setattr(s3, "_clients", {})
-    with mock_aws():
-        client = boto3.client("s3")
-        client.create_bucket(Bucket="factory", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
-        yield client
 
 
 def upload(client, folder: Path, prefix: str) -> None:

@@ -8,10 +8,8 @@ import os
 import shutil
 from pathlib import Path
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError
-from moto import mock_aws
 from PIL import Image
 
 from training.datasets import FORMATS, open_dataset, part_of, s3
@@ -184,18 +182,6 @@ def test_a_folder_that_cannot_be_written_leaves_nothing(capsys, source, tmp_path
     (tmp_path / "out").write_text("a file")
     status, _, err = run(capsys, source, "--out", tmp_path / "out")
     assert (status, "cannot be written" in err) == (1, True)
-
-
-@pytest.fixture
-def bucket(monkeypatch):
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "testing")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
-    monkeypatch.setattr(s3, "_clients", {})
-    with mock_aws():
-        client = boto3.client("s3")
-        client.create_bucket(Bucket="factory", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
-        yield client
 
 
 def keys(client) -> list[str]:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import io
 
-import boto3
 import pytest
 from botocore.exceptions import ConnectTimeoutError
 from botocore.response import StreamingBody
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from moto import mock_aws
 from serving_support import Brightness, png, refer, running
 
 from training.serving import objects
@@ -22,20 +20,10 @@ BUCKET = "images"
 
 
 @pytest.fixture
-def s3(monkeypatch):
-    for name, value in {
-        "AWS_ACCESS_KEY_ID": "testing",
-        "AWS_SECRET_ACCESS_KEY": "testing",
-        "AWS_DEFAULT_REGION": "us-east-1",
-    }.items():
-        monkeypatch.setenv(name, value)
-    for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL"):
-        monkeypatch.delenv(name, raising=False)
-    with mock_aws():
-        client = boto3.client("s3")
-        client.create_bucket(Bucket=BUCKET)
-        client.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
-        yield client
+def s3(moto_s3):
+    moto_s3.create_bucket(Bucket=BUCKET)
+    moto_s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
+    return moto_s3
 
 
 def put(s3, body, key="incoming/l/s/部 品+%2B.png"):
