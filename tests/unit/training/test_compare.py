@@ -9,13 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.unit.training.conftest import STARTER
 from training.artefact import pack, unpack
 from training.compare import main
 from training.datasets.synthetic import generate
 from training.reporting.cost import Training, prices, training
 
-ROOT = Path(__file__).parents[3]
-STARTER = ROOT / "models/starter/model.tar.gz"
 DAY = {"seconds": 7200.0, "instance_type": "ml.g5.xlarge", "device": "cuda", "tuned": True}
 
 

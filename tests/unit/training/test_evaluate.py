@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 from inspection.rules import Rules
+from tests.unit.training.conftest import ROOT, STARTER
 from training.artefact import pack, read_card, unpack
 from training.datasets import open_dataset, part_of
 from training.datasets.synthetic import generate
@@ -25,9 +26,6 @@ from training.onnx_model import OnnxModel
 from training.pixels import decode
 from training.reporting.latency import measure
 from training.tiling import Tiles, judge
-
-ROOT = Path(__file__).parents[3]
-STARTER = ROOT / "models/starter/model.tar.gz"
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.unit.training.conftest import STARTER
 from training.artefact import pack, unpack
 from training.datasets import Object, open_dataset
 from training.datasets.synthetic import generate
@@ -24,8 +25,6 @@ from training.metrics import Placed
 from training.reporting import page, pictures, plots
 from training.reporting.outcomes import outcomes
 
-ROOT = Path(__file__).parents[3]
-STARTER = ROOT / "models/starter/model.tar.gz"
 HOSTILE = '"><script>alert(1)</script>$\\frac{'
 VOID = {"meta", "br", "img", "link", "input", "hr"}
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,13 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from tests.unit.training.conftest import STARTER
 from training import tiling
 from training.artefact import ArtefactError, read_card, unpack
 from training.decoding import Detections, iou
 from training.pixels import Picture
 from training.tiling import Tiles, TilesError, judge, merge, plan
 
-STARTER = Path(__file__).parents[3] / "models/starter/model.tar.gz"
 SIZE = 96  # of the fake detector's input
 FEW = settings(max_examples=60, deadline=None)
 
