@@ -33,7 +33,7 @@ def draw(
     defect_size: each defect is drawn inside a square of so many pixels, anywhere; without it the whole
     picture is that square.
 
-    >>> picture, defects = draw(seed=1, index=0, kind="scratches")
+    >>> picture, defects = draw(seed=1, index=2, kind="scratches")
     >>> picture.size, {defect.label for defect in defects}
     ((200, 200), {'scratches'})
     """
