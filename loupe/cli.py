@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import subprocess
 import sys
 import time
 from datetime import UTC, datetime
@@ -19,11 +18,12 @@ from rich.markup import escape
 from loupe import demo as demonstration
 from loupe import drop as dropping
 from loupe import inspections as reading
-from loupe import models, show
+from loupe import learning, models, programs, show
 from loupe.alerts import AlertInbox
 from loupe.errors import LoupeError
 from loupe.local import LocalCloud, LocalCloudError, connection
-from loupe.target import Target, default_home
+from loupe.options import PASSED_ON, Home, Json, Stack, chosen
+from loupe.target import Target
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -32,20 +32,8 @@ app = typer.Typer(
     help="Visual inspection for the production line: on this laptop, or with --stack on AWS.",
 )
 
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
-Home = Annotated[
-    Path,
-    typer.Option(envvar="LOUPE_HOME", default_factory=default_home, help="The local cloud's private folder."),
-]
-Stack = Annotated[
-    str | None, typer.Option(help="A stack on AWS, by the ordinary AWS profile. Without it: the local cloud.")
-]
-PASSED_ON = {"allow_extra_args": True, "ignore_unknown_options": True}  # the program has options of its own
+app.add_typer(learning.app)
 Line = Annotated[str | None, typer.Option(help="The production line.")]
-
-
-def _target(stack: str | None, home: Path) -> Target:
-    return Target.aws(stack) if stack else Target.local(home)
 
 
 @app.command()
@@ -150,7 +138,7 @@ def drop(
     json_: Json = False,
 ) -> None:
     """Upload images as a camera would. Line and station come from the last two folders, or the options."""
-    target = _target(stack, home)
+    target = chosen(stack, home)
     sources, passed_over = dropping.find_images(paths, line, station)
     with show.progress() as bar:
         task = bar.add_task("uploading", total=len(sources))
@@ -196,7 +184,7 @@ def inspections(
     now = datetime.now(UTC)
     begin, end = reading.moment(since, now), reading.moment(until, now)
     records = reading.query(
-        _target(stack, home), line=line, verdict=verdict, since=begin, until=end, limit=limit
+        chosen(stack, home), line=line, verdict=verdict, since=begin, until=end, limit=limit
     )
     if json_:
         show.as_json({"inspections": records, "count": len(records)})
@@ -226,7 +214,7 @@ def deploy(
     hosting = models.Hosting(
         image_uri or models.LOCAL_IMAGE_URI, instance_type, instance_count, inference_ami_version
     )
-    target = _target(stack, home)
+    target = chosen(stack, home)
     with show.err.status("deploying") as status:
         name = models.deploy(target, model, hosting, status.update)
     if json_:
@@ -235,36 +223,30 @@ def deploy(
         show.out.print(f"{target.output('EndpointName')} serves {name}.")
 
 
-@app.command("import", add_help_option=False, context_settings=PASSED_ON)
-def import_(context: typer.Context) -> None:
-    """Bring in labelled images of any usual format, check them, and take a snapshot: import PATH [--check]."""
-    raise typer.Exit(_program("training.imports", context.args))
-
-
 @app.command(add_help_option=False, context_settings=PASSED_ON)
 def train(context: typer.Context) -> None:
     """Train a detector: --dataset PATH --family NAME --out DIR [--epochs N] [--pretrained PATH]."""
     if find_spec("torch") is None:
         raise LoupeError("training needs torch, which is not installed", "Run `make dev` once (5 GB).")
-    raise typer.Exit(_program("training.train", context.args))
+    raise typer.Exit(programs.run("training.train", context.args))
 
 
 @app.command(add_help_option=False, context_settings=PASSED_ON)
 def evaluate(context: typer.Context) -> None:
     """How good a model is: --model PATH.tar.gz --dataset PATH [--html FILE] [--rules FILE] [--json]."""
-    raise typer.Exit(_program("training.evaluate", context.args))
+    raise typer.Exit(programs.run("training.evaluate", context.args))
 
 
 @app.command(add_help_option=False, context_settings=PASSED_ON)
 def compare(context: typer.Context) -> None:
     """Which model is better, how surely, and at what cost: --dataset PATH MODEL… [--html FILE] [--json]."""
-    raise typer.Exit(_program("training.compare", context.args))
+    raise typer.Exit(programs.run("training.compare", context.args))
 
 
 @app.command(add_help_option=False, context_settings=PASSED_ON)
 def serve(context: typer.Context) -> None:
     """A model's endpoint on this machine, as SageMaker runs it: --model PATH.tar.gz --port N."""
-    raise typer.Exit(_program("training.serve", context.args))
+    raise typer.Exit(programs.run("training.serve", context.args))
 
 
 @app.command(context_settings=PASSED_ON)
@@ -274,17 +256,7 @@ def bench(context: typer.Context) -> None:
     if not context.args or context.args[0] not in names:
         there = ", ".join(names) or "none in this folder"
         raise LoupeError("no such benchmark", f"Run it from the repository's root; there are: {there}.")
-    raise typer.Exit(_program(f"benchmarks.bench_{context.args[0]}", context.args[1:]))
-
-
-def _program(module: str, arguments: list[str]) -> int:
-    """A program of another room, in a process of its own. Ctrl+C reaches both; this one waits for its end."""
-    with subprocess.Popen([sys.executable, "-m", module, *arguments]) as process:  # noqa: S603
-        while True:
-            try:
-                return process.wait()
-            except KeyboardInterrupt:
-                continue
+    raise typer.Exit(programs.run(f"benchmarks.bench_{context.args[0]}", context.args[1:]))
 
 
 def main() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,10 +19,13 @@ from loupe.local import connection
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
     from mypy_boto3_dynamodb import DynamoDBServiceResource
+    from mypy_boto3_logs import CloudWatchLogsClient
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sagemaker import SageMakerClient
     from mypy_boto3_sns import SNSClient
     from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_stepfunctions import SFNClient
+    from mypy_boto3_sts import STSClient
 
 # Uploads and look-ups go side by side; botocore's default pool of 10 would make the rest wait.
 _CLIENT_CONFIG = Config(max_pool_connections=32, retries={"mode": "standard", "max_attempts": 4})
@@ -80,6 +84,22 @@ class Target:
         except KeyError:
             raise LoupeError(f"the stack has no output {name}", "Deploy the current template.yaml.") from None
 
+    def document(self, key: str) -> Any | None:
+        """The JSON document under a key of the artefacts bucket; None without one.
+
+        Raises:
+            LoupeError: what lies there is no JSON.
+        """
+        bucket = self.output("ArtefactsBucketName")
+        try:
+            return json.loads(self.s3.get_object(Bucket=bucket, Key=key)["Body"].read())
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "NoSuchKey":
+                return None
+            raise
+        except ValueError as error:
+            raise LoupeError(f"s3://{bucket}/{key} is no JSON document: {error}") from error
+
     def _client(self, service: str) -> Any:
         config = _CLIENT_CONFIG
         if self.endpoint_url and service == "s3":
@@ -106,6 +126,21 @@ class Target:
     @cached_property
     def sagemaker(self) -> SageMakerClient:
         client: SageMakerClient = self._client("sagemaker")
+        return client
+
+    @cached_property
+    def states(self) -> SFNClient:
+        client: SFNClient = self._client("stepfunctions")
+        return client
+
+    @cached_property
+    def logs(self) -> CloudWatchLogsClient:
+        client: CloudWatchLogsClient = self._client("logs")
+        return client
+
+    @cached_property
+    def sts(self) -> STSClient:
+        client: STSClient = self._client("sts")
         return client
 
     @cached_property
