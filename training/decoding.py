@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+from training.pixels import to_original
 
 Floats = NDArray[np.float32]
 Edges = TypeVar("Edges", np.float32, np.float64)
@@ -56,6 +59,15 @@ def detections(boxes: Floats, scores: Floats, how: Postprocess) -> Detections:
     chosen = np.concatenate(kept) if kept else np.zeros(0, np.int64)
     chosen = chosen[_best_first(found[chosen])[: how.detections]]
     return Detections(np.clip(boxes[anchors[chosen]], 0, 1), found[chosen], classes[chosen])
+
+
+def named(found: Detections, labels: Sequence[str], width: int, height: int) -> list[dict[str, Any]]:
+    """Detections as the endpoint's contract has them, in pixels of an upright image of this size."""
+    boxes = to_original(found.boxes, width, height).tolist()
+    return [
+        {"label": labels[which], "score": round(score, 4), "box": [round(edge, 2) for edge in box]}
+        for which, score, box in zip(found.classes.tolist(), found.scores.tolist(), boxes, strict=True)
+    ]
 
 
 def iou(a: NDArray[Edges], b: NDArray[Edges]) -> NDArray[Edges]:

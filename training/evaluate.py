@@ -18,7 +18,7 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast, get_args
@@ -33,13 +33,15 @@ from training.container import Container, emit, run
 from training.datasets import Dataset, DatasetError, Part, Sample, open_dataset
 from training.decoding import Detections, Postprocess
 from training.errors import TrainingError
-from training.metrics import Scores, score
+from training.metrics import Scores, rounded, score
 from training.onnx_model import OnnxModel
 from training.pixels import ImageError, Picture, decode
-from training.reporting import latency
+from training.reporting import cost, latency
 from training.reporting.evaluation import Evaluation, assess, notes, warnings
+from training.reporting.golden import golden
 
 _BATCH = 16
+_LONG = ("curves", "sweep", "golden", "prices")
 PARTS = get_args(Part)
 ESCAPE_RATE = 0.02
 
@@ -143,6 +145,9 @@ def examine(artefact: Path, tests: Selection, escape_rate: float) -> tuple[Evalu
             "warnings": warnings(evaluation, tests.split, tests.snapshot),
             "notes": notes(evaluation, escape_rate),
             "latency": latency.measure(model, tests.images),
+            "golden": golden(model.card, tests.images, found),
+            "training": rounded(asdict(cost.training(model.card.metrics))),
+            "prices": {name: cost.prices()[name] for name in ("currency", "date", "instances")},
             "model_bytes": artefact.stat().st_size,
             "seconds": round(seconds, 1),
         }
@@ -180,8 +185,9 @@ def _job(container: Container) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     _write(evaluation, report, data, folder / "evaluation.html", folder / "rules.json")
     (folder / "evaluation.json").write_text(json.dumps(report, indent=1, allow_nan=False) + "\n")
-    # A log line is cut at 256 KiB: the curves stay in the file.
-    emit("evaluation", {name: value for name, value in report.items() if name not in ("curves", "sweep")})
+    # A log line is cut at 256 KiB: what is long stays in the file.
+    report["confidence"].pop("map_resamples")
+    emit("evaluation", {name: value for name, value in report.items() if name not in _LONG})
     sys.stdout.write(f"test:map={report['map'] or 0.0} test:map50={report['map50'] or 0.0}\n")
 
 

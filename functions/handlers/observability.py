@@ -24,6 +24,8 @@ def publish(outcome: Outcome) -> None:
             metrics.add_dimension(name, _dimension(value))
         for name, count in counts.items():
             metrics.add_metric(name, MetricUnit.Count, count)
+        if not dimensions and counts["Inspected"]:
+            metrics.add_metric("DefectRate", MetricUnit.Percent, 100 * counts["Failed"] / counts["Inspected"])
         for name, taken in outcome.timings_ms[dimensions].items():
             for milliseconds in taken:
                 metrics.add_metric(name, MetricUnit.Milliseconds, milliseconds)

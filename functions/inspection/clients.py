@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sns import SNSClient
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_ssm import SSMClient
+    from mypy_boto3_stepfunctions import SFNClient
 
 _AT_ONCE = 16  # connections; a batch's ten threads and some room
 
@@ -54,6 +55,10 @@ def dynamodb() -> DynamoDBClient:
 
 def sagemaker() -> SageMakerClient:
     return boto3.client("sagemaker", config=_QUICK)
+
+
+def states() -> SFNClient:
+    return boto3.client("stepfunctions", config=_QUICK)
 
 
 def sagemaker_runtime() -> SageMakerRuntimeClient:

@@ -18,6 +18,14 @@ from loupe.local.errors import DeployError
 STAGING_BUCKET = "loupe-staging"
 _DIGEST_TAG = "loupe:digest"
 _TIMEOUT_S = 120
+# What suits a laptop: images are names here, and nobody wants to wait for a canary as long as a factory does.
+_PARAMETERS = {
+    "TrainingImageUri": "loupe/train:local",
+    "ServingImageUri": "loupe/serve:local",
+    "EndpointMinInstances": "2",
+    "CanarySeconds": "5",
+    "SwapPollSeconds": "1",
+}
 _GOOD = ("CREATE_COMPLETE", "UPDATE_COMPLETE")
 # A stack that never came up cannot be updated: CloudFormation wants it deleted first.
 _STILLBORN = ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED")
@@ -31,10 +39,13 @@ def deploy(connection: Connection, repo: Path, parameters: dict[str, str]) -> di
     """
     stack_name = connection.stack_name
     template = read_template(repo / "template.yaml")
+    declared = template.get("Parameters", {})
+    parameters = {n: v for n, v in _PARAMETERS.items() if n in declared} | parameters
     packages = {source: package(repo / source) for source in _local_sources(template)}
+    definitions = {source: (repo / source).read_bytes() for source in _definitions(template)}
     digest = hashlib.sha256(json.dumps([template, parameters], sort_keys=True).encode())
-    for source in sorted(packages):
-        digest.update(packages[source])
+    for content in (*dict(sorted(packages.items())).values(), *dict(sorted(definitions.items())).values()):
+        digest.update(content)
     cloudformation = connection.client("cloudformation")
     stack = _describe(cloudformation, stack_name)
     if stack and stack["StackStatus"] in _STILLBORN:
@@ -51,6 +62,10 @@ def deploy(connection: Connection, repo: Path, parameters: dict[str, str]) -> di
         key = f"{stack_name}/{hashlib.sha256(content).hexdigest()}.zip"
         s3.put_object(Bucket=STAGING_BUCKET, Key=key, Body=content)
         _point_to(template, source, f"s3://{STAGING_BUCKET}/{key}")
+    for source, content in definitions.items():
+        key = f"{stack_name}/{hashlib.sha256(content).hexdigest()}.json"
+        s3.put_object(Bucket=STAGING_BUCKET, Key=key, Body=content)
+        _point_to(template, source, f"s3://{STAGING_BUCKET}/{key}", "DefinitionUri")
     template_key = f"{stack_name}/{digest.hexdigest()}.json"
     s3.put_object(Bucket=STAGING_BUCKET, Key=template_key, Body=json.dumps(template).encode())
     exists = stack is not None and stack["StackStatus"] != "REVIEW_IN_PROGRESS"
@@ -114,24 +129,31 @@ def package(folder: Path) -> bytes:
     return content.getvalue()
 
 
-def _function_properties(template: dict[str, Any]) -> list[dict[str, Any]]:
+def _properties(template: dict[str, Any], kind: str) -> list[dict[str, Any]]:
+    """Of the template's globals and resources of a kind: Function or StateMachine."""
     own = [
         resource.get("Properties", {})
         for resource in template["Resources"].values()
-        if resource["Type"] == "AWS::Serverless::Function"
+        if resource["Type"] == f"AWS::Serverless::{kind}"
     ]
-    return [template.get("Globals", {}).get("Function", {}), *own]
+    return [template.get("Globals", {}).get(kind, {}), *own]
 
 
 def _local_sources(template: dict[str, Any]) -> set[str]:
-    uris = [properties.get("CodeUri") for properties in _function_properties(template)]
+    uris = [properties.get("CodeUri") for properties in _properties(template, "Function")]
     return {uri for uri in uris if isinstance(uri, str) and not uri.startswith("s3://")}
 
 
-def _point_to(template: dict[str, Any], source: str, uri: str) -> None:
-    for properties in _function_properties(template):
-        if properties.get("CodeUri") == source:
-            properties["CodeUri"] = uri
+def _definitions(template: dict[str, Any]) -> set[str]:
+    uris = [properties.get("DefinitionUri") for properties in _properties(template, "StateMachine")]
+    return {uri for uri in uris if isinstance(uri, str) and not uri.startswith("s3://")}
+
+
+def _point_to(template: dict[str, Any], source: str, uri: str, member: str = "CodeUri") -> None:
+    for kind in ("Function", "StateMachine"):
+        for properties in _properties(template, kind):
+            if properties.get(member) == source:
+                properties[member] = uri
 
 
 def _describe(cloudformation: Any, stack_name: str) -> dict[str, Any] | None:

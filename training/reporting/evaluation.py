@@ -88,7 +88,12 @@ class Evaluation:
                 label: rounded(sweep(self.seen, column)) for column, label in enumerate(self.dataset.labels)
             },
             "unknown_classes": self.unknown,
-            "model": {"name": self.card.name, "version": self.card.version, "family": self.card.family},
+            "model": {
+                "name": self.card.name,
+                "version": self.card.version,
+                "family": self.card.family,
+                "export_score_difference": self.card.metrics.get("export_score_difference"),
+            },
         }
 
     def _confidence(self) -> dict[str, Any]:
@@ -114,11 +119,17 @@ class Evaluation:
                     name: interval(point, mean_over_classes(samples)) if scores.objects else None
                     for name, (point, samples) in whole.items()
                 },
+                # Resamples are the same for every model on these images: differences can be taken pair by pair.
+                "map_resamples": _known(mean_over_classes(precision)),
                 "per_class": each(scores.per_class, precision),
                 "per_class50": each(scores.per_class50, precision[:, :, :1]),
             }
         )
         return document
+
+
+def _known(samples: Floats) -> list[float | None]:
+    return [None if np.isnan(value) else float(value) for value in samples]
 
 
 def assess(card: ModelCard, dataset: Dataset, found: Sequence[Detections], wanted: float) -> Evaluation:

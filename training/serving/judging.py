@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.artefact import ModelCard
-from training.decoding import Detections
-from training.pixels import ImageError, Picture, decode, quality, to_original
+from training.decoding import Detections, named
+from training.pixels import ImageError, Picture, decode, quality
 from training.serving.batching import Batcher, Done
 from training.serving.errors import RefusedError
 from training.serving.settings import Settings
@@ -163,14 +163,10 @@ class Judge:
 
 def described(card: ModelCard, picture: Picture, found: Detections) -> dict[str, Any]:
     """The part of the contract's document that tells what the model saw, and in which image."""
-    boxes = to_original(found.boxes, picture.width, picture.height).tolist()
     return {
         "model": {"name": card.name, "version": card.version},
         "image": {"width": picture.width, "height": picture.height, "format": picture.format},
-        "detections": [
-            {"label": card.labels[which], "score": round(score, 4), "box": [round(edge, 2) for edge in box]}
-            for which, score, box in zip(found.classes.tolist(), found.scores.tolist(), boxes, strict=True)
-        ],
+        "detections": named(found, card.labels, picture.width, picture.height),
     }
 
 

@@ -16,6 +16,7 @@ from loupe.local.sagemaker.models import Models
 from loupe.local.sagemaker.processing_jobs import ProcessingJobs
 from loupe.local.sagemaker.registry import Registry
 from loupe.local.sagemaker.resources import KINDS, Operation, Resources
+from loupe.local.sagemaker.scaling import Scaling
 from loupe.local.sagemaker.server import NoAnswerError
 from loupe.local.sagemaker.store import Store
 from loupe.local.sagemaker.training_jobs import TrainingJobs
@@ -59,6 +60,7 @@ class SageMaker:
             self._resources, self._jobs, folders["ProcessingJob"], logs, repo, roles
         )
         self._tuning = TuningJobs(self._resources, self._training)
+        self.scaling = Scaling(self._resources)
         self._operations: dict[str, Operation] = {}
         for part in (
             self._resources,

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _OPTIMISED = "arn:aws:states:::sagemaker:"
 _SDK = "arn:aws:states:::aws-sdk:sagemaker:"
+_SCALING = "arn:aws:states:::aws-sdk:applicationautoscaling:"
 # The optimised operations, and the kind of job that `.sync` waits for.
 _OPERATIONS = {
     "createEndpoint": None,
@@ -73,6 +74,8 @@ def connect(sagemaker: "SageMaker") -> None:
             return _optimised(sagemaker, resource.removeprefix(_OPTIMISED), given)
         if resource.startswith(_SDK):
             return _sdk(sagemaker, resource.removeprefix(_SDK), given)
+        if resource.startswith(_SCALING):
+            return _scaling(sagemaker, resource.removeprefix(_SCALING), given)
         return invoke(resource, given)
 
     def invoke_with_timeout(resource: str, given: dict[str, Any], timeout: float) -> Any:
@@ -161,6 +164,14 @@ def _sdk(sagemaker: "SageMaker", action: str, given: dict[str, Any]) -> Any:
         )
         raise stepfunctions._ExecutionError(_error_name(error, "SageMakerException"), cause) from error
     return stepfunctions._sdk_json_result("sagemaker", name, answer)
+
+
+def _scaling(sagemaker: "SageMaker", action: str, given: dict[str, Any]) -> dict[str, Any]:
+    try:
+        return sagemaker.scaling.call(action[0].upper() + action[1:], given)
+    except AwsError as error:
+        name = f"ApplicationAutoScaling.{error.code.removesuffix('Exception')}Exception"
+        raise stepfunctions._ExecutionError(name, error.message) from error
 
 
 def _error_name(error: AwsError, other: str) -> str:

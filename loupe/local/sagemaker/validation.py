@@ -10,6 +10,8 @@ from botocore.validate import ParamValidator
 
 from loupe.local.sagemaker.errors import invalid
 
+_JAVAS_OWN = re.compile(r"\\p\{|\\uD8")  # character classes, and characters as surrogate pairs
+
 
 @cache
 def operation(name: str, service: str = "sagemaker") -> OperationModel:
@@ -17,12 +19,12 @@ def operation(name: str, service: str = "sagemaker") -> OperationModel:
     return botocore.session.Session().get_service_model(service).operation_model(name)
 
 
-def validate(name: str, request: dict[str, Any]) -> None:
+def validate(name: str, request: dict[str, Any], service: str = "sagemaker") -> None:
     """Check a request of operation `name`: required and unknown members, types, lengths, patterns, enums.
 
     Raises AwsError (ValidationException) with every problem found.
     """
-    shape = operation(name).input_shape
+    shape = operation(name, service).input_shape
     if shape is None:
         return
     report = ParamValidator().validate(request, shape)
@@ -86,7 +88,7 @@ def _wrong_text(value: str, shape: Shape, path: str) -> list[str]:
     if choices and value not in choices:
         problems.append(_refused(value, path, f"satisfy enum value set: [{', '.join(choices)}]"))
     pattern = shape.metadata.get("pattern")
-    # Patterns are Java's; the few with \p{...} are not Python's, and none of them guards what runs here.
-    if pattern and "\\p{" not in pattern and not re.fullmatch(pattern, value):
+    # Patterns are Java's; the few that are not Python's too guard nothing of what runs here.
+    if pattern and not _JAVAS_OWN.search(pattern) and not re.fullmatch(pattern, value):
         problems.append(_refused(value, path, f"satisfy regular expression pattern: {pattern}"))
     return problems

@@ -1,0 +1,24 @@
+"""Step Functions → the report of a run, its notice, and former models tidied away."""
+
+import functools
+from typing import Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from inspection import clients
+from retraining.documents import Documents
+from retraining.report import Reporter, notice
+from retraining.settings import ReportSettings
+
+
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """event: what the state machine knows at its end; the reply: `result` and `notice`."""
+    result = _reporter().finish(event)
+    return {"result": result, "notice": notice(result)}
+
+
+@functools.cache
+def _reporter() -> Reporter:
+    settings, s3 = ReportSettings.read(), clients.s3()
+    documents = Documents(s3, settings.artefacts_bucket)
+    return Reporter(documents, s3, clients.sagemaker(), settings.endpoint_name, settings.kept_models)

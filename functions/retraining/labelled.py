@@ -1,0 +1,228 @@
+"""The labelled data of a run: the snapshot imported last, and what people have labelled since.
+
+A snapshot is the COCO document that `training.datasets.snapshot` writes and reads; its id is the SHA-256 of its
+content. Reviewed labels lie under labels/, one object an image. The test part never changes: a reviewed image
+that is in it keeps its old labels there, and none is added to it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from pydantic import BaseModel, Field, ValidationError
+
+from retraining.documents import Documents
+from retraining.errors import LabelledDataError
+
+SNAPSHOTS, LABELS = "labelled/snapshots/", "labels/"
+_AT_ONCE = 16  # reads of labels
+_TRAIN_SHARE, _TEST_FROM = 0.7, 0.8  # as in training.datasets
+_SHORT = 16
+
+
+class _Object(BaseModel):
+    label: str = Field(min_length=1)
+    box: tuple[float, float, float, float]
+
+
+class _Image(BaseModel):
+    bucket: str
+    key: str
+    version_id: str
+
+
+class Reviewed(BaseModel):
+    """One image as a person labelled it: pixels of the upright image, boxes as (x1, y1, x2, y2)."""
+
+    image: _Image
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    width: int = Field(ge=1)
+    height: int = Field(ge=1)
+    objects: list[_Object]
+
+    @property
+    def uri(self) -> str:
+        return f"s3://{self.image.bucket}/{self.image.key}"
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A snapshot's document, and where it lies."""
+
+    document: dict[str, Any]
+    uri: str
+
+    @property
+    def id(self) -> str:
+        return str(self.document["id"])
+
+    @cached_property
+    def parts(self) -> Counter[str]:
+        return Counter(str(image["split"]) for image in self.document["images"])
+
+    @cached_property
+    def contents(self) -> dict[str, frozenset[tuple[Any, ...]]]:
+        """SHA-256 of each image → its objects, for telling what is new."""
+        labels = {each["id"]: each["name"] for each in self.document["categories"]}
+        objects: dict[int, set[tuple[Any, ...]]] = defaultdict(set)
+        for each in self.document["annotations"]:
+            objects[each["image_id"]].add((labels[each["category_id"]], *map(float, each["bbox"])))
+        return {image["sha256"]: frozenset(objects[image["id"]]) for image in self.document["images"]}
+
+    def labels_in(self, *parts: str) -> set[str]:
+        """The labels that objects in these parts bear."""
+        images = {image["id"] for image in self.document["images"] if image["split"] in parts}
+        names = {each["id"]: str(each["name"]) for each in self.document["categories"]}
+        found = {each["category_id"] for each in self.document["annotations"] if each["image_id"] in images}
+        return {names[each] for each in found}
+
+    def new_since(self, earlier: Snapshot | None) -> int:
+        """Images that `earlier` lacks or has with other labels; all of them without an earlier one."""
+        before = earlier.contents if earlier else {}
+        return sum(before.get(sha256) != objects for sha256, objects in self.contents.items())
+
+    def check(self) -> None:
+        """Raises LabelledDataError unless a model can be trained and tested on it."""
+        for part in ("train", "validation", "test"):
+            if not self.parts[part]:
+                raise LabelledDataError(
+                    f"the {part} part of the snapshot {self.uri} is empty: import more images"
+                )
+        learned, tested = self.labels_in("train"), self.labels_in("test")
+        if not learned:
+            raise LabelledDataError(f"no image to learn from in {self.uri} has a labelled defect")
+        if unproven := sorted(learned - tested):
+            raise LabelledDataError(
+                f"no test image in {self.uri} shows {', '.join(unproven)}, so no model can be proven on it: "
+                "import the images again with --previous '' to draw a new test set"
+            )
+
+
+def read(documents: Documents, key: str) -> Snapshot:
+    """Raises LabelledDataError for what is no snapshot."""
+    uri = documents.uri(key)
+    try:
+        found = documents.find(key)
+    except ValueError as error:
+        raise LabelledDataError(f"{uri} is no JSON document: {error}") from error
+    if found is None or not isinstance(found[0], dict) or "loupe_snapshot" not in found[0]:
+        raise LabelledDataError(f"{uri} is no snapshot: bring images in by `loupe import`")
+    return Snapshot(found[0], uri)
+
+
+def current(documents: Documents) -> Snapshot:
+    """The snapshot imported last with what was labelled since, written down where anything was.
+
+    Raises LabelledDataError where nothing was ever imported.
+    """
+    imported = sorted(documents.listing(SNAPSHOTS), key=lambda each: (each["LastModified"], each["Key"]))
+    # Merged snapshots lie there too, so that the test set stays; the last import is the base.
+    for each in reversed(imported):
+        base = read(documents, each["Key"])
+        if base.document["info"].get("format") != "merged":
+            break
+    else:
+        raise LabelledDataError("there is no labelled data yet: bring images in by `loupe import PATH`")
+    document = merged(base.document, _reviewed(documents))
+    if document is base.document:
+        return base
+    key = f"{SNAPSHOTS}{document['id'][:_SHORT]}.json"
+    documents.write(key, document, new=True)  # the name says what is in it: there already, it is the same
+    return Snapshot(document, documents.uri(key))
+
+
+def _reviewed(documents: Documents) -> list[Reviewed]:
+    keys = sorted(each["Key"] for each in documents.listing(LABELS) if each["Key"].endswith(".json"))
+
+    def load(key: str) -> Reviewed:
+        try:
+            found = documents.find(key)
+            return Reviewed.model_validate(found[0] if found else None)
+        except (ValueError, ValidationError) as error:
+            raise LabelledDataError(f"{documents.uri(key)} is no reviewed image: {error}") from error
+
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        return list(pool.map(load, keys))
+
+
+def merged(base: dict[str, Any], reviewed: Iterable[Reviewed]) -> dict[str, Any]:
+    """`base` with the labels of the reviewed images; `base` itself where they change nothing."""
+    names = {each["id"]: str(each["name"]) for each in base["categories"]}
+    images = {image["sha256"]: image for image in base["images"]}
+    objects: dict[str, list[tuple[str, list[float]]]] = {sha256: [] for sha256 in images}
+    by_id = {image["id"]: image["sha256"] for image in base["images"]}
+    for each in base["annotations"]:
+        objects[by_id[each["image_id"]]].append((names[each["category_id"]], each["bbox"]))
+    changed = False
+    for each in reviewed:
+        if each.sha256 in images and images[each.sha256]["split"] == "test":
+            continue
+        found = [
+            (o.label, [o.box[0], o.box[1], o.box[2] - o.box[0], o.box[3] - o.box[1]]) for o in each.objects
+        ]
+        if each.sha256 in images and sorted(objects[each.sha256]) == sorted(found):
+            continue
+        changed = True
+        objects[each.sha256] = found
+        images.setdefault(
+            each.sha256,
+            {
+                "file_name": each.uri,
+                "uri": each.uri,
+                "sha256": each.sha256,
+                "width": each.width,
+                "height": each.height,
+                "split": learning_part(each.sha256),
+            },
+        )
+    return _document(base, images, objects) if changed else base
+
+
+def learning_part(sha256: str) -> str:
+    """Train or validation, by the image's hash: as `training.datasets.dataset.learning_part_of`."""
+    digest = sha256
+    while (share := int(digest[:8], 16) / 2**32) >= _TEST_FROM:
+        digest = hashlib.sha256(digest.encode()).hexdigest()
+    return "train" if share < _TRAIN_SHARE else "validation"
+
+
+def _document(
+    base: dict[str, Any],
+    images: dict[str, dict[str, Any]],
+    objects: dict[str, list[tuple[str, list[float]]]],
+) -> dict[str, Any]:
+    known = [str(each["name"]) for each in base["categories"]]
+    used = {label for each in objects.values() for label, _ in each}
+    categories = {label: n for n, label in enumerate([*known, *sorted(used - set(known))], start=1)}
+    order = sorted(images.values(), key=lambda image: (image["sha256"], image["file_name"]))
+    annotations: list[dict[str, Any]] = []
+    for number, image in enumerate(order, start=1):
+        for label, box in objects[image["sha256"]]:
+            annotations.append(
+                {
+                    "id": len(annotations) + 1,
+                    "image_id": number,
+                    "category_id": categories[label],
+                    "bbox": box,
+                    "area": box[2] * box[3],
+                    "iscrowd": 0,
+                }
+            )
+    content = {
+        "loupe_snapshot": base["loupe_snapshot"],
+        "info": {"format": "merged", "previous": base["id"], "split": "test part of the previous snapshot"},
+        "categories": [{"id": number, "name": label} for label, number in categories.items()],
+        "images": [{**image, "id": number} for number, image in enumerate(order, start=1)],
+        "annotations": annotations,
+        "left_out": base.get("left_out", []),
+    }
+    text = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    identity = hashlib.sha256(text.encode()).hexdigest()
+    return {"loupe_snapshot": base["loupe_snapshot"], "id": identity, **content}

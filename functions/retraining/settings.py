@@ -1,0 +1,75 @@
+"""What the template hands to the pipeline's functions; checked at their first call."""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from retraining.gate import Bounds
+
+_Names = Annotated[
+    list[str], BeforeValidator(lambda text: [name for name in text.replace(" ", "").split(",") if name])
+]
+
+
+class _Environment(BaseModel):
+    model_config = ConfigDict(alias_generator=str.upper, frozen=True, populate_by_name=True)
+
+    artefacts_bucket: str = Field(min_length=3)
+
+    @classmethod
+    def read(cls) -> Self:
+        """From the process's environment. Raises pydantic.ValidationError that names what is missing."""
+        return cls.model_validate(dict(os.environ))
+
+
+class Settings(_Environment):
+    """`plan`: what every job runs on. name_prefix: what the stack's job names begin with."""
+
+    name_prefix: str = Field(min_length=1, max_length=12)
+    endpoint_name: str = Field(min_length=1)
+    role_arn: str
+    families: _Names
+    training_image_uri: str = Field(min_length=1)
+    training_instance_type: str
+    training_max_seconds: int = Field(ge=60)
+    volume_gib: int = Field(ge=1)
+    spot: bool
+    tuning_jobs: int = Field(ge=1)
+    tuning_parallel_jobs: int = Field(ge=1)
+    tuning_strategy: Literal["Bayesian", "Hyperband", "Random"]
+    approval: bool
+
+
+class GateSettings(_Environment):
+    """`gate`: the bounds, docs/retrain.md says what each means."""
+
+    margin: float = Field(ge=0)
+    class_bound: float = Field(ge=0)
+    escape_bound: float = Field(ge=0)
+    latency_budget_ms: float = Field(gt=0)
+
+    @property
+    def bounds(self) -> Bounds:
+        return Bounds(self.margin, self.class_bound, self.escape_bound, self.latency_budget_ms)
+
+
+class SmokeSettings(_Environment):
+    """`smoke`."""
+
+    endpoint_name: str = Field(min_length=1)
+
+
+class NoticeSettings(_Environment):
+    """`approval`."""
+
+    topic_arn: str = Field(min_length=1)
+
+
+class ReportSettings(_Environment):
+    """`report`. kept_models: how many former models stay, ready for a rollback."""
+
+    endpoint_name: str = Field(min_length=1)
+    kept_models: int = Field(ge=1)

@@ -1,0 +1,31 @@
+"""The golden set: a few test images with what was found in them, for trying a live endpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from training.artefact import ModelCard
+from training.datasets import Dataset
+from training.decoding import Detections, named
+from training.reporting.points import served
+
+IMAGES = 12
+
+
+def golden(card: ModelCard, dataset: Dataset, found: Sequence[Detections]) -> list[dict[str, Any]]:
+    """For at most IMAGES images, spread over the data set: the URI, and the detections that the endpoint must return.
+
+    found: as for the metrics, one per sample.
+    """
+    step = max(1, len(dataset.samples) // IMAGES)
+    documents = []
+    for index in range(0, len(dataset.samples), step)[:IMAGES]:
+        sample, seen = dataset.samples[index], served(found[index], card.postprocess)
+        documents.append(
+            {
+                "uri": dataset.files.uri(sample.name),
+                "detections": named(seen, card.labels, sample.width, sample.height),
+            }
+        )
+    return documents
