@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from botocore.exceptions import ConnectionError as UnreachableError
 
 from loupe.errors import LoupeError
 from loupe.history import History, Step
@@ -185,7 +186,7 @@ def _passes(error: BotoCoreError | ClientError) -> bool:
     if isinstance(error, ClientError):
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         return status >= 500 or "Throttling" in error.response["Error"]["Code"]
-    return isinstance(error, HTTPClientError)
+    return isinstance(error, (UnreachableError, HTTPClientError))
 
 
 def _result(found: dict[str, Any]) -> dict[str, Any]:

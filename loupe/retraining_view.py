@@ -129,7 +129,7 @@ def _candidates(candidates: list[dict[str, Any]], champion: dict[str, Any] | Non
     for name in ("family", "tuned", "mAP", "mAP50", "time", "cost (estimate)", "gate"):
         table.add_column(name, no_wrap=name != "gate")
     for each in candidates:
-        verdict = Text("failed", "red") if each.get("error") else Text("-", "dim")
+        verdict = Text("failed", "red") if each.get("error") else Text("not passed")
         if each.get("promotable"):
             verdict = Text("passed", "green")
         table.add_row(

@@ -1,0 +1,220 @@
+"""The commands around learning, as a person or a program calls them."""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from loupe import cli, labelled, programs
+from loupe.errors import LoupeError
+from loupe.target import Target
+from tests.unit.loupe.account import answering
+from tests.unit.loupe.executions import ARN, PLAN, Recorder, described, history
+
+REPORT = "s3://artefacts/reports/0123456789ab/report.html"
+DONE: dict[str, Any] = {
+    "status": "SUCCEEDED",
+    "decision": "kept",
+    "run": "0123456789ab",
+    "reasons": ["no candidate is surely better than the champion"],
+    "candidates": [
+        {
+            "id": "ssdlite",
+            "family": "ssdlite",
+            "tuned": False,
+            "map": 0.4123,
+            "map_interval": [0.371, 0.455],
+            "map50": 0.78,
+            "seconds": 4020.4,
+            "cost_usd": 1.234,
+            "promotable": False,
+            "for": ["mAP is 0.021 above the champion's"],
+            "against": ["the interval of the difference holds 0"],
+            "error": None,
+        },
+        {
+            "id": "dfine_nano-tuned",
+            "family": "dfine_nano",
+            "tuned": True,
+            "map": None,
+            "map_interval": None,
+            "map50": None,
+            "seconds": None,
+            "cost_usd": None,
+            "promotable": False,
+            "for": [],
+            "against": [],
+            "error": "NonFiniteLossError: [epoch 2]",
+        },
+    ],
+    "champion": {"model": "press-1", "map": 0.391, "map_interval": [0.35, 0.43]},
+    "cost_usd": 1.234,
+    "report": REPORT,
+}
+
+Command = Callable[..., Result]
+
+
+@pytest.fixture
+def loupe(stack: Target, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Command:
+    """`loupe` on the stack, in an empty folder."""
+    monkeypatch.setattr(Target, "aws", lambda name: stack)
+    monkeypatch.chdir(tmp_path)
+    return lambda *arguments: CliRunner().invoke(cli.app, [*arguments, "--stack", "press"])
+
+
+def _execution(target: Target, status: str = "SUCCEEDED", **members: Any) -> Any:
+    recorder = Recorder()
+    recorder.through("Task", "Plan", {"run": PLAN["run"]})
+    return answering(
+        target,
+        "states",
+        StartExecution=lambda request: {"executionArn": ARN},
+        DescribeExecution=described(status, **members),
+        GetExecutionHistory=history(recorder.events),
+    )
+
+
+def test_without_wait_a_run_is_started_and_the_way_to_follow_it_is_told(loupe: Command, stack: Target):
+    with _execution(stack):
+        result, document = loupe("retrain"), loupe("retrain", "--json")
+    assert result.exit_code == 0
+    assert ARN in result.stdout
+    assert "loupe retrain --follow --stack press" in result.stdout
+    assert json.loads(document.stdout) == {"execution": ARN}
+
+
+def test_wait_with_json_prints_the_output_alone_and_the_news_on_stderr(loupe: Command, stack: Target):
+    with _execution(stack, output=json.dumps(DONE)):
+        result = loupe("retrain", "--wait", "--json")
+    assert json.loads(result.stdout) == DONE
+    assert result.exit_code == 0
+    assert "Plan: done in 1 s" in result.stderr
+
+
+def test_wait_ends_with_the_table_the_decision_and_every_reason(loupe: Command, stack: Target):
+    with _execution(stack, output=json.dumps(DONE)):
+        text = loupe("retrain", "--wait").stdout
+    assert re.search(r"ssdlite +│ no +│ 0\.412 \[0\.371, 0\.455\] +│ 0\.780 │ 1 h 7 min +│ \$1\.23", text)
+    assert re.search(r"dfine_nano +│ yes +│ - +│ - +│ - +│ - +│ failed", text)
+    assert re.search(r"\(champion\) +│ +│ 0\.391 \[0\.350, 0\.430\]", text)
+    assert "+ ssdlite: mAP is 0.021 above the champion's" in text
+    assert "- ssdlite: the interval of the difference holds 0" in text
+    assert "- dfine_nano-tuned: NonFiniteLossError: [epoch 2]" in text
+    assert "Decision: kept" in text
+    assert "no candidate is surely better than the champion" in text
+
+
+def test_the_report_is_brought_here(loupe: Command, stack: Target):
+    stack.s3.put_object(Bucket="artefacts", Key="reports/0123456789ab/report.html", Body=b"<html>")
+    with _execution(stack, output=json.dumps(DONE)):
+        result = loupe("retrain", "--wait")
+    assert Path("loupe-reports/0123456789ab.html").read_bytes() == b"<html>"
+    assert "loupe-reports/0123456789ab.html" in result.stdout
+
+
+def test_a_report_that_is_gone_does_not_spoil_the_result(loupe: Command, stack: Target):
+    with _execution(stack, output=json.dumps(DONE)):
+        result = loupe("retrain", "--wait", "--json")
+    assert result.exit_code == 0
+    assert f"{REPORT}, which cannot be read" in result.stderr
+    assert not Path("loupe-reports").exists()
+
+
+@pytest.mark.parametrize("status", ["FAILED", "TIMED_OUT", "ABORTED"])
+def test_whatever_did_not_succeed_ends_with_1_and_its_cause(loupe: Command, stack: Target, status: str):
+    with _execution(stack, status, error="LabelledDataError", cause="no labelled data [yet]"):
+        plain, document = loupe("retrain", "--wait"), loupe("retrain", "--wait", "--json")
+    assert (plain.exit_code, document.exit_code) == (1, 1)
+    assert "no labelled data [yet]" in plain.stdout
+    assert json.loads(document.stdout) == {
+        "status": status,
+        "error": "LabelledDataError",
+        "cause": "no labelled data [yet]",
+    }
+
+
+def test_a_run_that_found_another_says_so_and_how_to_follow_that_one(loupe: Command, stack: Target):
+    found = {
+        "status": "SUCCEEDED",
+        "decision": "already_running",
+        "reasons": ["another run is at work: arn:…"],
+    }
+    with _execution(stack, output=json.dumps(found)):
+        result = loupe("retrain", "--wait")
+    assert result.exit_code == 0
+    assert "already running" in result.stdout
+    assert "another run is at work" in result.stdout
+    assert "loupe retrain --follow" in result.stdout
+
+
+def test_ctrl_c_leaves_the_run_at_work_and_says_how_to_stop_it(loupe: Command, stack: Target):
+    def interrupt(request: dict[str, Any]) -> Any:
+        raise KeyboardInterrupt
+
+    def started(request: dict[str, Any]) -> Any:
+        return {"executionArn": ARN}
+
+    with answering(stack, "states", StartExecution=started, DescribeExecution=interrupt):
+        result = loupe("retrain", "--wait", "--json")
+    assert (result.exit_code, result.stdout) == (130, "")
+    assert "The run goes on" in result.stderr
+    assert "loupe retrain --stop --stack press" in result.stderr
+    assert f"aws stepfunctions stop-execution --execution-arn {ARN}" in result.stderr
+
+
+@pytest.mark.parametrize("more", [["--wait"], ["--force"], ["--stop"], ["--families", "ssdlite"]])
+def test_follow_starts_nothing_so_it_takes_no_wish(loupe: Command, more: list[str]):
+    with pytest.raises(LoupeError, match="start nothing"):
+        raise loupe("retrain", "--follow", *more).exception or AssertionError
+
+
+def test_the_registry_without_versions_says_what_to_do(loupe: Command, stack: Target):
+    text = loupe("models").stdout
+    assert "loupe import PATH" in text
+    assert "no endpoint yet" in text
+    assert json.loads(loupe("models", "--json").stdout) == {
+        "group": "press",
+        "endpoint_model": None,
+        "versions": [],
+    }
+
+
+def test_an_answer_to_a_run_is_told_back(loupe: Command, stack: Target):
+    request = {"token": "t", "run": "0123456789ab", "version": 3, "requested_at": "2026-03-02T08:00:00Z"}
+    key = "retraining/approvals/0123456789ab.json"
+    stack.s3.put_object(Bucket="artefacts", Key=key, Body=json.dumps(request).encode())
+    taken: Any = lambda request: {}  # noqa: E731
+    with answering(stack, "states", SendTaskSuccess=taken, SendTaskFailure=taken):
+        approved, rejected = loupe("approve", "3", "--json"), loupe("reject", "3", "--reason", "slow")
+    assert json.loads(approved.stdout) == {"run": "0123456789ab", "version": 3, "answer": "approved"}
+    assert "Version 3 of run 0123456789ab is rejected" in rejected.stdout
+
+
+def test_import_takes_stack_and_home_out_and_passes_the_rest_on_in_order(
+    loupe: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    calls: list[tuple[str, list[str], Any]] = []
+    monkeypatch.setattr(programs, "run", lambda *call: calls.append(call) or 3)
+    result = loupe("import", "--format", "voc", "data", f"--home={tmp_path}", "--labels", "a,b", "--json")
+    arguments = ["--format", "voc", "data", "--labels", "a,b", "--json", "--out", "s3://artefacts/labelled"]
+    assert calls == [("training.imports", arguments, None)]
+    assert result.exit_code == 3
+    assert "s3://artefacts/labelled of the stack press" in result.stderr
+    assert result.stdout == ""
+
+
+def test_import_asks_for_a_home_only_where_the_command_line_names_one(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    wanted: list[bool] = []
+    monkeypatch.setattr(labelled, "prepare", lambda *given: wanted.append(given[3]) or labelled.Import([]))
+    monkeypatch.setattr(programs, "run", lambda *call: 0)
+    monkeypatch.setenv("LOUPE_HOME", str(tmp_path))
+    for arguments in (["data"], ["data", "--home", str(tmp_path)]):
+        CliRunner().invoke(cli.app, ["import", *arguments])
+    assert wanted == [False, True]
