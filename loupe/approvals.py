@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections.abc import Callable
@@ -79,7 +80,7 @@ def approve(target: Target, which: str) -> Request:
     """
     request = find(target, which)
     output = json.dumps({"approved": True, "by": _caller(target)})
-    _send(request, lambda: target.states.send_task_success(taskToken=request.token, output=output))
+    _send(target, request, lambda: target.states.send_task_success(taskToken=request.token, output=output))
     return request
 
 
@@ -92,22 +93,33 @@ def reject(target: Target, which: str, reason: str | None) -> Request:
     request = find(target, which)
     cause = reason or f"rejected by {_caller(target)}"
     _send(
+        target,
         request,
         lambda: target.states.send_task_failure(taskToken=request.token, error="Rejected", cause=cause),
     )
     return request
 
 
-def _send(request: Request, send: Callable[[], object]) -> None:
+def _send(target: Target, request: Request, send: Callable[[], object]) -> None:
     try:
         send()
     except ClientError as error:
-        if error.response["Error"]["Code"] in _OVER:
-            raise LoupeError(
-                f"run {request.run} no longer waits: it was answered, stopped, or its time ran out",
-                "`loupe models` says what became of it; `loupe retrain` starts another run.",
-            ) from error
-        raise
+        if error.response["Error"]["Code"] not in _OVER:
+            raise
+        _forget(target, request)
+        raise LoupeError(
+            f"run {request.run} no longer waits: it was answered, stopped, or its time ran out",
+            "`loupe models` says what became of it; `loupe retrain` starts another run.",
+        ) from error
+    _forget(target, request)
+
+
+def _forget(target: Target, request: Request) -> None:
+    """The token is worth nothing any more; a request that may not be deleted does no harm."""
+    with contextlib.suppress(ClientError):
+        target.s3.delete_object(
+            Bucket=target.output("ArtefactsBucketName"), Key=f"{_FOLDER}{request.run}.json"
+        )
 
 
 def _caller(target: Target) -> str:

@@ -95,10 +95,10 @@ def _follow(target: Target, arn: str, where: str, json_: bool) -> None:
             document = retraining.follow(target, arn, on_progress)
     except KeyboardInterrupt:
         show.err.print(f"The run goes on. Follow it: loupe retrain --follow{where}", soft_wrap=True)
-        show.err.print(
-            f"Stop it: loupe retrain --stop{where}, or aws stepfunctions stop-execution --execution-arn {arn}",
-            soft_wrap=True,
+        by_hand = (
+            "" if target.endpoint_url else f", or aws stepfunctions stop-execution --execution-arn {arn}"
         )
+        show.err.print(f"Stop it: loupe retrain --stop{where}{by_hand}", soft_wrap=True)
         raise typer.Exit(130) from None
     if json_:
         show.as_json(document)

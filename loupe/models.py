@@ -6,7 +6,7 @@ import hashlib
 import json
 import tarfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -115,6 +115,8 @@ def deploy(
             ModelName=name,
             PrimaryContainer={"Image": hosting.image_uri, "ModelDataUrl": uri},
             ExecutionRoleArn=target.output("SageMakerRoleArn"),
+            # So that retraining knows what it may start from.
+            Tags=[{"Key": "loupe:family", "Value": str(read_card(artefact).get("family", ""))}],
         )
     switch(target, name, hosting.settings(), on_status, patience)
     return name
@@ -154,9 +156,17 @@ def serving(target: Target) -> Serving | None:
 
 
 def serve_artefact(
-    target: Target, now: Serving, uri: str, on_status: Callable[[str], None], patience: float = 1800.0
+    target: Target,
+    now: Serving,
+    uri: str,
+    tags: Mapping[str, str],
+    on_status: Callable[[str], None],
+    patience: float = 1800.0,
 ) -> str:
     """Make the endpoint serve the artefact at an S3 URI, in the container and on the hosting that it has now.
+
+    Args:
+        tags: of the SageMaker model, should it have to be made.
 
     Returns:
         The name of the SageMaker model, which is made where there is none.
@@ -175,6 +185,7 @@ def serve_artefact(
     if not described(lambda: target.sagemaker.describe_model(ModelName=name)):
         request = _request(target, "CreateModel", now.model)
         request |= {"ModelName": name, "PrimaryContainer": container}
+        request["Tags"] = [{"Key": key, "Value": value} for key, value in tags.items()]
         request.pop("Containers", None)
         target.sagemaker.create_model(**request)
     return serve_model(target, now, name, on_status, patience)

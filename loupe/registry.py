@@ -142,7 +142,9 @@ def rollback(
     if name and _artefact_of(target, name) == before.artefact:
         models.serve_model(target, now, name, on_status, patience)
     else:
-        name = models.serve_artefact(target, now, before.artefact, on_status, patience)
+        # The tags that retraining gives its models: it starts from one of the same family.
+        tags = {f"loupe:{key}": before.about[key] for key in ("family", "run") if key in before.about}
+        name = models.serve_artefact(target, now, before.artefact, tags, on_status, patience)
     return Returned(name, before.number, True)
 
 

@@ -70,29 +70,32 @@ class _Lines:
     """News as plain lines."""
 
     def __init__(self) -> None:
-        self._said: dict[str, tuple[Line | bool, float]] = {}
+        self._steps: set[tuple[str, bool]] = set()
+        self._jobs: dict[str, tuple[Line, float]] = {}
 
     def show(self, progress: Progress) -> None:
-        """Tells what has changed since the last time."""
+        """Tells what has changed since the last time; of a step in a loop, its first round."""
         for step in progress.steps:
-            if self._is_news(step.name, step.ended is not None):
-                ended = f"{'failed' if step.failed else 'done'} in {duration(step.seconds())}"
-                self._say(f"{step.name}: {ended if step.ended else 'begun'}")
-                if step.name == _WAITS_FOR_PERSON and not step.ended:
-                    self._say(f"waits for a person: {_asks(progress)}")
+            ended = step.ended is not None
+            if (step.name, ended) in self._steps:
+                continue
+            self._steps.add((step.name, ended))
+            what = (
+                f"{'failed' if step.failed else 'done'} in {duration(step.seconds())}" if ended else "begun"
+            )
+            self._say(f"{step.name}: {what}")
+            if step.name == _WAITS_FOR_PERSON and not ended:
+                self._say(f"waits for a person: {_asks(progress)}")
         for line in progress.jobs:
-            if self._is_news(f"job {line.label}", line):
+            if self._is_news(line):
+                self._jobs[line.label] = line, time.monotonic()
                 self._say(f"{line.label}: {line.stage}{': ' if line.detail else ''}{line.detail}")
 
-    def _is_news(self, name: str, now: Line | bool) -> bool:
-        before, at = self._said.get(name, (None, 0.0))
-        if before == now:
-            return False
-        same_stage = isinstance(before, Line) and isinstance(now, Line) and before.stage == now.stage
-        if same_stage and time.monotonic() - at < _NEWS_SECONDS:
-            return False
-        self._said[name] = now, time.monotonic()
-        return True
+    def _is_news(self, line: Line) -> bool:
+        before, at = self._jobs.get(line.label, (None, 0.0))
+        if before is None or before.stage != line.stage:
+            return True
+        return before != line and time.monotonic() - at >= _NEWS_SECONDS
 
     def _say(self, text: str) -> None:
         err.print(f"{datetime.now():%H:%M:%S} {text}", soft_wrap=True, markup=False, highlight=False)  # noqa: DTZ005 - the reader's clock
@@ -104,15 +107,12 @@ def result(document: dict[str, Any]) -> None:
         out.print(f"[bold red]{document['status']}[/] {escape(str(document.get('error') or ''))}")
         out.print(escape(str(document.get("cause") or "No cause was given.")), soft_wrap=True)
         return
-    candidates, champion = document.get("candidates") or [], document.get("champion")
-    if candidates:
-        _candidates(candidates, champion)
+    if candidates := document.get("candidates") or []:
+        _candidates(candidates, document.get("champion"), document.get("champion_before"))
     for each in candidates:
-        for sign, style, reasons in (
-            ("+", "green", each.get("for")),
-            ("-", "red", [*(each.get("against") or []), *([each["error"]] if each.get("error") else [])]),
-        ):
-            for reason in reasons or []:
+        against = list(dict.fromkeys([*(each.get("against") or []), each.get("error")]))
+        for sign, style, reasons in (("+", "green", each.get("for") or []), ("-", "red", against)):
+            for reason in filter(None, reasons):
                 out.print(Text.assemble((f"  {sign} ", style), f"{each['id']}: {reason}"), soft_wrap=True)
     decision = document["decision"]
     out.print(f"\nDecision: {_DECISIONS.get(decision, escape(decision))}", soft_wrap=True)
@@ -124,7 +124,7 @@ def result(document: dict[str, Any]) -> None:
         out.print("Follow the run at work: loupe retrain --follow. Stop it: loupe retrain --stop.")
 
 
-def _candidates(candidates: list[dict[str, Any]], champion: dict[str, Any] | None) -> None:
+def _candidates(candidates: list[dict[str, Any]], champion: dict[str, Any] | None, model: str | None) -> None:
     table = Table(title="Candidates", title_justify="left", expand=False)
     for name in ("family", "tuned", "mAP", "mAP50", "time", "cost (estimate)", "gate"):
         table.add_column(name, no_wrap=name != "gate")
@@ -142,7 +142,7 @@ def _candidates(candidates: list[dict[str, Any]], champion: dict[str, Any] | Non
             verdict,
         )
     if champion:
-        before = Text(f"serves: {champion.get('model', '')}", "dim")
+        before = Text(f"served until now: {model or champion.get('model')}", "dim")
         table.add_row("(champion)", "", accuracy(champion), _number(champion.get("map50")), "", "", before)
     out.print(table)
 

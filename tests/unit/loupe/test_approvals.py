@@ -48,6 +48,12 @@ def test_a_rejection_tells_its_reason_or_at_least_who_rejected(target: Target, r
     assert sent[0]["cause"].startswith(cause)
 
 
+def test_what_was_answered_waits_no_longer(target: Target):
+    with answering(target, "states", SendTaskSuccess=lambda request: {}):
+        approvals.approve(target, "3")
+    assert [request.run for request in approvals.waiting(target)] == [LATER]
+
+
 @pytest.mark.parametrize("which", ["9", "aaaaaaaaaaaa"])
 def test_what_does_not_wait_is_refused_with_what_does(target: Target, which: str):
     with pytest.raises(LoupeError, match="does not wait") as caught:

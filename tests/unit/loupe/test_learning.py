@@ -47,11 +47,12 @@ DONE: dict[str, Any] = {
             "cost_usd": None,
             "promotable": False,
             "for": [],
-            "against": [],
+            "against": ["NonFiniteLossError: [epoch 2]"],
             "error": "NonFiniteLossError: [epoch 2]",
         },
     ],
-    "champion": {"model": "press-1", "map": 0.391, "map_interval": [0.35, 0.43]},
+    "champion_before": "press-1",
+    "champion": {"map": 0.391, "map_interval": [0.35, 0.43], "map50": 0.7, "family": "ssdlite"},
     "cost_usd": 1.234,
     "report": REPORT,
 }
@@ -101,10 +102,10 @@ def test_wait_ends_with_the_table_the_decision_and_every_reason(loupe: Command, 
         text = loupe("retrain", "--wait").stdout
     assert re.search(r"ssdlite +│ no +│ 0\.412 \[0\.371, 0\.455\] +│ 0\.780 │ 1 h 7 min +│ \$1\.23", text)
     assert re.search(r"dfine_nano +│ yes +│ - +│ - +│ - +│ - +│ failed", text)
-    assert re.search(r"\(champion\) +│ +│ 0\.391 \[0\.350, 0\.430\]", text)
+    assert re.search(r"\(champion\) +│ +│ 0\.391 \[0\.350, 0\.430\] │ 0\.700.*press-1", text)
     assert "+ ssdlite: mAP is 0.021 above the champion's" in text
     assert "- ssdlite: the interval of the difference holds 0" in text
-    assert "- dfine_nano-tuned: NonFiniteLossError: [epoch 2]" in text
+    assert text.count("- dfine_nano-tuned: NonFiniteLossError: [epoch 2]") == 1
     assert "Decision: kept" in text
     assert "no candidate is surely better than the champion" in text
 
@@ -186,11 +187,19 @@ def test_the_registry_without_versions_says_what_to_do(loupe: Command, stack: Ta
 
 def test_an_answer_to_a_run_is_told_back(loupe: Command, stack: Target):
     request = {"token": "t", "run": "0123456789ab", "version": 3, "requested_at": "2026-03-02T08:00:00Z"}
-    key = "retraining/approvals/0123456789ab.json"
-    stack.s3.put_object(Bucket="artefacts", Key=key, Body=json.dumps(request).encode())
-    taken: Any = lambda request: {}  # noqa: E731
+
+    def ask() -> None:
+        key = "retraining/approvals/0123456789ab.json"
+        stack.s3.put_object(Bucket="artefacts", Key=key, Body=json.dumps(request).encode())
+
+    def taken(request: dict[str, Any]) -> Any:
+        return {}
+
     with answering(stack, "states", SendTaskSuccess=taken, SendTaskFailure=taken):
-        approved, rejected = loupe("approve", "3", "--json"), loupe("reject", "3", "--reason", "slow")
+        ask()
+        approved = loupe("approve", "3", "--json")
+        ask()
+        rejected = loupe("reject", "3", "--reason", "slow")
     assert json.loads(approved.stdout) == {"run": "0123456789ab", "version": 3, "answer": "approved"}
     assert "Version 3 of run 0123456789ab is rejected" in rejected.stdout
 

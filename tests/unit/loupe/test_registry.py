@@ -153,6 +153,8 @@ def test_a_version_whose_model_was_deleted_is_made_again_in_the_present_containe
         "ModelDataUrl": "s3://artefacts/models/a/model.tar.gz",
         "Environment": {"LOG_LEVEL": "INFO"},
     }
+    tags = line.target.sagemaker.list_tags(ResourceArn=now.model["ModelArn"])["Tags"]
+    assert {tag["Key"]: tag["Value"] for tag in tags} == {"loupe:family": "ssdlite", "loupe:run": "a"}
 
 
 def test_hosting_stays_as_it_is_and_so_does_the_number_of_instances(line: Line):
