@@ -12,45 +12,52 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from retraining.documents import Documents, split
 from retraining.errors import BrokenReportError
 
 _LEVEL = 0.95
+_DIGITS = 6  # beyond which a difference is the arithmetic's
 _SAME_PARITY = 0.01  # of a score, between torch and ONNX Runtime: more is another model
 
 
-class _Rate(BaseModel):
+class _Figures(BaseModel):
+    """JSON of Python's making may hold NaN and infinity, which are no figures."""
+
+    model_config = ConfigDict(allow_inf_nan=False)
+
+
+class _Rate(_Figures):
     value: float
 
 
-class _Verdicts(BaseModel):
+class _Verdicts(_Figures):
     escape_rate: _Rate | None = None
     overkill_rate: _Rate | None = None
 
 
-class _Latency(BaseModel):
+class _Latency(_Figures):
     p50_ms: float
     p95_ms: float
 
 
-class _Confidence(BaseModel):
+class _Confidence(_Figures):
     map: tuple[float, float] | None
     map_resamples: list[float | None]
 
 
-class _Model(BaseModel):
+class _Model(_Figures):
     version: str
     family: str
     export_score_difference: float | None = None
 
 
-class _Dataset(BaseModel):
+class _Dataset(_Figures):
     snapshot: str
 
 
-class Report(BaseModel):
+class Report(_Figures):
     """What the gate reads of an evaluation.json."""
 
     map: float | None
@@ -72,8 +79,10 @@ class Report(BaseModel):
             return cls.model_validate(document)
         except ValidationError as error:
             first = error.errors()[0]
-            place = ".".join(map(str, first["loc"]))
-            raise BrokenReportError(f"the evaluation's report lacks {place}: {first['msg']}") from error
+            place = ".".join(map(str, first["loc"])) or "its top"
+            raise BrokenReportError(
+                f"the evaluation's report is not in order at {place}: {first['msg']}"
+            ) from error
 
     def summary(self) -> dict[str, Any]:
         """The figures of a table's row."""
@@ -122,8 +131,8 @@ class Opinion:
 def judge(candidate: Report, champion: Report | None, bounds: Bounds) -> Opinion:
     """Reasons for and against; it is promotable where nothing speaks against it."""
     opinion = Opinion(report=candidate)
-    if candidate.map is None or not math.isfinite(candidate.map):
-        opinion.say(False, "its mAP is not a number")
+    if candidate.map is None:
+        opinion.say(False, "it has no mAP")
         return opinion
     _better(opinion, candidate, champion, bounds.margin)
     _classes(opinion, candidate, champion, bounds.class_bound)
@@ -131,7 +140,7 @@ def judge(candidate: Report, champion: Report | None, bounds: Bounds) -> Opinion
     p95, budget = candidate.latency.p95_ms, bounds.latency_budget_ms
     opinion.say(p95 <= budget, f"latency p95 {p95:.0f} ms, the budget is {budget:.0f} ms")
     difference = candidate.model.export_score_difference
-    if difference is None or not math.isfinite(difference):
+    if difference is None:
         opinion.say(False, "whether its export finds what the trained model finds is not known")
     else:
         same = difference <= _SAME_PARITY
@@ -145,7 +154,7 @@ def _better(opinion: Opinion, candidate: Report, champion: Report | None, margin
         opinion.say(candidate.map > 0, f"mAP {candidate.map:.3f}; no model serves yet")
         return
     if champion.map is None:
-        opinion.say(False, "the champion's mAP is not a number, so nothing can be shown better")
+        opinion.say(False, "the champion has no mAP, so nothing can be shown better")
         return
     same = (candidate.dataset.snapshot, candidate.split, candidate.images)
     if same != (champion.dataset.snapshot, champion.split, champion.images):
@@ -160,7 +169,8 @@ def _better(opinion: Opinion, candidate: Report, champion: Report | None, margin
     said = (
         f"mAP {candidate.map:.3f}, the champion's {champion.map:.3f}: {lead:+.3f} [{low:+.3f}, {high:+.3f}]"
     )
-    opinion.say(low > margin, said if low > margin else f"{said}; more than {margin:+.3f} is not shown")
+    shown = low > round(margin, _DIGITS)
+    opinion.say(shown, said if shown else f"{said}; more than {margin:+.3f} is not shown")
 
 
 def paired_interval(
@@ -173,32 +183,32 @@ def paired_interval(
     """
     if not candidate or len(candidate) != len(champion):
         return None
-    differences = sorted(
-        a - b
-        for a, b in zip(candidate, champion, strict=True)
-        if a is not None and b is not None and math.isfinite(a - b)
-    )
+    differences: list[float] = []
+    for a, b in zip(candidate, champion, strict=True):
+        if a is None and b is None:  # no object was drawn
+            continue
+        if a is None or b is None or not math.isfinite(a - b):
+            return None
+        differences.append(a - b)
     if not differences:
         return None
+    differences.sort()
     tail = int(len(differences) * (1 - _LEVEL) / 2)
-    return round(differences[tail], 6), round(differences[-1 - tail], 6)
+    return round(differences[tail], _DIGITS), round(differences[-1 - tail], _DIGITS)
 
 
 def _classes(opinion: Opinion, candidate: Report, champion: Report | None, bound: float) -> None:
     if candidate.unknown_classes:
         opinion.say(False, f"it does not know {', '.join(candidate.unknown_classes)}")
-    unknown = [
-        label for label, value in candidate.per_class.items() if value is None or not math.isfinite(value)
-    ]
-    if unknown:
+    if unknown := [label for label, value in candidate.per_class.items() if value is None]:
         opinion.say(False, f"the test set cannot tell how well it finds {', '.join(unknown)}")
     if champion is None:
         return
     worse = []
     for label, before in champion.per_class.items():
         now = candidate.per_class.get(label)
-        if before is not None and now is not None and before - now > bound:
-            worse.append(f"{label} {before:.3f} → {now:.3f}")
+        if before is not None and (now is None or round(before - now, _DIGITS) > bound):
+            worse.append(f"{label} {before:.3f} → {'unknown' if now is None else f'{now:.3f}'}")
     opinion.say(
         not worse, f"worse by more than {bound:.3f} AP: {', '.join(worse)}" if worse else "no class is worse"
     )
@@ -214,7 +224,7 @@ def _escapes(opinion: Opinion, candidate: Report, champion: Report | None, bound
         opinion.say(True, f"escape rate {now.value:.1%} at its operating points")
         return
     said = f"escape rate {now.value:.1%} at its operating points, the champion's {before.value:.1%}"
-    opinion.say(now.value <= before.value + bound, said)
+    opinion.say(round(now.value - before.value, _DIGITS) <= bound, said)
 
 
 @dataclass(frozen=True)
@@ -232,7 +242,7 @@ class Gate:
         candidates, champion: with `report`, the address of their evaluation.json, or `error`. Raises
         BrokenReportError where the champion cannot be judged: then nothing can be shown better.
         """
-        reigning = self._read(champion["report"]) if champion else None
+        reigning = self._reigning(champion) if champion else None
         opinions: list[Opinion] = []
         ranks: list[tuple[float, float, int]] = []
         for index, candidate in enumerate(candidates):
@@ -257,9 +267,19 @@ class Gate:
             "champion": reigning.summary() if reigning else None,
         }
 
+    def _reigning(self, champion: Mapping[str, Any]) -> Report:
+        try:
+            if champion.get("error") or not champion.get("report"):
+                raise BrokenReportError(str(champion.get("error") or "it was not evaluated"))
+            return self._read(champion["report"])
+        except BrokenReportError as error:
+            raise BrokenReportError(
+                f"the champion cannot be judged, so nothing can be shown better: {error}"
+            ) from error
+
     def _judge(self, candidate: Mapping[str, Any], champion: Report | None) -> Opinion:
-        if candidate.get("error"):
-            return Opinion(contra=[str(candidate["error"])])
+        if candidate.get("error") or not candidate.get("report"):
+            return Opinion(contra=[str(candidate.get("error") or "it was not evaluated")])
         try:
             report = self._read(candidate["report"])
         except BrokenReportError as error:

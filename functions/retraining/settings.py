@@ -15,7 +15,10 @@ _Names = Annotated[
 
 
 class _Environment(BaseModel):
-    model_config = ConfigDict(alias_generator=str.upper, frozen=True, populate_by_name=True)
+    # The environment holds the function's credentials, which an error must not tell.
+    model_config = ConfigDict(
+        alias_generator=str.upper, frozen=True, populate_by_name=True, hide_input_in_errors=True
+    )
 
     artefacts_bucket: str = Field(min_length=3)
 

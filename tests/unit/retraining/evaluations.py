@@ -1,0 +1,65 @@
+"""Evaluations as `training.evaluate` writes them, as far as the pipeline reads them, and where they lie."""
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from retraining.documents import Documents
+from retraining.gate import Report
+
+SNAPSHOT = "5" * 64
+CLASSES = ("dent", "scratch")
+
+
+def evaluation(score: float = 0.5, **changes: Any) -> dict[str, Any]:
+    """One whose mAP, and AP of each class, is `score`. changes: of its members; a mapping changes members of one."""
+    document: dict[str, Any] = {
+        "map": score,
+        "map50": min(1.0, score + 0.2),
+        "per_class": dict.fromkeys(CLASSES, score),
+        "images": 40,
+        "split": "test",
+        "dataset": {"snapshot": SNAPSHOT, "images": 200},
+        "confidence": {"map": [score - 0.02, score + 0.02], "map_resamples": resamples(score)},
+        "verdicts": {"escape_rate": {"value": 0.02}, "overkill_rate": {"value": 0.05}},
+        "latency": {"p50_ms": 40.0, "p95_ms": 60.0},
+        "model": {
+            "name": "steel",
+            "version": "0123456789ab",
+            "family": "ssdlite",
+            "export_score_difference": 1e-5,
+        },
+        "unknown_classes": [],
+        "golden": [],
+        "prices": {"currency": "USD", "date": "2026-11-23", "instances": {"ml.g5.xlarge": 1.408}},
+    }
+    for name, value in changes.items():
+        inner = document.get(name)
+        document[name] = (
+            {**inner, **value} if isinstance(value, Mapping) and isinstance(inner, dict) else value
+        )
+    return document
+
+
+def resamples(score: float, spread: float = 0.02, count: int = 200) -> list[float | None]:
+    """mAP of each resample, around `score`; the same way round for every model."""
+    return [score + spread * math.sin(7 * index) for index in range(count)]
+
+
+def report(score: float = 0.5, **changes: Any) -> Report:
+    return Report.read(evaluation(score, **changes))
+
+
+class Held(Documents):
+    """Documents in memory: texts by key."""
+
+    def find(self, key: str) -> tuple[Any, str] | None:
+        texts: Any = self.s3
+        return (json.loads(texts[key]), "etag") if key in texts else None
+
+
+def held(documents: Mapping[str, Any]) -> Held:
+    """Documents by key; a text as it is."""
+    texts: Any = {key: each if isinstance(each, str) else json.dumps(each) for key, each in documents.items()}
+    return Held(texts, "artefacts")
