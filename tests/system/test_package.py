@@ -37,7 +37,14 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("handler", ["handlers.inspect", "handlers.alert"])
+HANDLERS = (
+    "inspect",
+    "alert",
+    *(f"retrain_{step}" for step in ("plan", "gate", "approval", "smoke", "report")),
+)
+
+
+@pytest.mark.parametrize("handler", [f"handlers.{name}" for name in HANDLERS])
 def test_a_handler_imports_from_its_package_and_the_runtime_alone(
     package: Path, tmp_path: Path, handler: str
 ):
