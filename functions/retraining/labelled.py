@@ -14,9 +14,10 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from itertools import count
+from typing import Annotated, Any
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from retraining.documents import Documents
 from retraining.errors import LabelledDataError
@@ -25,11 +26,21 @@ SNAPSHOTS, LABELS = "labelled/snapshots/", "labels/"
 _AT_ONCE = 16  # reads of labels
 _TRAIN_SHARE, _TEST_FROM = 0.7, 0.8  # as in training.datasets
 _SHORT = 16
+_VERSION = 1  # of the document
+_HUNDREDTHS = 2  # digits of a pixel beyond which a box is the same
+
+
+def _with_area(box: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
+    if not (box[0] < box[2] and box[1] < box[3]):
+        raise ValueError("the box (x1, y1, x2, y2) has no area")
+    return box
 
 
 class _Object(BaseModel):
+    model_config = ConfigDict(allow_inf_nan=False)
+
     label: str = Field(min_length=1)
-    box: tuple[float, float, float, float]
+    box: Annotated[tuple[float, float, float, float], AfterValidator(_with_area)]
 
 
 class _Image(BaseModel):
@@ -50,6 +61,9 @@ class Reviewed(BaseModel):
     @property
     def uri(self) -> str:
         return f"s3://{self.image.bucket}/{self.image.key}"
+
+
+_Objects = list[tuple[str, list[float]]]  # label and COCO's bbox: x, y, width, height
 
 
 @dataclass(frozen=True)
@@ -95,10 +109,10 @@ class Snapshot:
                 raise LabelledDataError(
                     f"the {part} part of the snapshot {self.uri} is empty: import more images"
                 )
-        learned, tested = self.labels_in("train"), self.labels_in("test")
-        if not learned:
+        if not self.labels_in("train"):
             raise LabelledDataError(f"no image to learn from in {self.uri} has a labelled defect")
-        if unproven := sorted(learned - tested):
+        known = {str(each["name"]) for each in self.document["categories"]}
+        if unproven := sorted(known - self.labels_in("test")):
             raise LabelledDataError(
                 f"no test image in {self.uri} shows {', '.join(unproven)}, so no model can be proven on it: "
                 "import the images again with --previous '' to draw a new test set"
@@ -112,9 +126,12 @@ def read(documents: Documents, key: str) -> Snapshot:
         found = documents.find(key)
     except ValueError as error:
         raise LabelledDataError(f"{uri} is no JSON document: {error}") from error
-    if found is None or not isinstance(found[0], dict) or "loupe_snapshot" not in found[0]:
+    document = found[0] if found else None
+    if not isinstance(document, dict) or document.get("loupe_snapshot") != _VERSION:
         raise LabelledDataError(f"{uri} is no snapshot: bring images in by `loupe import`")
-    return Snapshot(found[0], uri)
+    if document.get("id") != _identity(document):
+        raise LabelledDataError(f"{uri} was altered: its content is not what its id says; import it again")
+    return Snapshot(document, uri)
 
 
 def current(documents: Documents) -> Snapshot:
@@ -155,34 +172,44 @@ def _reviewed(documents: Documents) -> list[Reviewed]:
 def merged(base: dict[str, Any], reviewed: Iterable[Reviewed]) -> dict[str, Any]:
     """`base` with the labels of the reviewed images; `base` itself where they change nothing."""
     names = {each["id"]: str(each["name"]) for each in base["categories"]}
-    images = {image["sha256"]: image for image in base["images"]}
-    objects: dict[str, list[tuple[str, list[float]]]] = {sha256: [] for sha256 in images}
-    by_id = {image["id"]: image["sha256"] for image in base["images"]}
+    images: dict[int, dict[str, Any]] = {image["id"]: image for image in base["images"]}
+    objects: dict[int, _Objects] = {number: [] for number in images}
     for each in base["annotations"]:
-        objects[by_id[each["image_id"]]].append((names[each["category_id"]], each["bbox"]))
-    changed = False
-    for each in reviewed:
-        if each.sha256 in images and images[each.sha256]["split"] == "test":
+        objects[each["image_id"]].append((names[each["category_id"]], each["bbox"]))
+    known: dict[str, list[int]] = defaultdict(list)  # an image may be listed twice, under two names
+    for number, image in images.items():
+        known[image["sha256"]].append(number)
+    numbers, changed = count(max(images, default=0) + 1), False
+    for one in reviewed:
+        if any(images[number]["split"] == "test" for number in known[one.sha256]):
             continue
-        found = [
-            (o.label, [o.box[0], o.box[1], o.box[2] - o.box[0], o.box[3] - o.box[1]]) for o in each.objects
+        found: _Objects = [
+            (o.label, [o.box[0], o.box[1], o.box[2] - o.box[0], o.box[3] - o.box[1]]) for o in one.objects
         ]
-        if each.sha256 in images and sorted(objects[each.sha256]) == sorted(found):
+        if not known[one.sha256]:
+            number = next(numbers)
+            known[one.sha256].append(number)
+            images[number] = {
+                "file_name": one.uri,
+                "uri": one.uri,
+                "sha256": one.sha256,
+                "width": one.width,
+                "height": one.height,
+                "split": learning_part(one.sha256),
+            }
+        elif all(_same(objects[number], found) for number in known[one.sha256]):
             continue
         changed = True
-        objects[each.sha256] = found
-        images.setdefault(
-            each.sha256,
-            {
-                "file_name": each.uri,
-                "uri": each.uri,
-                "sha256": each.sha256,
-                "width": each.width,
-                "height": each.height,
-                "split": learning_part(each.sha256),
-            },
-        )
+        objects |= dict.fromkeys(known[one.sha256], found)
     return _document(base, images, objects) if changed else base
+
+
+def _same(one: _Objects, other: _Objects) -> bool:
+    rounded = [
+        sorted((label, [round(edge, _HUNDREDTHS) for edge in box]) for label, box in objects)
+        for objects in (one, other)
+    ]
+    return rounded[0] == rounded[1]
 
 
 def learning_part(sha256: str) -> str:
@@ -194,21 +221,19 @@ def learning_part(sha256: str) -> str:
 
 
 def _document(
-    base: dict[str, Any],
-    images: dict[str, dict[str, Any]],
-    objects: dict[str, list[tuple[str, list[float]]]],
+    base: dict[str, Any], images: dict[int, dict[str, Any]], objects: dict[int, _Objects]
 ) -> dict[str, Any]:
     known = [str(each["name"]) for each in base["categories"]]
     used = {label for each in objects.values() for label, _ in each}
     categories = {label: n for n, label in enumerate([*known, *sorted(used - set(known))], start=1)}
-    order = sorted(images.values(), key=lambda image: (image["sha256"], image["file_name"]))
+    order = sorted(images, key=lambda number: (images[number]["sha256"], images[number]["file_name"]))
     annotations: list[dict[str, Any]] = []
-    for number, image in enumerate(order, start=1):
-        for label, box in objects[image["sha256"]]:
+    for place, number in enumerate(order, start=1):
+        for label, box in objects[number]:
             annotations.append(
                 {
                     "id": len(annotations) + 1,
-                    "image_id": number,
+                    "image_id": place,
                     "category_id": categories[label],
                     "bbox": box,
                     "area": box[2] * box[3],
@@ -219,10 +244,15 @@ def _document(
         "loupe_snapshot": base["loupe_snapshot"],
         "info": {"format": "merged", "previous": base["id"], "split": "test part of the previous snapshot"},
         "categories": [{"id": number, "name": label} for label, number in categories.items()],
-        "images": [{**image, "id": number} for number, image in enumerate(order, start=1)],
+        "images": [{**images[number], "id": place} for place, number in enumerate(order, start=1)],
         "annotations": annotations,
         "left_out": base.get("left_out", []),
     }
+    return {"loupe_snapshot": base["loupe_snapshot"], "id": _identity(content), **content}
+
+
+def _identity(document: dict[str, Any]) -> str:
+    """As `training.datasets.snapshot` makes it."""
+    content = {name: value for name, value in document.items() if name != "id"}
     text = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-    identity = hashlib.sha256(text.encode()).hexdigest()
-    return {"loupe_snapshot": base["loupe_snapshot"], "id": identity, **content}
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -242,7 +242,7 @@ def test_every_bound_that_is_broken_is_told_not_only_the_first() -> None:
 # ---------------------------------------------------------------- reports that are none
 
 
-def places(document: Any, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+def places(document: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     """Of every number."""
     if isinstance(document, dict):
         return [place for key, value in document.items() for place in places(value, (*path, key))]

@@ -1,0 +1,36 @@
+"""An account of the tests' own, by moto."""
+
+from collections.abc import Iterator
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from retraining.documents import Documents
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _account() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            patch.setenv(name, "testing")
+        patch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
+        for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL"):
+            patch.delenv(name, raising=False)
+        with mock_aws():
+            yield
+
+
+@pytest.fixture(scope="module")
+def _bucket(_account: None) -> Documents:
+    s3 = boto3.client("s3")
+    s3.create_bucket(Bucket="artefacts", CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
+    return Documents(s3, "artefacts")
+
+
+@pytest.fixture
+def documents(_bucket: Documents) -> Documents:
+    """The artefacts bucket, which is empty."""
+    for each in list(_bucket.listing("")):
+        _bucket.s3.delete_object(Bucket="artefacts", Key=each["Key"])
+    return _bucket

@@ -1,0 +1,73 @@
+"""Snapshots as `training` takes them, of images that nobody has to draw."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from retraining.labelled import Reviewed
+from training.datasets import Dataset, Object, Sample, open_dataset
+from training.datasets.located import Located
+from training.datasets.snapshot import take, with_frozen_test
+
+LABELS = ("dent", "scratch")
+BOX = (10.0, 20.0, 40.0, 60.0)
+
+
+def sha(name: object) -> str:
+    return hashlib.sha256(str(name).encode()).hexdigest()
+
+
+def sample(name: str, *labels: str, sha256: str = "") -> Sample:
+    objects = tuple(Object(label, BOX) for label in labels)
+    return Sample(name, sha256 or sha(name), 200, 100, objects)
+
+
+def taken(samples: Sequence[Sample], labels: Sequence[str] = LABELS) -> dict[str, Any]:
+    """The document of the snapshot of these samples."""
+    uris = {each.name: f"s3://artefacts/labelled/images/{each.name}" for each in samples}
+    dataset, _ = with_frozen_test(Dataset(Located(uris), tuple(labels), tuple(samples)), None)
+    document: dict[str, Any] = json.loads(take(dataset, [], format="coco").content())
+    return document
+
+
+def snapshot(images: int = 60) -> dict[str, Any]:
+    """Each image shows a dent and a scratch but every third, which is good."""
+    return taken([sample(f"{n}.png", *(LABELS if n % 3 else ())) for n in range(images)])
+
+
+def reviewed(sha256: str, *objects: tuple[str, tuple[float, float, float, float]]) -> Reviewed:
+    return Reviewed.model_validate(label(sha256, *objects))
+
+
+def label(sha256: str, *objects: tuple[str, tuple[float, float, float, float]]) -> dict[str, Any]:
+    """labels/<sha256>.json as a reviewer leaves it."""
+    return {
+        "image": {"bucket": "images", "key": f"incoming/line-1/{sha256[:8]}.jpg", "version_id": "v1"},
+        "sha256": sha256,
+        "width": 200,
+        "height": 100,
+        "objects": [{"label": name, "box": list(box)} for name, box in objects],
+        "by": "arn:aws:iam::123456789012:user/anna",
+        "at": "2026-03-02T08:00:00Z",
+    }
+
+
+def as_training_reads(document: dict[str, Any], folder: Path) -> Dataset:
+    """Raises training's DatasetError for what it refuses."""
+    path = folder / f"{document['id'][:16]}.json"
+    path.write_text(json.dumps(document, ensure_ascii=False, separators=(",", ":")))
+    return open_dataset(path)
+
+
+def of_part(document: dict[str, Any], part: str) -> bytes:
+    """The images of a part with their objects, as bytes; what counts them left out."""
+    names = {each["id"]: each["name"] for each in document["categories"]}
+    rows = []
+    for image in document["images"]:
+        if image["split"] == part:
+            own = [each for each in document["annotations"] if each["image_id"] == image["id"]]
+            objects = [(names[each["category_id"]], each["bbox"], each["area"]) for each in own]
+            rows.append([{name: value for name, value in image.items() if name != "id"}, objects])
+    return json.dumps(rows, sort_keys=True).encode()

@@ -1,0 +1,398 @@
+"""The labelled data of a run: the last import with what was reviewed since, and a test part that stays."""
+
+import json
+import tracemalloc
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from retraining import labelled
+from retraining.documents import Documents
+from retraining.errors import LabelledDataError
+from retraining.labelled import Snapshot, learning_part, merged
+from tests.unit.retraining.snapshots import (
+    BOX,
+    as_training_reads,
+    label,
+    of_part,
+    reviewed,
+    sample,
+    sha,
+    snapshot,
+    taken,
+)
+from training.datasets.dataset import learning_part_of, part_of
+
+BASE = snapshot()
+MOVED = (0.0, 0.0, 50.0, 50.0)
+
+boxes = st.tuples(st.floats(0, 90), st.floats(0, 40), st.floats(91, 200), st.floats(41, 100))
+shas = st.sampled_from([image["sha256"] for image in BASE["images"]]) | st.integers(0, 50).map(sha)
+reviews = st.lists(
+    st.builds(
+        lambda sha256, objects: reviewed(sha256, *objects),
+        shas,
+        st.lists(st.tuples(st.sampled_from(["dent", "scratch", "rust", "kratzer ü"]), boxes), max_size=3),
+    ),
+    max_size=8,
+)
+
+
+def images(document: dict[str, Any], part: str) -> list[str]:
+    return [image["sha256"] for image in document["images"] if image["split"] == part]
+
+
+def objects(document: dict[str, Any], sha256: str) -> list[tuple[str, tuple[float, ...]]]:
+    found = Snapshot(document, "").contents[sha256]
+    return sorted((name, tuple(box)) for name, *box in found)
+
+
+def put(documents: Documents, *snapshots: dict[str, Any]) -> None:
+    for each in snapshots:
+        assert documents.write(f"labelled/snapshots/{each['id'][:16]}.json", each)
+
+
+def put_label(
+    documents: Documents, sha256: str, *found: tuple[str, tuple[float, float, float, float]]
+) -> None:
+    assert documents.write(f"labels/{sha256}.json", label(sha256, *found))
+
+
+# ---------------------------------------------------------------- merging
+
+
+@given(reviews)
+def test_training_takes_every_merged_snapshot_for_its_own(
+    tmp_path_factory: pytest.TempPathFactory, given_: list[labelled.Reviewed]
+) -> None:
+    document = merged(BASE, given_)
+    dataset = as_training_reads(document, tmp_path_factory.getbasetemp())
+    assert dataset.snapshot_id == document["id"]
+    assert {each.sha256: each.part for each in dataset.samples} == {
+        each["sha256"]: each["split"] for each in document["images"]
+    }
+
+
+@given(reviews)
+def test_the_frozen_test_part_stays_byte_for_byte(given_: list[labelled.Reviewed]) -> None:
+    assert of_part(merged(BASE, given_), "test") == of_part(BASE, "test")
+
+
+@given(reviews)
+def test_every_reviewed_image_bears_its_last_labels_and_no_other_changes(
+    given_: list[labelled.Reviewed],
+) -> None:
+    document = merged(BASE, given_)
+    last = {each.sha256: each for each in given_}
+    frozen = set(images(BASE, "test"))
+    for sha256 in {image["sha256"] for image in document["images"]}:
+        if sha256 not in last or sha256 in frozen:
+            assert objects(document, sha256) == objects(BASE, sha256)
+            continue
+        wanted = [
+            (o.label, (o.box[0], o.box[1], o.box[2] - o.box[0], o.box[3] - o.box[1]))
+            for o in last[sha256].objects
+        ]
+        for (name, box), (expected, other) in zip(
+            objects(document, sha256), sorted(set(wanted)), strict=True
+        ):
+            assert name == expected
+            assert box == pytest.approx(other, abs=0.01)
+
+
+@given(reviews, st.randoms())
+def test_the_id_is_of_the_content_alone(given_: list[labelled.Reviewed], random: Any) -> None:
+    last = list({each.sha256: each for each in given_}.values())
+    other = random.sample(last, len(last))
+    assert merged(BASE, last) == merged(BASE, other)
+
+
+@given(st.binary(min_size=32, max_size=32))
+def test_a_new_image_falls_into_the_part_that_training_would_give_it(digest: bytes) -> None:
+    assert learning_part(digest.hex()) == learning_part_of(digest.hex())
+    assert learning_part(digest.hex()) in ("train", "validation")
+
+
+@given(st.integers(int(0.69 * 2**32), int(0.81 * 2**32)))
+def test_the_parts_meet_where_training_s_do(share: int) -> None:
+    digest = f"{share:08x}" + "0" * 56
+    assert learning_part(digest) == learning_part_of(digest)
+    if part_of(digest) != "test":
+        assert learning_part(digest) == part_of(digest)
+
+
+def test_a_reviewed_test_image_changes_nothing() -> None:
+    frozen = images(BASE, "test")[0]
+    assert merged(BASE, [reviewed(frozen, ("rust", MOVED))]) is BASE
+
+
+def test_labels_that_say_what_was_known_change_nothing() -> None:
+    known = next(each for each in images(BASE, "train") if objects(BASE, each))
+    same = [(name, (x, y, x + w, y + h)) for name, (x, y, w, h) in objects(BASE, known)]
+    assert merged(BASE, [reviewed(known, *same)]) is BASE
+    nudged = [(name, (x + 1e-9, y, x2, y2 - 1e-9)) for name, (x, y, x2, y2) in same]
+    assert merged(BASE, [reviewed(known, *nudged)]) is BASE
+
+
+def test_a_relabelled_image_has_its_new_objects_and_stays_in_its_part() -> None:
+    changed = images(BASE, "validation")[0]
+    document = merged(BASE, [reviewed(changed, ("dent", MOVED))])
+    assert document["id"] != BASE["id"]
+    assert objects(document, changed) == [("dent", (0.0, 0.0, 50.0, 50.0))]
+    assert [images(document, part) for part in ("train", "validation", "test")] == [
+        images(BASE, part) for part in ("train", "validation", "test")
+    ]
+    entries = [{image["sha256"]: image["uri"] for image in each["images"]} for each in (document, BASE)]
+    assert entries[0] == entries[1]
+
+
+def test_an_image_that_was_found_to_be_good_loses_its_objects() -> None:
+    changed = next(each for each in images(BASE, "train") if objects(BASE, each))
+    assert objects(merged(BASE, [reviewed(changed)]), changed) == []
+
+
+def test_a_new_image_is_added_where_the_camera_put_it() -> None:
+    document = merged(BASE, [reviewed(sha("new"), ("dent", BOX))])
+    (entry,) = [image for image in document["images"] if image["sha256"] == sha("new")]
+    assert entry["uri"] == f"s3://images/incoming/line-1/{sha('new')[:8]}.jpg"
+    assert (entry["width"], entry["height"]) == (200, 100)
+    assert len(document["images"]) == len(BASE["images"]) + 1
+
+
+def test_a_new_class_comes_after_those_that_were_known() -> None:
+    document = merged(BASE, [reviewed(sha("new"), ("bent", BOX), ("Xyz", BOX))])
+    assert document["categories"] == [
+        {"id": 1, "name": "dent"},
+        {"id": 2, "name": "scratch"},
+        {"id": 3, "name": "Xyz"},
+        {"id": 4, "name": "bent"},
+    ]
+
+
+def test_an_image_that_is_listed_twice_keeps_both_entries_and_their_own_objects(tmp_path: Path) -> None:
+    twice = [sample("a.png", "dent"), sample("b.png", "scratch", sha256=sha("a.png"))]
+    names = [name for name in map(str, range(200)) if part_of(sha(name)) == "test"]
+    frozen = [sample(names[0], "dent"), sample("other", "scratch", sha256=sha(names[0]))]
+    base = taken([*twice, *frozen, *(sample(f"{n}.png", "dent") for n in range(20))])
+    document = merged(base, [reviewed(sha("new"), ("dent", BOX))])
+    as_training_reads(document, tmp_path)
+    assert of_part(document, "test") == of_part(base, "test")
+    assert len(document["images"]) == len(base["images"]) + 1
+    assert len(document["annotations"]) == len(base["annotations"]) + 1
+
+    relabelled = merged(base, [reviewed(sha("a.png"), ("dent", MOVED))])
+    by_name = {image["file_name"]: image["id"] for image in relabelled["images"]}
+    for name in ("a.png", "b.png"):
+        (found,) = [each for each in relabelled["annotations"] if each["image_id"] == by_name[name]]
+        assert found["bbox"] == [0.0, 0.0, 50.0, 50.0]
+
+
+def test_ten_thousand_images_merge_in_a_fifth_of_the_function_s_memory() -> None:
+    base = snapshot(10_000)
+    more = [reviewed(sha(f"new {n}"), ("dent", BOX)) for n in range(1_000)]
+    tracemalloc.start()
+    document = merged(base, more)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(document["images"]) == 11_000
+    assert peak < 200 * 2**20  # the function has 1,024 MiB
+
+
+# ---------------------------------------------------------------- what a run takes
+
+
+def test_without_reviewed_labels_the_import_itself_is_taken(documents: Documents) -> None:
+    put(documents, BASE)
+    found = labelled.current(documents)
+    assert found.uri == f"s3://artefacts/labelled/snapshots/{BASE['id'][:16]}.json"
+    assert found.document == BASE
+    assert len(list(documents.listing("labelled/"))) == 1
+
+
+def test_reviewed_labels_make_a_snapshot_that_is_written_beside_the_import(documents: Documents) -> None:
+    put(documents, BASE)
+    put_label(documents, sha("new"), ("dent", BOX))
+    found = labelled.current(documents)
+    stored = documents.find(found.uri.removeprefix("s3://artefacts/"))
+    assert stored is not None
+    assert stored[0] == found.document
+    assert found.document["info"]["previous"] == BASE["id"]
+    assert sha("new") in found.contents
+    assert labelled.current(documents).uri == found.uri
+
+
+def test_a_merged_snapshot_is_never_the_base_of_the_next(documents: Documents) -> None:
+    put(documents, BASE)
+    put_label(documents, sha("new"), ("dent", BOX))
+    first = labelled.current(documents)
+    documents.s3.delete_object(Bucket="artefacts", Key=f"labels/{sha('new')}.json")
+    put_label(documents, sha("newer"), ("dent", BOX))
+    second = labelled.current(documents)
+    assert second.document["info"]["previous"] == BASE["id"]
+    assert sha("new") not in second.contents
+    assert second.id != first.id
+
+
+def test_the_import_of_last_time_counts_and_not_the_first_by_name(
+    documents: Documents, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, last = sorted((BASE, snapshot(30)), key=lambda each: str(each["id"]), reverse=True)
+    put(documents, first, last)
+    listed = [
+        {
+            "Key": f"labelled/snapshots/{each['id'][:16]}.json",
+            "LastModified": datetime(2026, 3, day, tzinfo=UTC),
+        }
+        for day, each in ((2, last), (1, first))
+    ]
+    monkeypatch.setattr(
+        Documents, "listing", lambda _, prefix: iter(listed if prefix == labelled.SNAPSHOTS else [])
+    )
+    assert labelled.current(documents).id == last["id"]
+
+
+def test_what_lies_beside_the_labels_and_is_none_is_left_alone(documents: Documents) -> None:
+    put(documents, BASE)
+    documents.s3.put_object(Bucket="artefacts", Key="labels/README.txt", Body=b"by hand")
+    assert labelled.current(documents).document == BASE
+
+
+def test_where_nothing_was_imported_that_is_said(documents: Documents) -> None:
+    with pytest.raises(LabelledDataError, match="no labelled data yet: bring images in by `loupe import"):
+        labelled.current(documents)
+    put_label(documents, sha("new"), ("dent", BOX))
+    with pytest.raises(LabelledDataError, match="no labelled data yet"):
+        labelled.current(documents)
+
+
+NEW = label(sha("new"), ("dent", BOX))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "",
+        "{",
+        "[]",
+        "null",
+        "{}",
+        b"\xff\xfe",
+        json.dumps(NEW | {"sha256": "0"}),
+        json.dumps(NEW | {"width": 0}),
+        json.dumps(NEW | {"image": {"bucket": "images"}}),
+        json.dumps(NEW | {"objects": [{"label": "", "box": BOX}]}),
+        json.dumps(NEW | {"objects": [{"label": "dent", "box": [1, 2, 3]}]}),
+        json.dumps(NEW | {"objects": [{"label": "dent", "box": [1, 2, 3, float("nan")]}]}),
+        json.dumps(NEW | {"objects": [{"label": "dent", "box": [1, 2, float("inf"), 4]}]}),
+        json.dumps(NEW | {"objects": [{"label": "dent", "box": [3, 2, 1, 4]}]}),
+        json.dumps(NEW | {"objects": [{"label": "dent", "box": [1, 2, 3, 2]}]}),
+    ],
+)
+def test_a_label_that_cannot_be_read_is_named(documents: Documents, body: str | bytes) -> None:
+    put(documents, BASE)
+    put_label(documents, sha("good"), ("dent", BOX))
+    documents.s3.put_object(Bucket="artefacts", Key="labels/bad.json", Body=body)
+    with pytest.raises(LabelledDataError, match=r"s3://artefacts/labels/bad\.json is no reviewed image"):
+        labelled.current(documents)
+
+
+@pytest.mark.parametrize(
+    "body", ["", "{", "[]", "{}", '{"loupe_snapshot":1}', '{"loupe_snapshot":2,"id":"0"}']
+)
+def test_a_snapshot_that_is_none_is_named(documents: Documents, body: str) -> None:
+    documents.s3.put_object(Bucket="artefacts", Key="labelled/snapshots/0.json", Body=body)
+    with pytest.raises(
+        LabelledDataError, match=r"s3://artefacts/labelled/snapshots/0\.json (is no|was altered)"
+    ):
+        labelled.current(documents)
+
+
+@pytest.mark.parametrize("member", ["info", "categories", "images", "annotations", "left_out"])
+def test_a_snapshot_that_was_altered_is_named(documents: Documents, member: str) -> None:
+    damaged = json.loads(json.dumps(BASE))
+    if isinstance(damaged[member], list):
+        damaged[member].append({})
+    else:
+        del damaged[member]
+    put(documents, damaged)
+    with pytest.raises(LabelledDataError, match=f"{BASE['id'][:16]}.json was altered"):
+        labelled.current(documents)
+
+
+# ---------------------------------------------------------------- what is new
+
+
+def test_without_an_earlier_run_all_images_are_new() -> None:
+    assert Snapshot(BASE, "").new_since(None) == len(BASE["images"])
+
+
+def test_new_are_images_that_were_added_or_bear_other_labels() -> None:
+    relabelled = images(BASE, "train")[:3]
+    later = merged(
+        BASE,
+        [
+            *(reviewed(each, ("dent", MOVED)) for each in relabelled),
+            reviewed(sha("new"), ("dent", BOX)),
+            reviewed(sha("good")),
+        ],
+    )
+    assert Snapshot(later, "").new_since(Snapshot(BASE, "")) == 5
+    assert Snapshot(later, "").new_since(Snapshot(later, "")) == 0
+
+
+def test_an_image_that_is_gone_is_not_new() -> None:
+    assert Snapshot(snapshot(30), "").new_since(Snapshot(BASE, "")) == 0
+
+
+# ---------------------------------------------------------------- whether it will do
+
+
+def some(part: str, count: int = 3, *found: str) -> list[Any]:
+    names = (f"{part}-{n}" for n in range(10_000))
+    return [sample(name, *found) for name in (n for n in names if part_of(sha(n)) == part)][:count]
+
+
+BOTH = ("dent", "scratch")
+
+
+def test_a_whole_snapshot_will_do() -> None:
+    Snapshot(BASE, "").check()
+
+
+@pytest.mark.parametrize("missing", ["train", "validation", "test"])
+def test_a_part_without_images_is_named(missing: str) -> None:
+    samples = [
+        each for part in ("train", "validation", "test") if part != missing for each in some(part, 3, *BOTH)
+    ]
+    with pytest.raises(LabelledDataError, match=f"the {missing} part of the snapshot s3://here is empty"):
+        Snapshot(taken(samples), "s3://here").check()
+
+
+def test_without_a_labelled_defect_there_is_nothing_to_learn() -> None:
+    samples = [*some("train"), *some("validation", 3, *BOTH), *some("test", 3, *BOTH)]
+    with pytest.raises(LabelledDataError, match="no image to learn from in s3://here has a labelled defect"):
+        Snapshot(taken(samples), "s3://here").check()
+
+
+@pytest.mark.parametrize("shown_in", ["train", "validation", None])
+def test_a_class_that_no_test_image_shows_is_named_before_anything_is_trained(shown_in: str | None) -> None:
+    """For the gate would refuse every model of it."""
+    found = {
+        part: [*BOTH, "rust"] if part == shown_in else [*BOTH] for part in ("train", "validation", "test")
+    }
+    samples = [each for part, labels in found.items() for each in some(part, 3, *labels)]
+    document = taken(samples, (*BOTH, "rust"))
+    with pytest.raises(
+        LabelledDataError, match="no test image in s3://here shows rust, so no model can be proven"
+    ):
+        Snapshot(document, "s3://here").check()
+
+
+def test_a_new_class_by_review_alone_is_told_too() -> None:
+    document = merged(BASE, [reviewed(sha("new"), ("rust", BOX))])
+    with pytest.raises(LabelledDataError, match="shows rust"):
+        Snapshot(document, "s3://here").check()
