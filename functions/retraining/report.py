@@ -145,9 +145,8 @@ def page(result: Mapping[str, Any]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    top = max(
-        [each["map"] or 0 for each in result["candidates"]] + [(result["champion"] or {}).get("map") or 0]
-    )
+    rows = [*result["candidates"], result["champion"] or {}]
+    ends = [(each.get("map_interval") or [0, each.get("map") or 0])[1] for each in rows]
     return environment.get_template("report.html").render(
-        result=result, headline=_HEADLINES[result["decision"]], origin=ORIGIN_USD, top=max(top, 0.01)
+        result=result, headline=_HEADLINES[result["decision"]], origin=ORIGIN_USD, top=max(*ends, 0.01)
     )

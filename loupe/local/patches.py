@@ -82,6 +82,7 @@ _NAMES = {
     "services.sqs": ("_queues",),
     "services.stepfunctions": (
         "_ExecutionError",
+        "_apply_state_assign",
         "_execute_task",
         "_executions",
         "_invoke_resource",

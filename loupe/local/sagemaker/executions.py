@@ -4,6 +4,7 @@ MiniStack fails them (States.ServiceRestart); on AWS nothing of the kind exists.
 laptop is closed at times.
 """
 
+import copy
 import json
 import logging
 import threading
@@ -17,7 +18,22 @@ logger = logging.getLogger(__name__)
 
 _MARK = "States.ServiceRestart"
 _ENTRY = "After a restart of the local cloud"  # a state that leads to the one that was left
+_VARIABLES = "loupe_variables"  # a member of our own in MiniStack's record of an execution
 _ENDING = ("stopDate", "error", "cause", "output")
+
+
+def remember_variables() -> None:
+    """Patch MiniStack: the values of an execution's variables are saved with it."""
+    assign = stepfunctions._apply_state_assign
+
+    def apply_state_assign(state: dict[str, Any], given: Any, context: Any, *more: Any, **named: Any) -> None:
+        assign(state, given, context, *more, **named)
+        if "Assign" in state and context and "Map" not in context:  # a Map begins anew
+            execution = stepfunctions._executions.get(context["Execution"]["Id"])
+            if execution is not None:
+                execution[_VARIABLES] = copy.deepcopy(context.get("variables", {}))
+
+    stepfunctions._apply_state_assign = apply_state_assign
 
 
 def go_on() -> None:
@@ -48,8 +64,6 @@ def went_on(execution: dict[str, Any]) -> bool:
 def _from_where_it_was(machine: dict[str, Any], execution: dict[str, Any]) -> dict[str, Any] | None:
     """The state machine, but starting with the last state that was entered, and its input."""
     definition = json.loads(machine["definition"])
-    if "Assign" in machine["definition"]:
-        return None  # the values of its variables are lost
     entered = [
         event["stateEnteredEventDetails"]
         for event in execution["events"]
@@ -61,8 +75,9 @@ def _from_where_it_was(machine: dict[str, Any], execution: dict[str, Any]) -> di
         return None  # it was deployed anew without that state
     entry = {
         "Type": "Pass",
-        "QueryLanguage": "JSONPath",
-        "Result": json.loads(entered[-1]["input"]),
+        "QueryLanguage": "JSONata",
+        "Output": json.loads(entered[-1]["input"]),
+        "Assign": execution.get(_VARIABLES, {}),
         "Next": entered[-1]["name"],
     }
     definition["States"][_ENTRY] = entry

@@ -89,6 +89,7 @@ def connect(sagemaker: "SageMaker") -> None:
         finally:
             _task.reset(before)
 
+    executions.remember_variables()
     stepfunctions._execute_task = execute_task
     stepfunctions._invoke_resource = invoke_resource
     stepfunctions._invoke_resource_with_timeout = invoke_with_timeout
