@@ -38,17 +38,17 @@ class Jobs:
         """A line for each candidate of Plan's output, and one for the champion."""
         subjects = list(plan.get("candidates") or [])
         if plan.get("champion"):
-            subjects.append({"id": "champion", "kind": "reuse", **plan["champion"]})
+            subjects.append({"id": "champion", **plan["champion"]})
         return [self._settled.get(each["id"]) or self._line(each) for each in subjects]
 
     def _line(self, subject: dict[str, Any]) -> Line:
-        label, kind = str(subject["id"]), subject.get("kind", "reuse")
-        made = Line(label, "waiting")
+        label, kind = str(subject["id"]), subject.get("kind")
+        made = Line(label, "done")  # trained before: the champion, and what an earlier run left
         if kind == "train":
             made = self._training(label, subject["name"])
         elif kind == "tune":
             made = self._tuning(label, subject["name"])
-        if kind == "reuse" or made.stage == "done":
+        if made.stage == "done":
             made = self._evaluation(label, subject.get("evaluation") or {}, made.detail)
         if made.stage in ("done", "failed"):
             self._settled[label] = made

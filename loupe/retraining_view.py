@@ -142,7 +142,7 @@ def _candidates(candidates: list[dict[str, Any]], champion: dict[str, Any] | Non
             verdict,
         )
     if champion:
-        before = Text(f"served until now: {model or champion.get('model')}", "dim")
+        before = Text(str(model or champion.get("model")), "dim")
         table.add_row("(champion)", "", accuracy(champion), _number(champion.get("map50")), "", "", before)
     out.print(table)
 

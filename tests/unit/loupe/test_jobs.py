@@ -151,6 +151,10 @@ def test_what_an_earlier_run_left_is_done_at_once_and_the_champion_is_measured(
     stack: Target, sagemaker: SageMaker
 ):
     reused = {"id": "ssdlite", "kind": "reuse", "name": JOB, "evaluation": {"name": "e", "done": True}}
-    champion = {"model": "press-1", "evaluation": {"name": "champion-eval", "done": False}}
+    champion = {
+        "kind": "champion",
+        "model": "press-1",
+        "evaluation": {"name": "champion-eval", "done": False},
+    }
     lines = Jobs(stack).look({"candidates": [reused], "champion": champion})
     assert lines == [Line("ssdlite", "done", "found from an earlier run"), Line("champion", "evaluating")]
