@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from mypy_boto3_sagemaker import SageMakerClient
 
 _UNKNOWN = ("ValidationException", "ResourceNotFound", "ResourceNotFoundException")
-_AT_WORK = ("InProgress", "Stopping", "Pending")
 
 
 @dataclass(frozen=True)
@@ -45,6 +44,7 @@ class Jobs:
             lambda n: dict(client.describe_hyper_parameter_tuning_job(HyperParameterTuningJobName=n)),
             "HyperParameterTuningJobStatus",
             lambda n: client.stop_hyper_parameter_tuning_job(HyperParameterTuningJobName=n),
+            "BestTrainingJob",
         )
 
     def processing(self, name: str) -> Found:
@@ -62,6 +62,7 @@ class Jobs:
         describe: Callable[[str], dict[str, Any]],
         status: str,
         stop: Callable[[str], object],
+        result: str | None = None,
     ) -> Found:
         attempt, each = 1, name
         while True:
@@ -71,9 +72,9 @@ class Jobs:
                 if error.response["Error"]["Code"] in _UNKNOWN:
                     return Found(each)
                 raise
-            if found[status] == "Completed":
+            if found[status] == "Completed" and (result is None or found.get(result)):
                 return Found(each, found)
-            if found[status] in _AT_WORK:  # of an execution that is gone, since one runs at a time
+            if found[status] == "InProgress":  # of an execution that is gone, since one runs at a time
                 stop(each)
             attempt += 1
             each = f"{name}-{attempt}"

@@ -7,6 +7,7 @@ import pytest
 from moto import mock_aws
 
 from retraining.documents import Documents
+from tests.unit.retraining.account import Account
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -34,3 +35,9 @@ def documents(_bucket: Documents) -> Documents:
     for each in list(_bucket.listing("")):
         _bucket.s3.delete_object(Bucket="artefacts", Key=each["Key"])
     return _bucket
+
+
+@pytest.fixture
+def account(_account: None) -> Account:
+    """No job, no model, no endpoint, no execution."""
+    return Account()

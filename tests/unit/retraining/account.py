@@ -1,0 +1,150 @@
+"""SageMaker and Step Functions in memory, at the clients' edge: botocore checks and shapes every request."""
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import boto3
+
+ENDPOINT = "press-detector"
+BEGAN = datetime(2026, 3, 2, tzinfo=UTC)
+_ARN = "arn:aws:sagemaker:eu-central-1:123456789012"
+_PAGE = 2  # entries of a list's page
+
+
+class RefusedError(Exception):
+    """An error of the service."""
+
+    def __init__(self, code: str, message: str = "refused") -> None:
+        super().__init__(message)
+        self.code, self.message = code, message
+
+
+def model_arn(name: str) -> str:
+    return f"{_ARN}:model/{name}"
+
+
+class Account:
+    """What is there, and what was asked.
+
+    jobs: descriptions by name, of all kinds; stopped: names of jobs; tags: by ARN; executions: status by ARN.
+    calls: operations with their requests. answers: of the test's own, by operation.
+    """
+
+    def __init__(self) -> None:
+        self.sagemaker, self.states = boto3.client("sagemaker"), boto3.client("stepfunctions")
+        self.jobs: dict[str, dict[str, Any]] = {}
+        self.endpoints: dict[str, dict[str, Any]] = {}
+        self.configs: dict[str, dict[str, Any]] = {}
+        self.models: dict[str, dict[str, Any]] = {}
+        self.tags: dict[str, list[dict[str, str]]] = {}
+        self.executions: dict[str, str] = {}
+        self.stopped: list[str] = []
+        self.calls: list[tuple[str, dict[str, Any]]] = []
+        self.answers: dict[str, Callable[[dict[str, Any]], Any]] = {}
+        for client in (self.sagemaker, self.states):
+            client.meta.events.register_first("before-call", self._answer)
+
+    def job(self, name: str, status: str, **members: Any) -> None:
+        """A job of whatever kind."""
+        kinds = ("TrainingJobStatus", "HyperParameterTuningJobStatus", "ProcessingJobStatus")
+        self.jobs[name] = dict.fromkeys(kinds, status) | members
+
+    def deployed(
+        self, name: str, day: int = 0, *, family: str | None = None, config: str = "", artefact: str = ""
+    ) -> None:
+        """A model and its endpoint configuration, made on a day."""
+        self.models[name] = {
+            "ModelName": name,
+            "ModelArn": model_arn(name),
+            "PrimaryContainer": {"ModelDataUrl": artefact or f"s3://artefacts/models/{name}/model.tar.gz"},
+        }
+        self.configs[config or name] = {
+            "EndpointConfigName": config or name,
+            "CreationTime": BEGAN + timedelta(days=day),
+            "ProductionVariants": [{"ModelName": name}],
+        }
+        if family:
+            self.tags[model_arn(name)] = [{"Key": "loupe:family", "Value": family}]
+
+    def serve(self, config: str, status: str = "InService", endpoint: str = ENDPOINT) -> None:
+        self.endpoints[endpoint] = {
+            "EndpointName": endpoint,
+            "EndpointConfigName": config,
+            "EndpointStatus": status,
+        }
+
+    def asked(self) -> set[str]:
+        """The operations so far."""
+        return {name for name, _ in self.calls}
+
+    def _answer(self, model: Any, params: dict[str, Any], **_: Any) -> Any:
+        request = json.loads(params["body"])
+        self.calls.append((model.name, request))
+        try:
+            answer = self.answers.get(model.name) or getattr(self, f"_{model.name}")
+            return SimpleNamespace(status_code=200), answer(request)
+        except RefusedError as refusal:
+            error = {"Code": refusal.code, "Message": refusal.message}
+            return SimpleNamespace(status_code=400), {
+                "Error": error,
+                "ResponseMetadata": {"HTTPStatusCode": 400},
+            }
+
+    def _DescribeTrainingJob(self, request: dict[str, Any]) -> Any:
+        return _found(self.jobs, request["TrainingJobName"], "Requested resource not found.")
+
+    def _DescribeProcessingJob(self, request: dict[str, Any]) -> Any:
+        return _found(self.jobs, request["ProcessingJobName"], "Could not find requested job")
+
+    def _DescribeHyperParameterTuningJob(self, request: dict[str, Any]) -> Any:
+        return _found(self.jobs, request["HyperParameterTuningJobName"], "not found", code="ResourceNotFound")
+
+    def _stop(self, request: dict[str, Any]) -> Any:
+        self.stopped += request.values()
+        return {}
+
+    _StopTrainingJob = _StopHyperParameterTuningJob = _StopProcessingJob = _stop
+
+    def _DescribeEndpoint(self, request: dict[str, Any]) -> Any:
+        return _found(self.endpoints, request["EndpointName"], "Could not find endpoint")
+
+    def _DescribeEndpointConfig(self, request: dict[str, Any]) -> Any:
+        return _found(self.configs, request["EndpointConfigName"], "Could not find endpoint configuration")
+
+    def _DescribeModel(self, request: dict[str, Any]) -> Any:
+        return _found(self.models, request["ModelName"], "Could not find model")
+
+    def _ListTags(self, request: dict[str, Any]) -> Any:
+        return {"Tags": self.tags.get(request["ResourceArn"], [])}
+
+    def _ListEndpointConfigs(self, request: dict[str, Any]) -> Any:
+        found = [self.configs[name] for name in sorted(self.configs) if request["NameContains"] in name]
+        start = int(request.get("NextToken", 0))
+        more = {"NextToken": str(start + _PAGE)} if start + _PAGE < len(found) else {}
+        return {"EndpointConfigs": found[start : start + _PAGE], **more}
+
+    def _DeleteEndpointConfig(self, request: dict[str, Any]) -> Any:
+        _found(self.configs, request["EndpointConfigName"], "Could not find endpoint configuration")
+        del self.configs[request["EndpointConfigName"]]
+        return {}
+
+    def _DeleteModel(self, request: dict[str, Any]) -> Any:
+        _found(self.models, request["ModelName"], "Could not find model")
+        del self.models[request["ModelName"]]
+        return {}
+
+    def _DescribeExecution(self, request: dict[str, Any]) -> Any:
+        return {
+            "status": _found(
+                self.executions, request["executionArn"], "forgotten", code="ExecutionDoesNotExist"
+            )
+        }
+
+
+def _found(things: dict[str, Any], name: str, message: str, code: str = "ValidationException") -> Any:
+    if name not in things:
+        raise RefusedError(code, message)
+    return things[name]

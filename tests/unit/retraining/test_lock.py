@@ -1,0 +1,107 @@
+"""One run at a time, and a run that was killed blocks nobody."""
+
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from retraining import lock
+from retraining.documents import Documents
+from tests.unit.retraining.account import Account, RefusedError
+
+ARN = "arn:aws:states:eu-central-1:123456789012:execution:press-retrain:"
+MINE, OTHER, THIRD = (ARN + name for name in ("mine", "other", "third"))
+
+
+def holder(documents: Documents) -> str:
+    found = documents.find(lock.KEY)
+    assert found
+    return str(found[0]["execution"])
+
+
+def acquire(documents: Documents, account: Account, execution: str = MINE) -> str | None:
+    return lock.acquire(documents, account.states, execution)
+
+
+def test_a_free_lock_is_taken(documents: Documents, account: Account) -> None:
+    assert acquire(documents, account) is None
+    assert holder(documents) == MINE
+    assert account.calls == []
+
+
+@pytest.mark.parametrize("status", ["RUNNING", "PENDING_REDRIVE"])
+def test_who_runs_keeps_it(documents: Documents, account: Account, status: str) -> None:
+    account.executions[OTHER] = status
+    acquire(documents, account, OTHER)
+    assert acquire(documents, account) == OTHER
+    assert holder(documents) == OTHER
+
+
+@pytest.mark.parametrize("status", ["SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED"])
+def test_who_has_ended_holds_nothing(documents: Documents, account: Account, status: str) -> None:
+    account.executions[OTHER] = status
+    acquire(documents, account, OTHER)
+    assert acquire(documents, account) is None
+    assert holder(documents) == MINE
+
+
+def test_an_execution_that_step_functions_forgot_holds_nothing(
+    documents: Documents, account: Account
+) -> None:
+    acquire(documents, account, OTHER)
+    assert acquire(documents, account) is None
+    assert holder(documents) == MINE
+
+
+def test_the_same_execution_may_ask_twice(documents: Documents, account: Account) -> None:
+    account.executions[MINE] = "RUNNING"
+    assert [acquire(documents, account), acquire(documents, account)] == [None, None]
+
+
+def test_whether_another_runs_must_be_known(documents: Documents, account: Account) -> None:
+    def refuse(_: Any) -> Any:
+        raise RefusedError("AccessDeniedException")
+
+    acquire(documents, account, OTHER)
+    account.answers["DescribeExecution"] = refuse
+    with pytest.raises(ClientError, match="AccessDenied"):
+        acquire(documents, account)
+    assert holder(documents) == OTHER
+
+
+@pytest.mark.parametrize("before", [None, THIRD], ids=["free", "held by one that ended"])
+def test_of_two_at_once_one_gets_it(
+    documents: Documents, account: Account, monkeypatch: pytest.MonkeyPatch, before: str | None
+) -> None:
+    account.executions |= {OTHER: "RUNNING", THIRD: "SUCCEEDED"}
+    if before:
+        acquire(documents, account, before)
+    raced: list[str] = []
+    write = Documents.write
+
+    def other_first(self: Documents, *arguments: Any, **options: Any) -> bool:
+        if not raced:
+            raced.append(OTHER)
+            assert lock.acquire(documents, account.states, OTHER) is None
+        return write(self, *arguments, **options)
+
+    monkeypatch.setattr(Documents, "write", other_first)
+    assert acquire(documents, account) == OTHER
+    assert holder(documents) == OTHER
+
+
+def test_a_lock_that_is_deleted_under_way_is_taken_anew(
+    documents: Documents, account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    acquire(documents, account, OTHER)
+    deleted: list[Any] = []
+    write = Documents.write
+
+    def deleted_first(self: Documents, *arguments: Any, **options: Any) -> bool:
+        if not deleted:
+            deleted.append(documents.s3.delete_object(Bucket="artefacts", Key=lock.KEY))
+        return write(self, *arguments, **options)
+
+    monkeypatch.setattr(Documents, "write", deleted_first)
+    assert acquire(documents, account) is None
+    assert holder(documents) == MINE
