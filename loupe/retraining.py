@@ -197,13 +197,22 @@ def _result(found: dict[str, Any]) -> dict[str, Any]:
 
 
 def fetch_report(target: Target, uri: str, folder: Path) -> Path | None:
-    """Brings the HTML report here, as `<run>.html`; None if it is gone."""
+    """Brings the report and the candidates' pages that it links to `folder`/<run>; None if the report is gone."""
     bucket, _, key = uri.removeprefix("s3://").partition("/")
-    file = folder / f"{key.split('/')[-2]}.html"
+    prefix, _, page = key.rpartition("/")
+    here = folder / prefix.rpartition("/")[2]
     try:
         body = target.s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+        listing = target.s3.list_objects_v2(Bucket=bucket, Prefix=f"{prefix}/")
+        linked = [
+            each["Key"] for each in listing.get("Contents", []) if each["Key"].endswith("/evaluation.html")
+        ]
+        for each in linked:
+            place = here / each.removeprefix(f"{prefix}/")
+            place.parent.mkdir(parents=True, exist_ok=True)
+            target.s3.download_file(bucket, each, str(place))
     except ClientError:
         return None
-    folder.mkdir(parents=True, exist_ok=True)
-    file.write_bytes(body)
-    return file
+    here.mkdir(parents=True, exist_ok=True)
+    (here / page).write_bytes(body)
+    return here / page

@@ -90,7 +90,9 @@ def test_the_first_model_goes_live_with_its_report_its_version_and_its_scaling(
     assert candidate["cost_usd"] > 0
     page = factory.document(first["report"]).decode()
     assert f"{candidate['map']:.3f}" in page
-    assert (factory.home / "loupe-reports").is_dir()
+    here = factory.home / "loupe-reports" / first["run"]
+    assert (here / "report.html").read_text() == page
+    assert (here / "ssdlite" / "evaluation.html").stat().st_size > 10_000
     (version,) = json.loads(factory.loupe("models", "--json").stdout)["versions"]
     assert version["serving"]
     state = json.loads((factory.home / "sagemaker" / "sagemaker.json").read_text())

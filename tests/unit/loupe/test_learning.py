@@ -110,12 +110,15 @@ def test_wait_ends_with_the_table_the_decision_and_every_reason(loupe: Command, 
     assert "no candidate is surely better than the champion" in text
 
 
-def test_the_report_is_brought_here(loupe: Command, stack: Target):
-    stack.s3.put_object(Bucket="artefacts", Key="reports/0123456789ab/report.html", Body=b"<html>")
+def test_the_report_is_brought_here_with_the_pages_that_it_links(loupe: Command, stack: Target):
+    for name in ("report.html", "ssdlite/evaluation.html", "ssdlite/evaluation.json"):
+        stack.s3.put_object(Bucket="artefacts", Key=f"reports/0123456789ab/{name}", Body=b"<html>")
     with _execution(stack, output=json.dumps(DONE)):
         result = loupe("retrain", "--wait")
-    assert Path("loupe-reports/0123456789ab.html").read_bytes() == b"<html>"
-    assert "loupe-reports/0123456789ab.html" in result.stdout
+    folder = Path("loupe-reports/0123456789ab")
+    assert (folder / "report.html").read_bytes() == b"<html>"
+    assert [file.name for file in (folder / "ssdlite").iterdir()] == ["evaluation.html"]
+    assert f"{folder}/report.html" in result.stdout
 
 
 def test_a_report_that_is_gone_does_not_spoil_the_result(loupe: Command, stack: Target):
