@@ -160,8 +160,10 @@ def alarms_tell_operations(template: Template) -> Iterator[str]:
     for name in fed | {"AlertFailureQueue"}:
         if ("ApproximateNumberOfMessagesVisible", name) not in watched:
             yield f"{name}: nobody looks into it"
-    for name in functions:
-        if ("Errors", name) not in watched:
+    for name, function in functions.items():
+        # What a state machine calls fails with it.
+        failure = ("Errors", name) if "Events" in function else ("ExecutionsFailed", "RetrainStateMachine")
+        if failure not in watched:
             yield f"{name}: its errors tell nobody"
     for metric in (
         "ApproximateAgeOfOldestMessage",
@@ -180,6 +182,15 @@ UNRESTRICTABLE = {  # https://docs.aws.amazon.com/service-authorization/latest/r
     "dynamodb:ListStreams",
     "cloudwatch:PutMetricData",
     "ecr:GetAuthorizationToken",
+    "sagemaker:ListEndpointConfigs",
+    "logs:CreateLogDelivery",
+    "logs:GetLogDelivery",
+    "logs:UpdateLogDelivery",
+    "logs:DeleteLogDelivery",
+    "logs:ListLogDeliveries",
+    "logs:PutResourcePolicy",
+    "logs:DescribeResourcePolicies",
+    "logs:DescribeLogGroups",
 }
 
 
