@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from botocore.exceptions import ClientError
+
 from inspection import images
 from inspection.detector import MAX_BODY_BYTES, Detection, Detector, reference
 from inspection.errors import ModelError, NotReadyError, UnreadableError
@@ -18,11 +20,10 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 _SURE = 0.3  # weaker detections may come and go by a rounding
-_SCORE, _EDGE = (
-    0.05,
-    0.02,
-)  # by which a GPU may differ from the evaluation's CPU: of the score, of the box's side
+# By which a GPU may differ from the evaluation's CPU: of the score, of the box's side.
+_SCORE, _EDGE = 0.05, 0.02
 _PIXELS = 2.0
+_UNREADABLE = ("NoSuchKey", "NoSuchBucket", "AccessDenied", "InvalidObjectState")  # now and later
 _SECONDS_AN_IMAGE = 100.0
 
 
@@ -40,9 +41,11 @@ class SmokeTest:
         Raises SmokeTestError, naming the first image on which the endpoint fails or differs.
         """
         found = self.documents.find(split(report)[1])
-        golden, version = (found[0]["golden"], found[0]["model"]["version"]) if found else ([], "")
+        document = found[0] if found else {}
+        golden = document.get("golden")
         if not golden:
             raise SmokeTestError(f"{report} holds no golden set")
+        version = document["model"]["version"]
         for each in golden:
             self._compare(each, version)
         return {"images": len(golden), "version": version}
@@ -50,8 +53,14 @@ class SmokeTest:
     def _compare(self, expected: Mapping[str, Any], version: str) -> None:
         uri = str(expected["uri"])
         bucket, key = split(uri)
-        stored = self.s3.get_object(Bucket=bucket, Key=key)
-        data = stored["Body"].read()
+        try:
+            stored = self.s3.get_object(Bucket=bucket, Key=key)
+            data = stored["Body"].read()
+        except ClientError as error:
+            code = error.response["Error"]["Code"]
+            if code in _UNREADABLE:
+                raise SmokeTestError(f"{uri} of the golden set cannot be read: {code}") from error
+            raise
         try:
             if len(data) > MAX_BODY_BYTES:
                 body, kind = reference(bucket, key, stored.get("VersionId", "null"))

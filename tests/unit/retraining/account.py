@@ -121,10 +121,10 @@ class Account:
         return {"Tags": self.tags.get(request["ResourceArn"], [])}
 
     def _ListEndpointConfigs(self, request: dict[str, Any]) -> Any:
-        found = [self.configs[name] for name in sorted(self.configs) if request["NameContains"] in name]
-        start = int(request.get("NextToken", 0))
-        more = {"NextToken": str(start + _PAGE)} if start + _PAGE < len(found) else {}
-        return {"EndpointConfigs": found[start : start + _PAGE], **more}
+        after = request.get("NextToken", "")
+        names = [name for name in sorted(self.configs) if request["NameContains"] in name and name > after]
+        more = {"NextToken": names[_PAGE - 1]} if len(names) > _PAGE else {}
+        return {"EndpointConfigs": [self.configs[name] for name in names[:_PAGE]], **more}
 
     def _DeleteEndpointConfig(self, request: dict[str, Any]) -> Any:
         _found(self.configs, request["EndpointConfigName"], "Could not find endpoint configuration")

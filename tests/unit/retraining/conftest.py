@@ -18,7 +18,9 @@ def _account() -> Iterator[None]:
         patch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
         for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL"):
             patch.delenv(name, raising=False)
-        with mock_aws():
+        # moto would read the endpoint's images as text; the tests answer for it.
+        core = {"mock_credentials": False, "passthrough": {"urls": [r"https://(api|runtime)\.sagemaker\."]}}
+        with mock_aws(config={"core": core}):
             yield
 
 

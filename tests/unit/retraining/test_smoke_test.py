@@ -1,0 +1,209 @@
+"""The smoke test: the live endpoint finds on the golden set what the evaluation found."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
+from hypothesis import given
+from hypothesis import strategies as st
+
+from inspection import clients
+from inspection.detector import MAX_BODY_BYTES, Detection, Detector
+from retraining.documents import Documents
+from retraining.errors import SmokeTestError
+from retraining.smoke import SmokeTest, unmatched
+from tests.inspection_support import Answer, answering, found, http, jpeg, model_error, prediction
+from tests.unit.retraining.evaluations import evaluation
+
+REPORT = "s3://artefacts/reports/0123456789ab/ssdlite/evaluation.json"
+VERSION = "0123456789ab"
+SEEN = (found("scratch", 0.9, (10, 20, 110, 70)), found("dent", 0.6, (0, 0, 30, 30)))
+WEAK = found("dent", 0.25, (150, 50, 160, 60))
+
+
+class Stack:
+    """A golden set in the bucket, and an endpoint that answers what a test says."""
+
+    def __init__(self, documents: Documents) -> None:
+        self.documents = documents
+        self.runtime, self.sagemaker = clients.sagemaker_runtime(), clients.sagemaker()
+        detector = Detector(self.runtime, self.sagemaker, "press-detector")
+        self.test = SmokeTest(documents, documents.s3, detector)
+        self.requests: list[Any] = []
+
+    def golden(self, *images: tuple[str, bytes], seen: tuple[dict[str, Any], ...] = SEEN) -> None:
+        for key, data in images:
+            self.documents.s3.put_object(Bucket="artefacts", Key=key, Body=data)
+        golden = [{"uri": f"s3://artefacts/{key}", "detections": seen} for key, _ in images]
+        self.documents.write(REPORT.removeprefix("s3://artefacts/"), evaluation(golden=golden))
+
+    def run(self, answer: Answer | Callable[[Any], Answer]) -> dict[str, Any]:
+        missing = http(400, {"message": "Could not find endpoint"}, "ValidationException")
+        respond = answer if callable(answer) else lambda _: answer
+        with (
+            answering(self.runtime, "InvokeEndpoint", respond) as self.requests,
+            answering(self.sagemaker, "DescribeEndpoint", lambda _: missing),
+        ):
+            return self.test.run(REPORT)
+
+
+def answer(*detections: dict[str, Any], version: str = VERSION) -> Any:
+    return lambda _: http(200, prediction(*detections, model={"name": "steel", "version": version}))
+
+
+@pytest.fixture
+def stack(documents: Documents, monkeypatch: pytest.MonkeyPatch) -> Stack:
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    made = Stack(documents)
+    made.golden(("labelled/images/a.jpg", jpeg()), ("labelled/images/b.jpg", jpeg(shade=30)))
+    return made
+
+
+def refused(stack: Stack, answered: Any) -> str:
+    with pytest.raises(SmokeTestError) as caught:
+        stack.run(answered)
+    return str(caught.value)
+
+
+def test_the_same_detections_pass_and_each_image_is_sent_as_it_is(stack: Stack) -> None:
+    assert stack.run(answer(*SEEN)) == {"images": 2, "version": VERSION}
+    assert [request.body for request in stack.requests] == [jpeg(), jpeg(shade=30)]
+    assert {str(request.headers["Content-Type"]) for request in stack.requests} <= {
+        "image/jpeg",
+        "b'image/jpeg'",
+    }
+
+
+def test_their_order_does_not_matter(stack: Stack) -> None:
+    assert stack.run(answer(*reversed(SEEN)))["images"] == 2
+
+
+def test_what_a_gpu_rounds_passes(stack: Stack) -> None:
+    near = (found("scratch", 0.86, (11.9, 19, 110, 71)), found("dent", 0.64, (0, 1.9, 31.5, 30)))
+    assert stack.run(answer(*near))["images"] == 2
+
+
+@pytest.mark.parametrize("seen", [(), (WEAK,), (found("dent", 0.299, (0, 0, 9, 9)),)])
+def test_weak_detections_may_come_and_go(stack: Stack, seen: tuple[dict[str, Any], ...]) -> None:
+    stack.golden(("labelled/images/a.jpg", jpeg()), seen=(*SEEN, WEAK))
+    assert stack.run(answer(*SEEN, *seen))["images"] == 1
+
+
+def test_a_detection_at_the_edge_of_weakness_may_fall_below_it(stack: Stack) -> None:
+    stack.golden(("labelled/images/a.jpg", jpeg()), seen=(found("dent", 0.31),))
+    assert stack.run(answer(found("dent", 0.29)))["images"] == 1
+
+
+@pytest.mark.parametrize(
+    ("seen", "named"),
+    [
+        (SEEN[:1], "dent 0.60 at [0, 0, 30, 30]"),
+        ((), "scratch 0.90 at [10, 20, 110, 70]"),
+        ((*SEEN, found("scratch", 0.5, (150, 0, 190, 40))), "scratch 0.50 at [150, 0, 190, 40]"),
+        ((found("scratch", 0.9, (13, 20, 110, 70)), SEEN[1]), "scratch 0.90 at [10, 20, 110, 70]"),
+        ((found("scratch", 0.84, (10, 20, 110, 70)), SEEN[1]), "scratch 0.90 at [10, 20, 110, 70]"),
+        ((found("dent", 0.9, (10, 20, 110, 70)), SEEN[1]), "scratch 0.90 at [10, 20, 110, 70]"),
+    ],
+    ids=["one lost", "all lost", "one more", "moved", "rescored", "renamed"],
+)
+def test_a_detection_that_differs_fails_and_is_named(
+    stack: Stack, seen: tuple[dict[str, Any], ...], named: str
+) -> None:
+    said = refused(stack, answer(*seen))
+    assert said.startswith("on s3://artefacts/labelled/images/a.jpg the endpoint and the evaluation differ")
+    assert named in said
+
+
+def test_an_endpoint_that_serves_another_model_fails(stack: Stack) -> None:
+    assert refused(stack, answer(*SEEN, version="7")) == f"the endpoint serves 7, not {VERSION}"
+
+
+@pytest.mark.parametrize(
+    ("answered", "said"),
+    [
+        (lambda _: model_error(422, "corrupt_image", "cut short"), "cut short"),
+        (lambda _: model_error(500), "the model failed with status 500"),
+        (lambda _: model_error(503), "the container is busy"),
+        (lambda _: http(200, b"<html>"), "does not fit the contract"),
+        (lambda _: EndpointConnectionError(endpoint_url="https://test"), "does not answer"),
+        (lambda _: http(400, {"Message": "not found"}, "ValidationError"), "no endpoint in service"),
+    ],
+)
+def test_an_endpoint_that_does_not_judge_fails_and_the_image_is_named(
+    stack: Stack, answered: Any, said: str
+) -> None:
+    message = refused(stack, answered)
+    assert message.startswith("the endpoint does not judge s3://artefacts/labelled/images/a.jpg: ")
+    assert said in message
+
+
+def test_an_image_too_large_for_a_request_goes_by_reference(stack: Stack) -> None:
+    large = jpeg() + bytes(MAX_BODY_BYTES)
+    stack.golden(("labelled/images/large.jpg", large))
+    stack.run(answer(*SEEN))
+    (request,) = stack.requests
+    assert json.loads(request.body) == {
+        "s3": {"bucket": "artefacts", "key": "labelled/images/large.jpg", "version_id": "null"}
+    }
+    assert request.headers["Content-Type"] in ("application/json", b"application/json")
+
+
+def test_a_golden_image_that_is_gone_is_named(stack: Stack) -> None:
+    stack.documents.s3.delete_object(Bucket="artefacts", Key="labelled/images/a.jpg")
+    said = refused(stack, answer(*SEEN))
+    assert said == "s3://artefacts/labelled/images/a.jpg of the golden set cannot be read: NoSuchKey"
+
+
+def test_a_golden_image_that_may_not_be_read_is_named(stack: Stack) -> None:
+    """S3's word for what is gone, too, to a role that may not list."""
+
+    class Denied:
+        def get_object(self, **request: Any) -> Any:
+            raise ClientError({"Error": {"Code": "AccessDenied"}}, "GetObject")
+
+    client: Any = Denied()
+    stack.test = SmokeTest(stack.documents, client, stack.test.detector)
+    assert "cannot be read: AccessDenied" in refused(stack, answer(*SEEN))
+
+
+@pytest.mark.parametrize("golden", [[], None])
+def test_a_report_without_a_golden_set_fails(stack: Stack, golden: Any) -> None:
+    document = evaluation()
+    document["golden"] = golden
+    stack.documents.write(REPORT.removeprefix("s3://artefacts/"), document)
+    assert refused(stack, answer()) == f"{REPORT} holds no golden set"
+
+
+@pytest.mark.parametrize("change", ["missing", "without the member"])
+def test_a_report_that_is_not_there_fails(stack: Stack, change: str) -> None:
+    key = REPORT.removeprefix("s3://artefacts/")
+    document = evaluation()
+    del document["golden"]
+    stack.documents.write(key, document)
+    if change == "missing":
+        stack.documents.s3.delete_object(Bucket="artefacts", Key=key)
+    assert refused(stack, answer()) == f"{REPORT} holds no golden set"
+
+
+detections = st.builds(
+    lambda label, score, x, y, w, h: Detection(label=label, score=score, box=(x, y, x + w, y + h)),
+    st.sampled_from(["dent", "scratch"]),
+    st.floats(0, 1),
+    *[st.floats(0, 500)] * 4,
+)
+
+
+@given(st.lists(detections, max_size=8), st.randoms())
+def test_an_answer_always_agrees_with_itself(seen: list[Detection], random: Any) -> None:
+    assert unmatched(seen, random.sample(seen, len(seen))) is None
+
+
+@given(st.lists(detections, max_size=8), detections)
+def test_a_sure_detection_where_nothing_of_its_label_was_is_always_found_out(
+    seen: list[Detection], more: Detection
+) -> None:
+    new = more.model_copy(update={"label": "rust", "score": max(more.score, 0.3)})
+    assert unmatched([*seen, new], seen) == new
+    assert unmatched(seen, [*seen, new]) is None
