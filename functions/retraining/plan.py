@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from retraining import champion, labelled, lock
 from retraining.champion import Champion
 from retraining.documents import Documents
-from retraining.errors import InvalidRequestError, LabelledDataError
+from retraining.errors import InvalidRequestError, LabelledDataError, RetrainingError
 from retraining.jobs import Jobs
 from retraining.labelled import Snapshot
 from retraining.request import FAMILIES, Request
@@ -31,6 +31,7 @@ METRICS = [
     {"Name": "loss", "Regex": "loss=([0-9.]+)"},
 ]
 _SHORT = 12
+_EPOCHS = 60  # of a job that Hyperband may stop early: the most that any family's recipe takes
 
 
 @dataclass(frozen=True)
@@ -45,19 +46,28 @@ class Planner:
     def plan(self, given: dict[str, Any], execution: str) -> dict[str, Any]:
         """The plan for the state machine: `status` is train, nothing_new or already_running.
 
-        Raises InvalidRequestError and LabelledDataError.
+        Raises RetrainingError where the stack has no training container, InvalidRequestError and
+        LabelledDataError.
         """
         request = Request.read(given)
+        if not self.settings.training_image_uri:
+            raise RetrainingError(
+                "the stack has no training container: push the one that `make images` builds to ECR, and set "
+                "the stack's parameter TrainingImageUri to it"
+            )
         if other := lock.acquire(self.documents, self.states, execution):
             reason = f"another run is at work: {other}"
             return {"status": "already_running", "result": _stop("already_running", reason)}
         snapshot = labelled.current(self.documents)
         snapshot.check()
         serving = champion.find(self.sagemaker, self.settings.endpoint_name)
-        families = request.families or self.settings.families
+        families = request.families or list(dict.fromkeys(self.settings.families))
         if unknown := [name for name in families if name not in FAMILIES]:
-            raise InvalidRequestError(f"the stack's parameter RetrainFamilies names {unknown[0]!r}")
-        run = self._run(request, families, snapshot, serving)
+            raise InvalidRequestError(
+                f"the stack's parameter RetrainFamilies names {unknown[0]!r}; known are {', '.join(FAMILIES)}"
+            )
+        asked = self._asked(request, families)
+        run = _short({**asked, "snapshot": snapshot.id, "champion": serving.artefact if serving else None})
         last = (self.documents.find(LAST) or (None, ""))[0]
         new = snapshot.new_since(self._earlier(last) if last else None)
         about: dict[str, Any] = {
@@ -68,7 +78,8 @@ class Planner:
             "labels": sorted(snapshot.labels_in("train", "validation", "test")),
             "new_labels": new,
         }
-        why = self._nothing_new(request, snapshot, new, last)
+        settings = _short(asked)
+        why = _nothing_new(request, new, last, {"snapshot": snapshot.uri, "settings": settings})
         if why and not request.force:
             result = _stop("nothing_new", why) | {"run": run, "snapshot": about}
             return {"status": "nothing_new", "result": result | {"report": last["report"] if last else None}}
@@ -86,23 +97,21 @@ class Planner:
             "candidates": candidates,
             "champion": self._evaluation_of(serving, run) if serving else None,
             "approval": approval,
-            "settings": self._asked(request),
+            "settings": settings,
         }
 
-    def _run(
-        self, request: Request, families: list[str], snapshot: Snapshot, serving: Champion | None
-    ) -> str:
-        what = {
-            "snapshot": snapshot.id,
-            "families": families,
-            "tune": request.tune,
-            "tuning_jobs": request.tuning_jobs or self.settings.tuning_jobs,
+    def _asked(self, request: Request, families: list[str]) -> dict[str, Any]:
+        """All that decides, beside the data and the champion, what comes of a run."""
+        tuning = {
+            "jobs": request.tuning_jobs or self.settings.tuning_jobs,
             "strategy": self.settings.tuning_strategy,
+        }
+        return {
+            "families": sorted(families),
             "hyperparameters": request.hyperparameters,
-            "champion": serving.artefact if serving else None,
+            "tuning": tuning if request.tune else None,
             "image": self.settings.training_image_uri,
         }
-        return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:_SHORT]
 
     def _earlier(self, last: dict[str, Any]) -> Snapshot | None:
         key = str(last["snapshot"]).removeprefix(self.documents.uri(""))
@@ -110,21 +119,6 @@ class Planner:
             return labelled.read(self.documents, key)
         except LabelledDataError:  # it was deleted: then all labels are new
             return None
-
-    def _nothing_new(
-        self, request: Request, snapshot: Snapshot, new: int, last: dict[str, Any] | None
-    ) -> str | None:
-        if new < request.minimum_new_labels:
-            return f"{new} images were labelled since the last run; {request.minimum_new_labels} are wanted"
-        same = {"snapshot": snapshot.uri, "settings": self._asked(request)}
-        if last and {name: last.get(name) for name in same} == same:
-            return f"data and settings are those of the run {last['run']} of {last['finished_at']}"
-        return None
-
-    def _asked(self, request: Request) -> str:
-        """What `last.json` remembers of a request: all that decides what is trained."""
-        asked = request.model_dump(include={"families", "tune", "tuning_jobs", "hyperparameters"})
-        return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:_SHORT]
 
     def _candidate(
         self,
@@ -202,11 +196,12 @@ class Planner:
         hyperband = self.settings.tuning_strategy == "Hyperband"
         strategy: dict[str, Any] = {"Strategy": self.settings.tuning_strategy}
         if hyperband:
-            epochs = int(request.hyperparameters.get("epochs", "30"))
+            epochs = _epochs(request)
             strategy["StrategyConfig"] = {
                 "HyperbandStrategyConfig": {"MinResource": max(1, epochs // 9), "MaxResource": epochs}
             }
-        static = {name: value for name, value in static.items() if name != "tuned"} | {"tuned": "true"}
+            # It counts values of the objective, and stops whoever has given as many as it takes epochs.
+            static = {"validate_every": "1", **static, "epochs": str(epochs)}
         ranges = [
             {
                 "Name": each,
@@ -291,6 +286,27 @@ class Planner:
             "tuned": False,
             "evaluation": self._evaluation(run, "champion"),
         }
+
+
+def _nothing_new(request: Request, new: int, last: dict[str, Any] | None, same: dict[str, str]) -> str | None:
+    if new < request.minimum_new_labels:
+        return f"{new} images were labelled since the last run; {request.minimum_new_labels} are wanted"
+    if last and {name: last.get(name) for name in same} == same:
+        return f"data and settings are those of the run {last['run']} of {last['finished_at']}"
+    return None
+
+
+def _epochs(request: Request) -> int:
+    given = request.hyperparameters.get("epochs", "0")
+    if not given.isdecimal():
+        raise InvalidRequestError(
+            f"hyperparameters.epochs: Hyperband needs a whole number of epochs, not {given!r}"
+        )
+    return int(given) or _EPOCHS
+
+
+def _short(about: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:_SHORT]
 
 
 def _stop(decision: str, reason: str) -> dict[str, Any]:

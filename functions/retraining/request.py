@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import json
 from importlib import resources
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
 
 from retraining.errors import InvalidRequestError
 
 FAMILIES: dict[str, dict[str, Any]] = json.loads(
     resources.files("retraining").joinpath("families.json").read_text()
 )
+_OURS = ("family", "name", "tuned")  # hyperparameters that the plan sets
+
+# SageMaker's limits: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateTrainingJob.html
+_Name = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern="^.*$")]
+_Value = Annotated[str, StringConstraints(max_length=2500, pattern="^.*$")]
 
 
 class Request(BaseModel):
@@ -29,7 +34,7 @@ class Request(BaseModel):
     families: list[str] = Field(default_factory=list)
     tune: bool = False
     tuning_jobs: int | None = Field(None, ge=1, le=100)
-    hyperparameters: dict[str, str] = Field(default_factory=dict)
+    hyperparameters: dict[_Name, _Value] = Field(default_factory=dict, max_length=90)
     minimum_new_labels: int = Field(0, ge=0)
     approval: bool | None = None
     force: bool = False
@@ -41,6 +46,13 @@ class Request(BaseModel):
         if unknown := [name for name in names if name not in FAMILIES]:
             raise ValueError(f"unknown family {unknown[0]!r}; known are {', '.join(FAMILIES)}")
         return list(dict.fromkeys(names))
+
+    @field_validator("hyperparameters")
+    @classmethod
+    def _free(cls, given: dict[str, str]) -> dict[str, str]:
+        if taken := [name for name in _OURS if name in given]:
+            raise ValueError(f"the run itself sets {taken[0]}")
+        return given
 
     @classmethod
     def read(cls, given: dict[str, Any]) -> Self:

@@ -29,13 +29,16 @@ class _Environment(BaseModel):
 
 
 class Settings(_Environment):
-    """`plan`: what every job runs on. name_prefix: what the stack's job names begin with."""
+    """`plan`: what every job runs on.
+
+    name_prefix: what the stack's job names begin with; training_image_uri: empty until somebody sets it.
+    """
 
     name_prefix: str = Field(min_length=1, max_length=12)
     endpoint_name: str = Field(min_length=1)
     role_arn: str
     families: _Names
-    training_image_uri: str = Field(min_length=1)
+    training_image_uri: str
     training_instance_type: str
     training_max_seconds: int = Field(ge=60)
     volume_gib: int = Field(ge=1)

@@ -1,5 +1,6 @@
 """SageMaker and Step Functions in memory, at the clients' edge: botocore checks and shapes every request."""
 
+import functools
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -26,6 +27,20 @@ def model_arn(name: str) -> str:
     return f"{_ARN}:model/{name}"
 
 
+@functools.cache
+def _clients() -> tuple[Any, Any]:
+    """To make them takes half a second, so every account uses the same, one account at a time."""
+    clients = boto3.client("sagemaker"), boto3.client("stepfunctions")
+    for client in clients:
+        client.meta.events.register_first(
+            "before-call", lambda model, params, **_: _at_work[0].answer(model, params)
+        )
+    return clients
+
+
+_at_work: "list[Account]" = []
+
+
 class Account:
     """What is there, and what was asked.
 
@@ -34,7 +49,8 @@ class Account:
     """
 
     def __init__(self) -> None:
-        self.sagemaker, self.states = boto3.client("sagemaker"), boto3.client("stepfunctions")
+        self.sagemaker, self.states = _clients()
+        _at_work[:] = [self]
         self.jobs: dict[str, dict[str, Any]] = {}
         self.endpoints: dict[str, dict[str, Any]] = {}
         self.configs: dict[str, dict[str, Any]] = {}
@@ -44,8 +60,6 @@ class Account:
         self.stopped: list[str] = []
         self.calls: list[tuple[str, dict[str, Any]]] = []
         self.answers: dict[str, Callable[[dict[str, Any]], Any]] = {}
-        for client in (self.sagemaker, self.states):
-            client.meta.events.register_first("before-call", self._answer)
 
     def job(self, name: str, status: str, **members: Any) -> None:
         """A job of whatever kind."""
@@ -80,7 +94,8 @@ class Account:
         """The operations so far."""
         return {name for name, _ in self.calls}
 
-    def _answer(self, model: Any, params: dict[str, Any], **_: Any) -> Any:
+    def answer(self, model: Any, params: dict[str, Any]) -> Any:
+        """An operation's answer, as botocore takes it from a handler of `before-call`."""
         request = json.loads(params["body"])
         self.calls.append((model.name, request))
         try:

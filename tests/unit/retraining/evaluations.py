@@ -1,11 +1,9 @@
 """Evaluations as `training.evaluate` writes them, as far as the pipeline reads them, and where they lie."""
 
-import json
 import math
 from collections.abc import Mapping
 from typing import Any
 
-from retraining.documents import Documents
 from retraining.gate import Report
 
 SNAPSHOT = "5" * 64
@@ -49,17 +47,3 @@ def resamples(score: float, spread: float = 0.02, count: int = 200) -> list[floa
 
 def report(score: float = 0.5, **changes: Any) -> Report:
     return Report.read(evaluation(score, **changes))
-
-
-class Held(Documents):
-    """Documents in memory: texts by key."""
-
-    def find(self, key: str) -> tuple[Any, str] | None:
-        texts: Any = self.s3
-        return (json.loads(texts[key]), "etag") if key in texts else None
-
-
-def held(documents: Mapping[str, Any]) -> Held:
-    """Documents by key; a text as it is."""
-    texts: Any = {key: each if isinstance(each, str) else json.dumps(each) for key, each in documents.items()}
-    return Held(texts, "artefacts")

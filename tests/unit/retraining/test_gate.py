@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from retraining.errors import BrokenReportError
 from retraining.gate import Bounds, Gate, Opinion, Report, judge, paired_interval
-from tests.unit.retraining.evaluations import CLASSES, evaluation, held, report, resamples
+from tests.unit.retraining.evaluations import CLASSES, evaluation, report, resamples
+from tests.unit.retraining.held import Held
 
 BOUNDS = Bounds(margin=0.0, class_bound=0.05, escape_bound=0.01, latency_budget_ms=1000.0)
 NOT_NUMBERS = [math.nan, math.inf, -math.inf]
@@ -47,7 +48,7 @@ def decision(
         for index in range(len(candidates))
     ]
     reigning = {"report": "s3://artefacts/reports/champion", "error": None}
-    return Gate(held(files), bounds).decide(listed, reigning if champion is not None else None)
+    return Gate(Held(files), bounds).decide(listed, reigning if champion is not None else None)
 
 
 # ---------------------------------------------------------------- better than the champion
@@ -333,7 +334,7 @@ def test_a_champion_that_cannot_be_read_stops_the_run_with_a_sentence(text: str)
 def test_a_champion_whose_evaluation_failed_stops_the_run_with_a_sentence(
     champion: dict[str, Any], said: str
 ) -> None:
-    gate = Gate(held({"reports/c0": evaluation(0.9)}), BOUNDS)
+    gate = Gate(Held({"reports/c0": evaluation(0.9)}), BOUNDS)
     candidate = {"id": "c0", "report": "s3://artefacts/reports/c0", "error": None}
     with pytest.raises(BrokenReportError, match="the champion cannot be judged.*" + said):
         gate.decide([candidate], champion)
@@ -351,7 +352,7 @@ def test_a_candidate_that_failed_is_told_and_the_others_go_on() -> None:
 
 
 def test_a_candidate_that_failed_without_a_word_is_against_itself_all_the_same() -> None:
-    gate = Gate(held({}), BOUNDS)
+    gate = Gate(Held({}), BOUNDS)
     given_ = gate.decide([{"id": "c0", "report": None, "error": None}], None)
     assert given_["reasons"] == ["c0: it was not evaluated"]
 
