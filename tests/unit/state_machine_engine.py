@@ -1,0 +1,231 @@
+"""The retrain state machine's definition, run whole in MiniStack's own engine, with a scripted account behind it.
+
+Between the engine and the account lie the seams of the local cloud; the functions are the real ones, but for
+the smoke test.
+"""
+
+import contextvars
+import json
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import boto3
+import pytest
+from ministack.services import stepfunctions
+
+from handlers import retrain_approval, retrain_gate, retrain_plan, retrain_report
+from loupe.local.sagemaker import steps
+from loupe.local.sagemaker.errors import AwsError
+from retraining.approval import Approval
+from retraining.gate import Bounds, Gate
+from retraining.plan import Planner
+from retraining.report import Reporter
+from retraining.settings import Settings
+from statemachine.definition import Definition
+from tests.unit.state_machine_account import ENDPOINT, REGION, Account
+
+TOPIC = f"arn:aws:sns:{REGION}:000000000000:operations"
+SUBSTITUTIONS = {
+    **{
+        f"{name}Function": f"arn:aws:lambda:{REGION}:000000000000:function:{name}"
+        for name in ("Plan", "Gate", "Approval", "Smoke", "Report")
+    },
+    "OperationsTopicArn": TOPIC,
+    "ModelPackageGroupName": "press-0123",
+    "SageMakerRoleArn": "arn:aws:iam::000000000000:role/model",
+    "TrainingRoleArn": "arn:aws:iam::000000000000:role/training",
+    "TrainingImageUri": "000000000000.dkr.ecr.us-east-1.amazonaws.com/train:1",
+    "ServingImageUri": "000000000000.dkr.ecr.us-east-1.amazonaws.com/serve:1",
+    "EvaluationInstanceType": "ml.c6i.xlarge",
+    "HostingInstanceType": "ml.c6i.xlarge",
+    "InferenceAmiVersion": "",
+    "EndpointName": ENDPOINT,
+    "EndpointVariantName": "AllTraffic",
+    "MinInstances": "2",
+    "MaxInstances": "4",
+    "InvocationsPerInstance": "100",
+    "CanaryPercent": "10",
+    "CanarySeconds": "600",
+    "PollSeconds": "300",
+    "EndpointErrorsAlarm": "errors",
+    "EndpointLatencyAlarm": "latency",
+    "DefectRateAlarm": "defects",
+}
+_state: contextvars.ContextVar[str] = contextvars.ContextVar("state")
+
+
+class Edge:
+    """Clients whose requests the present account answers: botocore shapes and checks them as for AWS."""
+
+    def __init__(self) -> None:
+        session = boto3.Session("testing", "testing", region_name=REGION)
+        self.s3, self.sagemaker = session.client("s3"), session.client("sagemaker")
+        self.states, self.sns = session.client("stepfunctions"), session.client("sns")
+        self.account: Account | None = None
+        for client, answer in (
+            (self.sagemaker, self._sagemaker),
+            (self.states, self._describe_execution),
+            (self.sns, self._publish),
+        ):
+            service = client.meta.service_model.service_id.hyphenize()
+            client.meta.events.register_first(f"before-call.{service}", answer)
+        self._buckets = 0
+
+    def open(self) -> Account:
+        """A fresh account."""
+        self._buckets += 1
+        bucket = f"artefacts-{self._buckets}"
+        self.s3.create_bucket(Bucket=bucket)
+        self.account = Account(self.s3, bucket)
+        return self.account
+
+    def _present(self) -> Account:
+        assert self.account is not None
+        return self.account
+
+    def _sagemaker(self, model: Any, params: dict[str, Any], **_: Any) -> Any:
+        try:
+            return SimpleNamespace(status_code=200), self._present().call(
+                model.name, json.loads(params["body"])
+            )
+        except AwsError as error:
+            said = {"Error": {"Code": error.code, "Message": error.message}}
+            return SimpleNamespace(status_code=error.status), said
+
+    def _describe_execution(self, model: Any, params: dict[str, Any], **_: Any) -> Any:
+        arn = json.loads(params["body"])["executionArn"]
+        status = "RUNNING" if arn == self._present().at_work else "SUCCEEDED"
+        return SimpleNamespace(status_code=200), {"executionArn": arn, "status": status}
+
+    def _publish(self, model: Any, params: dict[str, Any], **_: Any) -> Any:
+        self._present().notices.append(params["body"])
+        return SimpleNamespace(status_code=200), {"MessageId": "1"}
+
+    def functions(self, patch: pytest.MonkeyPatch) -> None:
+        """The handlers' own objects, over these clients."""
+        account = self._present()
+        documents = account.documents
+        settings = Settings(
+            artefacts_bucket=documents.bucket,
+            name_prefix="0123",
+            endpoint_name=ENDPOINT,
+            role_arn=SUBSTITUTIONS["TrainingRoleArn"],
+            families="ssdlite",
+            training_image_uri=SUBSTITUTIONS["TrainingImageUri"],
+            training_instance_type="ml.g5.xlarge",
+            training_max_seconds=3600,
+            volume_gib=30,
+            spot=True,
+            tuning_jobs=4,
+            tuning_parallel_jobs=2,
+            tuning_strategy="Bayesian",
+            approval=False,
+        )
+        planner = Planner(settings, documents, self.sagemaker, self.states)
+        gate = Gate(documents, Bounds(0.0, 0.05, 0.02, 1000.0))
+        reporter = Reporter(documents, self.s3, self.sagemaker, ENDPOINT, kept_models=1)
+        approval = Approval(documents, self.s3, self.sns, TOPIC)
+        patch.setattr(retrain_plan, "_planner", lambda: planner)
+        patch.setattr(retrain_gate, "_gate", lambda: gate)
+        patch.setattr(retrain_report, "_reporter", lambda: reporter)
+        patch.setattr(retrain_approval, "_approval", lambda: approval)
+
+
+def run(account: Account, definition: Definition, patch: pytest.MonkeyPatch, **wishes: Any) -> dict[str, Any]:
+    """One execution of the definition, from its input to its end, as DescribeExecution tells it."""
+    _connect(account, patch)
+    text = json.dumps(definition)
+    for name, value in SUBSTITUTIONS.items():
+        text = text.replace(f"${{{name}}}", value)
+    machine = {"name": "retrain", "definition": text, "roleArn": "arn:aws:iam::000000000000:role/states"}
+    made = json.loads(stepfunctions._create_state_machine(machine)[2])
+    arn = made["stateMachineArn"]
+    with patch.context() as held:
+        held.setattr(stepfunctions, "_run_execution", lambda arn: None)
+        request = {"stateMachineArn": arn, "name": "one", "input": json.dumps(wishes)}
+        execution = json.loads(stepfunctions._start_execution(request)[2])["executionArn"]
+    stepfunctions._run_execution(execution)
+    found: dict[str, Any] = stepfunctions._executions[execution]
+    return {**found, "output": json.loads(found["output"])}
+
+
+def _connect(account: Account, patch: pytest.MonkeyPatch) -> None:
+    """MiniStack's engine with nothing in it, the local cloud's own seams, and the account behind them."""
+    for name, value in vars(stepfunctions).copy().items():
+        if callable(value):
+            patch.setattr(stepfunctions, name, value)  # so that all that is patched here is undone
+    for store in ("_state_machines", "_executions", "_task_tokens"):
+        patch.setattr(stepfunctions, store, type(getattr(stepfunctions, store))())
+    patch.setattr(stepfunctions, "_SFN_WAIT_SCALE", 0)
+    patch.setattr(stepfunctions, "time", SimpleNamespace(sleep=lambda seconds: None))
+    for slow in ("_emit_execution_status_event", "_validate_definition_jsonata"):
+        patch.setattr(stepfunctions, slow, lambda given: None)
+    patch.setattr(  # without a thread of its own
+        stepfunctions,
+        "_invoke_resource_with_timeout",
+        lambda resource, given, timeout: stepfunctions._invoke_resource(resource, given),
+    )
+    steps.connect(account)  # type: ignore[arg-type]
+    execute, invoke = stepfunctions._execute_task, stepfunctions._invoke_resource
+    call_back = stepfunctions._invoke_with_callback
+
+    def execute_task(state: Any, given: Any, execution: Any, context: dict[str, Any]) -> Any:
+        name = context["State"]["Name"]
+        account.visited.append(name)
+        if name in account.meanwhile:
+            account.meanwhile.pop(name)()
+        before = _state.set(name)
+        try:
+            return execute(state, given, execution, context)
+        finally:
+            _state.reset(before)
+
+    def publish(given: dict[str, Any]) -> dict[str, Any]:
+        account.notices.append(given)
+        return {"MessageId": "1"}
+
+    def invoke_resource(resource: str, given: dict[str, Any]) -> Any:
+        if resource.endswith(":sns:publish"):
+            return _faulty(account, lambda: publish(given))
+        return _faulty(account, lambda: invoke(resource, given))
+
+    def invoke_with_callback(*arguments: Any) -> Any:
+        return _faulty(account, lambda: call_back(*arguments))
+
+    patch.setattr(stepfunctions, "_execute_task", execute_task)
+    patch.setattr(stepfunctions, "_invoke_resource", invoke_resource)
+    patch.setattr(stepfunctions, "_invoke_with_callback", invoke_with_callback)
+    patch.setattr(
+        stepfunctions, "_call_lambda", lambda arn, event: _function(account, arn.rpartition(":")[2], event)
+    )
+
+
+def _faulty(account: Account, call: Callable[[], Any]) -> Any:
+    fault = account.fault
+    if fault is None or not fault.strikes(_state.get()):
+        return call()
+    if fault.lost:
+        call()
+    raise stepfunctions._ExecutionError(fault.error, fault.cause)
+
+
+def _function(account: Account, name: str, event: dict[str, Any]) -> Any:
+    """What a Lambda function replies, or how it fails, as Step Functions tells it."""
+
+    def ask(event: dict[str, Any], _: Any) -> None:
+        retrain_approval.handler(event, _)
+        account.answer(event["token"])
+
+    handlers: dict[str, Callable[..., Any]] = {
+        "Plan": retrain_plan.handler,
+        "Gate": retrain_gate.handler,
+        "Report": retrain_report.handler,
+        "Approval": ask,
+        "Smoke": lambda event, _: account.smoke(event),
+    }
+    try:
+        return json.loads(json.dumps(handlers[name](json.loads(json.dumps(event)), None)))
+    except Exception as error:
+        said = {"errorType": type(error).__name__, "errorMessage": str(error), "stackTrace": []}
+        raise stepfunctions._ExecutionError(said["errorType"], json.dumps(said)) from error
