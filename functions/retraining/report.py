@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from retraining import champion
-from retraining.documents import Documents
+from retraining.documents import Documents, split
 from retraining.plan import LAST
 from retraining.retention import keep_last
 
@@ -26,6 +26,12 @@ _HEADLINES = {
     "kept": "The champion stays: no candidate was shown better",
     "rejected": "The champion stays: the candidate was not approved",
     "rolled_back": "The champion is back: the candidate failed once it was live",
+}
+_WITHOUT_CHAMPION = {
+    "promoted": "The first model serves",
+    "kept": "No model serves yet: no candidate passed the gate",
+    "rejected": "No model serves yet: the candidate was not approved",
+    "rolled_back": "No model serves yet: the candidate failed once it was live",
 }
 
 
@@ -42,8 +48,7 @@ class Reporter:
     def finish(self, run: Mapping[str, Any]) -> dict[str, Any]:
         """The execution's output and its notice.
 
-        run: `plan`, `candidates`, `champion`, `gate`, `decision`, `reasons` and `package`, as the state machine
-        has them.
+        run: `plan`, `candidates`, `gate`, `decision`, `reasons` and `package`, as the state machine has them.
         """
         plan = run["plan"]
         serving = champion.find(self.sagemaker, self.endpoint_name)
@@ -85,15 +90,12 @@ class Reporter:
 
     def _prices(self, run: Mapping[str, Any]) -> dict[str, Any]:
         """The dated price list that came along with the evaluations."""
-        for each in run["candidates"]:
-            if each.get("report") and (found := self.documents.find(_key(each["report"]))):
-                prices: dict[str, Any] = found[0]["prices"]
+        for each, opinion in zip(run["candidates"], run["gate"]["opinions"], strict=True):
+            # What the gate could not read is not there, or damaged.
+            if opinion["map"] is not None and (found := self.documents.find(split(each["report"])[1])):
+                prices: dict[str, Any] = found[0].get("prices", {})
                 return prices
         return {}
-
-
-def _key(uri: str) -> str:
-    return uri.removeprefix("s3://").partition("/")[2]
 
 
 def _candidate(
@@ -117,9 +119,13 @@ def _candidate(
     }
 
 
+def _headline(result: Mapping[str, Any]) -> str:
+    return (_HEADLINES if result["champion_before"] else _WITHOUT_CHAMPION)[result["decision"]]
+
+
 def notice(result: Mapping[str, Any]) -> dict[str, str]:
     """Subject (ASCII, at most 100 characters) and message for the operations topic."""
-    lines = [_HEADLINES[result["decision"]] + ".", ""]
+    lines = [_headline(result) + ".", ""]
     for each in result["candidates"]:
         scored = "no mAP" if each["map"] is None else f"mAP {each['map']:.3f}"
         lines.append(f"{each['id']}: {scored}")
@@ -129,7 +135,7 @@ def notice(result: Mapping[str, Any]) -> dict[str, str]:
         "",
         *result["reasons"],
         "",
-        f"Serving: {result['endpoint_model']}",
+        f"Serving: {result['endpoint_model'] or 'no model'}",
         f"Report: {result['report']}",
     ]
     subject = f"Loupe retraining {result['run']}: {result['decision'].replace('_', ' ')}"
@@ -148,5 +154,5 @@ def page(result: Mapping[str, Any]) -> str:
     rows = [*result["candidates"], result["champion"] or {}]
     ends = [(each.get("map_interval") or [0, each.get("map") or 0])[1] for each in rows]
     return environment.get_template("report.html").render(
-        result=result, headline=_HEADLINES[result["decision"]], origin=ORIGIN_USD, top=max(*ends, 0.01)
+        result=result, headline=_headline(result), origin=ORIGIN_USD, top=max(*ends, 0.01)
     )

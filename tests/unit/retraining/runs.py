@@ -1,0 +1,74 @@
+"""A run at its end, as the state machine hands it to the report."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from retraining.documents import Documents
+from retraining.gate import Bounds, Gate
+
+RUN = "0123456789ab"
+BOUNDS = Bounds(0.0, 0.05, 0.01, 1000.0)
+SNAPSHOT = "s3://artefacts/labelled/snapshots/5555555555555555.json"
+DECISIONS = ["promoted", "kept", "rejected", "rolled_back"]
+
+
+def candidate(identity: str = "ssdlite", **changes: Any) -> dict[str, Any]:
+    """As the state machine's Map gives it back."""
+    return {
+        "id": identity,
+        "family": identity.removesuffix("-tuned"),
+        "tuned": identity.endswith("-tuned"),
+        "name": f"{RUN}-{identity.replace('_', '-')}",
+        "artefact": f"s3://artefacts/models/{RUN}/{identity}/output/model.tar.gz",
+        "seconds": 4020,
+        "instance_type": "ml.g5.xlarge",
+        "report": f"s3://artefacts/reports/{RUN}/{identity}/evaluation.json",
+        "error": None,
+    } | changes
+
+
+def failed(identity: str, error: str) -> dict[str, Any]:
+    nothing = dict.fromkeys(("artefact", "seconds", "instance_type", "report"))
+    return candidate(identity, **nothing, error=error)
+
+
+def run(
+    documents: Documents,
+    evaluations: dict[str, Any],
+    *,
+    decision: str = "promoted",
+    candidates: Sequence[dict[str, Any]] | None = None,
+    champion: Any = None,
+    **changes: Any,
+) -> dict[str, Any]:
+    """The report's input. evaluations: by candidate; champion: its evaluation."""
+    reports = evaluations | ({"champion": champion} if champion else {})
+    for identity, document in reports.items():
+        documents.write(f"reports/{RUN}/{identity}/evaluation.json", document)
+    results = list(candidates) if candidates is not None else [candidate(each) for each in evaluations]
+    reigning = candidate("champion") if champion else None
+    gate = Gate(documents, BOUNDS).decide(results, reigning)
+    plan = {
+        "run": RUN,
+        "snapshot": {
+            "id": "5" * 64,
+            "uri": SNAPSHOT,
+            "images": 200,
+            "train": 139,
+            "validation": 21,
+            "test": 41,
+            "labels": ["dent", "scratch"],
+            "new_labels": 17,
+        },
+        "champion": {"model": "press-detector-before"} if champion else None,
+        "settings": "fedcba987654",
+    }
+    package = "arn:aws:sagemaker:eu-central-1:123456789012:model-package/press/4"
+    return {
+        "plan": plan,
+        "candidates": results,
+        "gate": gate,
+        "decision": decision,
+        "reasons": gate["reasons"],
+        "package": None if decision == "kept" else package,
+    } | changes

@@ -1,0 +1,83 @@
+"""A person is asked: the token is kept, the report is linked, and the answers are told."""
+
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from inspection import clients
+from retraining.approval import Approval
+from retraining.documents import Documents
+from tests.unit.retraining.runs import RUN
+
+TOPIC = "arn:aws:sns:eu-central-1:123456789012:press-operations"
+QUESTION: dict[str, Any] = {
+    "token": "AQCYAAAAKgAAAAMAAAAAAAAAAe1",
+    "run": RUN,
+    "package": "arn:aws:sagemaker:eu-central-1:123456789012:model-package/press/4",
+    "winner": "ssdlite-tuned",
+    "reasons": ["ssdlite-tuned: mAP 0.600, the champion's 0.500", "ssdlite-tuned: no class is worse"],
+}
+
+
+class Topic:
+    """What was published, and what lay in the bucket by then."""
+
+    def __init__(self, documents: Documents) -> None:
+        self._documents = documents
+        self.published: list[dict[str, str]] = []
+        self.kept: Any = None
+
+    def publish(self, **request: str) -> None:
+        self.published.append(request)
+        self.kept = self._documents.find(f"retraining/approvals/{RUN}.json")
+
+
+@pytest.fixture
+def topic(documents: Documents) -> Topic:
+    topic = Topic(documents)
+    sns: Any = topic
+    Approval(documents, clients.s3(), sns, TOPIC).ask(QUESTION)
+    return topic
+
+
+def test_the_token_is_kept_before_anybody_is_told(topic: Topic) -> None:
+    kept = topic.kept[0]
+    at = datetime.fromisoformat(kept.pop("requested_at"))
+    assert kept == {"token": QUESTION["token"], "run": RUN, "version": "4"}
+    assert abs((datetime.now(UTC) - at).total_seconds()) < 60
+
+
+def test_the_notice_names_the_version_the_reasons_and_both_answers(topic: Topic) -> None:
+    (notice,) = topic.published
+    assert notice["TopicArn"] == TOPIC
+    assert notice["Subject"] == "Loupe: approve model version 4?"
+    message = notice["Message"]
+    assert "Version 4 (ssdlite-tuned) passed the gate" in message
+    assert all(f"  + {reason}" in message for reason in QUESTION["reasons"])
+    assert "loupe approve 4" in message
+    assert "loupe reject 4 --reason '...'" in message
+
+
+def test_the_token_is_in_no_notice(topic: Topic) -> None:
+    assert QUESTION["token"] not in str(topic.published)
+
+
+def test_the_report_is_linked_for_hours_by_a_signature_of_the_new_version(topic: Topic) -> None:
+    (link,) = [line for line in topic.published[0]["Message"].splitlines() if line.startswith("https://")]
+    parts = urlsplit(link)
+    query = parse_qs(parts.query)
+    assert parts.path.endswith(f"/reports/{RUN}/ssdlite-tuned/evaluation.html")
+    assert "artefacts" in parts.netloc + parts.path
+    assert query["X-Amz-Algorithm"] == ["AWS4-HMAC-SHA256"]
+    assert query["X-Amz-Expires"] == [str(12 * 3600)]
+
+
+def test_a_later_question_of_the_same_run_takes_the_place_of_the_former(
+    topic: Topic, documents: Documents
+) -> None:
+    """The former's task has ended, or it would still be at work."""
+    sns: Any = topic
+    Approval(documents, clients.s3(), sns, TOPIC).ask(QUESTION | {"token": "another"})
+    assert topic.kept[0]["token"] == "another"
