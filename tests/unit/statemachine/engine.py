@@ -23,7 +23,7 @@ from retraining.plan import Planner
 from retraining.report import Reporter
 from retraining.settings import Settings
 from statemachine.definition import Definition
-from tests.unit.state_machine_account import ENDPOINT, REGION, Account
+from tests.unit.statemachine.account import ENDPOINT, REGION, Account
 
 TOPIC = f"arn:aws:sns:{REGION}:000000000000:operations"
 SUBSTITUTIONS = {

@@ -1,0 +1,171 @@
+"""The retrain state machine keeps its rules, and each rule is broken by a definition that is worse."""
+
+import copy
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from statemachine.definition import FILE, Definition, load
+from tests.unit.statemachine import aws_rules, rules
+
+DEFINITION = load()
+Rule = Callable[[Definition], Iterator[str]]
+Change = Callable[[Definition], None]
+INNER = ("Candidates", "ItemProcessor", "States")
+
+
+def at(*path: Any, to: Any = None) -> Change:
+    """A change for the worse: set what is at a path below the states, or take it away."""
+
+    def change(definition: Definition) -> None:
+        *parents, last = path
+        node: Any = definition["States"]
+        for step in parents:
+            node = node[step]
+        if to is None:
+            del node[last]
+        else:
+            node[last] = to
+
+    return change
+
+
+def state(name: str, **fields: Any) -> Change:
+    """Another state, to which nothing leads but what is said besides."""
+    return at(name, to=fields)
+
+
+def both(*changes: Change) -> Change:
+    def change(definition: Definition) -> None:
+        for each in changes:
+            each(definition)
+
+    return change
+
+
+RULES: dict[Rule, list[Change]] = {
+    aws_rules.tasks_time_out: [
+        at("Notice", "TimeoutSeconds"),
+        at(*INNER, "Train", "TimeoutSeconds", to="{% 10 %}"),
+        at("Plan", "TimeoutSeconds", to=300),
+    ],
+    rules.failures_are_caught: [
+        at("UpdateEndpoint", "Retry"),
+        at("Candidates", "Catch"),
+        at("AskApproval", "Catch", -1),
+        at(*INNER, "Evaluate", "Catch", 0, "ErrorEquals", to=["States.TaskFailed"]),
+        at("Notice", "Retry", 0, "ErrorEquals", to=["SNS.InternalError", "States.ALL"]),
+        lambda definition: definition["States"]["AskApproval"]["Catch"].reverse(),
+    ],
+    rules.retriers_are_in_order: [
+        at("AwaitSwap", "Retry", 0, "MaxDelaySeconds", to=2),
+        at("Plan", "Retry", 0, "JitterStrategy", to="HALF"),
+        at("Plan", "Retry", 0, "BackoffRate", to=0.5),
+    ],
+    rules.failures_are_told: [
+        at("Gate", "Catch", 0, "Next", to="Failed"),
+        at("Explain", "Next", to="Failed"),
+        at("Withdraw", "Next", to="Done"),
+        at("Report", "Next", to="Done"),
+    ],
+    rules.every_way_ends: [at("Explain", "Next", to="Retract"), at("Done", "End")],
+    rules.loops_have_a_bound: [
+        at("Swapped", "Choices", slice(6, None)),
+        at("EndpointState", "Choices", 2),
+        at("Missing", "Default", to="DescribeEndpoint"),
+        at("NotDeleted", "Choices", 2, "Condition", to="{% false %}"),
+    ],
+    rules.states_are_linked: [
+        at("Gate", "Next", to="Best"),
+        at("Gate", "Catch", 0, "Next", to="Best"),
+        at("Better", "Default"),
+        at("Better", "Assign", to={"decision": "kept"}),
+        at("Gate", "End", to=True),
+        at("Gate", "Next"),
+        state("Lonely", Type="Pass", End=True),
+        at(*INNER, "Gate", to={"Type": "Pass", "End": True}),
+        both(state("Good", Type="Succeed"), at("Notice", "Next", to="Good")),
+        lambda definition: definition["States"]["Candidates"]["ItemProcessor"].update(StartAt="Plan"),
+    ],
+    rules.scopes_do_not_mix: [
+        at(*INNER, "Candidate", "Assign", "plan", to=1),
+        at("Gate", "Assign", "failure", to=""),
+        at("Gate", "Assign", "states", to=""),
+    ],
+    rules.variables_are_there_before_they_are_used: [
+        at("Candidates", "Assign", "trouble"),
+        at("Plan", "Catch", 0, "Assign", "hint"),
+        at("UpdateEndpoint", "Catch", 0, "Assign", to={"polls": "{% $tries + 1 %}"}),
+        at("Retract", "Next", to="NoticeFailure"),
+        at(*INNER, "Candidate", "Assign", "artefact"),
+        at("DescribeEndpoint", "Assign", "status"),
+    ],
+    rules.assignments_do_not_see_one_another: [
+        at("AwaitSwap", "Assign", "last", to="{% $polls %}"),
+        at("RollBack", "Catch", 0, "Assign", "said", to="{% $refusals %}"),
+    ],
+    rules.expressions_are_jsonata: [
+        at("Better", "Choices", 0, "Condition", to="{% $gate.decision = %}"),
+        at("Notice", "Arguments", "Subject", to="Loupe: {% $decision %}"),
+    ],
+    rules.results_and_errors_are_read_where_they_are: [
+        at("Gate", "Catch", 0, "Assign", "error", to="{% $states.result %}"),
+        at("Gate", "Arguments", "Payload", "champion", to="{% $states.result %}"),
+        at("Live", "Assign", "decision", to="{% $states.errorOutput.Error %}"),
+    ],
+    aws_rules.substitutions_are_given: [
+        at("Smoke", "Arguments", "FunctionName", to="${SmokeTest}"),
+    ],
+    aws_rules.arguments_are_the_apis: [
+        at(*INNER, "Evaluate", "Arguments", "Image", to="x"),
+        at(*INNER, "Evaluate", "Arguments", "ProcessingResources", "ClusterConfig", "InstanceCount", to="1"),
+        at(*INNER, "Evaluate", "Arguments", "ProcessingInputs", 0, "S3Input", "S3InputMode", to="Files"),
+        at("Register", "Arguments", "InferenceSpecification", "Containers"),
+        at("CreateModel", "Arguments", "ModelName"),
+        at("CreateEndpointConfig", "Arguments", "EndpointConfigName"),
+        at("UpdateEndpoint", "Arguments", "DeploymentConfig", "BlueGreenUpdatePolicy", "Wait", to=1),
+        at("PutScalingPolicy", "Arguments", "PolicyType", to="Tracking"),
+        at("Notice", "Arguments", "Title", to="x"),
+    ],
+    aws_rules.the_role_allows_its_tasks: [
+        at(
+            "RollBack", "Resource", to="arn:aws:states:::aws-sdk:sagemaker:updateEndpointWeightsAndCapacities"
+        ),
+        at(*INNER, "Train", "Resource", to="arn:aws:states:::sagemaker:createTransformJob.sync"),
+        at("Smoke", "Arguments", "FunctionName", to="${InspectFunction}"),
+    ],
+    rules.it_ends_before_its_time_does: [
+        at("AskApproval", "TimeoutSeconds", to=9 * 86400),
+        at("Candidates", "MaxConcurrency", to=10),
+        lambda definition: definition.update(TimeoutSeconds=12 * 86400),
+    ],
+}
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
+def test_the_definition_keeps_the_rule(rule: Rule) -> None:
+    assert list(rule(DEFINITION)) == []
+
+
+@pytest.mark.parametrize(
+    ("rule", "worsen"),
+    [(rule, worsen) for rule, changes in RULES.items() for worsen in changes],
+    ids=[f"{rule.__name__}-{n}" for rule, changes in RULES.items() for n in range(len(changes))],
+)
+def test_a_definition_that_is_worse_breaks_the_rule(rule: Rule, worsen: Change) -> None:
+    worse = copy.deepcopy(DEFINITION)
+    worsen(worse)
+    assert list(rule(worse)) != []
+
+
+def test_a_substitution_too_many_breaks_the_rule(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = aws_rules.PROPERTIES["DefinitionSubstitutions"]
+    monkeypatch.setitem(aws_rules.PROPERTIES, "DefinitionSubstitutions", given | {"Stage": "test"})
+    assert list(aws_rules.substitutions_are_given(DEFINITION)) == ["Stage: template.yaml gives it in vain"]
+
+
+def test_the_file_is_written_as_json_writes_it() -> None:
+    """So that a change shows as what it changes."""
+    assert FILE.read_text() == json.dumps(DEFINITION, indent=1, ensure_ascii=False) + "\n"
