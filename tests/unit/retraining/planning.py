@@ -1,5 +1,7 @@
 """A stack's settings, and its planner over an account of the test's own."""
 
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from retraining.documents import Documents
@@ -47,3 +49,26 @@ def planned(account: Account, documents: Documents | None = None, **options: Any
 
 
 _BOTH = ("families", "tuning_jobs", "approval")  # the request's, unless given by `settings`
+
+
+def held(document: dict[str, Any] = BASE, more: Mapping[str, Any] = MappingProxyType({})) -> Held:
+    return Held({f"labelled/snapshots/{document['id'][:16]}.json": document, **more})
+
+
+def names(plan: dict[str, Any]) -> list[str]:
+    every = [*plan["candidates"], *([plan["champion"]] if plan["champion"] else [])]
+    return [each["name"] for each in plan["candidates"]] + [each["evaluation"]["name"] for each in every]
+
+
+def job(plan: dict[str, Any], identity: str = "ssdlite") -> dict[str, Any]:
+    (found,) = [each["job"] for each in plan["candidates"] if each["id"] == identity]
+    assert isinstance(found, dict)
+    return found
+
+
+def jobs_of(plan: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    for each in plan["candidates"]:
+        yield (
+            ("CreateTrainingJob" if each["kind"] == "train" else "CreateHyperParameterTuningJob"),
+            each["job"],
+        )

@@ -1,0 +1,389 @@
+"""The functions of retraining on moto, with the environment and the permissions that template.yaml declares."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+from pydantic import ValidationError
+
+from inspection.detector import MAX_BODY_BYTES
+from retraining.errors import (
+    BrokenReportError,
+    InvalidRequestError,
+    LabelledDataError,
+    RetrainingError,
+    SmokeTestError,
+)
+from tests.inspection_support import found, http, jpeg, prediction
+from tests.unit.retraining.cloud import EXECUTION, HANDLERS, SAGEMAKER, Cloud, variables
+from tests.unit.retraining.declared import OWN, REGION, Stack
+from tests.unit.retraining.evaluations import evaluation
+from tests.unit.retraining.snapshots import BOX, label, sha, snapshot
+
+ENDPOINT = "press-detector"
+OTHER = EXECUTION.replace(":one", ":other")
+VERSION = "0123456789ab"
+BASE = snapshot()
+SECRET = "canary-secret-of-the-function"
+LAMBDA = {"logs:CreateLogStream", "logs:PutLogEvents", "xray:PutTraceSegments", "xray:PutTelemetryRecords"}
+PUBLISHES = {"sns:Publish", "kms:GenerateDataKey", "kms:Decrypt"}  # the topic is encrypted
+
+
+@pytest.fixture(scope="module")
+def _cloud() -> Iterator[Cloud]:
+    # moto would read the endpoint's images as text; the test answers for it.
+    core: Any = {"mock_credentials": False, "passthrough": {"urls": [r"https://(api|runtime)\.sagemaker\."]}}
+    with pytest.MonkeyPatch.context() as patch:
+        for name in (variable for each in HANDLERS for variable in variables(each)):
+            patch.delenv(name, raising=False)
+        patch.setenv("AWS_ACCESS_KEY_ID", "AKIACANARYCREDENTIAL")
+        patch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
+        patch.setenv("AWS_DEFAULT_REGION", REGION)
+        for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL"):
+            patch.delenv(name, raising=False)
+        boto3.setup_default_session()
+        assert boto3.DEFAULT_SESSION
+        with mock_aws(config={"core": core}):
+            made, events = Cloud(), boto3.DEFAULT_SESSION.events
+            for service in ("sagemaker", "sfn"):
+                events.register_first(
+                    f"before-call.{service}", lambda model, params, **_: made.answer(model, params)
+                )
+            events.register(
+                "before-send.sagemaker-runtime.InvokeEndpoint", lambda request, **_: made.invoke(request)
+            )
+            events.register("before-call.sns.Publish", made.publish)
+            events.register("before-parameter-build.s3", made.before_s3)
+            events.register("after-call.s3.GetObject", made.after_s3)
+            yield made
+    for module, cached in HANDLERS.values():
+        getattr(module, cached).cache_clear()
+    boto3.setup_default_session()
+
+
+@pytest.fixture
+def cloud(_cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Cloud:
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    _cloud.reset()
+    return _cloud
+
+
+def imported(cloud: Cloud) -> None:
+    cloud.documents.write(f"labelled/snapshots/{BASE['id'][:16]}.json", BASE)
+
+
+def serving(cloud: Cloud, number: int = 1) -> str:
+    name = f"{ENDPOINT}-{number:012x}-{number:06x}"
+    cloud.deployed(name, day=number, family="ssdlite")
+    cloud.serve(name)
+    return name
+
+
+def plan(cloud: Cloud, request: Any = None, **environment: str | None) -> Any:
+    event = {"request": {} if request is None else request, "execution": EXECUTION}
+    return cloud.call("Plan", event, **environment)
+
+
+def results(cloud: Cloud, planned: dict[str, Any], *scores: float | None) -> list[dict[str, Any]]:
+    """What the Map makes of a plan's candidates, with an evaluation of each; None for one that failed."""
+    made = []
+    for each, score in zip(planned["candidates"], scores, strict=True):
+        uri = f"{each['evaluation']['output']}/evaluation.json"
+        if score is not None:
+            cloud.documents.write(uri.removeprefix("s3://artefacts/"), evaluation(score))
+        made.append(
+            {
+                **{name: each[name] for name in ("id", "family", "tuned", "name")},
+                "artefact": f"s3://artefacts/models/{planned['run']}/{each['name']}/output/model.tar.gz",
+                "seconds": 600,
+                "instance_type": "ml.g5.xlarge",
+                "report": uri if score is not None else None,
+                "error": None if score is not None else "CapacityError: no instance",
+            }
+        )
+    return made
+
+
+def champion(cloud: Cloud, planned: dict[str, Any], score: float) -> dict[str, Any]:
+    uri = f"{planned['champion']['evaluation']['output']}/evaluation.json"
+    cloud.documents.write(uri.removeprefix("s3://artefacts/"), evaluation(score))
+    return {"report": uri, "error": None}
+
+
+# ---------------------------------------------------------------- what each does
+
+
+def test_plan_names_the_jobs_of_this_stack_by_the_settings_of_this_stack(cloud: Cloud) -> None:
+    imported(cloud)
+    planned = plan(cloud, {"tune": True})
+    assert planned["status"] == "train"
+    assert [each["id"] for each in planned["candidates"]] == ["ssdlite", "ssdlite-tuned"]
+    assert all(each["name"].startswith(f"{OWN}-") for each in planned["candidates"])
+    job = planned["candidates"][0]["job"]
+    assert job["AlgorithmSpecification"]["TrainingImage"] == "loupe-train:1"
+    assert job["ResourceConfig"] == {"InstanceType": "ml.g5.xlarge", "InstanceCount": 1, "VolumeSizeInGB": 50}
+    assert (job["EnableManagedSpotTraining"], planned["approval"], planned["champion"]) == (True, False, None)
+    json.dumps(planned, allow_nan=False)
+
+
+def test_plan_of_a_second_execution_says_that_another_is_at_work(cloud: Cloud) -> None:
+    imported(cloud)
+    cloud.executions[OTHER] = "RUNNING"
+    cloud.documents.write("retraining/lock.json", {"execution": OTHER})
+    assert plan(cloud)["result"]["decision"] == "already_running"
+
+
+def test_plan_says_in_words_what_is_wrong(cloud: Cloud) -> None:
+    with pytest.raises(InvalidRequestError, match="tune"):
+        plan(cloud, {"tune": "perhaps"})
+    with pytest.raises(LabelledDataError, match="loupe import"):
+        plan(cloud)
+
+
+def test_plan_on_a_stack_where_nobody_set_the_training_container_says_so(cloud: Cloud) -> None:
+    """As the template leaves it."""
+    imported(cloud)
+    bare = Stack(cloud.stack.refs, cloud.stack.arns, {})
+    with pytest.raises(RetrainingError, match="TrainingImageUri"):
+        plan(cloud, **bare.environment("PlanFunction"))
+
+
+def test_gate_decides_by_the_bounds_of_this_stack(cloud: Cloud) -> None:
+    imported(cloud)
+    serving(cloud)
+    planned = plan(cloud, {"families": ["ssdlite", "dfine_nano"]})
+    event = {
+        "candidates": results(cloud, planned, None, 0.6),
+        "champion": champion(cloud, planned, 0.5),
+    }
+    decided = cloud.call("Gate", event)
+    assert (decided["decision"], decided["winner"]) == ("promote", 1)
+    json.dumps(decided, allow_nan=False)
+    assert cloud.call("Gate", event, MARGIN="0.2")["decision"] == "keep"
+    assert cloud.call("Gate", event, LATENCY_BUDGET_MS="10")["decision"] == "keep"
+
+
+def test_gate_stops_the_run_where_the_champion_was_not_judged(cloud: Cloud) -> None:
+    event = {"candidates": [], "champion": {"report": None, "error": "CapacityError"}}
+    with pytest.raises(BrokenReportError, match="CapacityError"):
+        cloud.call("Gate", event)
+
+
+def test_approval_keeps_the_token_and_tells_the_operations_topic(cloud: Cloud) -> None:
+    question = {
+        "token": "the-token",
+        "run": "0123456789ab",
+        "package": f"{SAGEMAKER}:model-package/press/4",
+        "winner": "ssdlite",
+        "reasons": ["ssdlite: better"],
+    }
+    assert cloud.call("Approval", question) is None
+    kept = cloud.documents.find("retraining/approvals/0123456789ab.json")
+    assert kept is not None
+    assert (kept[0]["token"], kept[0]["version"]) == ("the-token", "4")
+    ((subject, message),) = cloud.published()
+    assert subject == "Loupe: approve model version 4?"
+    assert "loupe approve 4" in message
+    assert "X-Amz-Signature=" in message
+
+
+def golden(cloud: Cloud, data: bytes, uri: str = "s3://artefacts/labelled/images/a.jpg") -> dict[str, str]:
+    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    cloud.s3.put_object(Bucket=bucket, Key=key, Body=data)
+    report = evaluation(golden=[{"uri": uri, "detections": [found()]}])
+    cloud.documents.write("reports/r/ssdlite/evaluation.json", report)
+    return {"report": "s3://artefacts/reports/r/ssdlite/evaluation.json"}
+
+
+def test_smoke_sends_the_golden_set_through_the_live_endpoint(cloud: Cloud) -> None:
+    event = golden(cloud, jpeg())
+    cloud.endpoint = lambda _: http(200, prediction(found(), model={"name": "steel", "version": VERSION}))
+    assert cloud.call("Smoke", event) == {"images": 1, "version": VERSION}
+    cloud.endpoint = lambda _: http(200, prediction(model={"name": "steel", "version": VERSION}))
+    with pytest.raises(SmokeTestError, match=r"scratches 0\.90"):
+        cloud.call("Smoke", event)
+
+
+def test_smoke_names_the_version_of_an_image_by_reference(cloud: Cloud) -> None:
+    event = golden(cloud, jpeg() + bytes(MAX_BODY_BYTES))
+    sent = []
+
+    def answer(request: Any) -> Any:
+        sent.append(json.loads(request.body))
+        return http(200, prediction(found(), model={"name": "steel", "version": VERSION}))
+
+    cloud.endpoint = answer
+    cloud.call("Smoke", event)
+    (reference,) = (each["s3"] for each in sent)
+    stored = cloud.s3.get_object(
+        Bucket=reference["bucket"], Key=reference["key"], VersionId=reference["version_id"]
+    )
+    assert stored["ContentLength"] > MAX_BODY_BYTES
+
+
+def ended(cloud: Cloud, decision: str = "promoted") -> dict[str, Any]:
+    """What the state machine hands to the report."""
+    imported(cloud)
+    name = serving(cloud)
+    planned = plan(cloud)
+    listed = results(cloud, planned, 0.6)
+    gate = cloud.call("Gate", {"candidates": listed, "champion": champion(cloud, planned, 0.5)})
+    for number in range(2, 9):
+        serving(cloud, number)
+    assert planned["champion"]["model"] == name
+    return {
+        "plan": planned,
+        "candidates": listed,
+        "gate": gate,
+        "decision": decision,
+        "reasons": gate["reasons"],
+        "package": f"{SAGEMAKER}:model-package/press/4",
+    }
+
+
+def test_report_writes_what_the_run_came_to_and_tidies_up(cloud: Cloud) -> None:
+    event = ended(cloud)
+    reply = cloud.call("Report", event)
+    json.dumps(reply, allow_nan=False)
+    assert reply["result"]["decision"] == "promoted"
+    assert reply["notice"]["subject"].startswith("Loupe retraining ")
+    keys = {each["Key"].partition("/")[2] for each in cloud.documents.listing("reports/")}
+    run = event["plan"]["run"]
+    assert {f"{run}/report.json", f"{run}/report.html"} <= keys
+    assert len(cloud.models) == 4  # what serves, and KeptModels
+
+
+def test_after_its_report_the_same_run_is_nothing_new(cloud: Cloud) -> None:
+    event = ended(cloud)
+    report = cloud.call("Report", event)["result"]["report"]
+    again = plan(cloud)
+    assert again["status"] == "nothing_new"
+    assert again["result"]["report"] == report
+
+
+# ---------------------------------------------------------------- the environment
+
+
+@pytest.mark.parametrize(
+    ("name", "variable"), [(name, variable) for name in HANDLERS for variable in variables(name)]
+)
+def test_a_variable_that_is_missing_is_named_and_no_secret_told(
+    cloud: Cloud, name: str, variable: str
+) -> None:
+    with pytest.raises(ValidationError, match=rf"\b{variable}\b") as caught:
+        cloud.call(name, {"request": {}, "execution": EXECUTION}, **{variable: None})
+    assert SECRET not in str(caught.value)
+    assert "input" not in str(caught.value).lower()
+
+
+@pytest.mark.parametrize(
+    ("name", "variable", "value"),
+    [
+        ("Plan", "TUNING_STRATEGY", "Grid"),
+        ("Plan", "SPOT", "sometimes"),
+        ("Plan", "TRAINING_MAX_SECONDS", "soon"),
+        ("Plan", "NAME_PREFIX", ""),
+        ("Gate", "MARGIN", "-1"),
+        ("Gate", "LATENCY_BUDGET_MS", "0"),
+        ("Report", "KEPT_MODELS", "0"),
+    ],
+)
+def test_a_variable_that_is_wrong_is_named(cloud: Cloud, name: str, variable: str, value: str) -> None:
+    with pytest.raises(ValidationError, match=rf"\b{variable}\b"):
+        cloud.call(name, {"request": {}, "execution": EXECUTION}, **{variable: value})
+
+
+# ---------------------------------------------------------------- the permissions
+
+
+def check(cloud: Cloud, role: str, seen: set[tuple[str, str, str]]) -> set[str]:
+    """That the role allows each call, on the very resource; the actions."""
+    for action, resource, prefix in sorted(seen):
+        context = {"prefix": prefix} if prefix else {}
+        assert cloud.stack.allows(role, action, resource, **context), (role, action, resource, prefix)
+    return {action for action, _, _ in seen}
+
+
+def test_plan_may_do_what_it_does(cloud: Cloud) -> None:
+    seen: set[tuple[str, str, str]] = set()
+    with pytest.raises(LabelledDataError):
+        plan(cloud)
+    seen |= cloud.needs
+    imported(cloud)
+    plan(cloud)
+    seen |= cloud.needs
+    serving(cloud)
+    for key in (sha("new"), sha("newer")):
+        cloud.documents.write(f"labels/{key}.json", label(key, ("dent", BOX)))
+    cloud.documents.write("retraining/lock.json", {"execution": OTHER})
+    cloud.executions[OTHER] = "FAILED"
+    first = plan(cloud, {"tune": True, "families": ["ssdlite", "dfine_nano"]})
+    seen |= cloud.needs
+    for each in first["candidates"]:
+        cloud.job(each["name"], "InProgress")
+        cloud.job(each["evaluation"]["name"], "InProgress")
+    plan(cloud, {"tune": True, "families": ["ssdlite", "dfine_nano"]})
+    seen |= cloud.needs
+
+    assert check(cloud, "PlanRole", seen) | LAMBDA == cloud.stack.actions("PlanRole")
+
+
+def test_gate_may_do_what_it_does(cloud: Cloud) -> None:
+    gone = {"id": "a", "report": "s3://artefacts/reports/r/a/evaluation.json", "error": None}
+    cloud.call("Gate", {"candidates": [gone], "champion": None})
+    assert check(cloud, "GateRole", cloud.needs) | LAMBDA == cloud.stack.actions("GateRole")
+
+
+def test_approval_may_do_what_it_does_and_what_its_link_is_signed_for(cloud: Cloud) -> None:
+    question = {"token": "t", "run": "r", "package": "arn/4", "winner": "a", "reasons": []}
+    cloud.call("Approval", question)
+    link = ("s3:GetObject", "arn:aws:s3:::artefacts/reports/r/a/evaluation.html", "")
+    seen = check(cloud, "ApprovalRole", cloud.needs | {link})
+    assert seen | PUBLISHES | LAMBDA == cloud.stack.actions("ApprovalRole")
+
+
+def test_smoke_may_do_what_it_does(cloud: Cloud) -> None:
+    seen: set[tuple[str, str, str]] = set()
+    no_endpoint = http(400, {"Message": "Endpoint not found"}, "ValidationError")
+    cloud.endpoint = lambda _: no_endpoint
+    for uri in ("s3://artefacts/labelled/images/a.jpg", "s3://images/incoming/line-1/top/SN1.jpg"):
+        event = golden(cloud, jpeg(), uri)
+        with pytest.raises(SmokeTestError, match="no endpoint in service"):
+            cloud.call("Smoke", event)
+        seen |= cloud.needs
+    # Shared with inspect, which reads the version that its event names.
+    spare = {"s3:GetObjectVersion"}
+    assert check(cloud, "SmokeRole", seen) | LAMBDA | spare == cloud.stack.actions("SmokeRole")
+
+
+def test_report_may_do_what_it_does(cloud: Cloud) -> None:
+    event = ended(cloud)
+    # Shared with plan, which asks for the champion's family.
+    spare = {"sagemaker:ListTags"}
+    cloud.call("Report", event)
+    assert check(cloud, "ReportRole", cloud.needs) | LAMBDA | spare == cloud.stack.actions("ReportRole")
+
+
+def test_report_of_a_run_without_a_readable_evaluation_asks_for_no_more(cloud: Cloud) -> None:
+    """It may not list, so S3 would answer 403 for a key that is not there, and the report would not be written."""
+    event = ended(cloud, "kept")
+    (candidate,) = event["candidates"]
+    candidate["report"] = "s3://artefacts/reports/gone/evaluation.json"
+    event["gate"] = cloud.call("Gate", {"candidates": [candidate], "champion": None})
+    cloud.call("Report", event)
+    check(cloud, "ReportRole", cloud.needs)
+
+
+def test_a_permission_on_another_resource_would_have_been_found_missing(cloud: Cloud) -> None:
+    allows = cloud.stack.allows
+    assert allows("PlanRole", "s3:PutObject", "arn:aws:s3:::artefacts/retraining/lock.json")
+    assert not allows("PlanRole", "s3:PutObject", "arn:aws:s3:::artefacts/retraining/last.json")
+    assert not allows("PlanRole", "s3:GetObject", "arn:aws:s3:::images/incoming/a.jpg")
+    assert not allows("PlanRole", "s3:ListBucket", "arn:aws:s3:::artefacts", prefix="models/")
+    assert not allows("PlanRole", "s3:ListBucket", "arn:aws:s3:::artefacts")
+    assert not allows("PlanRole", "sagemaker:StopTrainingJob", f"{SAGEMAKER}:training-job/their-job")
+    assert not allows("ReportRole", "sagemaker:DeleteModel", f"{SAGEMAKER}:model/other-detector-1")
+    assert not allows("ReportRole", "sagemaker:DeleteEndpoint", f"{SAGEMAKER}:endpoint/{ENDPOINT}")

@@ -1,0 +1,135 @@
+"""The functions of retraining as Lambda calls them, and all that they talk to."""
+
+import json
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+import boto3
+import pytest
+from moto.core import DEFAULT_ACCOUNT_ID
+from moto.sns.models import sns_backends
+
+from handlers import retrain_approval, retrain_gate, retrain_plan, retrain_report, retrain_smoke
+from retraining.documents import Documents
+from tests.inspection_support import Context, http
+from tests.unit.retraining.account import Account
+from tests.unit.retraining.declared import ACCOUNT, REGION, Stack
+
+EXECUTION = f"arn:aws:states:{REGION}:{ACCOUNT}:execution:press-retrain:one"
+SAGEMAKER = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}"
+HANDLERS: dict[str, tuple[ModuleType, str]] = {
+    "Plan": (retrain_plan, "_planner"),
+    "Gate": (retrain_gate, "_gate"),
+    "Approval": (retrain_approval, "_approval"),
+    "Smoke": (retrain_smoke, "_smoke_test"),
+    "Report": (retrain_report, "_reporter"),
+}
+
+
+def variables(name: str) -> list[str]:
+    """Of a function's environment."""
+    return list(Stack({}, {}, {"ArtefactsBucket": "", "OperationsTopic": ""}).environment(f"{name}Function"))
+
+
+class Cloud(Account):
+    """S3 and SNS by moto, the rest in memory, and what was called: action, resource, and S3's prefix."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.needs: set[tuple[str, str, str]] = set()
+        self.s3, self.sns = boto3.client("s3"), boto3.client("sns")
+        self.topic = self.sns.create_topic(Name="press-operations")["TopicArn"]
+        for name in ("artefacts", "images"):
+            self.s3.create_bucket(
+                Bucket=name,
+                CreateBucketConfiguration={"LocationConstraint": REGION},
+            )
+            self.s3.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
+        self.documents = Documents(self.s3, "artefacts")
+        roles = {f"{name}Role": f"arn:aws:iam::{ACCOUNT}:role/{name}" for name in ("Training", "SageMaker")}
+        self.stack = Stack(
+            {"ArtefactsBucket": "artefacts", "ImagesBucket": "images", "OperationsTopic": self.topic},
+            {"ArtefactsBucket": "arn:aws:s3:::artefacts", "ImagesBucket": "arn:aws:s3:::images", **roles},
+            {"TrainingImageUri": "loupe-train:1", "RetrainFamilies": "ssdlite"},
+        )
+
+        self.reset()
+
+    def reset(self) -> None:
+        """As new, for the next test; making everything anew takes a second."""
+        for things in (self.jobs, self.endpoints, self.configs, self.models, self.tags, self.executions):
+            things.clear()
+        self.executions[EXECUTION] = "RUNNING"
+        self.endpoint: Callable[[Any], Any] = lambda _: http(500, b"")
+        for each in list(self.documents.listing("")):
+            self.s3.delete_object(Bucket="artefacts", Key=each["Key"])
+        self._topic().sent_notifications.clear()
+
+    def _topic(self) -> Any:
+        return sns_backends[DEFAULT_ACCOUNT_ID][REGION].topics[self.topic]
+
+    def call(self, name: str, event: Any, **environment: str | None) -> Any:
+        """Calls a function as Lambda does for the first time. environment: variables that differ, or are missing."""
+        module, cached = HANDLERS[name]
+        getattr(module, cached).cache_clear()
+        self.needs.clear()
+        with pytest.MonkeyPatch.context() as patch:
+            for variable, value in {**self.stack.environment(f"{name}Function"), **environment}.items():
+                if value is not None:
+                    patch.setenv(variable, value)
+            return module.handler(json.loads(json.dumps(event)), Context())
+
+    def published(self) -> list[tuple[str, str]]:
+        """Subject and message of each notice."""
+        return [(subject, body) for _, body, subject, _, _ in self._topic().sent_notifications]
+
+    # What botocore is about to send, by the permission that it takes.
+
+    def answer(self, model: Any, params: dict[str, Any]) -> Any:
+        request = json.loads(params["body"])
+        if model.service_model.service_name == "sagemaker":
+            self._need(f"sagemaker:{model.name}", _sagemaker(model.name, request))
+        else:
+            self._need(f"states:{model.name}", request["executionArn"])
+        return super().answer(model, params)
+
+    def invoke(self, request: Any) -> Any:
+        name = request.url.split("/endpoints/")[1].split("/")[0]
+        self._need("sagemaker:InvokeEndpoint", f"{SAGEMAKER}:endpoint/{name}")
+        return self.endpoint(request)
+
+    def publish(self, params: dict[str, Any], **_: Any) -> None:
+        self._need("sns:Publish", params["body"]["TopicArn"])
+
+    def before_s3(self, params: dict[str, Any], model: Any, **_: Any) -> None:
+        bucket = f"arn:aws:s3:::{params['Bucket']}"
+        if model.name == "ListObjectsV2":
+            self._need("s3:ListBucket", bucket, params["Prefix"])
+        else:
+            self._need(f"s3:{model.name}", f"{bucket}/{params['Key']}")
+
+    def after_s3(self, parsed: dict[str, Any], **_: Any) -> None:
+        """A key that is not there takes the right to list it, or S3 says 403, not 404."""
+        if parsed.get("Error", {}).get("Code") == "NoSuchKey":
+            self._need("s3:ListBucket", "arn:aws:s3:::artefacts", parsed["Error"]["Key"])
+
+    def _need(self, action: str, resource: str, prefix: str = "") -> None:
+        self.needs.add((action, resource, prefix))
+
+
+def _sagemaker(operation: str, request: dict[str, Any]) -> str:
+    if operation == "ListTags":
+        return str(request["ResourceArn"])
+    if operation.startswith("List"):
+        return "*"
+    (name,) = request.values()
+    kinds = {
+        "TrainingJob": "training-job",
+        "HyperParameterTuningJob": "hyper-parameter-tuning-job",
+        "ProcessingJob": "processing-job",
+        "Endpoint": "endpoint",
+        "EndpointConfig": "endpoint-config",
+        "Model": "model",
+    }
+    return f"{SAGEMAKER}:{kinds[operation.removeprefix('Describe').removeprefix('Stop').removeprefix('Delete')]}/{name}"

@@ -1,0 +1,244 @@
+"""Whether there is anything to do, and what stops a plan before any job."""
+
+from typing import Any
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from loupe.local.sagemaker.validation import validate
+from retraining import lock
+from retraining.documents import Documents
+from retraining.errors import InvalidRequestError, LabelledDataError, RetrainingError
+from retraining.labelled import Snapshot
+from retraining.plan import LAST
+from retraining.request import Request
+from tests.unit.retraining.account import Account
+from tests.unit.retraining.planning import BASE, EXECUTION, held, jobs_of, planned, planner
+from tests.unit.retraining.snapshots import BOX, label, sha
+
+STRATEGIES = ["Bayesian", "Hyperband", "Random"]
+
+
+# ---------------------------------------------------------------- nothing new
+
+
+def finished(documents: Documents, plan: dict[str, Any]) -> None:
+    """What the report leaves behind."""
+    last = {
+        "run": plan["run"],
+        "report": "s3://artefacts/reports/r/report.html",
+        "finished_at": "2026-03-02T08:00:00+00:00",
+        "snapshot": plan["snapshot"]["uri"],
+        "settings": plan["settings"],
+    }
+    assert documents.write(LAST, last)
+
+
+def test_the_same_data_and_settings_again_are_nothing_new(account: Account) -> None:
+    documents = held()
+    plan = planned(account, documents)
+    finished(documents, plan)
+    again = planned(account, documents)
+    assert again["status"] == "nothing_new"
+    assert again["result"] == {
+        "status": "SUCCEEDED",
+        "decision": "nothing_new",
+        "reasons": [f"data and settings are those of the run {plan['run']} of 2026-03-02T08:00:00+00:00"],
+        "run": plan["run"],
+        "snapshot": plan["snapshot"] | {"new_labels": 0},
+        "report": "s3://artefacts/reports/r/report.html",
+    }
+
+
+def test_a_promoted_model_alone_is_nothing_new(account: Account) -> None:
+    documents = held()
+    finished(documents, planned(account, documents))
+    account.deployed("press-2")
+    account.serve("press-2")
+    assert planned(account, documents)["status"] == "nothing_new"
+
+
+def test_force_plans_all_the_same(account: Account) -> None:
+    documents = held()
+    finished(documents, planned(account, documents))
+    plan = planned(account, documents, force=True)
+    assert (plan["status"], plan["snapshot"]["new_labels"]) == ("train", 0)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"families": ["dfine_nano"]},
+        {"tune": True},
+        {"hyperparameters": {"epochs": "3"}},
+        {"settings": {"families": "ssdlite, dfine_nano"}},
+        {"settings": {"training_image_uri": "loupe-train:2"}},
+    ],
+)
+def test_other_settings_are_something_new(account: Account, change: dict[str, Any]) -> None:
+    documents = held()
+    finished(documents, planned(account, documents))
+    assert planned(account, documents, **change)["status"] == "train"
+
+
+def test_other_tuning_is_something_new_to_a_run_that_tunes(account: Account) -> None:
+    documents = held()
+    finished(documents, planned(account, documents, tune=True))
+    assert planned(account, documents, tune=True)["status"] == "nothing_new"
+    assert planned(account, documents, tune=True, tuning_jobs=3)["status"] == "train"
+    assert planned(account, documents, tune=True, settings={"tuning_strategy": "Random"})["status"] == "train"
+
+
+def test_asking_for_the_stack_s_own_families_by_name_is_nothing_new(account: Account) -> None:
+    documents = held()
+    finished(documents, planned(account, documents))
+    assert planned(account, documents, families=["ssdlite"])["status"] == "nothing_new"
+
+
+@pytest.mark.parametrize(("wanted", "status"), [(0, "train"), (2, "train"), (3, "nothing_new")])
+def test_too_few_new_labels_are_nothing_new(account: Account, wanted: int, status: str) -> None:
+    documents = held()
+    finished(documents, planned(account, documents))
+    for each in ("a", "b"):
+        documents.write(f"labels/{sha(each)}.json", label(sha(each), ("dent", BOX)))
+    plan = planned(account, documents, minimum_new_labels=wanted)
+    assert plan["status"] == status
+    if status == "train":
+        assert plan["snapshot"]["new_labels"] == 2
+    else:
+        assert plan["result"]["reasons"] == ["2 images were labelled since the last run; 3 are wanted"]
+
+
+def test_before_the_first_run_every_image_is_new(account: Account) -> None:
+    plan = planned(account, minimum_new_labels=len(BASE["images"]))
+    assert (plan["status"], plan["snapshot"]["new_labels"]) == ("train", len(BASE["images"]))
+    more = planned(account, minimum_new_labels=len(BASE["images"]) + 1)
+    assert more["result"]["report"] is None
+
+
+def test_where_the_last_run_s_snapshot_is_gone_every_image_is_new(account: Account) -> None:
+    documents = held()
+    finished(documents, planned(account, documents) | {"snapshot": {"uri": "s3://artefacts/gone.json"}})
+    assert planned(account, documents)["snapshot"]["new_labels"] == len(BASE["images"])
+
+
+def test_the_snapshot_is_told_with_its_parts_and_labels(account: Account) -> None:
+    plan = planned(account)
+    parts = Snapshot(BASE, "").parts
+    assert plan["snapshot"] == {
+        "id": BASE["id"],
+        "uri": f"s3://artefacts/labelled/snapshots/{BASE['id'][:16]}.json",
+        "images": 60,
+        "train": parts["train"],
+        "validation": parts["validation"],
+        "test": parts["test"],
+        "labels": ["dent", "scratch"],
+        "new_labels": 60,
+    }
+
+
+# ---------------------------------------------------------------- what stops a plan
+
+
+def test_while_another_execution_runs_nothing_is_planned(account: Account) -> None:
+    documents = held()
+    other = EXECUTION.replace("one", "other")
+    account.executions[other] = "RUNNING"
+    documents.write(lock.KEY, {"execution": other})
+    assert planned(account, documents) == {
+        "status": "already_running",
+        "result": {
+            "status": "SUCCEEDED",
+            "decision": "already_running",
+            "reasons": [f"another run is at work: {other}"],
+        },
+    }
+    assert account.asked() == {"DescribeExecution"}
+
+
+def test_a_step_that_is_tried_again_plans_the_same(documents: Documents, account: Account) -> None:
+    documents.write(f"labelled/snapshots/{BASE['id'][:16]}.json", BASE)
+    assert planned(account, documents) == planned(account, documents)
+
+
+def test_a_stack_without_a_training_container_says_what_to_do(account: Account) -> None:
+    with pytest.raises(RetrainingError) as caught:
+        planned(account, settings={"training_image_uri": ""})
+    assert str(caught.value) == (
+        "the stack has no training container: push the one that `make images` builds to ECR, and set the "
+        "stack's parameter TrainingImageUri to it"
+    )
+
+
+def test_a_family_of_the_stack_s_parameter_that_does_not_exist_is_named(account: Account) -> None:
+    with pytest.raises(InvalidRequestError, match=r"RetrainFamilies names 'ssdlight'; known are .*ssdlite"):
+        planned(account, settings={"families": "ssdlite,ssdlight"})
+
+
+def test_data_that_no_model_can_be_proven_on_stop_it(account: Account) -> None:
+    new = {f"labels/{sha('new')}.json": label(sha("new"), ("rust", BOX))}
+    with pytest.raises(LabelledDataError, match=r"no test image in .* shows rust"):
+        planned(account, held(more=new))
+
+
+@pytest.mark.parametrize(
+    ("given_", "field"),
+    [
+        ({"families": "ssdlite"}, "families"),
+        ({"families": ["ssdlight"]}, "families: .*unknown family 'ssdlight'; known are .*ssdlite"),
+        ({"families": [1]}, "families.0"),
+        ({"tune": "perhaps"}, "tune"),
+        ({"tuning_jobs": 0}, "tuning_jobs"),
+        ({"tuning_jobs": 101}, "tuning_jobs"),
+        ({"tuning_jobs": 1.5}, "tuning_jobs"),
+        ({"hyperparameters": []}, "hyperparameters"),
+        ({"hyperparameters": {"epochs": 3}}, "hyperparameters.epochs"),
+        ({"hyperparameters": {"epochs": None}}, "hyperparameters.epochs"),
+        ({"hyperparameters": {"family": "ssdlite"}}, "hyperparameters: .*the run itself sets family"),
+        ({"hyperparameters": {"tuned": "true"}}, "hyperparameters: .*the run itself sets tuned"),
+        ({"hyperparameters": {"": "3"}}, "hyperparameters"),
+        ({"hyperparameters": {"x" * 257: "3"}}, "hyperparameters"),
+        ({"hyperparameters": {"x": "3" * 2501}}, "hyperparameters.x"),
+        ({"hyperparameters": {"x": "3\n"}}, "hyperparameters.x"),
+        ({"hyperparameters": {str(n): "3" for n in range(91)}}, "hyperparameters"),
+        ({"minimum_new_labels": -1}, "minimum_new_labels"),
+        ({"minimum_new_labels": "many"}, "minimum_new_labels"),
+        ({"approval": "perhaps"}, "approval"),
+        ({"force": 2}, "force"),
+        ({"trigger": "boredom"}, "trigger"),
+        ({"epochs": 3}, "epochs: Extra inputs are not permitted"),
+        ([], "input: "),
+        ("now", "input: "),
+        (None, "input: "),
+    ],
+)
+def test_bad_input_names_the_field_and_takes_no_lock(account: Account, given_: Any, field: str) -> None:
+    documents = held()
+    with pytest.raises(InvalidRequestError, match="the input of the execution is not in order: .*" + field):
+        planner(account, documents).plan(given_, EXECUTION)
+    assert documents.find(lock.KEY) is None
+
+
+def test_every_wrong_field_is_named_at_once() -> None:
+    with pytest.raises(InvalidRequestError) as caught:
+        Request.read({"tune": "perhaps", "trigger": "boredom", "tuning_jobs": 0})
+    assert all(field in str(caught.value) for field in ("tune: ", "trigger: ", "tuning_jobs: "))
+
+
+hyperparameters = st.dictionaries(
+    st.text(st.characters(codec="utf-8", exclude_characters="\n"), min_size=1, max_size=300),
+    st.text(st.characters(codec="utf-8"), max_size=20),
+    max_size=4,
+)
+
+
+@given(hyperparameters)
+def test_whatever_hyperparameters_are_taken_sagemaker_takes_too(given_: dict[str, str]) -> None:
+    try:
+        request = Request.read({"hyperparameters": given_})
+    except InvalidRequestError:
+        assume(False)
+    plan = planned(Account(), tune=True, hyperparameters=request.hyperparameters)
+    for name, each in jobs_of(plan):
+        validate(name, each)
