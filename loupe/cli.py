@@ -115,10 +115,10 @@ def down(home: Home, json_: Json = False) -> None:
     """Stop the local cloud that runs on this home; its state stays."""
     running = connection(home)
     psutil.Process(running.pid).terminate()
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while running.alive():
         if time.monotonic() > deadline:
-            raise LoupeError(f"process {running.pid} did not stop within 30 s", f"kill -9 {running.pid}")
+            raise LoupeError(f"process {running.pid} did not stop within 60 s", f"kill -9 {running.pid}")
         time.sleep(0.1)
     if json_:
         show.as_json({"stopped": running.pid})
