@@ -83,14 +83,17 @@ _NAMES = {
     "services.stepfunctions": (
         "_ExecutionError",
         "_apply_state_assign",
+        "_call_lambda",
         "_execute_task",
         "_executions",
         "_invoke_resource",
         "_invoke_resource_with_timeout",
+        "_invoke_with_callback",
         "_run_execution",
         "_sdk_json_params",
         "_sdk_json_result",
         "_state_machines",
+        "_task_tokens",
     ),
     "services.sts": ("_sessions", "register_session"),
 }

@@ -52,6 +52,7 @@ class _Task:
 
 
 _NOBODY = _Task({"status": "RUNNING", "events": []})
+_token: contextvars.ContextVar[str | None] = contextvars.ContextVar("token", default=None)
 _task: contextvars.ContextVar[_Task] = contextvars.ContextVar("task", default=_NOBODY)
 
 
@@ -90,6 +91,28 @@ def connect(sagemaker: "SageMaker") -> None:
             _task.reset(before)
 
     executions.remember_variables()
+    with_callback, call_lambda = stepfunctions._invoke_with_callback, stepfunctions._call_lambda
+
+    def invoke_with_callback(resource: str, given: Any, token: str, state: dict[str, Any]) -> Any:
+        before = _token.set(token)
+        try:
+            return with_callback(resource, given, token, state)
+        finally:
+            _token.reset(before)
+
+    def call_function(function: str, event: Any) -> Any:
+        try:
+            return call_lambda(function, event)
+        except stepfunctions._ExecutionError as error:
+            # MiniStack would wait for the token's answer, though nobody was given the token.
+            waiting = stepfunctions._task_tokens.get(_token.get())
+            if waiting is not None:
+                waiting["error"] = {"Error": error.error, "Cause": error.cause}
+                waiting["event"].set()
+            raise
+
+    stepfunctions._invoke_with_callback = invoke_with_callback
+    stepfunctions._call_lambda = call_function
     stepfunctions._execute_task = execute_task
     stepfunctions._invoke_resource = invoke_resource
     stepfunctions._invoke_resource_with_timeout = invoke_with_timeout

@@ -5,7 +5,7 @@ from functools import cache
 from typing import Any
 
 import botocore.session
-from botocore.model import ListShape, MapShape, OperationModel, Shape, StructureShape
+from botocore.model import ListShape, MapShape, OperationModel, ServiceModel, Shape, StructureShape
 from botocore.validate import ParamValidator
 
 from loupe.local.sagemaker.errors import invalid
@@ -16,7 +16,13 @@ _JAVAS_OWN = re.compile(r"\\p\{|\\uD8")  # character classes, and characters as 
 @cache
 def operation(name: str, service: str = "sagemaker") -> OperationModel:
     """botocore's model of an operation. Raises botocore's OperationNotFoundError."""
-    return botocore.session.Session().get_service_model(service).operation_model(name)
+    return _service(service).operation_model(name)
+
+
+@cache
+def _service(name: str) -> ServiceModel:
+    # SageMaker's model is large: read once, not for each operation.
+    return botocore.session.Session().get_service_model(name)
 
 
 def validate(name: str, request: dict[str, Any], service: str = "sagemaker") -> None:

@@ -130,13 +130,24 @@ class Account:
                 **_trained(best, definition["OutputDataConfig"]["S3OutputPath"]),
             }
             record |= {"BestTrainingJob": {"TrainingJobName": best}}
-            record |= {"ConsumedResources": {"RuntimeInSeconds": 7200}}
         else:
             uri = request["ProcessingOutputConfig"]["Outputs"][0]["S3Output"]["S3Uri"]
             identity = uri.rpartition("/")[2]
             self.documents.write(f"{split(uri)[1]}/evaluation.json", evaluation(self.quality[identity]))
         self.records[kind][name] = record
         return {f"{kind}Arn": f"{ARN}job/{name}"}
+
+    def _ListTrainingJobsForHyperParameterTuningJob(self, request: dict[str, Any]) -> dict[str, Any]:
+        # Two children of an hour each, and one that was stopped before it began.
+        began = 1_790_000_000.0
+        times = {"TrainingStartTime": began, "TrainingEndTime": began + 3600}
+        names = (f"{request['HyperParameterTuningJobName']}-{number:03}-abc" for number in (1, 2, 3))
+        return {
+            "TrainingJobSummaries": [
+                {"TrainingJobName": name, "CreationTime": began} | (times if number < 2 else {})
+                for number, name in enumerate(names)
+            ]
+        }
 
     def _CreateModel(self, request: dict[str, Any]) -> dict[str, Any]:
         self._new(self.models, request["ModelName"], "model")

@@ -166,6 +166,9 @@ def _connect(account: Account, patch: pytest.MonkeyPatch) -> None:
         "_invoke_resource_with_timeout",
         lambda resource, given, timeout: stepfunctions._invoke_resource(resource, given),
     )
+    patch.setattr(
+        stepfunctions, "_call_lambda", lambda arn, event: _function(account, arn.rpartition(":")[2], event)
+    )
     steps.connect(account)  # type: ignore[arg-type]
     execute, invoke = stepfunctions._execute_task, stepfunctions._invoke_resource
     call_back = stepfunctions._invoke_with_callback
@@ -196,9 +199,6 @@ def _connect(account: Account, patch: pytest.MonkeyPatch) -> None:
     patch.setattr(stepfunctions, "_execute_task", execute_task)
     patch.setattr(stepfunctions, "_invoke_resource", invoke_resource)
     patch.setattr(stepfunctions, "_invoke_with_callback", invoke_with_callback)
-    patch.setattr(
-        stepfunctions, "_call_lambda", lambda arn, event: _function(account, arn.rpartition(":")[2], event)
-    )
 
 
 def _faulty(account: Account, call: Callable[[], Any]) -> Any:

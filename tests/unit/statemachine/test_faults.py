@@ -63,6 +63,7 @@ FOR_GOOD: dict[str, tuple[str, str | None, str | None]] = {
     "Plan": ("FAILED", None, "champion"),
     "Train": ("SUCCEEDED", "kept", "champion"),
     "Tune": ("SUCCEEDED", "promoted", "new"),  # the other candidate wins
+    "Children": ("SUCCEEDED", "promoted", "new"),  # only its cost stays unknown
     "DescribeJob": ("SUCCEEDED", "kept", "champion"),
     "Evaluate": ("FAILED", None, "champion"),  # the champion's, too
     "Gate": ("FAILED", None, "champion"),

@@ -17,6 +17,7 @@ from tests.unit.statemachine.ways import (
     stays_safe,
     the_endpoint_failed_before,
     the_swap_never_ends,
+    tuned_too,
 )
 
 
@@ -247,6 +248,27 @@ def test_nobody_answers_and_the_champion_stays(start: Run) -> None:
     stays_safe(ended)
     assert (ended.decision, ended.serves, ended.versions) == ("rejected", "champion", ["Rejected"])
     assert "nobody approved it within a week" in ended.notice
+
+
+def test_where_nobody_could_be_asked_nobody_is_waited_for(start: Run) -> None:
+    def unasked(account: Account) -> dict[str, Any]:
+        def fail(token: str) -> None:
+            raise RuntimeError("the topic is gone")
+
+        account.answer = fail
+        return {"approval": True}
+
+    short: Definition = json.loads(json.dumps(load()))
+    short["States"]["AskApproval"]["TimeoutSeconds"] = 1
+    ended = start(unasked, definition=short)
+    stays_safe(ended)
+    assert (ended.status, ended.output["Error"], ended.serves) == ("FAILED", "RuntimeError", "champion")
+    assert "the topic is gone" in ended.notice
+
+
+def test_a_tuned_candidate_costs_what_all_of_its_jobs_took(start: Run) -> None:
+    plain, tuned = start(tuned_too).output["candidates"]
+    assert (plain["seconds"], tuned["seconds"]) == (3600, 7200)
 
 
 def test_a_swap_that_never_ends_is_given_up(start: Run) -> None:

@@ -122,6 +122,7 @@ def _raise(error: Exception) -> Any:
 # The way that leads through a task; all others lie on the way of a better model.
 WAY: dict[str, Prepare] = {
     "Tune": tuned_too,
+    "Children": tuned_too,
     "AskApproval": a_person_approves,
     "Reject": a_person_rejects,
     "DeleteFailedEndpoint": the_endpoint_failed_before,
