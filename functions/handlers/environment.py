@@ -7,7 +7,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class _Environment(BaseModel):
-    model_config = ConfigDict(alias_generator=str.upper, frozen=True)
+    # An error that shows its input would show the function's credentials.
+    model_config = ConfigDict(alias_generator=str.upper, frozen=True, hide_input_in_errors=True)
 
     table_name: str = Field(min_length=3)
 

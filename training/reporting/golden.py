@@ -18,9 +18,10 @@ def golden(card: ModelCard, dataset: Dataset, found: Sequence[Detections]) -> li
 
     found: as for the metrics, one per sample.
     """
-    step = max(1, len(dataset.samples) // IMAGES)
+    total = len(dataset.samples)
+    count = min(IMAGES, total)
     documents = []
-    for index in range(0, len(dataset.samples), step)[:IMAGES]:
+    for index in (number * total // count for number in range(count)):
         sample, seen = dataset.samples[index], served(found[index], card.postprocess)
         documents.append(
             {
