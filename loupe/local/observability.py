@@ -144,6 +144,30 @@ def record(namespace: str, name: str, value: float, unit: str, dimensions: dict[
         cloudwatch.record_metric(namespace, name, value, unit, dimensions)
 
 
+def count_executions() -> None:
+    """Patch MiniStack: executions of state machines are counted as on AWS, each at its start and its end.
+
+    https://docs.aws.amazon.com/step-functions/latest/dg/procedure-cw-metrics.html
+    """
+    from ministack.services import stepfunctions
+
+    tell = stepfunctions._emit_execution_status_event
+    names = {
+        "RUNNING": "ExecutionsStarted",
+        "SUCCEEDED": "ExecutionsSucceeded",
+        "FAILED": "ExecutionsFailed",
+        "TIMED_OUT": "ExecutionsTimedOut",
+        "ABORTED": "ExecutionsAborted",
+    }
+
+    def tell_and_count(execution: dict[str, Any]) -> None:
+        tell(execution)
+        machine = {"StateMachineArn": execution["stateMachineArn"]}
+        record("AWS/States", names[execution["status"]], 1.0, "Count", machine)
+
+    stepfunctions._emit_execution_status_event = tell_and_count
+
+
 def record_embedded_metrics(text: str) -> None:
     """CloudWatch takes metrics out of log lines in embedded metric format; MiniStack leaves them there."""
     for line in text.splitlines():

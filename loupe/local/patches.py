@@ -16,7 +16,7 @@ from typing import Any
 
 from loupe.local import streams
 from loupe.local.errors import IncompatibleMiniStackError
-from loupe.local.observability import Observability
+from loupe.local.observability import Observability, count_executions
 
 VERSION = "1.5.33"
 
@@ -83,6 +83,7 @@ _NAMES = {
     "services.stepfunctions": (
         "_ExecutionError",
         "_apply_state_assign",
+        "_emit_execution_status_event",
         "_call_lambda",
         "_execute_task",
         "_executions",
@@ -130,6 +131,7 @@ def apply(observability: Observability, secret: bytes) -> None:
     streams.trigger_beside_queues(stopping)
     streams.keep_across_restarts()
     observability.connect()
+    count_executions()
 
 
 def _name_exceptions() -> None:

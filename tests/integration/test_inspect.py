@@ -385,6 +385,7 @@ def test_metrics_are_counted_in_total_and_for_each_line_and_station(
         "Passed": [1],
         "Unreadable": [1],
         "Duplicate": [1],
+        "DefectRate": [pytest.approx(100 / 3)],
         "ModelLatency": [8.25, 8.25],
     }
     assert len(taken[()]["Latency"]) == 3

@@ -337,7 +337,8 @@ class TestTheRealTemplate:
         def fed() -> bool:
             found = alarms.describe_alarms()["MetricAlarms"]
             quiet = {alarm["MetricName"] for alarm in found if alarm["StateValue"] == "INSUFFICIENT_DATA"}
-            return quiet <= {"Deferred"} and len(found) > 5  # that one has data only once an image waited
+            # These have data only once an image waited, or a retraining failed.
+            return quiet <= {"Deferred", "ExecutionsFailed", "ExecutionsTimedOut"} and len(found) > 5
 
         eventually(fed)
 

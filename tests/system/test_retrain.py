@@ -15,6 +15,7 @@ from bad_images import jpeg
 from cloud_process import CloudProcess, eventually
 
 from loupe.drop import Source, follow, upload
+from loupe.local import connection
 from loupe.target import Target
 from training.datasets.synthetic import generate
 
@@ -68,6 +69,12 @@ def factory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Factory]:
     assert factory.process.stop() == 0
 
 
+def alarming(factory: Factory) -> list[str]:
+    """The names of the alarms that are raised."""
+    cloudwatch = connection(factory.home).client("cloudwatch")
+    return [alarm["AlarmName"] for alarm in cloudwatch.describe_alarms(StateValue="ALARM")["MetricAlarms"]]
+
+
 @pytest.fixture(scope="module")
 def first(factory: Factory, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """The result of the first run, on an endpoint that is not there yet."""
@@ -76,6 +83,7 @@ def first(factory: Factory, tmp_path_factory: pytest.TempPathFactory) -> dict[st
     nothing = factory.retrain("--families", "ssdlite")
     assert nothing["status"] == "FAILED"
     assert "loupe import" in nothing["cause"]
+    eventually(lambda: "RetrainFailedAlarm" in str(alarming(factory)), 30)
     brought = factory.loupe("import", str(folder))
     assert brought.returncode == 0, brought.stderr
     return factory.retrain("--families", "ssdlite")
