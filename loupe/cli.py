@@ -6,7 +6,6 @@ import signal
 import sys
 import time
 from datetime import UTC, datetime
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -226,8 +225,7 @@ def deploy(
 @app.command(add_help_option=False, context_settings=PASSED_ON)
 def train(context: typer.Context) -> None:
     """Train a detector: --dataset PATH --family NAME --out DIR [--epochs N] [--pretrained PATH]."""
-    if find_spec("torch") is None:
-        raise LoupeError("training needs torch, which is not installed", "Run `make dev` once (5 GB).")
+    programs.need_torch()
     raise typer.Exit(programs.run("training.train", context.args))
 
 

@@ -74,6 +74,8 @@ def retrain(
         else:
             show.out.print(f"Stopped {', '.join(stopped)}.", soft_wrap=True)
         return
+    if not (stack or follow):
+        programs.need_torch()  # on a laptop the jobs run in this environment
     arn = retraining.at_work(target) if follow else retraining.start(target, asked)
     if wait or follow:
         _follow(target, arn, _where(stack, home), json_)

@@ -5,6 +5,9 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Mapping
+from importlib.util import find_spec
+
+from loupe.errors import LoupeError
 
 
 def run(module: str, arguments: list[str], environment: Mapping[str, str] | None = None) -> int:
@@ -21,3 +24,9 @@ def run(module: str, arguments: list[str], environment: Mapping[str, str] | None
                 return process.wait()
             except KeyboardInterrupt:
                 continue
+
+
+def need_torch() -> None:
+    """Raises LoupeError where this environment cannot train."""
+    if find_spec("torch") is None:
+        raise LoupeError("training needs torch, which is not installed", "Run `make dev` once (5 GB).")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from loupe import cli, labelled, programs
+from loupe import cli, labelled, learning, programs
 from loupe.errors import LoupeError
 from loupe.target import Target
 from tests.unit.loupe.account import answering
@@ -87,6 +87,16 @@ def test_without_wait_a_run_is_started_and_the_way_to_follow_it_is_told(loupe: C
     assert ARN in result.stdout
     assert "loupe retrain --follow --stack press" in result.stdout
     assert json.loads(document.stdout) == {"execution": ARN}
+
+
+def test_a_laptop_without_torch_starts_nothing(
+    loupe: Command, stack: Target, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(programs, "find_spec", lambda name: None)
+    monkeypatch.setattr(learning, "chosen", lambda *_: stack)
+    result = CliRunner().invoke(cli.app, ["retrain"])
+    assert isinstance(result.exception, LoupeError)
+    assert "make dev" in result.exception.hint
 
 
 def test_wait_with_json_prints_the_output_alone_and_the_news_on_stderr(loupe: Command, stack: Target):
