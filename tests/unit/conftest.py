@@ -1,7 +1,14 @@
 """Unit tests run without a network: a socket that is opened fails the test."""
 
+import hypothesis
 import pytest
 from pytest_socket import disable_socket
+
+# Two workers share two cores: how long an example takes, or drawing it, says nothing of the code.
+hypothesis.settings.register_profile(
+    "loupe", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("loupe")
 
 
 @pytest.fixture(autouse=True)

@@ -96,7 +96,7 @@ def test_whoever_is_better_in_fewer_than_97_of_100_resamples_is_never_promoted(d
     assert not opinion.promotable
 
 
-@given(st.lists(st.tuples(scores, scores), min_size=1, max_size=1500))
+@given(st.lists(st.tuples(scores, scores), min_size=1, max_size=200))
 def test_the_interval_is_numpy_s_within_one_step(pairs: list[tuple[float, float]]) -> None:
     interval = paired_interval([a for a, _ in pairs], [b for _, b in pairs])
     assert interval is not None
