@@ -1,21 +1,12 @@
 """What the template hands to each function; checked at its first call, before any image is touched."""
 
-import os
-from typing import Self
+from pydantic import Field
 
-from pydantic import BaseModel, ConfigDict, Field
+from inspection.environment import Environment
 
 
-class _Environment(BaseModel):
-    # An error that shows its input would show the function's credentials.
-    model_config = ConfigDict(alias_generator=str.upper, frozen=True, hide_input_in_errors=True)
-
+class _Environment(Environment):
     table_name: str = Field(min_length=3)
-
-    @classmethod
-    def read(cls) -> Self:
-        """From the process's environment. Raises pydantic.ValidationError that names what is missing."""
-        return cls.model_validate(dict(os.environ))
 
 
 class InspectEnvironment(_Environment):

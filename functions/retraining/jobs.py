@@ -30,51 +30,39 @@ class Jobs:
 
     def training(self, name: str) -> Found:
         client = self.sagemaker
-        return self._find(
-            name,
-            lambda n: dict(client.describe_training_job(TrainingJobName=n)),
-            "TrainingJobStatus",
-            lambda n: client.stop_training_job(TrainingJobName=n),
-        )
+        return _find("TrainingJob", name, client.describe_training_job, client.stop_training_job)
 
     def tuning(self, name: str) -> Found:
         client = self.sagemaker
-        return self._find(
+        return _find(
+            "HyperParameterTuningJob",
             name,
-            lambda n: dict(client.describe_hyper_parameter_tuning_job(HyperParameterTuningJobName=n)),
-            "HyperParameterTuningJobStatus",
-            lambda n: client.stop_hyper_parameter_tuning_job(HyperParameterTuningJobName=n),
+            client.describe_hyper_parameter_tuning_job,
+            client.stop_hyper_parameter_tuning_job,
             "BestTrainingJob",
         )
 
     def processing(self, name: str) -> Found:
         client = self.sagemaker
-        return self._find(
-            name,
-            lambda n: dict(client.describe_processing_job(ProcessingJobName=n)),
-            "ProcessingJobStatus",
-            lambda n: client.stop_processing_job(ProcessingJobName=n),
-        )
+        return _find("ProcessingJob", name, client.describe_processing_job, client.stop_processing_job)
 
-    def _find(
-        self,
-        name: str,
-        describe: Callable[[str], dict[str, Any]],
-        status: str,
-        stop: Callable[[str], object],
-        result: str | None = None,
-    ) -> Found:
-        attempt, each = 1, name
-        while True:
-            try:
-                found = describe(each)
-            except ClientError as error:
-                if error.response["Error"]["Code"] in _UNKNOWN:
-                    return Found(each)
-                raise
-            if found[status] == "Completed" and (result is None or found.get(result)):
-                return Found(each, found)
-            if found[status] == "InProgress":  # of an execution that is gone, since one runs at a time
-                stop(each)
-            attempt += 1
-            each = f"{name}-{attempt}"
+
+def _find(
+    kind: str, name: str, describe: Callable[..., Any], stop: Callable[..., Any], result: str | None = None
+) -> Found:
+    """result: the member without which a Completed job is of no use."""
+    attempt, each = 1, name
+    while True:
+        try:
+            found = dict(describe(**{f"{kind}Name": each}))
+        except ClientError as error:
+            if error.response["Error"]["Code"] in _UNKNOWN:
+                return Found(each)
+            raise
+        status = found[f"{kind}Status"]
+        if status == "Completed" and (result is None or found.get(result)):
+            return Found(each, found)
+        if status == "InProgress":  # of an execution that is gone, since one runs at a time
+            stop(**{f"{kind}Name": each})
+        attempt += 1
+        each = f"{name}-{attempt}"

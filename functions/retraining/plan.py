@@ -83,8 +83,10 @@ class Planner:
         if why and not request.force:
             result = _stop("nothing_new", why) | {"run": run, "snapshot": about}
             return {"status": "nothing_new", "result": result | {"report": last["report"] if last else None}}
+        reigning = self._family_of(serving) if serving else None
+        inputs = {family: self._inputs(family, snapshot, serving, reigning) for family in families}
         candidates = [
-            self._candidate(run, family, tuned, request, snapshot, serving)
+            self._candidate(run, family, tuned, request, inputs[family])
             for family in families
             for tuned in ([False, True] if request.tune else [False])
         ]
@@ -95,7 +97,7 @@ class Planner:
             "request": request.model_dump(),
             "snapshot": about,
             "candidates": candidates,
-            "champion": self._evaluation_of(serving, run) if serving else None,
+            "champion": self._evaluation_of(serving, reigning, run) if serving else None,
             "approval": approval,
             "settings": settings,
         }
@@ -126,8 +128,7 @@ class Planner:
         family: str,
         tuned: bool,
         request: Request,
-        snapshot: Snapshot,
-        serving: Champion | None,
+        inputs: list[dict[str, Any]],
     ) -> dict[str, Any]:
         jobs, identity = Jobs(self.sagemaker), f"{family}-tuned" if tuned else family
         common: dict[str, Any] = {
@@ -137,7 +138,6 @@ class Planner:
             "evaluation": self._evaluation(run, identity),
         }
         static = {**request.hyperparameters, "family": family, "name": identity, "tuned": str(tuned).lower()}
-        inputs = self._inputs(family, snapshot, serving)
         if not tuned:
             found = jobs.training(f"{self.settings.name_prefix}-{run}-{family.replace('_', '-')}"[:60])
             common |= {"name": found.name}
@@ -152,16 +152,18 @@ class Planner:
             return common | {"kind": "reuse", "name": best["TrainingJobName"], "tuning": found.name}
         return common | {"kind": "tune", "job": self._tuning_job(run, found.name, request, static, inputs)}
 
-    def _inputs(self, family: str, snapshot: Snapshot, serving: Champion | None) -> list[dict[str, Any]]:
+    def _inputs(
+        self, family: str, snapshot: Snapshot, serving: Champion | None, reigning: str | None
+    ) -> list[dict[str, Any]]:
         """The channels: the snapshot, whose images the job fetches itself, and weights to start from."""
         channels = [_channel("train", snapshot.uri)]
-        if start := self._start(family, serving):
+        if start := self._start(family, serving, reigning):
             channels.append(_channel("pretrained", start))
         return channels
 
-    def _start(self, family: str, serving: Champion | None) -> str | None:
+    def _start(self, family: str, serving: Champion | None, reigning: str | None) -> str | None:
         """The champion if it is of this family; else what lies in pretrained/<family>/; None for from scratch."""
-        if serving and self._family_of(serving) == family:
+        if serving and reigning == family:
             return serving.artefact
         prefix = f"pretrained/{family}/"
         there = next(iter(self.documents.listing(prefix)), None)
@@ -277,12 +279,12 @@ class Planner:
             "done": found.done is not None,
         }
 
-    def _evaluation_of(self, serving: Champion, run: str) -> dict[str, Any]:
+    def _evaluation_of(self, serving: Champion, reigning: str | None, run: str) -> dict[str, Any]:
         return serving.document() | {
             "id": "champion",
             "kind": "champion",
             "name": serving.model,
-            "family": self._family_of(serving) or "",
+            "family": reigning or "",
             "tuned": False,
             "evaluation": self._evaluation(run, "champion"),
         }

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, Field
 
+from inspection.environment import Environment
 from retraining.gate import Bounds
 
 _Names = Annotated[
@@ -14,18 +14,8 @@ _Names = Annotated[
 ]
 
 
-class _Environment(BaseModel):
-    # The environment holds the function's credentials, which an error must not tell.
-    model_config = ConfigDict(
-        alias_generator=str.upper, frozen=True, populate_by_name=True, hide_input_in_errors=True
-    )
-
+class _Environment(Environment):
     artefacts_bucket: str = Field(min_length=3)
-
-    @classmethod
-    def read(cls) -> Self:
-        """From the process's environment. Raises pydantic.ValidationError that names what is missing."""
-        return cls.model_validate(dict(os.environ))
 
 
 class Settings(_Environment):
