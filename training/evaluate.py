@@ -135,6 +135,7 @@ def examine(artefact: Path, tests: Selection, escape_rate: float) -> tuple[Evalu
         started = time.perf_counter()
         found = detect(model, tests.images)
         seconds = time.perf_counter() - started
+        listed = cost.prices()
         evaluation = assess(model.card, tests.images, found, escape_rate)
         report = {
             **evaluation.document(),
@@ -147,7 +148,7 @@ def examine(artefact: Path, tests: Selection, escape_rate: float) -> tuple[Evalu
             "latency": latency.measure(model, tests.images),
             "golden": golden(model.card, tests.images, found),
             "training": rounded(asdict(cost.training(model.card.metrics))),
-            "prices": {name: cost.prices()[name] for name in ("currency", "date", "instances")},
+            "prices": {name: listed[name] for name in ("currency", "date", "instances")},
             "model_bytes": artefact.stat().st_size,
             "seconds": round(seconds, 1),
         }

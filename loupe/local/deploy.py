@@ -5,6 +5,7 @@ import io
 import json
 import time
 import zipfile
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -41,10 +42,13 @@ def deploy(connection: Connection, repo: Path, parameters: dict[str, str]) -> di
     template = read_template(repo / "template.yaml")
     declared = template.get("Parameters", {})
     parameters = {n: v for n, v in _PARAMETERS.items() if n in declared} | parameters
-    packages = {source: package(repo / source) for source in _local_sources(template)}
-    definitions = {source: (repo / source).read_bytes() for source in _definitions(template)}
+    sources = {
+        (member, source): pack(repo / source)
+        for member, (kind, pack, _) in _POINTERS.items()
+        for source in _local(template, kind, member)
+    }
     digest = hashlib.sha256(json.dumps([template, parameters], sort_keys=True).encode())
-    for content in (*dict(sorted(packages.items())).values(), *dict(sorted(definitions.items())).values()):
+    for _, content in sorted(sources.items()):
         digest.update(content)
     cloudformation = connection.client("cloudformation")
     stack = _describe(cloudformation, stack_name)
@@ -58,14 +62,13 @@ def deploy(connection: Connection, repo: Path, parameters: dict[str, str]) -> di
     s3 = connection.client("s3")
     with suppress(s3.exceptions.BucketAlreadyOwnedByYou):
         s3.create_bucket(Bucket=STAGING_BUCKET)
-    for source, content in packages.items():
-        key = f"{stack_name}/{hashlib.sha256(content).hexdigest()}.zip"
+    for (member, source), content in sources.items():
+        kind, _, suffix = _POINTERS[member]
+        key = f"{stack_name}/{hashlib.sha256(content).hexdigest()}.{suffix}"
         s3.put_object(Bucket=STAGING_BUCKET, Key=key, Body=content)
-        _point_to(template, source, f"s3://{STAGING_BUCKET}/{key}")
-    for source, content in definitions.items():
-        key = f"{stack_name}/{hashlib.sha256(content).hexdigest()}.json"
-        s3.put_object(Bucket=STAGING_BUCKET, Key=key, Body=content)
-        _point_to(template, source, f"s3://{STAGING_BUCKET}/{key}", "DefinitionUri")
+        for properties in _properties(template, kind):
+            if properties.get(member) == source:
+                properties[member] = f"s3://{STAGING_BUCKET}/{key}"
     template_key = f"{stack_name}/{digest.hexdigest()}.json"
     s3.put_object(Bucket=STAGING_BUCKET, Key=template_key, Body=json.dumps(template).encode())
     exists = stack is not None and stack["StackStatus"] != "REVIEW_IN_PROGRESS"
@@ -139,21 +142,17 @@ def _properties(template: dict[str, Any], kind: str) -> list[dict[str, Any]]:
     return [template.get("Globals", {}).get(kind, {}), *own]
 
 
-def _local_sources(template: dict[str, Any]) -> set[str]:
-    uris = [properties.get("CodeUri") for properties in _properties(template, "Function")]
+def _local(template: dict[str, Any], kind: str, member: str) -> set[str]:
+    """The files and folders of this repository that `member` points to."""
+    uris = [properties.get(member) for properties in _properties(template, kind)]
     return {uri for uri in uris if isinstance(uri, str) and not uri.startswith("s3://")}
 
 
-def _definitions(template: dict[str, Any]) -> set[str]:
-    uris = [properties.get("DefinitionUri") for properties in _properties(template, "StateMachine")]
-    return {uri for uri in uris if isinstance(uri, str) and not uri.startswith("s3://")}
-
-
-def _point_to(template: dict[str, Any], source: str, uri: str, member: str = "CodeUri") -> None:
-    for kind in ("Function", "StateMachine"):
-        for properties in _properties(template, kind):
-            if properties.get(member) == source:
-                properties[member] = uri
+# What CloudFormation takes from S3: whose member points to it, how it gets there, and its suffix.
+_POINTERS: dict[str, tuple[str, Callable[[Path], bytes], str]] = {
+    "CodeUri": ("Function", package, "zip"),
+    "DefinitionUri": ("StateMachine", Path.read_bytes, "json"),
+}
 
 
 def _describe(cloudformation: Any, stack_name: str) -> dict[str, Any] | None:

@@ -12,6 +12,9 @@ import timm
 from torch import Tensor, nn
 from torchvision.ops import FeaturePyramidNetwork
 
+from training.decoding import Postprocess
+from training.detectors import Detector, check_input_size
+
 STRIDES = (8, 16, 32)
 CHANNELS = 96
 _FROZEN = ("conv_stem", "bn1", "blocks.0.", "blocks.1.")  # edges and blobs are the same in any picture
@@ -34,6 +37,19 @@ class Pyramid(nn.Module):
         return list(self.pyramid(maps).values())
 
 
-def timm_name(name: str) -> str:
-    """The detector's name of a tensor that timm's EfficientNet-Lite calls `name`; itself for any other."""
-    return f"backbone.body.{name}" if name.startswith(("conv_stem.", "bn1.", "blocks.")) else name
+class PyramidDetector(Detector):
+    """What the families on this backbone have in common; a head each brings itself."""
+
+    backbone_prefix = "backbone.body."
+
+    def __init__(self, input_size: int) -> None:
+        super().__init__()
+        check_input_size(self.family, input_size, smallest=64, largest=1600)
+        self.backbone = Pyramid()
+        self.input_size = input_size
+        self.normalisation = {"mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5]}
+        self.postprocess = Postprocess(score_threshold=0.05, nms_iou=0.6)
+
+    def own_name(self, name: str) -> str:
+        """Also takes timm's EfficientNet-Lite0."""
+        return f"backbone.body.{name}" if name.startswith(("conv_stem.", "bn1.", "blocks.")) else name

@@ -14,9 +14,8 @@ from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.fcos import FCOS, FCOSHead
 from torchvision.models.detection.image_list import ImageList
 
-from training.decoding import Postprocess
-from training.detectors import Detector, PublicWeights, Recipe, Target, check_input_size
-from training.detectors._efficientnet_lite import CHANNELS, STRIDES, Pyramid, timm_name
+from training.detectors import PublicWeights, Recipe, Target
+from training.detectors._efficientnet_lite import CHANNELS, STRIDES, PyramidDetector
 
 RECIPE = Recipe(input_size=256, batch_size=16, learning_rate=7e-4, weight_decay=0.02, epochs=40)
 WEIGHTS = {"imagenet": PublicWeights("huggingface", "timm/tf_efficientnet_lite0.in1k")}
@@ -24,20 +23,14 @@ WEIGHTS = {"imagenet": PublicWeights("huggingface", "timm/tf_efficientnet_lite0.
 _CONVOLUTIONS = 2  # a tower; four of 256 channels, as in the paper, would cost ten times the backbone
 
 
-class FcosEfficientNetLite(Detector):
+class FcosEfficientNetLite(PyramidDetector):
     """torchvision's FCOS head, targets and losses on timm's backbone."""
 
     family = "fcos_efficientnet_lite0"
-    backbone_prefix = "backbone.body."
 
     def __init__(self, classes: int, input_size: int) -> None:
-        super().__init__()
-        check_input_size(self.family, input_size, smallest=64, largest=1600)
-        self.backbone = Pyramid()
+        super().__init__(input_size)
         self.head: nn.Module = FCOSHead(CHANNELS, 1, classes, _CONVOLUTIONS)
-        self.input_size = input_size
-        self.normalisation = {"mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5]}
-        self.postprocess = Postprocess(score_threshold=0.05, nms_iou=0.6)
         generator = AnchorGenerator(tuple((stride,) for stride in STRIDES), ((1.0,),) * len(STRIDES))
         # In a tuple, so that its parameters, which are ours, are not registered twice.
         self._fcos = (FCOS(self.backbone, classes, anchor_generator=generator, head=self.head),)
@@ -70,10 +63,6 @@ class FcosEfficientNetLite(Detector):
     @property
     def _anchors(self) -> Tensor:
         return self.get_buffer("anchors")
-
-    def own_name(self, name: str) -> str:
-        """Also takes timm's EfficientNet-Lite0."""
-        return timm_name(name)
 
     def _head(self, images: Tensor) -> dict[str, Tensor]:
         return {name: value.float() for name, value in self.head(self.backbone(self._pixels(images))).items()}

@@ -15,9 +15,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torchvision.ops import box_iou, generalized_box_iou_loss
 
-from training.decoding import Postprocess
-from training.detectors import Detector, PublicWeights, Recipe, Target, check_input_size
-from training.detectors._efficientnet_lite import CHANNELS, STRIDES, Pyramid, timm_name
+from training.detectors import PublicWeights, Recipe, Target
+from training.detectors._efficientnet_lite import CHANNELS, STRIDES, PyramidDetector
 
 RECIPE = Recipe(input_size=256, batch_size=16, learning_rate=7e-4, weight_decay=0.02, epochs=60)
 WEIGHTS = {"imagenet": PublicWeights("huggingface", "timm/tf_efficientnet_lite0.in1k")}
@@ -62,20 +61,14 @@ def _tower() -> nn.Sequential:
     return nn.Sequential(*layers)
 
 
-class GflEfficientNetLite(Detector):
+class GflEfficientNetLite(PyramidDetector):
     """One score a class, which is the expected IoU; four distributions a point, whose means are the edges."""
 
     family = "gfl_efficientnet_lite0"
-    backbone_prefix = "backbone.body."
 
     def __init__(self, classes: int, input_size: int) -> None:
-        super().__init__()
-        check_input_size(self.family, input_size, smallest=64, largest=1600)
-        self.backbone = Pyramid()
+        super().__init__(input_size)
         self.head = _Head(classes)
-        self.input_size = input_size
-        self.normalisation = {"mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5]}
-        self.postprocess = Postprocess(score_threshold=0.05, nms_iou=0.6)
         self.register_buffer("points", _points(input_size), persistent=False)
         self.register_buffer("bins", torch.arange(_BINS, dtype=torch.float32), persistent=False)
 
@@ -107,10 +100,6 @@ class GflEfficientNetLite(Detector):
             "boxes": _BOX_WEIGHT * fit.sum() / total,
             "bins": _BINS_WEIGHT * sharp.sum() / total,
         }
-
-    def own_name(self, name: str) -> str:
-        """Also takes timm's EfficientNet-Lite0."""
-        return timm_name(name)
 
     def _boxes(self, edges: Tensor) -> Tensor:
         """[N, A, 4, _BINS] → [N, A, 4] in pixels of the input."""
