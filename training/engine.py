@@ -41,7 +41,7 @@ class Schedule:
     def at(self, step: int) -> float:
         """
         >>> [round(Schedule(1.0, 10, 110).at(step), 2) for step in (0, 9, 60, 110)]
-        [0.1, 1.0, 0.5, 0.01]
+        [0.1, 1.0, 0.51, 0.01]
         """
         if step < self.warm_up:
             return self.peak * (step + 1) / self.warm_up

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import shlex
 import sys
 import tempfile
@@ -29,7 +28,7 @@ from tqdm import tqdm
 
 from training import tiling
 from training.artefact import unpack
-from training.container import Container, emit, run
+from training.container import Container, cores, emit, run
 from training.datasets import Dataset, DatasetError, Part, Sample, open_dataset
 from training.decoding import Detections, Postprocess
 from training.errors import TrainingError
@@ -76,7 +75,7 @@ def detect(model: OnnxModel, dataset: Dataset) -> list[Detections]:
     """
     size, how, tiles = model.card.input_size, for_metrics(model.card.postprocess), model.card.tiles
     # Pictures for tiles are kept in full: a few at a time, or they would fill the memory.
-    batch = _BATCH if tiles is None else os.cpu_count() or 1
+    batch = _BATCH if tiles is None else cores()
 
     def load(sample: Sample) -> Picture:
         try:
@@ -89,7 +88,7 @@ def detect(model: OnnxModel, dataset: Dataset) -> list[Detections]:
 
     found: list[Detections] = []
     with (
-        ThreadPoolExecutor(os.cpu_count()) as pool,
+        ThreadPoolExecutor(cores()) as pool,
         tqdm(total=len(dataset.samples), unit="image", disable=not sys.stderr.isatty(), leave=False) as bar,
     ):
         for start in range(0, len(dataset.samples), batch):

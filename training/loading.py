@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +15,7 @@ from torch.utils.data import Dataset as TorchDataset
 from tqdm import tqdm
 
 from training.augmentation import Augmentation
+from training.container import cores
 from training.datasets import Dataset, DatasetError
 from training.detectors import Target
 from training.pixels import ImageError, decode
@@ -91,7 +91,7 @@ class Loader(TorchDataset[Item]):
         def fill(index: int) -> None:
             cache[index] = torch.from_numpy(pixels_of(self._dataset, index, self._size).copy())
 
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
+        with ThreadPoolExecutor(cores()) as pool:
             done = pool.map(fill, range(len(self)))
             for _ in tqdm(done, "decoding", len(self), disable=not sys.stderr.isatty(), leave=False):
                 pass

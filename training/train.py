@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, replace
@@ -26,7 +25,7 @@ from torch.optim import AdamW
 
 from training.artefact import ModelCard, file_sha256, pack
 from training.checkpoints import Checkpoints, State
-from training.container import Container, HyperparameterError, git_sha, run
+from training.container import Container, HyperparameterError, cores, git_sha, run
 from training.datasets import Dataset, DatasetError, open_dataset
 from training.detectors import Detector, build, families
 from training.engine import MovingAverage, Schedule, peak_memory_mib, train_epoch, validate
@@ -55,6 +54,7 @@ def train(container: Container, progress: Progress | None = None) -> None:
     data = {"dataset": snapshot, "labels": labels, "dropped_boxes": train_set.dropped_boxes}
     progress.event("start", about | data)
     model = build(settings.family, len(labels), settings.input_size)
+    model.use_views(settings.views)
     if start := container.channel("pretrained") or settings.weights:
         progress.event("pretrained", start_from(model, start))
     model.to(device).to(memory_format=torch.channels_last)  # as the pixels come; CPUs gain a third
@@ -62,7 +62,8 @@ def train(container: Container, progress: Progress | None = None) -> None:
     loader = Loader(train_set, labels, settings.input_size, settings.seed, augment=True)
     validation = Loader(validation_set, labels, settings.input_size, settings.seed, augment=False)
     optimiser = AdamW(model.parameters(), settings.learning_rate, weight_decay=settings.weight_decay)
-    identity = json.dumps([asdict(settings), snapshot["snapshot"]], sort_keys=True)
+    learning = {name: value for name, value in asdict(settings).items() if name != "views"}
+    identity = json.dumps([learning, snapshot["snapshot"]], sort_keys=True)
     checkpoints = Checkpoints(container.checkpoints, identity)
     state = checkpoints.resume(model, average.model, optimiser)
     if state.epoch:
@@ -71,7 +72,7 @@ def train(container: Container, progress: Progress | None = None) -> None:
     schedule = Schedule(
         settings.learning_rate, max(1, round(settings.warmup_epochs * steps)), settings.epochs * steps
     )
-    workers = settings.workers if settings.workers >= 0 else min(4, max(1, (os.cpu_count() or 1) - 1))
+    workers = settings.workers if settings.workers >= 0 else min(4, max(1, cores() - 1))
     while state.epoch < settings.epochs and not _out_of_patience(settings, state):
         mosaics = settings.mosaic if state.epoch < _MOSAIC_UNTIL * settings.epochs else 0.0
         batches = loader.batches(state.epoch + 1, settings.batch_size, workers, mosaics)

@@ -16,6 +16,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import BinaryIO, cast
 from urllib.parse import quote
 
+from training.container import cores
 from training.datasets.problems import DatasetError, Problem
 
 MAX_FILE_BYTES = 256 * 1024**2  # a zip entry may unpack to anything
@@ -34,7 +35,7 @@ class Files(ABC):
     names: tuple[str, ...]
     chosen: str | None = None
     refused: tuple[Problem, ...] = ()
-    threads: int = min(8, os.cpu_count() or 1)
+    threads: int = min(8, cores())
 
     @abstractmethod
     def read(self, name: str) -> bytes:

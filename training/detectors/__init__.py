@@ -27,6 +27,10 @@ class UnsupportedInputSizeError(TrainingError):
     """The family cannot work on images of this size."""
 
 
+class UnsupportedViewsError(TrainingError):
+    """The family cannot average over so many mirror images."""
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """What is in one image: boxes [N, 4] as (x1, y1, x2, y2) in 0..1, classes [N] from 0. N may be 0."""
@@ -83,6 +87,14 @@ class Detector(nn.Module, ABC):
     @abstractmethod
     def losses(self, images: Tensor, targets: Sequence[Target]) -> dict[str, Tensor]:
         """The parts of the loss, each a scalar; their sum is minimised. Same images as `forward`."""
+
+    def use_views(self, views: int) -> None:
+        """From now on `forward` gives the mean of what is seen in `views` mirror images of each picture.
+
+        Raises UnsupportedViewsError where the family cannot.
+        """
+        if views != 1:
+            raise UnsupportedViewsError(f"{self.family} judges a picture in one view only, not in {views}")
 
     def own_name(self, name: str) -> str:
         """This model's name of a tensor that a published checkpoint calls `name`; itself where they agree."""

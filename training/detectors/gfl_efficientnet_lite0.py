@@ -17,6 +17,7 @@ from torchvision.ops import box_iou, generalized_box_iou_loss
 
 from training.detectors import PublicWeights, Recipe, Target
 from training.detectors._efficientnet_lite import CHANNELS, STRIDES, PyramidDetector
+from training.detectors._views import Views
 
 RECIPE = Recipe(input_size=256, batch_size=16, learning_rate=7e-4, weight_decay=0.02, epochs=60)
 WEIGHTS = {"imagenet": PublicWeights("huggingface", "timm/tf_efficientnet_lite0.in1k")}
@@ -69,12 +70,16 @@ class GflEfficientNetLite(PyramidDetector):
     def __init__(self, classes: int, input_size: int) -> None:
         super().__init__(input_size)
         self.head = _Head(classes)
+        self.views = Views(input_size, STRIDES, 1)
         self.register_buffer("points", _points(input_size), persistent=False)
         self.register_buffer("bins", torch.arange(_BINS, dtype=torch.float32), persistent=False)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        logits, edges = self.head(self.backbone(self._pixels(images)))
-        return (self._boxes(edges) / self.input_size).clamp(0, 1), logits.sigmoid()
+        logits, edges = self.head(self.backbone(self._pixels(self.views.of(images))))
+        return self.views.mean((self._boxes(edges) / self.input_size).clamp(0, 1), logits.sigmoid())
+
+    def use_views(self, views: int) -> None:
+        self.views = Views(self.input_size, STRIDES, views)
 
     def losses(self, images: Tensor, targets: Sequence[Target]) -> dict[str, Tensor]:
         logits, edges = (each.float() for each in self.head(self.backbone(self._pixels(images))))
