@@ -20,6 +20,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +91,8 @@ def _many_images(target: Target, process: psutil.Process, count: int) -> dict[st
     """Drop all at once; images per second from the first put to the last record."""
     bodies = [_image(seed) for seed in range(64)]
     sources = [
-        drop.Source(f"incoming/bench/many/{n}.jpg", lambda n=n: bodies[n % 64], str(n)) for n in range(count)
+        drop.Source(f"incoming/bench/many/{n}.jpg", partial(bodies.__getitem__, n % 64), str(n))
+        for n in range(count)
     ]
     memory = [_resident_mib(process)]
     done = 0

@@ -90,7 +90,7 @@ def measure(images: int, labels: int) -> dict[str, Any]:
         name_prefix="benchmark",
         endpoint_name="loupe-detector",
         role_arn="arn:aws:iam::123456789012:role/training",
-        families="ssdlite,gfl_efficientnet_lite0",  # type: ignore[arg-type]
+        families="ssdlite,gfl_efficientnet_lite0",
         training_image_uri="train",
         training_instance_type="ml.g5.xlarge",
         training_max_seconds=3600,

@@ -19,6 +19,7 @@ from unittest.mock import patch
 
 import boto3
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from botocore.compat import HTTPHeaders
 from botocore.httpsession import URLLib3Session
 from PIL import Image
 from urllib3 import HTTPResponse
@@ -77,7 +78,7 @@ def _send(_: URLLib3Session, request: AWSPreparedRequest) -> AWSResponse:
         body = _RULES
     headers = {"content-length": str(len(body)), "content-type": "application/json"}
     raw = HTTPResponse(io.BytesIO(body), headers, preload_content=False)
-    return AWSResponse(url, 200, headers, raw)
+    return AWSResponse(url, 200, HTTPHeaders.from_dict(headers), raw)
 
 
 class _Context:
@@ -122,7 +123,7 @@ def measure_cpu(batches: int = 60) -> dict[str, float]:
     from handlers.inspect import handler
 
     event = {"Records": [_message(number) for number in range(_BATCH)]}
-    s3, runtime, table = (boto3.client(name) for name in ("s3", "sagemaker-runtime", "dynamodb"))
+    s3, runtime, table = boto3.client("s3"), boto3.client("sagemaker-runtime"), boto3.client("dynamodb")
     item: Any = {name: {"S": "x" * 20} for name in "abcdefghijklmnopqrst"}
 
     def call_aws(_: int) -> None:

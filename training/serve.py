@@ -66,6 +66,7 @@ def serve(folder: Path, host: str, port: int) -> None:
             lifespan="on",
             log_level="warning",
             access_log=False,
+            proxy_headers=False,  # nothing here depends on who asks
             timeout_graceful_shutdown=DRAIN_SECONDS,
             timeout_keep_alive=75,  # longer than SageMaker's and boto3's pooled connections stay idle
         )

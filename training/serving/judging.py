@@ -1,13 +1,14 @@
 """From an image's bytes to the endpoint's answer.
 
-Without batching (a CPU's default) one thread decodes an image and infers it: images side by side use cores
-better than one wide inference. With batching (a GPU's) a pool of threads decodes, and one thread infers what
-is ready; an image that cannot be decoded never reaches a batch.
+Without batching (a CPU's default) one thread does all that an image needs, up to the answer's bytes: images
+side by side use cores better than one wide inference. With batching (a GPU's) a pool of threads decodes, and
+one thread infers what is ready; an image that cannot be decoded never reaches a batch.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -72,6 +73,14 @@ class _Look:
     batch_size: int = 1
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The contract's document as JSON."""
+
+    body: bytes
+    batch_size: int
+
+
 class Judge:
     """One model, its threads and, with batching, its batcher."""
 
@@ -96,26 +105,32 @@ class Judge:
         if self._batcher:
             self._batcher.close()
 
-    async def answer(self, data: bytes, timings: Timings) -> dict[str, Any]:
+    async def answer(self, data: bytes, timings: Timings) -> Answer:
         """The document that the contract wants. Raises ImageError, RefusedError."""
         self._decoding += 1
         try:
             loop = asyncio.get_running_loop()
-            look = await loop.run_in_executor(self._pool, self._look, data, timings)
+            look = await loop.run_in_executor(self._pool, self._work, data, timings)
         finally:
             self._decoding -= 1
-        if look.found is None:
-            assert self._batcher is not None  # noqa: S101 - or the worker would have inferred
-            try:
-                done = await asyncio.wrap_future(self._batcher.submit(look.picture.pixels))
-            except Exception as error:
-                raise _failed(error) from error
-            timings.inferring, timings.inferred = done.began, done.ended
-            look.found, look.batch_size = done.result, done.batch_size
-        return self._document(look, look.found, timings)
+        if isinstance(look, Answer):
+            return look
+        assert self._batcher is not None  # noqa: S101 - or the worker would have inferred
+        try:
+            done = await asyncio.wrap_future(self._batcher.submit(look.picture.pixels))
+        except Exception as error:
+            raise _failed(error) from error
+        timings.inferring, timings.inferred = done.began, done.ended
+        look.batch_size = done.batch_size
+        return self._answer(look, done.result, timings)
+
+    def _work(self, data: bytes, timings: Timings) -> Answer | _Look:
+        """Runs in a worker thread, and does there all it can: the event loop has every client to attend to."""
+        look = self._look(data, timings)
+        return look if look.found is None else self._answer(look, look.found, timings)
 
     def _look(self, data: bytes, timings: Timings) -> _Look:
-        """Runs in a worker thread: Pillow and ONNX Runtime let go of the interpreter's lock."""
+        """Pillow and ONNX Runtime let go of the interpreter's lock."""
         card, settings = self._model.card, self._settings
         timings.started = time.perf_counter()
         picture = decode(data, card.input_size, settings.max_pixels, card.full_above, settings.image_seconds)
@@ -153,12 +168,14 @@ class Judge:
         done: list[Done[Detections]] = [job.result() for job in jobs]
         return [each.result for each in done]
 
-    def _document(self, look: _Look, found: Detections, timings: Timings) -> dict[str, Any]:
+    def _answer(self, look: _Look, found: Detections, timings: Timings) -> Answer:
         card, picture = self._model.card, look.picture
         document = described(card, picture, found) | {"quality": look.quality, "batch_size": look.batch_size}
         if card.tiles and max(picture.width, picture.height) > card.tiles.size:
             document["tiles"] = len(plan(picture.width, picture.height, card.tiles))
-        return document | {"timings_ms": timings.milliseconds()}
+        document["timings_ms"] = timings.milliseconds()
+        text = json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        return Answer(text.encode(), look.batch_size)
 
 
 def described(card: ModelCard, picture: Picture, found: Detections) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from serving_support import Brightness, ask, call, png, running
 
 from training.datasets.synthetic import draw
 from training.serving import app as serving_app
+from training.serving import judging
 from training.serving.settings import SettingError, Settings
 from training.tiling import Tiles
 
@@ -234,6 +235,20 @@ def test_a_model_that_cannot_even_judge_black_ends_the_server():
             return await call(app, path="/ping", method="GET")
 
     assert asyncio.run(start()).status == 503
+
+
+def test_an_answer_is_made_by_a_worker_and_not_by_the_event_loop(monkeypatch):
+    makers = []
+    describe = judging.described
+
+    def described(*arguments):
+        makers.append(threading.current_thread())
+        return describe(*arguments)
+
+    monkeypatch.setattr(judging, "described", described)
+    assert ask(Brightness(), png(1))[0].status == 200
+    assert makers
+    assert threading.main_thread() not in makers
 
 
 def test_a_large_picture_is_judged_by_tiles_of_its_own_resolution(starter, encode):
