@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterable, Sized
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -28,6 +29,14 @@ _LARGEST_GRADIENT = 10.0
 
 class NonFiniteLossError(TrainingError):
     """The loss became infinite or not a number: the weights are worthless from here on."""
+
+
+def optimiser_of(model: Detector, learning_rate: float, weight_decay: float) -> AdamW:
+    """AdamW over all of `model`. What only scales or shifts is not decayed: it cannot overfit."""
+    matrices = [each for each in model.parameters() if each.ndim > 1]
+    vectors = [each for each in model.parameters() if each.ndim <= 1]
+    groups: list[dict[str, Any]] = [{"params": matrices}, {"params": vectors, "weight_decay": 0.0}]
+    return AdamW(groups, learning_rate, weight_decay=weight_decay)
 
 
 @dataclass(frozen=True, slots=True)

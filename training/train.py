@@ -21,14 +21,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import torch
-from torch.optim import AdamW
 
 from training.artefact import ModelCard, file_sha256, pack
 from training.checkpoints import Checkpoints, State
 from training.container import Container, HyperparameterError, cores, git_sha, run
 from training.datasets import Dataset, DatasetError, open_dataset
 from training.detectors import Detector, build, families
-from training.engine import MovingAverage, Schedule, peak_memory_mib, train_epoch, validate
+from training.engine import MovingAverage, Schedule, optimiser_of, peak_memory_mib, train_epoch, validate
 from training.errors import TrainingError
 from training.evaluate import evaluate
 from training.export import check_parity, export
@@ -61,7 +60,7 @@ def train(container: Container, progress: Progress | None = None) -> None:
     average = MovingAverage(model, settings.ema_decay)
     loader = Loader(train_set, labels, settings.input_size, settings.seed, augment=True)
     validation = Loader(validation_set, labels, settings.input_size, settings.seed, augment=False)
-    optimiser = AdamW(model.parameters(), settings.learning_rate, weight_decay=settings.weight_decay)
+    optimiser = optimiser_of(model, settings.learning_rate, settings.weight_decay)
     learning = {name: value for name, value in asdict(settings).items() if name != "views"}
     identity = json.dumps([learning, snapshot["snapshot"]], sort_keys=True)
     checkpoints = Checkpoints(container.checkpoints, identity)

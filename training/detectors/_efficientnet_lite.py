@@ -17,15 +17,18 @@ from training.detectors import Detector, check_input_size
 
 STRIDES = (8, 16, 32)
 CHANNELS = 96
+_DROPPED_PATHS = 0.1  # in training, at the deepest block: Huang et al. 2016, https://arxiv.org/abs/1603.09382
 _FROZEN = ("conv_stem", "bn1", "blocks.0.", "blocks.1.")  # edges and blobs are the same in any picture
 
 
 class Pyramid(nn.Module):
-    """The maps of stride 8, 16 and 32, CHANNELS deep, of timm's EfficientNet-Lite0."""
+    """The maps of stride 8, 16 and 32, CHANNELS deep, of timm's EfficientNet-Lite `name`."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str) -> None:
         super().__init__()
-        body: Any = timm.create_model("tf_efficientnet_lite0", features_only=True, out_indices=(2, 3, 4))
+        body: Any = timm.create_model(
+            name, features_only=True, out_indices=(2, 3, 4), drop_path_rate=_DROPPED_PATHS
+        )
         for name, parameter in body.named_parameters():
             parameter.requires_grad_(not name.startswith(_FROZEN))
         self.body: nn.Module = body
@@ -42,14 +45,15 @@ class PyramidDetector(Detector):
 
     backbone_prefix = "backbone.body."
 
-    def __init__(self, input_size: int) -> None:
+    def __init__(self, family: str, body: str, input_size: int) -> None:
         super().__init__()
-        check_input_size(self.family, input_size, smallest=64, largest=1600)
-        self.backbone = Pyramid()
+        self.family = family
+        check_input_size(family, input_size, smallest=64, largest=1600)
+        self.backbone = Pyramid(body)
         self.input_size = input_size
         self.normalisation = {"mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5]}
         self.postprocess = Postprocess(score_threshold=0.05, nms_iou=0.6)
 
     def own_name(self, name: str) -> str:
-        """Also takes timm's EfficientNet-Lite0."""
+        """Also takes timm's EfficientNet-Lite."""
         return f"backbone.body.{name}" if name.startswith(("conv_stem.", "bn1.", "blocks.")) else name

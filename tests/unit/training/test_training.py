@@ -20,7 +20,7 @@ from training.container import Container, HyperparameterError, run  # noqa: E402
 from training.datasets import DatasetError  # noqa: E402
 from training.datasets.synthetic import draw, generate  # noqa: E402
 from training.detectors import Target, UnknownFamilyError, build, recipe  # noqa: E402
-from training.engine import MovingAverage, NonFiniteLossError, Schedule, train_epoch  # noqa: E402
+from training.engine import MovingAverage, NonFiniteLossError, Schedule, optimiser_of, train_epoch  # noqa: E402
 from training.export import ParityError, check_parity, export  # noqa: E402
 from training.onnx_model import OnnxModel  # noqa: E402
 from training.settings import Hyperparameters  # noqa: E402
@@ -97,7 +97,7 @@ def test_a_batch_equals_its_singles(model):
 
 
 def test_a_few_steps_on_one_batch_lower_the_loss(model):
-    optimiser = torch.optim.AdamW(model.parameters(), 1e-3)
+    optimiser = optimiser_of(model, 1e-3, 0.01)
     batch = [(images(2), [some()] * 2)] * 4
     average = MovingAverage(model, 0.9)
     device = torch.device("cpu")
@@ -107,12 +107,22 @@ def test_a_few_steps_on_one_batch_lower_the_loss(model):
     assert second.loss < first.loss
 
 
+def test_without_a_gradient_only_what_multiplies_is_decayed(model):
+    optimiser = optimiser_of(model, 0.1, 0.5)
+    before = {name: value.detach().clone() for name, value in model.named_parameters()}
+    for parameter in model.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    optimiser.step()
+    for name, value in model.named_parameters():
+        assert torch.allclose(value, before[name] * (0.95 if value.ndim > 1 else 1.0)), name
+
+
 def test_the_time_spent_waiting_for_data_is_told(model):
     def slow():
         time.sleep(0.5)
         yield images(2), [some()] * 2
 
-    optimiser = torch.optim.AdamW(model.parameters(), 1e-3)
+    optimiser = optimiser_of(model, 1e-3, 0.01)
     average = MovingAverage(model, 0.9)
     done = train_epoch(model, average, optimiser, Schedule(1e-3, 1, 9), slow(), 0, torch.device("cpu"))
     assert 0.5 <= done.waiting < done.seconds
@@ -121,7 +131,7 @@ def test_the_time_spent_waiting_for_data_is_told(model):
 def test_a_non_finite_loss_stops_with_the_step_and_the_parts(model):
     with torch.no_grad():
         next(model.head.parameters()).fill_(float("nan"))
-    optimiser = torch.optim.AdamW(model.parameters(), 1e-3)
+    optimiser = optimiser_of(model, 1e-3, 0.01)
     average, device = MovingAverage(model, 0.9), torch.device("cpu")
     with pytest.raises(NonFiniteLossError, match=r"nan at step 3.*classes"):
         train_epoch(model, average, optimiser, Schedule(1e-3, 1, 10), [(images(), [some()] * 2)], 3, device)

@@ -1,0 +1,14 @@
+"""GFL on EfficientNet-Lite2: half as large again as on Lite0."""
+
+from __future__ import annotations
+
+from training.detectors import PublicWeights, Recipe
+from training.detectors._gfl import GflEfficientNetLite
+
+RECIPE = Recipe(input_size=256, batch_size=16, learning_rate=7e-4, weight_decay=0.02, epochs=30)
+WEIGHTS = {"imagenet": PublicWeights("huggingface", "timm/tf_efficientnet_lite2.in1k")}
+
+
+def build(classes: int, input_size: int) -> GflEfficientNetLite:
+    """A new GFL for `classes` labels and a square input of `input_size` pixels (256 is its usual)."""
+    return GflEfficientNetLite("gfl_efficientnet_lite2", "tf_efficientnet_lite2", classes, input_size)
