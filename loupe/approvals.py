@@ -30,11 +30,8 @@ class Request:
 
 def waiting(target: Target) -> list[Request]:
     """All requests, oldest first."""
-    pages = target.s3.get_paginator("list_objects_v2").paginate(
-        Bucket=target.output("ArtefactsBucketName"), Prefix=_FOLDER
-    )
-    keys = [each["Key"] for page in pages for each in page.get("Contents", [])]
-    found = [request for key in keys if (request := _read(target, key))]
+    listed = target.artefacts(_FOLDER)
+    found = [request for each in listed if (request := _read(target, each["Key"]))]
     return sorted(found, key=lambda request: request.requested_at)
 
 

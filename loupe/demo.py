@@ -118,11 +118,10 @@ def _fetch_pictures(target: Target, records: list[Inspection], folder: Path) -> 
     bucket, found = target.output("ArtefactsBucketName"), []
     by_id = {record["id"]: record for record in records}
     folder.mkdir(parents=True, exist_ok=True)
-    for page in target.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix="annotated/"):
-        for entry in page.get("Contents", []):
-            record = by_id[PurePosixPath(entry["Key"]).stem]
-            name = "-".join(record[part] for part in ("line", "station", "serial"))
-            file = folder / (re.sub(r"[^\w.-]+", "-", name) + ".jpg")
-            target.s3.download_file(bucket, entry["Key"], str(file))
-            found.append(file)
+    for entry in target.artefacts("annotated/"):
+        record = by_id[PurePosixPath(entry["Key"]).stem]
+        name = "-".join(record[part] for part in ("line", "station", "serial"))
+        file = folder / (re.sub(r"[^\w.-]+", "-", name) + ".jpg")
+        target.s3.download_file(bucket, entry["Key"], str(file))
+        found.append(file)
     return sorted(found)

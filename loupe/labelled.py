@@ -54,11 +54,9 @@ def _given(arguments: list[str], *names: str) -> bool:
 
 
 def _newest(target: Target) -> str | None:
-    bucket = target.output("ArtefactsBucketName")
-    pages = target.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"{_FOLDER}/snapshots/")
-    found = [each for page in pages for each in page.get("Contents", []) if each["Key"].endswith(".json")]
+    found = [each for each in target.artefacts(f"{_FOLDER}/snapshots/") if each["Key"].endswith(".json")]
     newest = max(found, key=lambda each: (each["LastModified"], each["Key"]), default=None)
-    return f"s3://{bucket}/{newest['Key']}" if newest else None
+    return f"s3://{target.output('ArtefactsBucketName')}/{newest['Key']}" if newest else None
 
 
 def _environment(home: Path) -> dict[str, str]:

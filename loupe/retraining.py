@@ -203,10 +203,8 @@ def fetch_report(target: Target, uri: str, folder: Path) -> Path | None:
     here = folder / prefix.rpartition("/")[2]
     try:
         body = target.s3.get_object(Bucket=bucket, Key=key)["Body"].read()
-        listing = target.s3.list_objects_v2(Bucket=bucket, Prefix=f"{prefix}/")
-        linked = [
-            each["Key"] for each in listing.get("Contents", []) if each["Key"].endswith("/evaluation.html")
-        ]
+        listed = [each["Key"] for each in target.artefacts(f"{prefix}/")]
+        linked = [key for key in listed if key.endswith("/evaluation.html")]
         for each in linked:
             place = here / each.removeprefix(f"{prefix}/")
             place.parent.mkdir(parents=True, exist_ok=True)

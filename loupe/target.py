@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBServiceResource
     from mypy_boto3_logs import CloudWatchLogsClient
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import ObjectTypeDef
     from mypy_boto3_sagemaker import SageMakerClient
     from mypy_boto3_sns import SNSClient
     from mypy_boto3_sqs import SQSClient
@@ -99,6 +100,13 @@ class Target:
             raise
         except ValueError as error:
             raise LoupeError(f"s3://{bucket}/{key} is no JSON document: {error}") from error
+
+    def artefacts(self, prefix: str) -> list[ObjectTypeDef]:
+        """What the artefacts bucket lists under a prefix, all pages of it."""
+        pages = self.s3.get_paginator("list_objects_v2").paginate(
+            Bucket=self.output("ArtefactsBucketName"), Prefix=prefix
+        )
+        return [each for page in pages for each in page.get("Contents", [])]
 
     def _client(self, service: str) -> Any:
         config = _CLIENT_CONFIG
