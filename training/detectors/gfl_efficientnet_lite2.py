@@ -5,7 +5,7 @@ from __future__ import annotations
 from training.detectors import PublicWeights, Recipe
 from training.detectors._gfl import GflEfficientNetLite
 
-RECIPE = Recipe(input_size=256, batch_size=16, learning_rate=7e-4, weight_decay=0.02, epochs=30)
+RECIPE = Recipe(input_size=256, batch_size=16, learning_rate=1e-3, weight_decay=0.02, epochs=24)
 WEIGHTS = {"imagenet": PublicWeights("huggingface", "timm/tf_efficientnet_lite2.in1k")}
 
 
