@@ -24,7 +24,9 @@ class EventLines:
 
     def event(self, name: str, fields: Mapping[str, Any]) -> None:
         emit(name, fields)
-        if name == "done":  # tuning judges a job by the last value of its metric: that of what it leaves
+        if (
+            name == "done" and "validation" in fields
+        ):  # tuning judges a job by the last value of its metric: that of what it leaves
             sys.stdout.write(f"val:map={fields['validation']['map']}\n")
             sys.stdout.flush()
 
@@ -75,9 +77,10 @@ class Readable:
         return f"stopped after epoch {fields['epoch']}: no better mAP since epoch {fields['best_epoch']}"
 
     def _done(self, fields: Mapping[str, Any]) -> str:
-        scores, training = fields["validation"], fields["training"]
-        return (
-            f"done in {training['seconds'] / 60:.1f} min, peak memory {training['peak_memory_mib']} MiB: "
-            f"mAP {scores['map']:.3f}, mAP50 {scores['map50']:.3f} on the validation part "
-            f"(epoch {fields['best_epoch']}); export verified"
-        )
+        training = fields["training"]
+        line = f"done in {training['seconds'] / 60:.1f} min, peak memory {training['peak_memory_mib']} MiB: "
+        if scores := fields.get("validation"):
+            line += f"mAP {scores['map']:.3f}, mAP50 {scores['map50']:.3f} on the validation part "
+        else:
+            line += "validated on nothing, as the validation part was learned from "
+        return line + f"(epoch {fields['best_epoch']}); export verified"

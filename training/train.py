@@ -23,6 +23,7 @@ from pathlib import Path
 import torch
 
 from training.artefact import ModelCard, file_sha256, pack
+from training.augmentation import Augmentation
 from training.checkpoints import Checkpoints, State
 from training.container import Container, HyperparameterError, cores, git_sha, run
 from training.datasets import Dataset, DatasetError, open_dataset
@@ -46,7 +47,7 @@ def train(container: Container, progress: Progress | None = None) -> None:
     progress = progress or EventLines()
     settings = container.hyperparameters(Hyperparameters).completed()
     torch.manual_seed(settings.seed)
-    train_set, validation_set, snapshot = _datasets(container, settings.train_share)
+    train_set, validation_set, snapshot = _datasets(container, settings)
     labels = train_set.labels
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     about = {"git_sha": git_sha(), "device": device.type, "hyperparameters": asdict(settings)}
@@ -58,8 +59,9 @@ def train(container: Container, progress: Progress | None = None) -> None:
         progress.event("pretrained", start_from(model, start))
     model.to(device).to(memory_format=torch.channels_last)  # as the pixels come; CPUs gain a third
     average = MovingAverage(model, settings.ema_decay)
-    loader = Loader(train_set, labels, settings.input_size, settings.seed, augment=True)
-    validation = Loader(validation_set, labels, settings.input_size, settings.seed, augment=False)
+    augmentation = Augmentation(settings.input_size, settings.turned)
+    loader = Loader(train_set, labels, settings.input_size, settings.seed, augmentation)
+    validation = Loader(validation_set, labels, settings.input_size, settings.seed, None)
     optimiser = optimiser_of(model, settings.learning_rate, settings.weight_decay)
     learning = {name: value for name, value in asdict(settings).items() if name != "views"}
     identity = json.dumps([learning, snapshot["snapshot"]], sort_keys=True)
@@ -78,7 +80,11 @@ def train(container: Container, progress: Progress | None = None) -> None:
         done = train_epoch(model, average, optimiser, schedule, batches, state.step, device)
         state.epoch, state.step = state.epoch + 1, done.step
         fields: dict[str, float] = {"epoch": state.epoch, "loss": round(done.loss, 4)}
-        if state.epoch % settings.validate_every == 0 or state.epoch == settings.epochs:
+        if settings.refit:
+            if state.epoch == settings.epochs:
+                state.best_epoch = state.epoch
+                checkpoints.save_best(average.model)
+        elif state.epoch % settings.validate_every == 0 or state.epoch == settings.epochs:
             scores = validate(average.model, validation_set, validation, labels, device)
             fields |= {"val:map": round(scores.map, 4), "val:map50": round(scores.map50, 4)}
             if scores.map > state.best_map:
@@ -117,8 +123,13 @@ def _out_of_patience(settings: Hyperparameters, state: State) -> bool:
     return 0 < settings.patience <= state.epoch - state.best_epoch and state.best_epoch > 0
 
 
-def _datasets(container: Container, share: float) -> tuple[Dataset, Dataset, dict[str, object]]:
+def _datasets(container: Container, settings: Hyperparameters) -> tuple[Dataset, Dataset, dict[str, object]]:
     """What to learn from, what to validate on, and what model.json says of both."""
+    if settings.refit and settings.tuned:
+        raise HyperparameterError(
+            "refit=true leaves nothing to validate on, and tuning chooses by the validation mAP: "
+            "tune first, then refit with what it found"
+        )
     channel = container.channel("train")
     if channel is None:
         raise DatasetError(container.root / "input/data/train", "the channel train is missing")
@@ -129,7 +140,7 @@ def _datasets(container: Container, share: float) -> tuple[Dataset, Dataset, dic
     else:
         parts = whole.part("train"), whole.part("validation")
         split = "by snapshot" if whole.snapshot_id else "by image hash, 70/10/20"
-    parts = _share(parts[0], share), parts[1]
+    parts = _share(parts[0], settings.train_share), parts[1]
     for name, part in zip(("train", "validation"), parts, strict=True):
         if not any(sample.objects for sample in part.samples):
             raise DatasetError(channel, f"its {name} part holds no labelled image")
@@ -137,12 +148,20 @@ def _datasets(container: Container, share: float) -> tuple[Dataset, Dataset, dic
         raise DatasetError(channel, "its train part holds a single image; two are the least to train on")
     if unknown := set(parts[1].labels) - set(whole.labels):
         raise DatasetError(channel, f"lacks labels of the validation channel: {', '.join(sorted(unknown))}")
+    learned, validated = parts
+    if settings.refit:
+        if other:
+            raise HyperparameterError(
+                "refit=true learns from both parts of one data set: leave the validation out"
+            )
+        learned = replace(learned, samples=learned.samples + validated.samples)
+        split += ", the validation part learned from, too"
     counts = {
-        "train": len(parts[0].samples),
-        "validation": len(parts[1].samples),
+        "train": len(learned.samples),
+        "validation": 0 if settings.refit else len(validated.samples),
         "images": len(whole.samples),
     }
-    return *parts, {"snapshot": whole.snapshot(), "split": split, **counts}
+    return learned, validated, {"snapshot": whole.snapshot(), "split": split, **counts}
 
 
 def _share(dataset: Dataset, share: float) -> Dataset:
@@ -180,9 +199,12 @@ def _finish(
     exported = OnnxModel(container.model)
     images = [validation.pixels(index).numpy() for index in range(min(_PARITY_IMAGES, len(validation)))]
     difference = check_parity(model, exported, images)
+    card.metrics["export_score_difference"] = difference
+    if settings.refit:
+        return card
     scores = evaluate(exported, validation_set)
-    metrics = {"validation": scores.summary(), "export_score_difference": difference}
-    return replace(card, metrics=metrics, operating_points=scores.operating_points)
+    card.metrics["validation"] = scores.summary()
+    return replace(card, operating_points=scores.operating_points)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

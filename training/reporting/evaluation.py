@@ -180,7 +180,8 @@ def warnings(evaluation: Evaluation, split: str, snapshot: str) -> list[str]:
     said: list[str] = []
     trained = evaluation.card.dataset
     if trained.get("snapshot") == snapshot:
-        if split in ("train", "all") or "channel" in str(trained.get("split")):
+        learned = ("train", "validation", "all") if trained.get("validation") == 0 else ("train", "all")
+        if split in learned or "channel" in str(trained.get("split")):
             said.append(
                 f"The model learned from these very images (part {split!r} of its own data set): "
                 "the figures flatter it. Use the test part, or other images."

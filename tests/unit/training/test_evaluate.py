@@ -131,10 +131,14 @@ def test_the_table_is_for_people_and_notes_go_to_standard_error(data, tmp_path, 
     assert "nan" not in out.lower()
 
 
-def test_judging_the_images_that_the_model_learned_from_is_said_loudly(data, tmp_path, capsys):
+@pytest.mark.parametrize(("validation", "warning"), [(3, "best epoch was chosen on"), (0, "learned from")])
+def test_judging_the_images_that_the_model_learned_from_is_said_loudly(
+    data, tmp_path, capsys, validation, warning
+):
     unpacked = tmp_path / "unpacked"
     card = unpack(STARTER, unpacked)
-    replace(card, dataset={**card.dataset, "snapshot": open_dataset(data).snapshot()}).write(unpacked)
+    trained = {"snapshot": open_dataset(data).snapshot(), "validation": validation}
+    replace(card, dataset=card.dataset | trained).write(unpacked)
     model = pack(unpacked, tmp_path / "model.tar.gz")
     said = {}
     for split in ("all", "validation", "test"):
@@ -144,7 +148,7 @@ def test_judging_the_images_that_the_model_learned_from_is_said_loudly(data, tmp
         assert status == 0
         assert json.loads(out)["trained_on_this_dataset"]
     assert "WARNING: The model learned from these very images" in said["all"]
-    assert "WARNING: The model's best epoch was chosen on these" in said["validation"]
+    assert f"{warning} these very images" in said["validation"]
     assert "WARNING" not in said["test"]
 
 

@@ -278,6 +278,46 @@ def test_a_run_without_progress_stops_early_and_keeps_its_best_epoch(tmp_path, d
 
 
 @pytest.mark.slow
+def test_a_refit_learns_from_the_validation_part_too_and_keeps_its_last_epoch(tmp_path, data, capsys):
+    refit, usual = tmp_path / "refit", tmp_path / "usual"
+    train(container(refit, data, refit="true", patience=1))
+    printed = capsys.readouterr().out
+    assert "val:map" not in printed
+    train(container(usual, data))
+    new, old = (read_card(root / "model") for root in (refit, usual))
+    assert new.dataset["train"] == old.dataset["train"] + old.dataset["validation"]
+    assert new.dataset["validation"] == 0
+    assert "validation part learned from" in new.dataset["split"]
+    assert new.metrics["best_epoch"] == 2
+    assert "validation" not in new.metrics
+    assert new.operating_points == {}
+    images = [np.zeros((SIZE, SIZE, 3), np.uint8)]
+    assert len(OnnxModel(refit / "model").detect(images)) == 1
+
+
+@pytest.mark.slow
+def test_a_refit_by_hand_says_that_it_was_validated_on_nothing(tmp_path, data, capsys):
+    settings = [part for each in ("batch_size=8", "workers=0", "refit=true") for part in ("--set", each)]
+    settings += ["--set", f"input_size={SIZE}", "--epochs", "1"]
+    assert (
+        main(["--dataset", str(data), "--family", "ssdlite", "--out", str(tmp_path / "out"), *settings]) == 0
+    )
+    assert "validated on nothing" in capsys.readouterr().out
+
+
+def test_a_refit_is_nothing_to_tune_by(tmp_path, data):
+    with pytest.raises(HyperparameterError, match="tune first"):
+        train(container(tmp_path, data, refit="true", tuned="true"))
+
+
+def test_a_refit_needs_both_parts_in_one_data_set(tmp_path, data):
+    job = container(tmp_path, data, refit="true")
+    shutil.copytree(data, tmp_path / "input/data/validation")
+    with pytest.raises(HyperparameterError, match="leave the validation out"):
+        train(job)
+
+
+@pytest.mark.slow
 def test_by_hand_a_run_leaves_a_packed_model_and_says_what_it_cost(tmp_path, data, capsys):
     out = tmp_path / "out"
     settings = ["--set", f"input_size={SIZE}", "--set", "batch_size=8", "--set", "workers=1"]
