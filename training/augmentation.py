@@ -22,9 +22,8 @@ Picture = tuple[Tensor, Target]
 class Augmentation:
     """Random changes by torch's generator, of square pictures of `size` pixels."""
 
-    def __init__(self, size: int, turned: float = 0.0) -> None:
-        """turned: the share of pictures laid on their side."""
-        self._size, self._turned = size, turned
+    def __init__(self, size: int) -> None:
+        self._size = size
         light_and_side = [
             v2.ColorJitter(brightness=0.25, contrast=0.25),
             v2.RandomHorizontalFlip(),
@@ -42,8 +41,6 @@ class Augmentation:
     def __call__(self, pictures: Sequence[Picture]) -> Picture:
         """uint8 [S, S, 3] and its objects, once or four times → a picture of another appearance."""
         image, target = mosaic(pictures) if len(pictures) > 1 else pictures[0]
-        if self._turned and torch.rand(()) < self._turned:
-            image, target = image.transpose(0, 1), Target(target.boxes[:, [1, 0, 3, 2]], target.classes)
         shape = (self._size, self._size)
         drawn = {
             "image": tv_tensors.Image(image.permute(2, 0, 1)),

@@ -38,11 +38,11 @@ class Loader(TorchDataset[Item]):
     """Sample `index` in the epoch set last; the same seed, epoch and index give the same augmentation."""
 
     def __init__(
-        self, dataset: Dataset, labels: Sequence[str], size: int, seed: int, augment: Augmentation | None
+        self, dataset: Dataset, labels: Sequence[str], size: int, seed: int, *, augment: bool
     ) -> None:
         self._dataset, self._size, self._seed = dataset, size, seed
         self._targets = [_target(dataset, index, labels) for index in range(len(dataset.samples))]
-        self._augment = augment
+        self._augment = Augmentation(size) if augment else None
         self._epoch, self._mosaic = 0, 0.0
         self._cache = self._decode_all() if len(self) * size * size * 3 <= CACHE_BYTES else None
 

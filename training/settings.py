@@ -20,7 +20,6 @@ class Hyperparameters:
     patience: epochs without a better validation mAP after which the run stops; 0: never.
     mosaic: the share of training pictures that are made of four, until the last fifth of the epochs, which
         shows the model pictures as they are.
-    turned: the share of training pictures laid on their side: for surfaces that may run either way.
     refit: learns from the validation part, too, and keeps the last epoch's weights, since no picture is left to
         choose an epoch by: for the final model, once a run has shown how many epochs it takes.
     views: 1, 2 or 4: the model judges each picture, its mirror image and both upside down, and means what it
@@ -44,7 +43,6 @@ class Hyperparameters:
     patience: int = 20
     seed: int = 0
     mosaic: float = 0.3
-    turned: float = 0.0
     refit: bool = False
     views: int = 1
     workers: int = -1

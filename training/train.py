@@ -23,7 +23,6 @@ from pathlib import Path
 import torch
 
 from training.artefact import ModelCard, file_sha256, pack
-from training.augmentation import Augmentation
 from training.checkpoints import Checkpoints, State
 from training.container import Container, HyperparameterError, cores, git_sha, run
 from training.datasets import Dataset, DatasetError, open_dataset
@@ -59,9 +58,8 @@ def train(container: Container, progress: Progress | None = None) -> None:
         progress.event("pretrained", start_from(model, start))
     model.to(device).to(memory_format=torch.channels_last)  # as the pixels come; CPUs gain a third
     average = MovingAverage(model, settings.ema_decay)
-    augmentation = Augmentation(settings.input_size, settings.turned)
-    loader = Loader(train_set, labels, settings.input_size, settings.seed, augmentation)
-    validation = Loader(validation_set, labels, settings.input_size, settings.seed, None)
+    loader = Loader(train_set, labels, settings.input_size, settings.seed, augment=True)
+    validation = Loader(validation_set, labels, settings.input_size, settings.seed, augment=False)
     optimiser = optimiser_of(model, settings.learning_rate, settings.weight_decay)
     learning = {name: value for name, value in asdict(settings).items() if name != "views"}
     identity = json.dumps([learning, snapshot["snapshot"]], sort_keys=True)
