@@ -72,9 +72,9 @@ def eventually(check: Callable[[], Any], timeout_s: float = 15) -> Any:
     return result
 
 
-def saved(home: Path, text: str) -> None:
-    """Wait until the autosave has written a record that holds `text`; how soon depends on the machine's load."""
-    file = home / "state" / "dynamodb.json"
+def saved(home: Path, text: str, service: str = "dynamodb") -> None:
+    """Wait until the autosave has written a state that holds `text`; how soon depends on the machine's load."""
+    file = home / "state" / f"{service}.json"
     eventually(lambda: file.exists() and text in file.read_text(), 60)
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -12,7 +13,7 @@ from typing import Any
 
 import pytest
 from bad_images import jpeg
-from cloud_process import CloudProcess, eventually
+from cloud_process import CloudProcess, eventually, saved
 
 from loupe.drop import Source, follow, upload
 from loupe.local import connection
@@ -162,17 +163,20 @@ def test_a_killed_cloud_goes_on_with_the_run_and_rollback_returns_to_the_former_
     factory: Factory, first: dict[str, Any]
 ):
     serving = factory.target.sagemaker.describe_endpoint(EndpointName="loupe-detector")["EndpointConfigName"]
-    arn = factory.loupe("retrain", "--families", "ssdlite", "--epochs", "2", "--set", "seed=3").stdout
-    assert "arn:" in arn
+    begun = factory.loupe("retrain", "--families", "ssdlite", "--epochs", "2", "--set", "seed=3")
+    arn = re.search(r"arn:\S+", begun.stdout)
+    assert arn, begun.stderr
 
     def training() -> bool:
         jobs = factory.target.sagemaker.list_training_jobs(StatusEquals="InProgress")["TrainingJobSummaries"]
         return bool(jobs)
 
     eventually(training, 60)
-    time.sleep(3)  # past the autosave
+    saved(factory.home, arn[0], "stepfunctions")
     factory.restart()
-    result = json.loads(factory.loupe("retrain", "--follow", "--json").stdout)
+    followed = factory.loupe("retrain", "--follow", "--json")
+    assert followed.stdout, followed.stderr
+    result = json.loads(followed.stdout)
     assert result["decision"] == "kept", result
     assert result["endpoint_model"].startswith("loupe-detector")
     now = factory.target.sagemaker.describe_endpoint(EndpointName="loupe-detector")
