@@ -43,7 +43,7 @@ class Endpoint:
         self._on_failure = on_failure
         self._judge = Judge(model, self._settings)
         # An object may be sixteen times as large as a body: few are in memory at once.
-        objects_at_once = 2 * self._settings.workers
+        objects_at_once = self._settings.workers
         self._objects = Objects(self._settings.max_object_bytes, objects_at_once)
         self._readers = ThreadPoolExecutor(objects_at_once, thread_name_prefix="reader")
         self._places = asyncio.Semaphore(objects_at_once)

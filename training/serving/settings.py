@@ -41,7 +41,9 @@ class Settings:
     @classmethod
     def read(cls, gpu: bool, environment: Mapping[str, str] = os.environ) -> Settings:
         """The defaults for this machine, each overridden by LOUPE_<ITS NAME>. Raises SettingError."""
-        defaults = cls(workers=cores(), batch=8 if gpu else 1, waiting=64 if gpu else 32)
+        # Two a core on a CPU: one computes while the other waits for the interpreter's lock.
+        workers = cores() if gpu else 2 * cores()
+        defaults = cls(workers=workers, batch=8 if gpu else 1, waiting=64 if gpu else 32)
         values: dict[str, Any] = {
             each.name: _number(environment, f"LOUPE_{each.name.upper()}", getattr(defaults, each.name))
             for each in fields(cls)
