@@ -230,6 +230,13 @@ def train(context: typer.Context) -> None:
 
 
 @app.command(add_help_option=False, context_settings=PASSED_ON)
+def ensemble(context: typer.Context) -> None:
+    """Join several models into one that judges as their mean: MODEL MODEL… --out FILE [--dataset PATH]."""
+    programs.need_torch()
+    raise typer.Exit(programs.run("training.ensemble", context.args))
+
+
+@app.command(add_help_option=False, context_settings=PASSED_ON)
 def evaluate(context: typer.Context) -> None:
     """How good a model is: --model PATH.tar.gz --dataset PATH [--html FILE] [--rules FILE] [--json]."""
     raise typer.Exit(programs.run("training.evaluate", context.args))

@@ -30,12 +30,14 @@ class ModelCard:
     """model.json: what one needs to know to run the model and to trust it.
 
     name, version: which model this is; the version is the first 12 digits of the ONNX file's SHA-256,
-        or where it judges by tiles of that and their settings together.
+        or of that and what else changes its findings: tiles and the boxes' offset.
     labels: class names; score column i of the graph is labels[i].
     input_size: edge in pixels of the square uint8 RGB input [N, size, size, 3].
     normalisation: mean and std, which the graph applies to pixels / 255.
     operating_points: per label the score with the best F1 on the validation part, and what it gives.
     tiles: how large pictures are cut before they are judged; None: never.
+    box_offset: pixels of the original, to the right and down, that each box is moved by (training.box_offset).
+    members: of an ensemble (training.ensemble), whose family is the first one's: what each of them is.
     """
 
     name: str
@@ -52,14 +54,22 @@ class ModelCard:
     git_sha: str = "unknown"
     created_at: str = ""
     tiles: Tiles | None = None
+    box_offset: tuple[float, float] = (0.0, 0.0)
+    members: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def kind(self) -> str:
+        """The family in words, for tables and pages."""
+        return f"{self.family}, ensemble of {len(self.members)}" if self.members else self.family
 
     @property
     def version(self) -> str:
-        if self.tiles is None:
+        # The same weights find other things with other settings, and a record must tell which model judged.
+        settings = [json.dumps(asdict(self.tiles), sort_keys=True)] if self.tiles else []
+        settings += [json.dumps(self.box_offset)] if any(self.box_offset) else []
+        if not settings:
             return self.onnx_sha256[:12]
-        # The same weights find other things by tiles, and a record must tell which model judged.
-        tiles = json.dumps(asdict(self.tiles), sort_keys=True)
-        return hashlib.sha256(f"{self.onnx_sha256} {tiles}".encode()).hexdigest()[:12]
+        return hashlib.sha256(" ".join([self.onnx_sha256, *settings]).encode()).hexdigest()[:12]
 
     @property
     def full_above(self) -> int | None:
@@ -79,6 +89,8 @@ def read_card(folder: Path) -> ModelCard:
         document.pop("version", None)
         document["labels"] = tuple(document["labels"])
         document["postprocess"] = Postprocess(**document["postprocess"])
+        across, down = document.get("box_offset", (0.0, 0.0))
+        document["box_offset"] = float(across), float(down)
         if document.get("tiles") is not None:
             document["tiles"] = Tiles(**document["tiles"])
         card = ModelCard(**document)

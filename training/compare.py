@@ -168,7 +168,7 @@ def _table(document: Mapping[str, Any]) -> str:
         rows.append(
             (
                 f"{each['name']} {each['version']}",
-                each["family"] + (" (tuned)" if trained["tuned"] else ""),
+                each["kind"] + (" (tuned)" if trained["tuned"] else ""),
                 "-" if each["map"] is None else f"{each['map']:.3f}",
                 "-" if each["map50"] is None else f"{each['map50']:.3f}",
                 f"{each['latency']['p50_ms']:.1f}",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -59,6 +59,21 @@ def detections(boxes: Floats, scores: Floats, how: Postprocess) -> Detections:
     chosen = np.concatenate(kept) if kept else np.zeros(0, np.int64)
     chosen = chosen[_best_first(found[chosen])[: how.detections]]
     return Detections(np.clip(boxes[anchors[chosen]], 0, 1), found[chosen], classes[chosen])
+
+
+def moved(found: Detections, offset: tuple[float, float], width: int, height: int) -> Detections:
+    """`found`, its boxes moved by `offset` pixels of a picture of this size; edges at its border stay there.
+
+    >>> found = Detections(np.array([[0.5, 0.5, 0.9, 1]], np.float32), np.ones(1, np.float32), np.zeros(1, np.int64))
+    >>> moved(found, (-1, -1), width=10, height=10).boxes.round(2).tolist()
+    [[0.4000000059604645, 0.4000000059604645, 0.800000011920929, 1.0]]
+    """
+    if not any(offset):
+        return found
+    step = np.array([*offset, *offset], np.float32) / np.array([width, height] * 2, np.float32)
+    least = np.abs(step)
+    at_border = (found.boxes < least) | (found.boxes > 1 - least)
+    return replace(found, boxes=np.where(at_border, found.boxes, found.boxes + step))
 
 
 def named(found: Detections, labels: Sequence[str], width: int, height: int) -> list[dict[str, Any]]:

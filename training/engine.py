@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import ctypes
 import math
 import resource
 import sys
@@ -25,6 +26,7 @@ from training.loading import Loader
 from training.metrics import Scores, score
 
 _LARGEST_GRADIENT = 10.0
+_TRIM_THRESHOLD, _MMAP_MAX = -1, -4  # mallopt's, as malloc.h has them
 
 
 class NonFiniteLossError(TrainingError):
@@ -141,6 +143,17 @@ def _train_step(
     nn.utils.clip_grad_norm_(model.parameters(), _LARGEST_GRADIENT)
     optimiser.step()
     return value
+
+
+def keep_freed_memory() -> None:
+    """Lets glibc keep what a step frees: the next step asks for the same again.
+
+    By default each large tensor is a mapping of its own, whose pages the kernel clears anew at every step:
+    2.6 s of each 25 s of CPU, 80,000 page faults a step. https://man7.org/linux/man-pages/man3/mallopt.3.html
+    """
+    if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "mallopt"):  # musl has none
+        libc.mallopt(_MMAP_MAX, 0)
+        libc.mallopt(_TRIM_THRESHOLD, 2**31 - 1)
 
 
 def peak_memory_mib(device: torch.device) -> int:

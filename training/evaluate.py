@@ -30,7 +30,7 @@ from training import tiling
 from training.artefact import unpack
 from training.container import Container, cores, emit, run
 from training.datasets import Dataset, DatasetError, Part, Sample, open_dataset
-from training.decoding import Detections, Postprocess
+from training.decoding import Detections, Postprocess, moved
 from training.errors import TrainingError
 from training.metrics import Scores, rounded, score
 from training.onnx_model import OnnxModel
@@ -94,9 +94,13 @@ def detect(model: OnnxModel, dataset: Dataset) -> list[Detections]:
         for start in range(0, len(dataset.samples), batch):
             pictures = list(pool.map(load, dataset.samples[start : start + batch]))
             if tiles is None:
-                found += seek([picture.pixels for picture in pictures])
+                seen = seek([picture.pixels for picture in pictures])
             else:
-                found += [tiling.judge(seek, picture, tiles, how.detections) for picture in pictures]
+                seen = [tiling.judge(seek, picture, tiles, how.detections) for picture in pictures]
+            found += [
+                moved(each, model.card.box_offset, picture.width, picture.height)
+                for each, picture in zip(seen, pictures, strict=True)
+            ]
             bar.update(len(pictures))
     return found
 
@@ -161,7 +165,7 @@ def facts(
     card, where = evaluation.card, report["dataset"]
     return {
         "Model": f"{card.name}, version {card.version}",
-        "Family": f"{card.family}, input {card.input_size} × {card.input_size}",
+        "Family": f"{card.kind}, input {card.input_size} × {card.input_size}",
         "Trained": f"{card.created_at or 'unknown'}, code {card.git_sha[:12]}",
         "Data set": f"{Path(data).name}, snapshot {where['snapshot'][:12]}",
         "Images": f"{report['images']} of {where['images']}, part {report['split']}",

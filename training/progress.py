@@ -83,4 +83,8 @@ class Readable:
             line += f"mAP {scores['map']:.3f}, mAP50 {scores['map50']:.3f} on the validation part "
         else:
             line += "validated on nothing, as the validation part was learned from "
-        return line + f"(epoch {fields['best_epoch']}); export verified"
+        line += f"(epoch {fields['best_epoch']}); export verified"
+        if any(fields["box_offset"]):
+            across, down = fields["box_offset"]
+            line += f"; boxes moved by ({across:+}, {down:+}) px to where the labels are"
+        return line

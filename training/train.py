@@ -23,11 +23,20 @@ from pathlib import Path
 import torch
 
 from training.artefact import ModelCard, file_sha256, pack
+from training.box_offset import box_offset
 from training.checkpoints import Checkpoints, State
 from training.container import Container, HyperparameterError, cores, git_sha, run
 from training.datasets import Dataset, DatasetError, open_dataset
 from training.detectors import Detector, build, families
-from training.engine import MovingAverage, Schedule, optimiser_of, peak_memory_mib, train_epoch, validate
+from training.engine import (
+    MovingAverage,
+    Schedule,
+    keep_freed_memory,
+    optimiser_of,
+    peak_memory_mib,
+    train_epoch,
+    validate,
+)
 from training.errors import TrainingError
 from training.evaluate import evaluate
 from training.export import check_parity, export
@@ -44,6 +53,7 @@ _MOSAIC_UNTIL = 0.8  # of the epochs
 def train(container: Container, progress: Progress | None = None) -> None:
     """Runs the job. Raises TrainingError."""
     progress = progress or EventLines()
+    keep_freed_memory()
     settings = container.hyperparameters(Hyperparameters).completed()
     torch.manual_seed(settings.seed)
     train_set, validation_set, snapshot = _datasets(container, settings)
@@ -111,10 +121,10 @@ def train(container: Container, progress: Progress | None = None) -> None:
         "peak_memory_mib": peak_memory_mib(device),
         "tuned": settings.tuned,
     }
-    card = _finish(container, settings, average.model.cpu(), labels, validation_set, validation, snapshot)
+    card = _finish(container, settings, average.model.cpu(), train_set, validation_set, loader, snapshot)
     card.metrics.update({"best_epoch": state.best_epoch, "training": training})
     card.write(container.model)
-    progress.event("done", {"version": card.version, **card.metrics})
+    progress.event("done", {"version": card.version, "box_offset": card.box_offset, **card.metrics})
 
 
 def _out_of_patience(settings: Hyperparameters, state: State) -> bool:
@@ -172,18 +182,20 @@ def _finish(
     container: Container,
     settings: Hyperparameters,
     model: Detector,
-    labels: tuple[str, ...],
+    train_set: Dataset,
     validation_set: Dataset,
-    validation: Loader,
+    loader: Loader,
     snapshot: dict[str, object],
 ) -> ModelCard:
-    """Exports `model`, proves the export, measures it, and returns what model.json says of it."""
+    """Exports `model`, proves the export, puts its boxes where the labels are, measures it, and returns what
+    model.json says of it.
+    """
     container.model.mkdir(parents=True, exist_ok=True)
     path = export(model, container.model)
     card = ModelCard(
         name=settings.name,
         family=settings.family,
-        labels=labels,
+        labels=train_set.labels,
         input_size=model.input_size,
         normalisation=model.normalisation,
         postprocess=model.postprocess,
@@ -195,9 +207,11 @@ def _finish(
     )
     card.write(container.model)
     exported = OnnxModel(container.model)
-    images = [validation.pixels(index).numpy() for index in range(min(_PARITY_IMAGES, len(validation)))]
+    images = [loader.pixels(index).numpy() for index in range(min(_PARITY_IMAGES, len(loader)))]
     difference = check_parity(model, exported, images)
+    card = replace(card, box_offset=box_offset(exported, train_set))
     card.metrics["export_score_difference"] = difference
+    exported.card = card
     if settings.refit:
         return card
     scores = evaluate(exported, validation_set)

@@ -68,6 +68,8 @@ class Detector(nn.Module, ABC):
     normalisation: mean and std that the graph applies to pixels / 255.
     backbone_prefix: how the names of the backbone's tensors begin.
     any_batch: whether the exported graph takes any number of images at a time, or one.
+    places: what the A outputs stand for, one by one; models with the same places, labels and input size can
+        be averaged (training.ensemble). Empty: for nothing in particular.
     """
 
     family: str
@@ -76,6 +78,7 @@ class Detector(nn.Module, ABC):
     postprocess: Postprocess
     backbone_prefix = "backbone."
     any_batch = True
+    places = ""
 
     @abstractmethod
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:

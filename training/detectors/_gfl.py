@@ -62,6 +62,8 @@ def _tower() -> nn.Sequential:
 class GflEfficientNetLite(PyramidDetector):
     """One score a class, which is the expected IoU; four distributions a point, whose means are the edges."""
 
+    places = f"middles of the cells of strides {STRIDES}"
+
     def __init__(self, family: str, body: str, classes: int, input_size: int) -> None:
         super().__init__(family, body, input_size)
         self.head = _Head(classes)

@@ -44,6 +44,7 @@ class MultiBoxDetector(Detector):
         self.input_size = input_size
         self.normalisation = normalisation
         self.postprocess = Postprocess(score_threshold=0.05, nms_iou=0.55)
+        self.places = f"anchors of {self.family}"
         blank = torch.zeros(1, 3, input_size, input_size)
         self.eval()
         with torch.no_grad():

@@ -26,6 +26,8 @@ _CONVOLUTIONS = 2  # a tower; four of 256 channels, as in the paper, would cost 
 class FcosEfficientNetLite(PyramidDetector):
     """torchvision's FCOS head, targets and losses on timm's backbone."""
 
+    places = f"corners of the cells of strides {STRIDES}"
+
     def __init__(self, classes: int, input_size: int) -> None:
         super().__init__("fcos_efficientnet_lite0", "tf_efficientnet_lite0", input_size)
         self.head: nn.Module = FCOSHead(CHANNELS, 1, classes, _CONVOLUTIONS)

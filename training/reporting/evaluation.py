@@ -92,6 +92,7 @@ class Evaluation:
                 "name": self.card.name,
                 "version": self.card.version,
                 "family": self.card.family,
+                "kind": self.card.kind,
                 "export_score_difference": self.card.metrics.get("export_score_difference"),
             },
         }

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.artefact import ModelCard
-from training.decoding import Detections, named
+from training.decoding import Detections, moved, named
 from training.pixels import ImageError, Picture, decode, quality
 from training.serving.batching import Batcher, Done
 from training.serving.errors import RefusedError
@@ -180,6 +180,7 @@ class Judge:
 
 def described(card: ModelCard, picture: Picture, found: Detections) -> dict[str, Any]:
     """The part of the contract's document that tells what the model saw, and in which image."""
+    found = moved(found, card.box_offset, picture.width, picture.height)
     return {
         "model": {"name": card.name, "version": card.version},
         "image": {"width": picture.width, "height": picture.height, "format": picture.format},
