@@ -22,8 +22,9 @@ class Hyperparameters:
         shows the model pictures as they are.
     refit: learns from the validation part, too, and keeps the last epoch's weights, since no picture is left to
         choose an epoch by: for the final model, once a run has shown how many epochs it takes.
-    views: 1, 2 or 4: the model judges each picture, its mirror image and both upside down, and means what it
-        saw. So many times the work for some more precision; for families that can (docs/families.md).
+    views: 1, 2, 4 or 8: the model judges each picture, its mirror image, both upside down, and these four from a
+        little farther away, and means what it saw. So many times the work for some more precision; for families
+        that can (docs/families.md).
     workers: processes that prepare batches; -1: one a core beside the trainer's, four at most.
     tuned: whether tuning chose these values, so that a comparison can say so.
     """

@@ -1,6 +1,7 @@
-"""Several views of one picture, as mirror images, whose findings are averaged: test-time augmentation.
+"""Several views of one picture, mirrored and from farther away, whose findings are averaged: test-time augmentation.
 
-Krizhevsky et al. 2012 averaged over mirror images (https://papers.nips.cc/paper/4824), section 4.1.
+Krizhevsky et al. 2012 averaged over mirror images (https://papers.nips.cc/paper/4824), section 4.1; He et al. 2015
+over scales (https://arxiv.org/abs/1512.03385), appendix A.
 """
 
 from __future__ import annotations
@@ -9,50 +10,71 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from training.detectors import UnsupportedViewsError
 
 _UPRIGHT, _ACROSS = 1, 2  # the axes of images [N, H, W, 3]
 _MIRRORS = ((), (_ACROSS,), (_UPRIGHT,), (_UPRIGHT, _ACROSS))
+_FARTHER = 7 / 8  # nearer than it was trained, a detector misjudges sizes; a little farther it does well
+
+Found = tuple[Tensor, Tensor]
 
 
 class Views(nn.Module):
-    """The first `count` of: a picture, its mirror image, upside down, and both.
+    """The first `count` of: a picture, its mirror image, upside down, and both; and these four an eighth smaller.
 
-    For detectors that find something at every point of square grids of `strides`, in the middle of each cell:
-    what two views say of one place can be averaged before anything is suppressed.
+    sizes: the sides, in pixels, that pictures are seen at. For detectors that find something at every point of
+    square grids of `strides`, in the middle of each cell: what two views say of one place can be averaged before
+    anything is suppressed. A smaller view's nearest point stands for each of the picture's.
     """
 
     def __init__(self, input_size: int, strides: Sequence[int], count: int) -> None:
         """Raises UnsupportedViewsError if the grids are not their own mirror images."""
         super().__init__()
-        if count not in (1, 2, 4):
-            raise UnsupportedViewsError(f"a picture has 1, 2 or 4 views, not {count}")
-        if count > 1 and input_size % max(strides):
+        if count not in (1, 2, 4, 8):
+            raise UnsupportedViewsError(f"a picture has 1, 2, 4 or 8 views, not {count}")
+        step = max(strides)
+        if count > 1 and input_size % step:
             raise UnsupportedViewsError(
-                f"mirror images need an input_size in steps of {max(strides)}, not {input_size}"
+                f"mirror images need an input_size in steps of {step}, not {input_size}"
             )
         self._mirrors = _MIRRORS[:count]
-        for number, axes in enumerate(self._mirrors):
-            self.register_buffer(f"order{number}", _order(input_size, strides, axes), persistent=False)
+        self.sizes = [input_size]
+        if count > len(_MIRRORS):
+            self.sizes.append(min(input_size - step, step * round(input_size * _FARTHER / step)))
+        for size in self.sizes:
+            for number, axes in enumerate(self._mirrors):
+                order = _order(input_size, size, strides, axes)
+                self.register_buffer(f"order{size}_{number}", order, persistent=False)
 
-    def of(self, images: Tensor) -> Tensor:
-        """[N, H, W, 3] → [views * N, H, W, 3]."""
+    def of(self, images: Tensor) -> list[Tensor]:
+        """[N, S, S, 3] → for each of `sizes`, [mirrors * N, size, size, 3]."""
+        if len(self._mirrors) > 1:
+            images = torch.cat([images.flip(axes) if axes else images for axes in self._mirrors])
+        return [images, *(_resized(images, size) for size in self.sizes[1:])]
+
+    def mean(self, found: Sequence[Found]) -> Found:
+        """For each of `sizes` boxes [mirrors * N, A', 4] in 0..1 and scores [mirrors * N, A', C] → of the picture:
+        [N, A, 4], [N, A, C].
+        """
         if len(self._mirrors) == 1:
-            return images
-        return torch.cat([images.flip(axes) if axes else images for axes in self._mirrors])
+            return found[0]
+        each = [
+            self._back(size, number, boxes, scores)
+            for size, (all_boxes, all_scores) in zip(self.sizes, found, strict=True)
+            for number, (boxes, scores) in enumerate(
+                zip(self._apart(all_boxes), self._apart(all_scores), strict=True)
+            )
+        ]
+        return torch.stack([b for b, _ in each]).mean(0), torch.stack([s for _, s in each]).mean(0)
 
-    def mean(self, boxes: Tensor, scores: Tensor) -> tuple[Tensor, Tensor]:
-        """Boxes [views * N, A, 4] in 0..1 and scores [views * N, A, C] → of the picture: [N, A, 4], [N, A, C]."""
-        if len(self._mirrors) == 1:
-            return boxes, scores
-        shape = (len(self._mirrors), -1)
-        boxes, scores = (each.view(*shape, *each.shape[1:]) for each in (boxes, scores))
-        back = [self._back(number, boxes[number], scores[number]) for number in range(len(self._mirrors))]
-        return torch.stack([b for b, _ in back]).mean(0), torch.stack([s for _, s in back]).mean(0)
+    def _apart(self, joint: Tensor) -> Tensor:
+        """[mirrors * N, ...] → [mirrors, N, ...]."""
+        return joint.view(len(self._mirrors), -1, *joint.shape[1:])
 
-    def _back(self, number: int, boxes: Tensor, scores: Tensor) -> tuple[Tensor, Tensor]:
-        order, axes = self.get_buffer(f"order{number}"), self._mirrors[number]
+    def _back(self, size: int, number: int, boxes: Tensor, scores: Tensor) -> Found:
+        order, axes = self.get_buffer(f"order{size}_{number}"), self._mirrors[number]
         left, top, right, bottom = boxes[:, order].unbind(-1)
         if _ACROSS in axes:
             left, right = 1 - right, 1 - left
@@ -61,12 +83,20 @@ class Views(nn.Module):
         return torch.stack([left, top, right, bottom], -1), scores[:, order]
 
 
-def _order(input_size: int, strides: Sequence[int], axes: Sequence[int]) -> Tensor:
-    """[A]: for each point, where its place is in the mirror image."""
+def _resized(images: Tensor, size: int) -> Tensor:
+    pixels = images.permute(0, 3, 1, 2).float()
+    return functional.interpolate(pixels, (size, size), mode="bilinear").permute(0, 2, 3, 1)
+
+
+def _order(input_size: int, size: int, strides: Sequence[int], axes: Sequence[int]) -> Tensor:
+    """[A]: for each point of the picture, where its place is in the mirror image of that size."""
     parts, first = [], 0
     for stride in strides:
-        side = -(-input_size // stride)
+        cells, side = (-(-each // stride) for each in (input_size, size))
+        middles = (torch.arange(cells) + 0.5) * stride / input_size  # in 0..1
+        nearest = (middles * size / stride).long().clamp(max=side - 1)
         grid = torch.arange(first, first + side * side).view(side, side)
-        parts.append(grid.flip([axis - 1 for axis in axes]).flatten())
+        grid = grid.flip([axis - 1 for axis in axes])
+        parts.append(grid[nearest][:, nearest].flatten())
         first += side * side
     return torch.cat(parts)

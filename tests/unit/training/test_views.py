@@ -80,8 +80,30 @@ def test_several_views_are_the_mean_of_what_each_shows(detector, picture):
     torch.testing.assert_close(boxes[0, : side * side], (left[0, : side * side] + right) / 2)
 
 
-def test_the_exported_graph_takes_the_same_views(detector, tmp_path, picture):
+def test_eight_views_are_the_mean_of_two_distances(detector, picture):
+    """The points of the farther view that lie where the picture's points lie."""
     detector.use_views(4)
+    with torch.no_grad():
+        near, near_scores = detector(picture)
+    farther = build(FAMILY, 3, 64).eval()
+    farther.load_state_dict(detector.state_dict())
+    farther.use_views(4)
+    smaller = torch.nn.functional.interpolate(picture.permute(0, 3, 1, 2).float(), (64, 64), mode="bilinear")
+    detector.use_views(8)
+    with torch.no_grad():
+        far, far_scores = farther(smaller.permute(0, 2, 3, 1))
+        boxes, scores = detector(picture)
+    # The finest grids: 12 x 12 and 8 x 8 cells; the middle of every cell here falls into these of the other.
+    nearest = ((torch.arange(12) + 0.5) * 8 / 12).long()
+    there = far[0, :64].view(8, 8, 4)[nearest][:, nearest].flatten(0, 1)
+    torch.testing.assert_close(boxes[0, :144], (near[0, :144] + there) / 2)
+    there = far_scores[0, :64].view(8, 8, 3)[nearest][:, nearest].flatten(0, 1)
+    torch.testing.assert_close(scores[0, :144], (near_scores[0, :144] + there) / 2)
+
+
+@pytest.mark.parametrize("views", [4, 8])
+def test_the_exported_graph_takes_the_same_views(detector, tmp_path, picture, views):
+    detector.use_views(views)
     path = export(detector, tmp_path)
     import onnxruntime
 
@@ -94,9 +116,9 @@ def test_the_exported_graph_takes_the_same_views(detector, tmp_path, picture):
     np.testing.assert_allclose(scores, wanted[1].numpy(), atol=1e-4)
 
 
-@pytest.mark.parametrize("views", [0, 3, 8, -1])
+@pytest.mark.parametrize("views", [0, 3, 16, -1])
 def test_a_number_of_views_that_are_no_mirror_images_is_refused(detector, views):
-    with pytest.raises(UnsupportedViewsError, match="1, 2 or 4 views"):
+    with pytest.raises(UnsupportedViewsError, match="1, 2, 4 or 8 views"):
         detector.use_views(views)
 
 
