@@ -20,8 +20,8 @@ from training.evaluate import detect
 from training.metrics import place
 from training.onnx_model import OnnxModel
 
-_IMAGES = 300  # as many are looked at, evenly spread
-_OVERLAP = 0.5  # an object and what was found of it
+_IMAGES = 400  # as many are looked at, evenly spread
+_OVERLAP = 0.7  # an object and what was found of it; worse fits tell less
 _BORDER = 2.0  # pixels: an edge nearer to the picture's border was cut off there
 _EDGES = 50  # fewer say nothing
 _SIGMAS = 3.0  # so many standard deviations of chance, or there is no offset
