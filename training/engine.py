@@ -148,8 +148,8 @@ def _train_step(
 def keep_freed_memory() -> None:
     """Lets glibc keep what a step frees: the next step asks for the same again.
 
-    By default each large tensor is a mapping of its own, whose pages the kernel clears anew at every step:
-    2.6 s of each 25 s of CPU, 80,000 page faults a step. https://man7.org/linux/man-pages/man3/mallopt.3.html
+    By default each large tensor is a mapping of its own, whose pages the kernel clears anew at every step.
+    https://man7.org/linux/man-pages/man3/mallopt.3.html
     """
     if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "mallopt"):  # musl has none
         libc.mallopt(_MMAP_MAX, 0)

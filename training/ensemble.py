@@ -2,8 +2,8 @@
 
     python -m training.ensemble seed0.tar.gz seed1.tar.gz seed2.tar.gz --out ensemble.tar.gz
 
-An ensemble of detectors that were trained apart is more precise than each (Solovyev et al. 2021,
-https://arxiv.org/abs/1910.13302), and costs as much as all of them together. The result is an ordinary
+Equally good detectors that were trained apart are more precise together than each (Solovyev et al. 2021,
+https://arxiv.org/abs/1910.13302), which costs as much as all of them together. The result is an ordinary
 model.tar.gz: it is evaluated, deployed and served as any other. With --dataset it is measured on the validation
 part, which gives it operating points of its own.
 """
