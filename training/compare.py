@@ -24,6 +24,7 @@ from training.metrics import rounded
 from training.reporting.bootstrap import interval, mean_over_classes
 from training.reporting.cost import prices, training
 from training.reporting.evaluation import Evaluation
+from training.reporting.seeds import repeated
 
 _KEPT = ("map", "map50", "map75", "per_class", "confidence", "latency", "model_bytes", "verdicts", "warnings")
 
@@ -110,6 +111,7 @@ def report(
         "images": len(tests.images.samples),
         "labels": list(tests.images.labels),
         "models": models,
+        "seeds": rounded(repeated([each.evaluation.card for each in order], models)),
         "failed": [{"path": str(each.path), "error": each.reason} for each in failed],
         "prices": {name: listed[name] for name in ("currency", "region", "per", "date", "source")},
     }
@@ -179,8 +181,17 @@ def _table(document: Mapping[str, Any]) -> str:
         )
     widths = [max(len(row[column]) for row in rows) + 2 for column in range(len(rows[0]))]
     lines = ["".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)) for row in rows]
+    lines += [
+        f"seeds {', '.join(map(str, each['seeds']))} of {each['family']}: {_spread(each)}"
+        for each in document["seeds"]
+    ]
     warned = [f"{m['name']} {m['version']}: {text}" for m in document["models"] for text in m["warnings"]]
     return "\n".join([f"{document['images']} images, part {document['split']}", *lines, *warned]) + "\n"
+
+
+def _spread(repeated: Mapping[str, Any]) -> str:
+    named = (("mAP", repeated["map"]), ("mAP50", repeated["map50"]))
+    return ", ".join(f"{name} {of['mean']:.3f} ± {of['sd']:.3f}" for name, of in named)
 
 
 if __name__ == "__main__":

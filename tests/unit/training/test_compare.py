@@ -14,6 +14,7 @@ from training.artefact import pack, unpack
 from training.compare import main
 from training.datasets.synthetic import generate
 from training.reporting.cost import Training, prices, training
+from training.reporting.seeds import repeated
 
 DAY = {"seconds": 7200.0, "instance_type": "ml.g5.xlarge", "device": "cuda", "tuned": True}
 
@@ -72,6 +73,57 @@ def test_a_model_beside_itself_shows_no_difference(data, capsys):
     _, report, _ = compare(capsys, data, STARTER, STARTER)
     assert [each["difference"]["verdict"] for each in report["models"]] == ["the best", "no difference shown"]
     assert report["models"][1]["difference"]["interval"] == [0, 0]
+
+
+@pytest.fixture(scope="module")
+def seeds(tmp_path_factory, forgetful) -> list[Path]:
+    """The starter model and the forgetful one, as if the same training had made them from seeds 4 and 3."""
+    made = []
+    for seed, path in ((4, STARTER), (3, forgetful)):
+        with tempfile.TemporaryDirectory() as folder:
+            card = unpack(path, Path(folder))
+            learned = {"training": {"pretrained": None}}
+            same = {**card.hyperparameters, "seed": seed, "name": f"seed{seed}", "workers": seed}
+            replace(card, hyperparameters=same, metrics=learned).write(Path(folder))
+            made.append(pack(Path(folder), tmp_path_factory.mktemp("seed") / "model.tar.gz"))
+    return made
+
+
+def test_models_of_one_recipe_are_told_as_mean_and_spread_over_their_seeds(data, seeds, tmp_path, capsys):
+    page = tmp_path / "page.html"
+    _, report, _ = compare(capsys, data, *seeds, "--html", page)
+    better, worse = report["models"]
+    (spread,) = report["seeds"]
+    assert (spread["family"], spread["seeds"]) == ("ssdlite", [3, 4])
+    for metric in ("map", "map50"):
+        gap = better[metric] - worse[metric]
+        assert spread[metric]["mean"] == pytest.approx(worse[metric] + gap / 2, abs=2e-4)
+        assert spread[metric]["sd"] == pytest.approx(gap / 2**0.5, abs=2e-4)
+    assert "ssdlite</strong>, seeds 3, 4: mAP" in page.read_text()
+    main([*map(str, seeds), "--dataset", str(data), "--split", "all"])
+    assert "seeds 3, 4 of ssdlite: mAP 0." in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"hyperparameters": {"seed": 1, "learning_rate": 0.1}},
+        {"hyperparameters": {}},  # an ensemble
+        {"hyperparameters": {"seed": 0, "learning_rate": 0.2}},
+        {"family": "ssd"},
+        {"dataset": {"snapshot": "another"}},
+        {"metrics": {"training": {"pretrained": "coco.pth"}}},
+    ],
+)
+def test_models_that_differ_in_more_than_the_seed_are_no_repetition(other):
+    with tempfile.TemporaryDirectory() as folder:
+        card = unpack(STARTER, Path(folder))
+    card = replace(card, hyperparameters={"seed": 0, "learning_rate": 0.2})
+    alike = {"hyperparameters": {"seed": 1, "learning_rate": 0.2}}
+    scores = [{"map": 0.5, "map50": 0.8}] * 2
+    assert len(repeated([card, replace(card, **alike)], scores)) == 1
+    assert repeated([card, replace(card, **(alike | other))], scores) == []
+    assert repeated([card, replace(card, **alike)], [*scores[:1], {"map": None, "map50": None}]) == []
 
 
 def test_a_model_that_cannot_be_loaded_is_named_and_the_others_compared(data, tmp_path, capsys):
