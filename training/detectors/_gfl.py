@@ -68,24 +68,20 @@ class GflEfficientNetLite(PyramidDetector):
         super().__init__(family, body, input_size)
         self.head = _Head(classes)
         self.register_buffer("bins", torch.arange(_BINS, dtype=torch.float32), persistent=False)
+        self.register_buffer("points", _points(input_size), persistent=False)
         self.use_views(1)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        found = []
-        for size, pictures in zip(self.views.sizes, self.views.of(images), strict=True):
-            logits, edges = self.head(self.backbone(self._pixels(pictures)))
-            boxes = self._boxes(edges, self._points_at(size)) / size
-            found.append((boxes.clamp(0, 1), logits.sigmoid()))
-        return self.views.mean(found)
+        found = [self.head(self.backbone(self._pixels(each))) for each in self.views.of(images)]
+        boxes = self._boxes(found[0][1]) / self.input_size
+        return self.views.mean(boxes.clamp(0, 1), [logits.sigmoid() for logits, _ in found])
 
     def use_views(self, views: int) -> None:
         self.views = Views(self.input_size, STRIDES, views)
-        for size in self.views.sizes:
-            self.register_buffer(f"points{size}", _points(size), persistent=False)
 
     def losses(self, images: Tensor, targets: Sequence[Target]) -> dict[str, Tensor]:
         logits, edges = (each.float() for each in self.head(self.backbone(self._pixels(images))))
-        boxes = self._boxes(edges, self._points_at(self.input_size))
+        boxes = self._boxes(edges)
         wanted = torch.zeros_like(logits)
         objects = torch.zeros_like(boxes)
         for index, target in enumerate(targets):
@@ -108,17 +104,15 @@ class GflEfficientNetLite(PyramidDetector):
             "bins": _BINS_WEIGHT * sharp.sum() / total,
         }
 
-    def _points_at(self, size: int) -> Tensor:
-        return self.get_buffer(f"points{size}")
-
-    def _boxes(self, edges: Tensor, points: Tensor) -> Tensor:
-        """[N, A, 4, _BINS] at the points [A, 3] → [N, A, 4] in pixels of the input."""
+    def _boxes(self, edges: Tensor) -> Tensor:
+        """[N, A, 4, _BINS] → [N, A, 4] in pixels of the input."""
+        points = self.get_buffer("points")
         distances = (edges.softmax(-1) * self.get_buffer("bins")).sum(-1) * points[:, 2:]
         return torch.cat([points[:, :2] - distances[..., :2], points[:, :2] + distances[..., 2:]], -1)
 
     def _assign(self, scores: Tensor, boxes: Tensor, target: Target) -> tuple[Tensor, Tensor]:
         """Which object each point learns: the scores it should have [A, C], and the box [A, 4]; 0 for none."""
-        points = self._points_at(self.input_size)
+        points = self.get_buffer("points")
         objects = target.boxes * self.input_size
         centres = points[None, :, :2]
         to_edges = torch.cat([centres - objects[:, None, :2], objects[:, None, 2:] - centres], -1)
@@ -145,7 +139,7 @@ class GflEfficientNetLite(PyramidDetector):
 
     def _focus_of_bins(self, edges: Tensor, boxes: Tensor, positive: Tensor) -> Tensor:
         """Distribution focal loss [P]: the two bins about the true distance share it. Equation 8 of GFL."""
-        points = self._points_at(self.input_size).expand(len(positive), -1, -1)[positive]
+        points = self.get_buffer("points").expand(len(positive), -1, -1)[positive]
         distances = torch.cat([points[:, :2] - boxes[:, :2], boxes[:, 2:] - points[:, :2]], -1)
         distances = (distances / points[:, 2:]).clamp(0, _BINS - 1.01)
         low = distances.long()

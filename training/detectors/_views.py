@@ -16,9 +16,7 @@ from training.detectors import UnsupportedViewsError
 
 _UPRIGHT, _ACROSS = 1, 2  # the axes of images [N, H, W, 3]
 _MIRRORS = ((), (_ACROSS,), (_UPRIGHT,), (_UPRIGHT, _ACROSS))
-_FARTHER = 7 / 8  # nearer than it was trained, a detector misjudges sizes; a little farther it does well
-
-Found = tuple[Tensor, Tensor]
+_FARTHER = 7 / 8
 
 
 class Views(nn.Module):
@@ -26,7 +24,8 @@ class Views(nn.Module):
 
     sizes: the sides, in pixels, that pictures are seen at. For detectors that find something at every point of
     square grids of `strides`, in the middle of each cell: what two views say of one place can be averaged before
-    anything is suppressed. A smaller view's nearest point stands for each of the picture's.
+    anything is suppressed. A smaller view's nearest point stands for each of the picture's, and has a say in the
+    scores alone: at another size than it was trained at, a detector finds well and draws its boxes too large.
     """
 
     def __init__(self, input_size: int, strides: Sequence[int], count: int) -> None:
@@ -54,33 +53,38 @@ class Views(nn.Module):
             images = torch.cat([images.flip(axes) if axes else images for axes in self._mirrors])
         return [images, *(_resized(images, size) for size in self.sizes[1:])]
 
-    def mean(self, found: Sequence[Found]) -> Found:
-        """For each of `sizes` boxes [mirrors * N, A', 4] in 0..1 and scores [mirrors * N, A', C] → of the picture:
+    def mean(self, boxes: Tensor, scores: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        """Boxes [mirrors * N, A, 4] in 0..1, and for each of `sizes` scores [mirrors * N, A', C] → of the picture:
         [N, A, 4], [N, A, C].
         """
         if len(self._mirrors) == 1:
-            return found[0]
-        each = [
-            self._back(size, number, boxes, scores)
-            for size, (all_boxes, all_scores) in zip(self.sizes, found, strict=True)
-            for number, (boxes, scores) in enumerate(
-                zip(self._apart(all_boxes), self._apart(all_scores), strict=True)
-            )
+            return boxes, scores[0]
+        placed = [
+            _mirrored(each[:, self._order(self.sizes[0], number)], axes)
+            for number, (each, axes) in enumerate(zip(self._apart(boxes), self._mirrors, strict=True))
         ]
-        return torch.stack([b for b, _ in each]).mean(0), torch.stack([s for _, s in each]).mean(0)
+        sure = [
+            each[:, self._order(size, number)]
+            for size, found in zip(self.sizes, scores, strict=True)
+            for number, each in enumerate(self._apart(found))
+        ]
+        return torch.stack(placed).mean(0), torch.stack(sure).mean(0)
 
     def _apart(self, joint: Tensor) -> Tensor:
         """[mirrors * N, ...] → [mirrors, N, ...]."""
         return joint.view(len(self._mirrors), -1, *joint.shape[1:])
 
-    def _back(self, size: int, number: int, boxes: Tensor, scores: Tensor) -> Found:
-        order, axes = self.get_buffer(f"order{size}_{number}"), self._mirrors[number]
-        left, top, right, bottom = boxes[:, order].unbind(-1)
-        if _ACROSS in axes:
-            left, right = 1 - right, 1 - left
-        if _UPRIGHT in axes:
-            top, bottom = 1 - bottom, 1 - top
-        return torch.stack([left, top, right, bottom], -1), scores[:, order]
+    def _order(self, size: int, number: int) -> Tensor:
+        return self.get_buffer(f"order{size}_{number}")
+
+
+def _mirrored(boxes: Tensor, axes: Sequence[int]) -> Tensor:
+    left, top, right, bottom = boxes.unbind(-1)
+    if _ACROSS in axes:
+        left, right = 1 - right, 1 - left
+    if _UPRIGHT in axes:
+        top, bottom = 1 - bottom, 1 - top
+    return torch.stack([left, top, right, bottom], -1)
 
 
 def _resized(images: Tensor, size: int) -> Tensor:
