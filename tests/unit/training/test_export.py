@@ -103,3 +103,24 @@ def test_a_graph_of_one_image_answers_a_batch_in_its_order(tmp_path, images):
         (alone,) = model.detect([image], how)
         assert np.array_equal(alone.scores, together.scores)
         assert np.array_equal(alone.boxes, together.boxes)
+
+
+def test_a_model_that_takes_all_places_for_the_same_is_exported(tmp_path):
+    """So one may end that learned little from few images; which of the equal places are chosen is chance."""
+    torch.manual_seed(0)
+    detector = build("dfine_nano", 2, 2 * SIZE).eval()  # four times as many places as are chosen
+    images = [np.asarray(draw(8, i)[0].resize((2 * SIZE, 2 * SIZE)).convert("RGB")) for i in range(3)]
+    with torch.no_grad():
+        detector.network.model.enc_score_head.weight.mul_(1e-6)  # what differs is lost in rounding
+        detector.network.model.enc_score_head.bias.fill_(-4)
+        for head in detector.network.model.decoder.class_embed:
+            head.weight.zero_()
+            head.bias.fill_(-4)
+    model = loaded(detector, tmp_path)
+    assert check_parity(detector, model, images) < 1e-3
+    altered = copy.deepcopy(detector)
+    with torch.no_grad():
+        for head in altered.network.model.decoder.class_embed:
+            head.bias.fill_(-3)
+    with pytest.raises(ParityError, match="differ"):
+        check_parity(altered, model, images)
