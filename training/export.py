@@ -88,15 +88,15 @@ def check_parity(detector: Detector, exported: OnnxModel, images: Sequence[NDArr
 
     Looked at are the detections that somebody would act on, and the best few candidates of each image whatever
     their score, so that a model that has learned little is proven too. Such a transformer may take all places for
-    the same, and which of them it chooses is chance: weak candidates of families that look at no fixed places are
-    compared by class and score alone.
+    the same, and which of them it chooses is chance: weak candidates of families without suppression are compared
+    by class and score alone.
 
     Returns the largest difference of score between partners. Raises ParityError if more than 2 % of the
     detections have no partner of their class at the same place with the same score, or if there is nothing to
     compare.
     """
     detector.eval()
-    anywhere_below = 0.0 if detector.places else _SCORE_AT_LEAST
+    anywhere_below = _SCORE_AT_LEAST if detector.postprocess.nms_iou is None else 0.0
     worst, count = 0.0, 0
     unpaired: list[str] = []
     for number, pixels in enumerate(images):

@@ -64,9 +64,10 @@ def train(container: Container, progress: Progress | None = None) -> None:
     progress.event("start", about | data)
     model = build(settings.family, len(labels), settings.input_size)
     model.use_views(settings.views)
-    loaded: dict[str, object] = {"source": None}
+    source = None
     if start := container.channel("pretrained") or settings.weights:
         loaded = start_from(model, start)
+        source = loaded["source"]
         progress.event("pretrained", loaded)
     model.to(device).to(memory_format=torch.channels_last)  # as the pixels come; CPUs gain a third
     average = MovingAverage(model, settings.ema_decay)
@@ -122,7 +123,7 @@ def train(container: Container, progress: Progress | None = None) -> None:
         "instance_type": container.instance_type,
         "peak_memory_mib": peak_memory_mib(device),
         "tuned": settings.tuned,
-        "pretrained": loaded["source"],
+        "pretrained": source,
     }
     card = _finish(container, settings, average.model.cpu(), train_set, validation_set, loader, snapshot)
     card.metrics.update({"best_epoch": state.best_epoch, "training": training})

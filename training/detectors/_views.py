@@ -60,11 +60,11 @@ class Views(nn.Module):
         if len(self._mirrors) == 1:
             return boxes, scores[0]
         placed = [
-            _mirrored(each[:, self._order(self.sizes[0], number)], axes)
+            _mirrored(each[:, self._points(self.sizes[0], number)], axes)
             for number, (each, axes) in enumerate(zip(self._apart(boxes), self._mirrors, strict=True))
         ]
         sure = [
-            each[:, self._order(size, number)]
+            each[:, self._points(size, number)]
             for size, found in zip(self.sizes, scores, strict=True)
             for number, each in enumerate(self._apart(found))
         ]
@@ -74,7 +74,7 @@ class Views(nn.Module):
         """[mirrors * N, ...] → [mirrors, N, ...]."""
         return joint.view(len(self._mirrors), -1, *joint.shape[1:])
 
-    def _order(self, size: int, number: int) -> Tensor:
+    def _points(self, size: int, number: int) -> Tensor:
         return self.get_buffer(f"order{size}_{number}")
 
 

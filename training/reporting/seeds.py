@@ -19,25 +19,25 @@ def repeated(cards: Sequence[ModelCard], found: Sequence[dict[str, Any]]) -> lis
     found: per card its `map` and `map50`, None where there were no labels. Returns, per recipe, the family, the
     seeds in order, and per metric the mean and the sample standard deviation (over n - 1).
     """
-    groups: dict[str, dict[int, dict[str, Any]]] = {}
+    groups: dict[tuple[str, str], dict[int, dict[str, Any]]] = {}
     for card, each in zip(cards, found, strict=True):
         seed = card.hyperparameters.get("seed")
         if seed is not None and None not in (each[name] for name in _METRICS):
-            groups.setdefault(_recipe(card), {})[seed] = {"family": card.kind, **each}
-    return [_spread(group) for group in groups.values() if len(group) > 1]
+            groups.setdefault((card.family, _recipe(card)), {})[seed] = each
+    return [
+        {"family": family, "seeds": sorted(group)}
+        | {name: _spread([each[name] for each in group.values()]) for name in _METRICS}
+        for (family, _), group in groups.items()
+        if len(group) > 1
+    ]
 
 
-def _spread(models: dict[int, dict[str, Any]]) -> dict[str, Any]:
-    seeds = sorted(models)
-    spread: dict[str, Any] = {"family": models[seeds[0]]["family"], "seeds": seeds}
-    for name in _METRICS:
-        values = [models[seed][name] for seed in seeds]
-        spread[name] = {"mean": statistics.fmean(values), "sd": statistics.stdev(values)}
-    return spread
+def _spread(values: Sequence[float]) -> dict[str, float]:
+    return {"mean": statistics.fmean(values), "sd": statistics.stdev(values)}
 
 
 def _recipe(card: ModelCard) -> str:
     settings = {name: value for name, value in card.hyperparameters.items() if name not in _NO_PART_OF_IT}
     learned = card.metrics.get("training")
     start = learned.get("pretrained") if isinstance(learned, dict) else None
-    return json.dumps([card.family, settings, card.dataset.get("snapshot"), start], sort_keys=True)
+    return json.dumps([settings, card.dataset.get("snapshot"), start], sort_keys=True)
