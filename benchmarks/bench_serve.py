@@ -23,7 +23,7 @@ import psutil
 
 from benchmarks import serve_images
 from benchmarks.output import machine, say, show
-from benchmarks.serve_servers import PEERS, ROOT, endpoint, load, peak_mib, peer
+from benchmarks.serve_servers import PEERS, ROOT, endpoint, load, peak_mib, peer, resident_mib
 from training import tiling
 from training.artefact import unpack
 from training.container import cores
@@ -147,7 +147,7 @@ def soak(model: Path, minutes: float) -> dict[str, Any]:
         load(url, 3, 4 * cores(), "--mix")
         for part in range(10):
             result = load(url, minutes * 6, 4 * cores(), "--mix")
-            memory.append(round(process.memory_info().rss / (1 << 20), 1))
+            memory.append(resident_mib(process))
             totals["answers"] += result["answers"]
             totals["wrong"] += result["wrong"]
             totals["busy"] += result["statuses"].get("503", 0)

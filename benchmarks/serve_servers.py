@@ -98,7 +98,7 @@ def _wait(url: str, process: subprocess.Popen[bytes]) -> None:
 
 def _end(process: subprocess.Popen[bytes]) -> None:
     """Ends the server and what it has started."""
-    family = [*psutil.Process(process.pid).children(recursive=True)] if process.poll() is None else []
+    family = _family(psutil.Process(process.pid))[1:] if process.poll() is None else []
     process.terminate()
     try:
         process.wait(10)
@@ -118,12 +118,17 @@ def load(url: str, seconds: float, connections: int, *options: str) -> dict[str,
     return result
 
 
-def peak_mib(process: psutil.Process) -> float | None:
-    """The most memory that the process has had at once, where the kernel tells."""
-    try:
-        status = Path(f"/proc/{process.pid}/status").read_text()
-    except OSError:
-        return None
-    return next(
-        round(int(line.split()[1]) / 1024, 1) for line in status.splitlines() if line.startswith("VmHWM")
-    )
+def resident_mib(server: psutil.Process) -> float:
+    """The memory of a server and its processes; what they share is counted once (Linux)."""
+    return round(sum(each.memory_full_info().pss for each in _family(server)) / (1 << 20), 1)
+
+
+def peak_mib(server: psutil.Process) -> float:
+    """The sum of the most that each process of a server has had: no less than the server's peak (Linux)."""
+    statuses = [Path(f"/proc/{each.pid}/status").read_text() for each in _family(server)]
+    lines = [line for status in statuses for line in status.splitlines()]
+    return round(sum(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024, 1)
+
+
+def _family(server: psutil.Process) -> list[psutil.Process]:
+    return [server, *server.children(recursive=True)]

@@ -18,6 +18,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
@@ -27,8 +28,10 @@ from training.artefact import unpack
 from training.container import Container, cores, emit, run
 from training.errors import TrainingError
 from training.serving.app import Endpoint
-from training.serving.session import CUDA, ServedModel, cuda_offered
+from training.serving.judging import Judge, Judging
+from training.serving.session import CPU, CUDA, ServedModel, cuda_offered
 from training.serving.settings import SettingError, Settings
+from training.serving.workers import Workers
 
 DRAIN_SECONDS = 25  # SageMaker kills a container 30 s after SIGTERM
 
@@ -41,6 +44,7 @@ def serve(folder: Path, host: str, port: int) -> None:
     """Serves the model in `folder` until SIGTERM. Raises TrainingError if it cannot start."""
     listener = _listen(host, port)
     model, settings = _load(folder, os.environ.get("LOUPE_DEVICE", "auto"))
+    judge = _judging(model, folder, settings)
     host, port = listener.getsockname()
     emit(
         "serving",
@@ -50,16 +54,18 @@ def serve(folder: Path, host: str, port: int) -> None:
             "model": {"name": model.card.name, "version": model.card.version, "family": model.card.family},
             "provider": model.provider,
             "workers": settings.workers,
+            "processes": isinstance(judge, Workers),
             "batch": settings.batch,
             "tiles": asdict(model.card.tiles) if model.card.tiles else None,
         },
         to=sys.stderr,
     )
+    del model  # workers have their own
 
     def stop() -> None:
         server.should_exit = True
 
-    endpoint = Endpoint(model, settings, on_failure=stop)
+    endpoint = Endpoint(judge, settings, on_failure=stop)
     server = uvicorn.Server(
         uvicorn.Config(
             endpoint.app(),
@@ -87,6 +93,18 @@ def _load(folder: Path, device: str) -> tuple[ServedModel, Settings]:
     if model.provider != CUDA and wanted != cpu:
         model, wanted = ServedModel(folder, _threads(cpu), "cpu"), cpu
     return model, wanted if model.any_batch else replace(wanted, batch=1)
+
+
+def _judging(model: ServedModel, folder: Path, settings: Settings) -> Judging:
+    """Images that share an inference, or a GPU, are judged by threads; others by processes."""
+    if settings.batch > 1 or model.provider != CPU:
+        return Judge(model, settings)
+    return Workers(partial(_alone, folder, settings), model.card, settings)
+
+
+def _alone(folder: Path, settings: Settings) -> Judge:
+    """A worker process' own."""
+    return Judge(ServedModel(folder, _threads(settings), "cpu"), settings)
 
 
 def _threads(settings: Settings) -> int:

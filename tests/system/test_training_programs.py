@@ -13,13 +13,17 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 import pytest
 from PIL import Image
 
+from benchmarks.serve_servers import peak_mib
 from training.artefact import pack, unpack
+from training.container import cores
 from training.datasets.synthetic import generate
 
 ROOT = Path(__file__).parents[2]
@@ -43,7 +47,9 @@ def serving(root: Path, port: int = 0) -> Iterator[tuple[subprocess.Popen[str], 
         "SAGEMAKER_BIND_TO_PORT": str(port),
     }
     command = [sys.executable, "-m", "training.serve"]
-    process = subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
     try:
         assert process.stderr is not None
         line = process.stderr.readline()
@@ -82,7 +88,10 @@ def test_serve_answers_and_leaves_at_once_when_told(root):
         assert process.wait(10) == 0
 
 
-def test_a_request_in_flight_is_answered_before_serve_ends(root):
+@pytest.mark.parametrize(
+    ("send", "number"), [(os.kill, signal.SIGTERM), (os.killpg, signal.SIGTERM), (os.killpg, signal.SIGINT)]
+)
+def test_a_request_in_flight_is_answered_before_serve_ends(root, send, number):
     with serving(root) as (process, url):
         ready(url)
         data = SAMPLE.read_bytes()
@@ -91,12 +100,36 @@ def test_a_request_in_flight_is_answered_before_serve_ends(root):
             head = f"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Length: {len(data)}\r\n\r\n"
             client.sendall(head.encode() + data[:-1])
             time.sleep(0.2)
-            process.send_signal(signal.SIGTERM)
+            send(process.pid, number)
             time.sleep(0.3)
             client.sendall(data[-1:])
             client.settimeout(10)
             assert client.recv(65536).startswith(b"HTTP/1.1 200")
         assert process.wait(10) == 0
+
+
+def test_no_process_outlives_a_program_that_is_killed(root):
+    with serving(root) as (process, url):
+        ready(url)
+        family = psutil.Process(process.pid).children(recursive=True)
+        assert len(family) >= cores()
+        process.kill()
+        _, alive = psutil.wait_procs(family, timeout=10)
+        assert not alive
+
+
+def test_workers_that_are_killed_while_idle_are_replaced_and_no_image_fails(root):
+    with serving(root) as (process, url):
+        ready(url)
+        # A worker, unlike the process that it is forked from, leads a session.
+        family = psutil.Process(process.pid).children(recursive=True)
+        workers = [each for each in family if os.getsid(each.pid) == each.pid]
+        for each in workers:
+            each.kill()
+        psutil.wait_procs(workers, timeout=10)
+        with ThreadPoolExecutor(8) as clients:
+            answers = clients.map(lambda _: get(url + "/invocations", SAMPLE.read_bytes()), range(24))
+        assert {status for status, _ in answers} == {200}
 
 
 def test_a_port_in_use_is_said_plainly(root):
@@ -233,9 +266,7 @@ def test_24_megapixels_by_tiles_take_less_than_a_gibibyte(tmp_path: Path) -> Non
         assert started["tiles"]["size"] == 1000
         status, document = get(url + "/invocations", buffer.getvalue())
         assert (status, document["tiles"]) == (200, 40)
-        lines = Path(f"/proc/{process.pid}/status").read_text().splitlines()
-        (peak,) = [int(line.split()[1]) for line in lines if line.startswith("VmHWM")]
-        assert peak < 1 << 20  # kibibytes
+        assert peak_mib(psutil.Process(process.pid)) < 1024
 
 
 def test_a_model_that_fails_at_its_warm_up_ends_the_program_and_says_why(root):

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 import time
-import traceback
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -17,8 +15,8 @@ from starlette.routing import Route
 
 from training.container import emit
 from training.pixels import ImageError
-from training.serving.errors import RefusedError
-from training.serving.judging import Judge, Model, Timings
+from training.serving.errors import RefusedError, internal
+from training.serving.judging import Judging, Timings
 from training.serving.metrics import Metrics
 from training.serving.objects import Objects
 from training.serving.settings import Settings
@@ -34,20 +32,18 @@ class Endpoint:
 
     def __init__(
         self,
-        model: Model,
-        settings: Settings | None = None,
+        judge: Judging,
+        settings: Settings,
         on_failure: Callable[[], None] = lambda: None,
     ) -> None:
         """on_failure: called when the warm-up fails; `failure` says why."""
-        self._model, self._settings = model, settings or Settings()
-        self._on_failure = on_failure
-        self._judge = Judge(model, self._settings)
+        self._judge, self._settings, self._on_failure = judge, settings, on_failure
         # An object may be sixteen times as large as a body: few are in memory at once.
         objects_at_once = self._settings.workers
         self._objects = Objects(self._settings.max_object_bytes, objects_at_once)
         self._readers = ThreadPoolExecutor(objects_at_once, thread_name_prefix="reader")
         self._places = asyncio.Semaphore(objects_at_once)
-        self._metrics = Metrics(model.card.name, model.card.version)
+        self._metrics = Metrics(judge.card.name, judge.card.version)
         self._busy = 0
         self._warm = False
         self.failure: Exception | None = None
@@ -89,7 +85,7 @@ class Endpoint:
             emit("endpoint", line)
 
     async def _ping(self, _: Request) -> Response:
-        card = self._model.card
+        card = self._judge.card
         document = {"status": "ok" if self._warm else "warming_up"}
         return JSONResponse(
             document | {"model": {"name": card.name, "version": card.version}}, 200 if self._warm else 503
@@ -105,10 +101,7 @@ class Endpoint:
         except ClientDisconnect:
             return Response(status_code=499)  # nobody is left to read it
         except Exception as error:  # noqa: BLE001 - an error of ours is an answer, and counted
-            # Without its text, in which a library may have put bytes of the image.
-            where = "".join(traceback.format_tb(error.__traceback__))
-            sys.stderr.write(f"{where}{type(error).__name__}\n")
-            refusal = RefusedError(500, "internal_error", "the endpoint failed; its log says how")
+            refusal = internal(error)
         self._metrics.refused(refusal.status, refusal.code)
         content = {"error": {"code": refusal.code, "message": str(refusal)}}
         return JSONResponse(content, refusal.status, refusal.headers)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import traceback
 from collections.abc import Mapping
 
 
@@ -21,3 +23,13 @@ class RefusedError(Exception):
     def headers(self) -> Mapping[str, str]:
         """A 503 says when to come back."""
         return {"Retry-After": "1"} if self.status == 503 else {}
+
+
+def internal(error: Exception) -> RefusedError:
+    """What is told of an error of ours. The log gets the places it came through, and its type.
+
+    Not its text: a library may have put bytes of the image into it.
+    """
+    where = "".join(traceback.format_tb(error.__traceback__))
+    sys.stderr.write(f"{where}{type(error).__name__}\n")
+    return RefusedError(500, "internal_error", "the endpoint failed; its log says how")

@@ -1,8 +1,8 @@
 """From an image's bytes to the endpoint's answer.
 
-Without batching (a CPU's default) one thread does all that an image needs, up to the answer's bytes: images
-side by side use cores better than one wide inference. With batching (a GPU's) a pool of threads decodes, and
-one thread infers what is ready; an image that cannot be decoded never reaches a batch.
+Without batching one thread does all that an image needs, up to the answer's bytes; on a CPU, where that is the
+default, it is that of a worker process (workers.py). With batching (a GPU's default) a pool of threads decodes,
+and one thread infers what is ready; an image that cannot be decoded never reaches a batch.
 """
 
 from __future__ import annotations
@@ -34,6 +34,18 @@ class Model(Protocol):
     card: ModelCard
 
     def detect(self, pixels: Sequence[NDArray[np.uint8]]) -> list[Detections]: ...
+
+
+class Judging(Protocol):
+    """What the endpoint asks: a Judge in threads of its own process, or Workers."""
+
+    card: ModelCard
+
+    def warm_up(self) -> None: ...
+
+    async def answer(self, data: bytes, timings: Timings) -> Answer: ...
+
+    def close(self) -> None: ...
 
 
 @dataclass(slots=True)
@@ -85,6 +97,7 @@ class Judge:
     """One model, its threads and, with batching, its batcher."""
 
     def __init__(self, model: Model, settings: Settings) -> None:
+        self.card = model.card
         self._model, self._settings = model, settings
         self._pool = ThreadPoolExecutor(settings.workers, thread_name_prefix="worker")
         self._decoding = 0
@@ -95,7 +108,7 @@ class Judge:
 
     def warm_up(self) -> None:
         """Infers once with each batch size there will be: the first run of each allocates and tunes."""
-        black = np.zeros((self._model.card.input_size,) * 2 + (3,), np.uint8)
+        black = np.zeros((self.card.input_size,) * 2 + (3,), np.uint8)
         for size in [1, 1, *range(1, self._settings.batch + 1)]:
             self._model.detect([black] * size)
 
@@ -110,7 +123,7 @@ class Judge:
         self._decoding += 1
         try:
             loop = asyncio.get_running_loop()
-            look = await loop.run_in_executor(self._pool, self._work, data, timings)
+            look = await loop.run_in_executor(self._pool, self.work, data, timings)
         finally:
             self._decoding -= 1
         if isinstance(look, Answer):
@@ -124,14 +137,17 @@ class Judge:
         look.batch_size = done.batch_size
         return self._answer(look, done.result, timings)
 
-    def _work(self, data: bytes, timings: Timings) -> Answer | _Look:
-        """Runs in a worker thread, and does there all it can: the event loop has every client to attend to."""
+    def work(self, data: bytes, timings: Timings) -> Answer | _Look:
+        """All that the calling thread can do: with batching the image is still to be inferred.
+
+        The event loop, which has every client to attend to, should not be that thread.
+        """
         look = self._look(data, timings)
         return look if look.found is None else self._answer(look, look.found, timings)
 
     def _look(self, data: bytes, timings: Timings) -> _Look:
         """Pillow and ONNX Runtime let go of the interpreter's lock."""
-        card, settings = self._model.card, self._settings
+        card, settings = self.card, self._settings
         timings.started = time.perf_counter()
         picture = decode(data, card.input_size, settings.max_pixels, card.full_above, settings.image_seconds)
         look = _Look(picture, quality(picture.pixels))
@@ -169,7 +185,7 @@ class Judge:
         return [each.result for each in done]
 
     def _answer(self, look: _Look, found: Detections, timings: Timings) -> Answer:
-        card, picture = self._model.card, look.picture
+        card, picture = self.card, look.picture
         document = described(card, picture, found) | {"quality": look.quality, "batch_size": look.batch_size}
         if card.tiles and max(picture.width, picture.height) > card.tiles.size:
             document["tiles"] = len(plan(picture.width, picture.height, card.tiles))

@@ -14,6 +14,9 @@ from PIL import Image
 from training.artefact import ModelCard
 from training.decoding import Detections, Postprocess
 from training.serving.app import Endpoint
+from training.serving.judging import Judge
+from training.serving.settings import Settings
+from training.serving.workers import Workers
 
 LABELS = ("dark", "bright")
 
@@ -60,8 +63,13 @@ async def refer(app, reference):
 
 @asynccontextmanager
 async def running(model, settings=None, warm=True, **options):
-    """The application, started and, unless told otherwise, warm; it is ended after the block."""
-    endpoint = Endpoint(model, settings, **options)
+    """The application, started and, unless told otherwise, warm; it is ended after the block.
+
+    model: a model, or Workers, which have theirs.
+    """
+    settings = settings or Settings()
+    judge = model if isinstance(model, Workers) else Judge(model, settings)
+    endpoint = Endpoint(judge, settings, **options)
     app = endpoint.app()
     async with app.router.lifespan_context(app):
         while warm and (await call(app, path="/ping", method="GET")).status != 200:

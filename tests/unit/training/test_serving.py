@@ -14,6 +14,7 @@ from training.container import cores
 from training.datasets.synthetic import draw
 from training.serving import app as serving_app
 from training.serving import judging
+from training.serving.judging import Judge
 from training.serving.settings import SettingError, Settings
 from training.tiling import Tiles
 
@@ -143,7 +144,7 @@ def test_a_model_that_fails_on_an_image_says_500_and_judges_the_next(batch):
 
 
 def test_a_fault_of_ours_is_a_typed_500(monkeypatch, capfd):
-    monkeypatch.setattr(serving_app.Judge, "answer", None)
+    monkeypatch.setattr(Judge, "answer", None)
     (answer,) = ask(Brightness(), png(1))
     assert (answer.status, answer.code) == (500, "internal_error")
     assert "TypeError" in capfd.readouterr().err
