@@ -67,7 +67,7 @@ def train(container: Container, progress: Progress | None = None) -> None:
     source = None
     if start := container.channel("pretrained") or settings.weights:
         loaded = start_from(model, start)
-        source = loaded["source"]
+        source = {name: loaded[name] for name in ("source", "sha256")}
         progress.event("pretrained", loaded)
     model.to(device).to(memory_format=torch.channels_last)  # as the pixels come; CPUs gain a third
     average = MovingAverage(model, settings.ema_decay)

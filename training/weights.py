@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import pickle
 import shutil
@@ -51,9 +52,9 @@ def start_from(model: Detector, source: Path | str) -> dict[str, object]:
     tar.gz; its tensors may be named as torchvision, timm or Hugging Face name them, and may be of the
     backbone alone.
 
-    Returns a report: the source; how many tensors of the model and of its backbone were loaded, of how many;
-    by module what was not loaded, since it is missing there or has another shape (a head for other labels,
-    say); and by module how many tensors were there for nothing. Raises PretrainedError.
+    Returns a report: the source; how many tensors of the model and of its backbone were loaded, of how many,
+    and their SHA-256; by module what was not loaded, since it is missing there or has another shape (a head
+    for other labels, say); and by module how many tensors were there for nothing. Raises PretrainedError.
     """
     if isinstance(source, str) and source in public_weights(model.family):
         origin, given = source, fetch(model.family, source)
@@ -76,12 +77,22 @@ def start_from(model: Detector, source: Path | str) -> dict[str, object]:
     model.load_state_dict(fitting, strict=False)
     return {
         "source": origin,
+        "sha256": _digest(fitting),
         "loaded": len(fitting),
         "of": len(own),
         "backbone": {"loaded": loaded, "of": len(backbone)},
         "not_loaded": _not_loaded(own, named, fitting),
         "not_used": _count_by_module(named.keys() - own.keys()),
     }
+
+
+def _digest(state: State) -> str:
+    """Two starts with the same name need not be the same; those with the same digest are."""
+    digest = hashlib.sha256()
+    for name in sorted(state):
+        digest.update(name.encode())
+        digest.update(state[name].contiguous().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def fetch(family: str, name: str) -> State:

@@ -112,7 +112,7 @@ def test_models_of_one_recipe_are_told_as_mean_and_spread_over_their_seeds(data,
         {"hyperparameters": {"seed": 0, "learning_rate": 0.2}},
         {"family": "ssd"},
         {"dataset": {"snapshot": "another"}},
-        {"metrics": {"training": {"pretrained": "coco.pth"}}},
+        {"metrics": {"training": {"pretrained": {"source": "coco.pth", "sha256": "ab"}}}},
     ],
 )
 def test_models_that_differ_in_more_than_the_seed_are_no_repetition(other):

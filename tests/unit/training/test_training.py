@@ -332,7 +332,8 @@ def test_by_hand_a_run_leaves_a_packed_model_and_says_what_it_cost(tmp_path, dat
     card = unpack(out / "model.tar.gz", tmp_path / "unpacked")
     assert card.family == "ssdlite"
     assert card.metrics["training"]["seconds"] > 0
-    assert card.metrics["training"]["pretrained"] == "model.tar.gz"
+    assert card.metrics["training"]["pretrained"]["source"] == "model.tar.gz"
+    assert len(card.metrics["training"]["pretrained"]["sha256"]) == 64
     assert main([*command, "--set", "seed=1"]) == 1
     assert "other hyperparameters" in capsys.readouterr().err
 

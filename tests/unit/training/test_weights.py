@@ -67,6 +67,16 @@ def test_our_own_artefact_starts_a_model(starter_folder, tmp_path):
     assert start_from(model, starter_folder / "model.onnx")["loaded"] == report["of"]
 
 
+def test_a_start_is_known_by_what_was_loaded_not_by_its_file(starter_folder, lite, model, tmp_path):
+    pack(starter_folder, tmp_path / "model.tar.gz")
+    packed = start_from(model, tmp_path / "model.tar.gz")
+    assert start_from(model, starter_folder / "model.onnx")["sha256"] == packed["sha256"]
+    torch.save(state(lite), tmp_path / "w.pt")
+    first = start_from(model, tmp_path / "w.pt")
+    torch.save({name: value + 1 for name, value in state(lite).items()}, tmp_path / "w.pt")
+    assert start_from(model, tmp_path / "w.pt")["sha256"] not in (first["sha256"], packed["sha256"])
+
+
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     prefix=st.sampled_from(["", "module.", "model.", "_orig_mod.", "module.model.", "module._orig_mod."]),
