@@ -52,7 +52,7 @@ class PyramidDetector(Detector):
         self.backbone = Pyramid(body)
         self.input_size = input_size
         self.normalisation = {"mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5]}
-        self.postprocess = Postprocess(score_threshold=0.05, nms_iou=0.6)
+        self.postprocess = Postprocess(score_threshold=0.05, nms_iou=0.6, voting=0.025)
 
     def own_name(self, name: str) -> str:
         """Also takes timm's EfficientNet-Lite."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -41,6 +44,44 @@ def test_a_family_without_suppression_keeps_overlapping_boxes():
     boxes = np.array([[0, 0, 1, 1], [0, 0, 1, 0.9]], np.float32)
     scores = np.array([[0.9], [0.8]], np.float32)
     assert len(detections(boxes, scores, Postprocess(nms_iou=None)).scores) == 2
+
+
+VOTED = replace(ALL, voting=0.025)
+
+
+@given(st.integers(0, 10_000))
+@settings(deadline=None, max_examples=50)
+def test_voting_moves_boxes_within_those_around_them_and_nothing_else(seed):
+    boxes, scores = raw(seed)
+    voted, alone = detections(boxes, scores, VOTED), detections(boxes, scores, ALL)
+
+    assert np.array_equal(voted.scores, alone.scores)
+    assert np.array_equal(voted.classes, alone.classes)
+    for box, before in zip(voted.boxes, alone.boxes, strict=True):
+        around = boxes[iou(before[None], boxes)[0] > 0]
+        assert (box >= around.min(0) - 1e-6).all()
+        assert (box <= around.max(0) + 1e-6).all()
+
+
+def test_a_box_becomes_the_mean_of_those_around_it_by_score_and_overlap():
+    boxes = np.array([[0, 0, 0.5, 1], [0, 0, 0.4, 1], [0.8, 0, 1, 1]], np.float32)
+    near = 0.6 * np.exp(-(0.2**2) / 0.025)  # an IoU of 0.8; the third box has none of it
+    found = detections(boxes, np.array([[0.9], [0.6], [0.8]], np.float32), VOTED)
+
+    assert found.boxes.round(4).tolist()[0] == pytest.approx(
+        [0, 0, (0.9 * 0.5 + near * 0.4) / (0.9 + near), 1], abs=1e-4
+    )
+    assert found.boxes[1].tolist() == pytest.approx([0.8, 0, 1, 1])
+
+
+@pytest.mark.parametrize("threshold", [0.001, 0.05, 0.3])
+def test_the_same_boxes_vote_whatever_is_shown(threshold):
+    boxes = np.array([[0, 0, 0.5, 1], [0, 0, 0.45, 1], [0, 0, 0.46, 1]], np.float32)
+    scores = np.array([[0.9], [0.2], [0.04]], np.float32)
+    shown = detections(boxes, scores, replace(VOTED, score_threshold=threshold))
+
+    assert shown.scores.tolist() == pytest.approx([0.9])
+    assert shown.boxes.tolist() == detections(boxes[:2], scores[:2], VOTED).boxes.tolist()
 
 
 def test_nothing_above_the_threshold_gives_no_detections():

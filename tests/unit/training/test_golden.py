@@ -87,13 +87,19 @@ raw = st.integers(0, 12).flatmap(
 )
 
 
-@given(raw, st.sampled_from([0.05, 0.3, 0.5]), st.sampled_from([None, 0.55]), st.sampled_from([3, 100]))
-def test_it_is_what_the_endpoint_makes_of_the_same_raw_output(output, threshold, nms_iou, most):
+@given(
+    raw,
+    st.sampled_from([0.05, 0.3, 0.5]),
+    st.sampled_from([(None, None), (0.55, None), (0.55, 0.025)]),
+    st.sampled_from([3, 100]),
+)
+def test_it_is_what_the_endpoint_makes_of_the_same_raw_output(output, threshold, overlap, most):
     """The evaluation decodes with weak detections kept, the container without: both must come to the same."""
     boxes = np.array(output[0], np.float32).reshape(-1, 4)
     boxes[:, 2:] += boxes[:, :2]
     scores = np.array(output[1], np.float32).reshape(-1, 2)
-    how = Postprocess(threshold, nms_iou, detections=most)
+    nms_iou, voting = overlap
+    how = Postprocess(threshold, nms_iou, detections=most, voting=voting)
     found = detections(boxes, scores, for_metrics(how))
     (document,) = golden(replace(CARD, postprocess=how), dataset(1), [found])
     assert document["detections"] == named(detections(boxes, scores, how), LABELS, 200, 100)
