@@ -41,8 +41,8 @@ class Settings:
     @classmethod
     def read(cls, gpu: bool, environment: Mapping[str, str] = os.environ) -> Settings:
         """The defaults for this machine, each overridden by LOUPE_<ITS NAME>. Raises SettingError."""
-        # Two a core on a CPU: one computes while the other waits for the interpreter's lock.
-        workers = cores() if gpu else 2 * cores()
+        # One more than cores on a CPU: while a worker's next image is on its way to it, another computes.
+        workers = cores() if gpu else cores() + 1
         defaults = cls(workers=workers, batch=8 if gpu else 1, waiting=64 if gpu else 32)
         values: dict[str, Any] = {
             each.name: _number(environment, f"LOUPE_{each.name.upper()}", getattr(defaults, each.name))

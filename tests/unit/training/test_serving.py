@@ -289,6 +289,6 @@ def test_a_setting_that_cannot_work_is_refused_by_name(name, value):
 def test_a_gpu_batches_and_a_cpu_does_not_unless_it_is_told():
     cpu, gpu = (Settings.read(gpu=each, environment={}) for each in (False, True))
     assert (cpu.batch, gpu.batch, gpu.batch_wait_ms) == (1, 8, 2.0)
-    assert (cpu.workers, gpu.workers) == (2 * cores(), cores())
+    assert (cpu.workers, gpu.workers) == (cores() + 1, cores())
     told = Settings.read(gpu=False, environment={"LOUPE_BATCH": "4", "LOUPE_BATCH_WAIT_MS": "0"})
     assert (told.batch, told.batch_wait_ms, told.workers) == (4, 0.0, cpu.workers)
