@@ -66,9 +66,11 @@ def detections(boxes: Floats, scores: Floats, how: Postprocess) -> Detections:
             overlaps = iou(places[members], places[members])
             best = _nms(overlaps, how.nms_iou)
             if how.voting is not None:
-                sure = best[found[members[best]] > _VOTERS_SCORE]
-                voted = _voted(places[members], found[members], overlaps[sure], how.voting)
-                places[members[sure]] = voted
+                # None but voters are summed: more zeros would round the sums otherwise.
+                voters = np.flatnonzero(found[members] > _VOTERS_SCORE)
+                sure = np.intersect1d(best, voters)
+                votes = found[members[voters]] * _nearness(overlaps[np.ix_(sure, voters)], how.voting)
+                places[members[sure]] = votes @ places[members[voters]] / votes.sum(1, keepdims=True)
             members = members[best]
         kept.append(members[found[members] > how.score_threshold])
     chosen = np.concatenate(kept) if kept else np.zeros(0, np.int64)
@@ -132,10 +134,7 @@ def _nms(overlaps: Floats, limit: float) -> NDArray[np.int64]:
     return np.array(kept, dtype=np.int64)
 
 
-def _voted(boxes: Floats, scores: Floats, overlaps: Floats, voting: float) -> Floats:
-    """Means [K, 4] of boxes [N, 4], by their scores [N] and their IoU [K, N] with K of them that vote, too."""
-    votes = np.where(scores > _VOTERS_SCORE, scores, 0) * np.exp(
-        -np.square(1 - overlaps) / np.float32(voting)
-    )
-    mean: Floats = votes @ boxes / votes.sum(1, keepdims=True)
-    return mean
+def _nearness(overlaps: Floats, voting: float) -> Floats:
+    """What the vote of a box weighs, beside its score, by its IoU with the one that it votes for."""
+    weights: Floats = np.exp(-np.square(1 - overlaps) / np.float32(voting))
+    return weights

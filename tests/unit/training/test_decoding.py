@@ -84,6 +84,18 @@ def test_the_same_boxes_vote_whatever_is_shown(threshold):
     assert shown.boxes.tolist() == detections(boxes[:2], scores[:2], VOTED).boxes.tolist()
 
 
+@given(st.integers(0, 10_000))
+@settings(deadline=None, max_examples=30)
+def test_what_is_shown_is_the_same_to_the_last_bit_whether_weaker_boxes_are_kept_or_not(seed):
+    boxes, scores = raw(seed, anchors=300)
+    how = replace(VOTED, candidates=300, detections=100)
+    shown, all_found = (
+        detections(boxes, scores**6, replace(how, score_threshold=threshold)) for threshold in (0.05, 0.001)
+    )
+    for mine, theirs in zip((shown.boxes, shown.scores), (all_found.boxes, all_found.scores), strict=True):
+        assert np.array_equal(mine, theirs[: len(mine)])
+
+
 def test_nothing_above_the_threshold_gives_no_detections():
     boxes, scores = raw(0)
     found = detections(boxes, scores * 0, ALL)
