@@ -66,11 +66,7 @@ def detections(boxes: Floats, scores: Floats, how: Postprocess) -> Detections:
             overlaps = iou(places[members], places[members])
             best = _nms(overlaps, how.nms_iou)
             if how.voting is not None:
-                # None but voters are summed: more zeros would round the sums otherwise.
-                voters = np.flatnonzero(found[members] > _VOTERS_SCORE)
-                sure = np.intersect1d(best, voters)
-                votes = found[members[voters]] * _nearness(overlaps[np.ix_(sure, voters)], how.voting)
-                places[members[sure]] = votes @ places[members[voters]] / votes.sum(1, keepdims=True)
+                places[members] = _voted(places[members], found[members], overlaps, best, how.voting)
             members = members[best]
         kept.append(members[found[members] > how.score_threshold])
     chosen = np.concatenate(kept) if kept else np.zeros(0, np.int64)
@@ -134,7 +130,12 @@ def _nms(overlaps: Floats, limit: float) -> NDArray[np.int64]:
     return np.array(kept, dtype=np.int64)
 
 
-def _nearness(overlaps: Floats, voting: float) -> Floats:
-    """What the vote of a box weighs, beside its score, by its IoU with the one that it votes for."""
-    weights: Floats = np.exp(-np.square(1 - overlaps) / np.float32(voting))
-    return weights
+def _voted(boxes: Floats, scores: Floats, overlaps: Floats, best: NDArray[np.int64], voting: float) -> Floats:
+    """Boxes [N, 4], the `best` of them at the mean of their voters; Postprocess says by which weights."""
+    # None but voters are summed: more zeros would round the sums otherwise.
+    voters = np.flatnonzero(scores > _VOTERS_SCORE)
+    sure = np.intersect1d(best, voters)
+    votes = scores[voters] * np.exp(-np.square(1 - overlaps[np.ix_(sure, voters)]) / np.float32(voting))
+    result = boxes.copy()
+    result[sure] = votes @ boxes[voters] / votes.sum(1, keepdims=True)
+    return result
