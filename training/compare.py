@@ -97,6 +97,7 @@ def report(
                 "path": str(each.path),
                 **each.report["model"],
                 "input_size": card.input_size,
+                "seed": card.hyperparameters.get("seed"),
                 **{name: each.report[name] for name in _KEPT},
                 "unknown_classes": each.evaluation.unknown,
                 "trained_on_this_dataset": each.report["trained_on_this_dataset"],
@@ -170,7 +171,9 @@ def _table(document: Mapping[str, Any]) -> str:
         rows.append(
             (
                 f"{each['name']} {each['version']}",
-                each["kind"] + (" (tuned)" if trained["tuned"] else ""),
+                each["kind"]
+                + ("" if each["seed"] is None else f", seed {each['seed']}")
+                + (" (tuned)" if trained["tuned"] else ""),
                 "-" if each["map"] is None else f"{each['map']:.3f}",
                 "-" if each["map50"] is None else f"{each['map50']:.3f}",
                 f"{each['latency']['p50_ms']:.1f}",

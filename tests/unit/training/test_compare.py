@@ -101,7 +101,11 @@ def test_models_of_one_recipe_are_told_as_mean_and_spread_over_their_seeds(data,
         assert spread[metric]["sd"] == pytest.approx(gap / 2**0.5, abs=2e-4)
     assert "ssdlite</strong>, seeds 3, 4: mAP" in page.read_text()
     main([*map(str, seeds), "--dataset", str(data), "--split", "all"])
-    assert "seeds 3, 4 of ssdlite: mAP 0." in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "seeds 3, 4 of ssdlite: mAP 0." in out
+    assert out.index("ssdlite, seed 4") < out.index("ssdlite, seed 3")
+    assert [each["seed"] for each in report["models"]] == [4, 3]
+    assert page.read_text().index(", seed 4, ") < page.read_text().index(", seed 3, ")
 
 
 @pytest.mark.parametrize(
