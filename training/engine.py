@@ -26,6 +26,7 @@ from training.loading import Loader
 from training.metrics import Scores, score
 
 _LARGEST_GRADIENT = 10.0
+_CYCLES_PEAK = 0.5  # of the learning rate's
 _TRIM_THRESHOLD, _MMAP_MAX = -1, -4  # mallopt's, as malloc.h has them
 
 
@@ -43,34 +44,58 @@ def optimiser_of(model: Detector, learning_rate: float, weight_decay: float) -> 
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """Learning rate over the whole run, in steps: a linear warm-up, then half a cosine down to 1 %."""
+    """Learning rate over the whole run, in steps: a linear warm-up, then half a cosine down to 1 %.
+
+    cycle: after `total`, so many steps bring it down again from half the peak, over and over.
+    """
 
     peak: float
     warm_up: int
     total: int
+    cycle: int = 0
 
     def at(self, step: int) -> float:
         """
         >>> [round(Schedule(1.0, 10, 110).at(step), 2) for step in (0, 9, 60, 110)]
         [0.1, 1.0, 0.51, 0.01]
+        >>> [round(Schedule(1.0, 10, 110, cycle=20).at(step), 2) for step in (110, 120, 129, 130)]
+        [0.5, 0.25, 0.01, 0.5]
         """
+        if self.cycle and step >= self.total:
+            return self._falling(_CYCLES_PEAK * self.peak, (step - self.total) % self.cycle / self.cycle)
         if step < self.warm_up:
             return self.peak * (step + 1) / self.warm_up
-        progress = min(1.0, (step - self.warm_up) / max(1, self.total - self.warm_up))
-        return self.peak * (0.01 + 0.99 * (1 + math.cos(math.pi * progress)) / 2)
+        return self._falling(self.peak, min(1.0, (step - self.warm_up) / max(1, self.total - self.warm_up)))
+
+    def cycles_ended(self, step: int) -> int | None:
+        """How many cycles have ended with `step`; None where it is within one, and 0 before the first."""
+        if not self.cycle or step < self.total:
+            return 0
+        ended, rest = divmod(step + 1 - self.total, self.cycle)
+        return None if rest else ended
+
+    def _falling(self, peak: float, progress: float) -> float:
+        return peak * (0.01 + 0.99 * (1 + math.cos(math.pi * progress)) / 2)
 
 
 class MovingAverage:
-    """The exponential moving average of a model's weights: what is validated, kept and exported."""
+    """The exponential moving average of a model's weights: what is validated, kept and exported.
 
-    def __init__(self, model: Detector, decay: float) -> None:
+    Where `schedule` has cycles, it becomes the mean of the weights at their ends: stochastic weight averaging, as
+    Zhang et al. 2020 do it for detectors (https://arxiv.org/abs/2012.12645).
+    """
+
+    def __init__(self, model: Detector, decay: float, schedule: Schedule) -> None:
         self.model = copy.deepcopy(model).eval().requires_grad_(False)
-        self._decay = decay
+        self._decay, self._schedule = decay, schedule
 
     @torch.no_grad()
     def update(self, model: nn.Module, step: int) -> None:
         """Follows `model`; early steps weigh more, since the first weights are random."""
-        share = 1 - min(self._decay, (1 + step) / (10 + step))
+        ended = self._schedule.cycles_ended(step)
+        if ended is None:
+            return
+        share = 1 / ended if ended else 1 - min(self._decay, (1 + step) / (10 + step))
         for mean, value in zip(self.model.state_dict().values(), model.state_dict().values(), strict=True):
             if mean.is_floating_point():
                 mean.lerp_(value, share)

@@ -59,6 +59,7 @@ class Readable:
             f"{settings['family']} at {settings['input_size']} px on {fields['device']}: "
             f"{data['train']} images to learn from, {data['validation']} to validate on, "
             f"{len(fields['labels'])} labels{dropped}; {settings['epochs']} epochs"
+            + (f" and {settings['cycles']} cycles" if settings["cycles"] else "")
         )
 
     def _pretrained(self, fields: Mapping[str, Any]) -> str:

@@ -16,8 +16,10 @@ class Hyperparameters:
         a network is at hand; empty: from scratch.
     train_share: the share of the train part to learn from, chosen by image hash: for learning curves.
     ema_decay: of the moving average of the weights, which is what gets validated and exported.
+    cycles: after `epochs`, so many times two epochs in which the learning rate falls again, from half its peak; the
+        mean of the weights at their ends is what gets validated and exported. 0: none.
     validate_every: epochs between two looks at the validation part.
-    patience: epochs without a better validation mAP after which the run stops; 0: never.
+    patience: of `epochs`, those without a better validation mAP after which the run stops; 0: never.
     mosaic: the share of training pictures that are made of four, until the last fifth of the epochs, which
         shows the model pictures as they are.
     refit: learns from the validation part, too, and keeps the last epoch's weights, since no picture is left to
@@ -40,6 +42,7 @@ class Hyperparameters:
     weight_decay: float = 0.0
     warmup_epochs: float = 1.0
     ema_decay: float = 0.998
+    cycles: int = 0
     validate_every: int = 5
     patience: int = 20
     seed: int = 0

@@ -48,6 +48,7 @@ from training.weights import start_from
 
 _PARITY_IMAGES = 32
 _MOSAIC_UNTIL = 0.8  # of the epochs
+_CYCLE_EPOCHS = 2
 
 
 def train(container: Container, progress: Progress | None = None) -> None:
@@ -70,32 +71,38 @@ def train(container: Container, progress: Progress | None = None) -> None:
         source = {name: loaded[name] for name in ("source", "sha256")}
         progress.event("pretrained", loaded)
     model.to(device).to(memory_format=torch.channels_last)  # as the pixels come; CPUs gain a third
-    average = MovingAverage(model, settings.ema_decay)
     loader = Loader(train_set, labels, settings.input_size, settings.seed, augment=True)
     validation = Loader(validation_set, labels, settings.input_size, settings.seed, augment=False)
     optimiser = optimiser_of(model, settings.learning_rate, settings.weight_decay)
+    steps = len(loader.batches(0, settings.batch_size, 0))
+    warm_up = max(1, round(settings.warmup_epochs * steps))
+    schedule = Schedule(
+        settings.learning_rate,
+        warm_up,
+        settings.epochs * steps,
+        _CYCLE_EPOCHS * steps if settings.cycles else 0,
+    )
+    average = MovingAverage(model, settings.ema_decay, schedule)
     learning = {name: value for name, value in asdict(settings).items() if name != "views"}
     identity = json.dumps([learning, snapshot["snapshot"]], sort_keys=True)
     checkpoints = Checkpoints(container.checkpoints, identity)
     state = checkpoints.resume(model, average.model, optimiser)
     if state.epoch:
         progress.event("resume", {"after_epoch": state.epoch, "best_map": round(state.best_map, 4)})
-    steps = len(loader.batches(0, settings.batch_size, 0))
-    schedule = Schedule(
-        settings.learning_rate, max(1, round(settings.warmup_epochs * steps)), settings.epochs * steps
-    )
     workers = settings.workers if settings.workers >= 0 else min(4, max(1, cores() - 1))
-    while state.epoch < settings.epochs and not _out_of_patience(settings, state):
-        mosaics = settings.mosaic if state.epoch < _MOSAIC_UNTIL * settings.epochs else 0.0
+    epochs = settings.epochs + _CYCLE_EPOCHS * settings.cycles
+    while state.epoch < epochs and not _out_of_patience(settings, state):
+        as_they_are = _MOSAIC_UNTIL * settings.epochs <= state.epoch < settings.epochs
+        mosaics = 0.0 if as_they_are else settings.mosaic
         batches = loader.batches(state.epoch + 1, settings.batch_size, workers, mosaics)
         done = train_epoch(model, average, optimiser, schedule, batches, state.step, device)
         state.epoch, state.step = state.epoch + 1, done.step
         fields: dict[str, float] = {"epoch": state.epoch, "loss": round(done.loss, 4)}
         if settings.refit:
-            if state.epoch == settings.epochs:
+            if state.epoch == epochs:
                 state.best_epoch = state.epoch
                 checkpoints.save_best(average.model)
-        elif state.epoch % settings.validate_every == 0 or state.epoch == settings.epochs:
+        elif state.epoch % settings.validate_every == 0 or state.epoch == epochs:
             scores = validate(average.model, validation_set, validation, labels, device)
             fields |= {"val:map": round(scores.map, 4), "val:map50": round(scores.map50, 4)}
             if scores.map > state.best_map:
@@ -106,14 +113,14 @@ def train(container: Container, progress: Progress | None = None) -> None:
         progress.epoch(
             fields,
             {
-                "epochs": settings.epochs,
+                "epochs": epochs,
                 "seconds": round(done.seconds, 1),
                 "waiting_share": round(done.waiting / max(done.seconds, 1e-9), 3),
                 "learning_rate": schedule.at(state.step),
                 "peak_memory_mib": peak_memory_mib(device),
             },
         )
-    if state.epoch < settings.epochs:
+    if state.epoch < epochs:
         progress.event("early_stop", {"epoch": state.epoch, "best_epoch": state.best_epoch})
     checkpoints.load_best(average.model)
     training = {
@@ -132,6 +139,8 @@ def train(container: Container, progress: Progress | None = None) -> None:
 
 
 def _out_of_patience(settings: Hyperparameters, state: State) -> bool:
+    if state.epoch >= settings.epochs:
+        return False  # cycles show what they are worth at their end
     return 0 < settings.patience <= state.epoch - state.best_epoch and state.best_epoch > 0
 
 
@@ -141,6 +150,11 @@ def _datasets(container: Container, settings: Hyperparameters) -> tuple[Dataset,
         raise HyperparameterError(
             "refit=true leaves nothing to validate on, and tuning chooses by the validation mAP: "
             "tune first, then refit with what it found"
+        )
+    if settings.cycles < 0 or (settings.cycles and settings.tuned):
+        raise HyperparameterError(
+            "cycles is a number of cycles after the epochs, 0 for none, and tuning, which counts epochs, has none: "
+            "tune first, then train with what it found and cycles"
         )
     channel = container.channel("train")
     if channel is None:

@@ -99,7 +99,7 @@ def test_a_batch_equals_its_singles(model):
 def test_a_few_steps_on_one_batch_lower_the_loss(model):
     optimiser = optimiser_of(model, 1e-3, 0.01)
     batch = [(images(2), [some()] * 2)] * 4
-    average = MovingAverage(model, 0.9)
+    average = MovingAverage(model, 0.9, Schedule(1e-3, 1, 1000))
     device = torch.device("cpu")
     first = train_epoch(model, average, optimiser, Schedule(1e-3, 1, 1000), batch, 0, device)
     second = train_epoch(model, average, optimiser, Schedule(1e-3, 1, 1000), batch, first.step, device)
@@ -123,7 +123,7 @@ def test_the_time_spent_waiting_for_data_is_told(model):
         yield images(2), [some()] * 2
 
     optimiser = optimiser_of(model, 1e-3, 0.01)
-    average = MovingAverage(model, 0.9)
+    average = MovingAverage(model, 0.9, Schedule(1e-3, 1, 1000))
     done = train_epoch(model, average, optimiser, Schedule(1e-3, 1, 9), slow(), 0, torch.device("cpu"))
     assert 0.5 <= done.waiting < done.seconds
 
@@ -132,7 +132,7 @@ def test_a_non_finite_loss_stops_with_the_step_and_the_parts(model):
     with torch.no_grad():
         next(model.head.parameters()).fill_(float("nan"))
     optimiser = optimiser_of(model, 1e-3, 0.01)
-    average, device = MovingAverage(model, 0.9), torch.device("cpu")
+    average, device = MovingAverage(model, 0.9, Schedule(1e-3, 1, 1000)), torch.device("cpu")
     with pytest.raises(NonFiniteLossError, match=r"nan at step 3.*classes"):
         train_epoch(model, average, optimiser, Schedule(1e-3, 1, 10), [(images(), [some()] * 2)], 3, device)
 
@@ -143,6 +143,28 @@ def test_the_learning_rate_warms_up_then_falls():
     assert rates[:5] == sorted(rates[:5])
     assert rates[5:] == sorted(rates[5:], reverse=True)
     assert max(rates) == 1.0
+
+
+def test_in_a_cycle_the_learning_rate_falls_again_from_half_its_peak():
+    schedule = Schedule(peak=1.0, warm_up=5, total=50, cycle=10)
+    first, second = ([schedule.at(step) for step in range(start, start + 10)] for start in (50, 60))
+    assert first == second == sorted(first, reverse=True)
+    assert first[0] == 0.5
+    assert schedule.at(49) < first[-1] < 0.05
+
+
+def test_the_average_becomes_the_mean_of_the_weights_at_the_ends_of_cycles(model):
+    average = MovingAverage(model, 0.9, Schedule(1e-3, 1, total=4, cycle=2))
+    (name, weight), *_ = model.named_parameters()
+    seen = []
+    for step in range(10):
+        with torch.no_grad():
+            weight.fill_(float(step))
+        average.update(model, step)
+        seen.append(average.model.state_dict()[name].flatten()[0].item())
+    assert 0 < seen[3] < 3  # it lags behind
+    assert seen[4] == seen[3]  # within a cycle it stays
+    assert seen[5:] == [5.0, 5.0, 6.0, 6.0, 7.0]
 
 
 def test_an_unknown_family_or_hyperparameter_is_named_with_the_known_ones(tmp_path, data):
@@ -275,6 +297,38 @@ def test_a_run_without_progress_stops_early_and_keeps_its_best_epoch(tmp_path, d
     (stop,) = [event for event in events if event["event"] == "early_stop"]
     assert stop["epoch"] == stop["best_epoch"] + 2
     assert read_card(job.model).metrics["training"]["epochs"] == stop["epoch"]
+
+
+@pytest.mark.slow
+def test_a_run_killed_within_a_cycle_ends_with_the_mean_of_all_cycles(tmp_path, data, capsys, monkeypatch):
+    settings = {"cycles": 2, "patience": 1, "mosaic": 0.5}
+    whole, killed = (container(tmp_path / name, data, **settings) for name in ("whole", "killed"))
+    train(whole)
+    original = Checkpoints.save
+
+    def kill_after_the_fifth(*arguments):
+        original(*arguments)
+        if arguments[-1].epoch == 5:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Checkpoints, "save", kill_after_the_fifth)
+        with pytest.raises(KeyboardInterrupt):
+            train(killed)
+    capsys.readouterr()
+    train(killed)
+    lines = capsys.readouterr().out.splitlines()
+    events = [json.loads(line) for line in lines if line.startswith("{")]
+    assert [(e["epoch"], e["epochs"]) for e in events if e["event"] == "epoch"] == [(6, 6)]
+    first, second = (torch.load(c.checkpoints / "last.pt", weights_only=True) for c in (whole, killed))
+    for name, value in first["average"].items():
+        assert torch.allclose(value.float(), second["average"][name].float(), atol=1e-5), name
+
+
+@pytest.mark.parametrize("wrong", [{"cycles": -1}, {"cycles": 2, "tuned": "true"}])
+def test_cycles_are_counted_from_none_and_nothing_to_tune_with(tmp_path, data, wrong):
+    with pytest.raises(HyperparameterError, match="tune first"):
+        train(container(tmp_path, data, **wrong))
 
 
 @pytest.mark.slow
