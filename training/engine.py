@@ -62,10 +62,10 @@ class Schedule:
         [0.5, 0.25, 0.01, 0.5]
         """
         if self.cycle and step >= self.total:
-            return self._falling(_CYCLES_PEAK * self.peak, (step - self.total) % self.cycle / self.cycle)
+            return _falling(_CYCLES_PEAK * self.peak, (step - self.total) % self.cycle / self.cycle)
         if step < self.warm_up:
             return self.peak * (step + 1) / self.warm_up
-        return self._falling(self.peak, min(1.0, (step - self.warm_up) / max(1, self.total - self.warm_up)))
+        return _falling(self.peak, min(1.0, (step - self.warm_up) / max(1, self.total - self.warm_up)))
 
     def cycles_ended(self, step: int) -> int | None:
         """How many cycles have ended with `step`; None where it is within one, and 0 before the first."""
@@ -74,8 +74,9 @@ class Schedule:
         ended, rest = divmod(step + 1 - self.total, self.cycle)
         return None if rest else ended
 
-    def _falling(self, peak: float, progress: float) -> float:
-        return peak * (0.01 + 0.99 * (1 + math.cos(math.pi * progress)) / 2)
+
+def _falling(peak: float, progress: float) -> float:
+    return peak * (0.01 + 0.99 * (1 + math.cos(math.pi * progress)) / 2)
 
 
 class MovingAverage:

@@ -20,8 +20,8 @@ class Hyperparameters:
         mean of the weights at their ends is what gets validated and exported. 0: none.
     validate_every: epochs between two looks at the validation part.
     patience: of `epochs`, those without a better validation mAP after which the run stops; 0: never.
-    mosaic: the share of training pictures that are made of four, until the last fifth of the epochs, which
-        shows the model pictures as they are.
+    mosaic: the share of training pictures that are made of four, until the last fifth of `epochs`, which shows
+        the model pictures as they are; cycles have mosaics again.
     refit: learns from the validation part, too, and keeps the last epoch's weights, since no picture is left to
         choose an epoch by: for the final model, once a run has shown how many epochs it takes.
     views: 1, 2, 4 or 8: the model judges each picture, its mirror image, both upside down, and these four from a

@@ -203,24 +203,33 @@ def test_an_export_that_differs_is_refused(model, tmp_path, starter_folder):
         check_parity(twin, OnnxModel(starter_folder), pixels)
 
 
+def train_killed_after(epoch, job, monkeypatch):
+    original = Checkpoints.save
+
+    def kill(*arguments):
+        original(*arguments)
+        if arguments[-1].epoch == epoch:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Checkpoints, "save", kill)
+        with pytest.raises(KeyboardInterrupt):
+            train(job)
+
+
+def assert_same_average(*jobs):
+    first, second = (torch.load(job.checkpoints / "last.pt", weights_only=True) for job in jobs)
+    for name, value in first["average"].items():
+        assert torch.allclose(value.float(), second["average"][name].float(), atol=1e-5), name
+
+
 @pytest.mark.slow
 def test_a_resumed_run_continues_from_the_last_epoch_and_ends_with_the_same_weights(
     tmp_path, data, capsys, monkeypatch
 ):
-    whole = container(tmp_path / "whole", data)
+    whole, killed = container(tmp_path / "whole", data), container(tmp_path / "killed", data)
     train(whole)
-    killed = container(tmp_path / "killed", data)
-
-    original = Checkpoints.save
-
-    def kill_after_the_first(*arguments):
-        original(*arguments)
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Checkpoints, "save", kill_after_the_first)
-        with pytest.raises(KeyboardInterrupt):
-            train(killed)
+    train_killed_after(1, killed, monkeypatch)
     capsys.readouterr()
     train(killed)
 
@@ -228,9 +237,7 @@ def test_a_resumed_run_continues_from_the_last_epoch_and_ends_with_the_same_weig
     events = [json.loads(line) for line in lines if line.startswith("{")]
     assert [e["epoch"] for e in events if e["event"] == "epoch"] == [2]
     assert any(line.startswith("epoch=2 loss=") and " val:map=" in line for line in lines)
-    first, second = (torch.load(c.checkpoints / "last.pt", weights_only=True) for c in (whole, killed))
-    for name, value in first["average"].items():
-        assert torch.allclose(value.float(), second["average"][name].float(), atol=1e-5), name
+    assert_same_average(whole, killed)
 
     card = read_card(killed.model)
     assert card.labels[0] == "crazing"
@@ -304,25 +311,13 @@ def test_a_run_killed_within_a_cycle_ends_with_the_mean_of_all_cycles(tmp_path, 
     settings = {"cycles": 2, "patience": 1, "mosaic": 0.5}
     whole, killed = (container(tmp_path / name, data, **settings) for name in ("whole", "killed"))
     train(whole)
-    original = Checkpoints.save
-
-    def kill_after_the_fifth(*arguments):
-        original(*arguments)
-        if arguments[-1].epoch == 5:
-            raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Checkpoints, "save", kill_after_the_fifth)
-        with pytest.raises(KeyboardInterrupt):
-            train(killed)
+    train_killed_after(5, killed, monkeypatch)
     capsys.readouterr()
     train(killed)
     lines = capsys.readouterr().out.splitlines()
     events = [json.loads(line) for line in lines if line.startswith("{")]
     assert [(e["epoch"], e["epochs"]) for e in events if e["event"] == "epoch"] == [(6, 6)]
-    first, second = (torch.load(c.checkpoints / "last.pt", weights_only=True) for c in (whole, killed))
-    for name, value in first["average"].items():
-        assert torch.allclose(value.float(), second["average"][name].float(), atol=1e-5), name
+    assert_same_average(whole, killed)
 
 
 @pytest.mark.parametrize("wrong", [{"cycles": -1}, {"cycles": 2, "tuned": "true"}])
