@@ -16,7 +16,9 @@ import psutil
 
 from loupe.local import Connection, connection
 
+# Not one long read: a signal that another thread takes would not end it, and Python sees it only between calls.
 _PROGRAM = """
+import select
 import sys
 from pathlib import Path
 from loupe.local import LocalCloud
@@ -25,7 +27,8 @@ with LocalCloud(home, repo=repo) as cloud:
     cloud.deploy()
     print("ready", flush=True)
     try:
-        sys.stdin.read()
+        while not select.select([sys.stdin], [], [], 0.2)[0]:
+            pass
     except KeyboardInterrupt:
         pass
 """
