@@ -14,7 +14,7 @@ demo: .venv/.local ## sample images through the whole path on this laptop
 
 test: .venv/.dev ## every test: unit, integration, and the whole local cloud
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/unit tests/fuzz tests/integration -n auto --dist loadfile  # side by side
-	@$(BIN)/python -m pytest --doctest-modules functions training loupe statemachine  # the docstrings' examples
+	@$(BIN)/python -m pytest --doctest-modules contract functions training loupe localcloud statemachine  # the docstrings' examples
 	@$(BIN)/python -m pytest tests/system
 
 check: .venv/.dev .tools/sam/.done .tools/checkov/.done ## the gate: lint, types, imports, template

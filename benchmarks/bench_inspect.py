@@ -29,8 +29,8 @@ from PIL import Image
 
 from benchmarks import null_model
 from benchmarks.output import machine, say, show
-from loupe import drop
-from loupe.target import Target
+from loupe.stack import uploads as drop
+from loupe.stack.target import Target
 
 ROOT = Path(__file__).resolve().parent.parent
 _MIB = 1 << 20

@@ -19,8 +19,8 @@ import boto3
 from moto import mock_aws
 
 from benchmarks.output import machine, show
-from training.datasets.coco import annotations_of, categories_of
 from training.datasets.dataset import Object
+from training.datasets.formats.coco import annotations_of, categories_of
 
 sys.path.insert(0, "functions")  # as Lambda has it
 

@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from training.datasets import open_dataset
-from training.detectors import recipe
+from training.detectors.registry import recipe
 
 SHARES = (0.1, 0.3, 1.0)
 _LOOKS = 5  # how often a run is validated

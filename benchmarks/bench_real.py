@@ -21,10 +21,12 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.output import say, show
-from loupe import demo, drop, models
-from loupe.alerts import AlertInbox
-from loupe.local import LocalCloud
-from loupe.target import Target
+from localcloud import LocalCloud
+from loupe.stack import demo
+from loupe.stack import endpoint as models
+from loupe.stack import uploads as drop
+from loupe.stack.alert_inbox import AlertInbox
+from loupe.stack.target import Target
 from training.datasets import Dataset, open_dataset
 
 

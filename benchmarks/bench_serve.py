@@ -24,10 +24,11 @@ import psutil
 from benchmarks import serve_images
 from benchmarks.output import machine, say, show
 from benchmarks.serve_servers import PEERS, ROOT, endpoint, load, peak_mib, peer, resident_mib
-from training import tiling
-from training.artefact import unpack
-from training.container import cores
-from training.pixels import decode
+from training.job.container import cores
+from training.model import tiling
+from training.model.artefact import unpack
+from training.model.pixels import decode
+from training.retile import retile
 from training.serving.session import ServedModel
 
 STARTER = ROOT / "models/starter/model.tar.gz"
@@ -124,7 +125,7 @@ def _pairs(found: dict[str, list[dict[str, Any]]], name: str) -> list[tuple[dict
 def tiles(model: Path, work: Path, size: int) -> dict[str, Any]:
     """One picture of 24 megapixels by tiles: its time, that of a tile, and the server's memory at its peak."""
     tiled = work / "tiled.tar.gz"
-    tiling.retile(model, tiling.Tiles(size, overlap=0.2), tiled)
+    retile(model, tiling.Tiles(size, overlap=0.2), tiled)
     with endpoint(tiled) as (url, process):
         before = peak_mib(process)
         answers = load(url, 0.0, 1, "--large", "3")

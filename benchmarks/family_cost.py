@@ -42,10 +42,11 @@ def measure(family: str) -> dict[str, Any]:
     import numpy as np
     import torch
 
-    from training.artefact import ModelCard, file_sha256
-    from training.detectors import Target, build, recipe
-    from training.export import export
-    from training.onnx_model import OnnxModel
+    from training.detectors import Target
+    from training.detectors.registry import build, recipe
+    from training.learning.export import export
+    from training.model.artefact import ModelCard, file_sha256
+    from training.model.onnx_model import OnnxModel
 
     torch.set_num_threads(1)
     torch.manual_seed(0)
@@ -122,7 +123,7 @@ def _fresh(family: str) -> dict[str, Any]:
 
 def main() -> None:
     """Measures the families asked for, or all, and writes a table or one JSON document."""
-    from training.detectors import families
+    from training.detectors.registry import families
 
     parser = argparse.ArgumentParser(prog="python -m benchmarks.family_cost", description=__doc__)
     parser.add_argument("family", nargs="*", help="families to measure (default: all)")

@@ -13,8 +13,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from training.artefact import MODEL, ModelCard, file_sha256, pack
-from training.decoding import Postprocess
+from training.model.artefact import MODEL, ModelCard, file_sha256, pack
+from training.model.decoding import Postprocess
 
 LABELS = ("crazing", "inclusion", "patches", "pitted_surface", "rolled-in_scale", "scratches")
 INPUT_SIZE = 64

@@ -9,7 +9,7 @@ from typing import Any
 
 from rich.console import Console
 
-from training.container import cores
+from training.job.container import cores
 
 say = Console(stderr=True).print
 

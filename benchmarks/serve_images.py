@@ -8,7 +8,7 @@ from functools import cache
 import numpy as np
 from PIL import Image
 
-from training.datasets.synthetic import draw
+from training.datasets.generated.synthetic import draw
 
 
 @cache

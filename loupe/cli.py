@@ -14,15 +14,19 @@ import typer
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.markup import escape
 
-from loupe import demo as demonstration
-from loupe import drop as dropping
-from loupe import inspections as reading
-from loupe import learning, models, programs, show
-from loupe.alerts import AlertInbox
+from contract.inspections import RARE_VERDICTS
+from localcloud import LocalCloud, LocalCloudError, connection
+from loupe.commands import learning
+from loupe.commands import processes as programs
+from loupe.commands.options import PASSED_ON, Home, Json, Stack, chosen
 from loupe.errors import LoupeError
-from loupe.local import LocalCloud, LocalCloudError, connection
-from loupe.options import PASSED_ON, Home, Json, Stack, chosen
-from loupe.target import Target
+from loupe.stack import demo as demonstration
+from loupe.stack import endpoint as models
+from loupe.stack import inspections as reading
+from loupe.stack import uploads as dropping
+from loupe.stack.alert_inbox import AlertInbox
+from loupe.stack.target import Target
+from loupe.views import terminal as show
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -178,7 +182,7 @@ def inspections(
     json_: Json = False,
 ) -> None:
     """Inspections, newest first: of a line, or everywhere those that need a person."""
-    if verdict not in (None, "pass", *reading.RARE_VERDICTS):
+    if verdict not in (None, "pass", *RARE_VERDICTS):
         raise LoupeError(f"{verdict!r} is no verdict", "Say pass, fail, review or unreadable.")
     now = datetime.now(UTC)
     begin, end = reading.moment(since, now), reading.moment(until, now)

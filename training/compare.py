@@ -17,14 +17,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from training.artefact import ArtefactError
-from training.errors import TrainingError
-from training.evaluate import ESCAPE_RATE, PARTS, Selection, check_writable, examine, select
-from training.metrics import rounded
-from training.reporting.bootstrap import interval, mean_over_classes
-from training.reporting.cost import prices, training
-from training.reporting.evaluation import Evaluation
-from training.reporting.seeds import repeated
+from training.evaluation.assessment import Evaluation
+from training.evaluation.bootstrap import interval, mean_over_classes
+from training.evaluation.cost import prices, training
+from training.evaluation.examination import ESCAPE_RATE, PARTS, Selection, check_writable, examine, select
+from training.evaluation.metrics import rounded
+from training.evaluation.seeds import repeated
+from training.job.errors import TrainingError
+from training.model.artefact import ArtefactError
 
 _KEPT = ("map", "map50", "map75", "per_class", "confidence", "latency", "model_bytes", "verdicts", "warnings")
 
@@ -151,7 +151,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _write(
     target: Path, contenders: Sequence[Contender], document: Mapping[str, Any], data: Path | str
 ) -> None:
-    from training.reporting import page  # only a page needs matplotlib and jinja2
+    from training.evaluation.reports import page  # only a page needs matplotlib and jinja2
 
     facts = {
         "Data set": f"{Path(data).name}, snapshot {document['dataset']['snapshot'][:12]}",

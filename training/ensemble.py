@@ -24,14 +24,15 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, compose, helper
 
-from training.artefact import MODEL, ModelCard, file_sha256, pack, unpack
-from training.container import git_sha
-from training.decoding import Floats
-from training.detectors import build
-from training.errors import TrainingError
-from training.evaluate import check_writable, evaluate, select
-from training.export import ParityError
-from training.onnx_model import OnnxModel
+from training.detectors.registry import build
+from training.evaluation.detection import evaluate
+from training.evaluation.examination import check_writable, select
+from training.job.container import git_sha
+from training.job.errors import TrainingError
+from training.learning.export import ParityError
+from training.model.artefact import MODEL, ModelCard, file_sha256, pack, unpack
+from training.model.decoding import Floats
+from training.model.onnx_model import OnnxModel
 
 _LEAST = 1e-9  # a weight for places where no member expects anything, so that the mean box is defined
 _TOLERANCE = 1e-3  # of boxes in 0..1 and of scores, between the joint graph and the members'

@@ -20,13 +20,13 @@ from training.datasets import FORMATS, Dataset, open_dataset, read
 from training.datasets.audit import audit
 from training.datasets.dataset import Sample
 from training.datasets.duplicates import Fingerprints, find
-from training.datasets.export import EXPORTS, export
+from training.datasets.formats.export import EXPORTS, export
 from training.datasets.problems import Problem
 from training.datasets.publish import local_images, upload_images, write
 from training.datasets.repair import Repair, repair
 from training.datasets.report import Report
 from training.datasets.snapshot import Snapshot, take, with_frozen_test
-from training.errors import TrainingError
+from training.job.errors import TrainingError
 
 DEFAULT_OUT = "./loupe-data"
 _REPAIRED = ("box-outside", "zero-area-box")  # by clipping, which reading does anyway

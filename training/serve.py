@@ -24,11 +24,11 @@ from types import FrameType
 
 import uvicorn
 
-from training.artefact import unpack
-from training.container import Container, cores, emit, run
-from training.errors import TrainingError
+from training.job.container import Container, cores, emit, run
+from training.job.errors import TrainingError
+from training.model.artefact import unpack
 from training.serving.app import Endpoint
-from training.serving.judging import Judge, Judging
+from training.serving.inference import Judge, Judging
 from training.serving.session import CPU, CUDA, ServedModel, cuda_offered
 from training.serving.settings import SettingError, Settings
 from training.serving.workers import Workers

@@ -13,15 +13,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from training.artefact import pack, read_card
-from training.container import Container, emit, run
 from training.datasets import open_dataset
-from training.datasets.synthetic import generate
-from training.evaluate import evaluate
-from training.onnx_model import OnnxModel
+from training.datasets.generated.synthetic import generate
+from training.evaluation.detection import evaluate
+from training.job.container import Container, emit, run
+from training.model.artefact import pack, read_card
+from training.model.onnx_model import OnnxModel
 from training.train import train
 
-TRAIN_SEED, TEST_SEED = 1, 2  # the sample images have yet another: training.datasets.samples
+TRAIN_SEED, TEST_SEED = 1, 2  # the sample images have yet another: training.datasets.generated.samples
 _TEST_IMAGES = 200
 
 

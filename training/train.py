@@ -22,13 +22,15 @@ from pathlib import Path
 
 import torch
 
-from training.artefact import ModelCard, file_sha256, pack
-from training.box_offset import box_offset
-from training.checkpoints import Checkpoints, State
-from training.container import Container, HyperparameterError, cores, git_sha, run
 from training.datasets import Dataset, DatasetError, open_dataset
-from training.detectors import Detector, build, families
-from training.engine import (
+from training.detectors import Detector
+from training.detectors.registry import build, families
+from training.evaluation.box_offset import box_offset
+from training.evaluation.detection import evaluate
+from training.job.container import Container, HyperparameterError, cores, git_sha, run
+from training.job.errors import TrainingError
+from training.learning.checkpoints import Checkpoints, State
+from training.learning.engine import (
     MovingAverage,
     Schedule,
     keep_freed_memory,
@@ -37,14 +39,13 @@ from training.engine import (
     train_epoch,
     validate,
 )
-from training.errors import TrainingError
-from training.evaluate import evaluate
-from training.export import check_parity, export
-from training.loading import Loader
-from training.onnx_model import OnnxModel
-from training.progress import EventLines, Progress, Readable
-from training.settings import Hyperparameters
-from training.weights import start_from
+from training.learning.export import check_parity, export
+from training.learning.hyperparameters import Hyperparameters
+from training.learning.loading import Loader
+from training.learning.progress import EventLines, Progress, Readable
+from training.learning.weights import start_from
+from training.model.artefact import ModelCard, file_sha256, pack
+from training.model.onnx_model import OnnxModel
 
 _PARITY_IMAGES = 32
 _MOSAIC_UNTIL = 0.8  # of the epochs

@@ -6,10 +6,10 @@ import os
 from pathlib import Path
 from typing import Any
 
-from training.container import cores
-from training.onnx_model import OnnxModel
-from training.pixels import decode, quality
-from training.serving.judging import described
+from training.job.container import cores
+from training.model.onnx_model import OnnxModel
+from training.model.pixels import decode, quality
+from training.serving.inference import described
 
 CORES = cores()
 PORT = int(os.environ.get("PEER_PORT", "0"))
@@ -21,7 +21,7 @@ def load() -> OnnxModel:
 
 
 def answer(model: OnnxModel, data: bytes) -> dict[str, Any]:
-    """The endpoint's document. Raises ImageError."""
+    """The endpoint's document. Raises UnreadableError."""
     picture = decode(data, model.card.input_size)
     (found,) = model.detect([picture.pixels])
     return described(model.card, picture, found) | {"quality": quality(picture.pixels)}

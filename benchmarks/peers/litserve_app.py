@@ -8,7 +8,7 @@ import litserve
 from fastapi import Body, HTTPException
 
 from benchmarks.peers.common import CORES, PORT, answer, load
-from training.pixels import ImageError
+from contract.images import UnreadableError
 
 Raw = Annotated[bytes, Body(media_type="image/jpeg")]
 
@@ -25,7 +25,7 @@ class Detector(litserve.LitAPI):  # type: ignore[misc]
     def predict(self, data: bytes) -> dict[str, Any]:
         try:
             return answer(self.model, data)
-        except ImageError as error:
+        except UnreadableError as error:
             raise HTTPException(422, str(error)) from error
 
     def encode_response(self, output: dict[str, Any]) -> dict[str, Any]:

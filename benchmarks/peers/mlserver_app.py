@@ -14,7 +14,7 @@ from mlserver import MLModel, MLServer, ModelSettings, Settings
 from mlserver.handlers import custom_handler
 
 from benchmarks.peers.common import CORES, PORT, answer, load
-from training.pixels import ImageError
+from contract.images import UnreadableError
 
 Raw = Annotated[bytes, Body(media_type="image/jpeg")]
 
@@ -29,7 +29,7 @@ class Detector(MLModel):  # type: ignore[misc]
     async def invocations(self, data: bytes) -> dict[str, Any]:
         try:
             return answer(self.model, data)
-        except ImageError as error:
+        except UnreadableError as error:
             raise HTTPException(422, str(error)) from error
 
 

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from benchmarks.peers.common import CORES, PORT, answer, load
-from training.pixels import ImageError
+from contract.images import UnreadableError
 
 
 @serve.deployment(
@@ -26,7 +26,7 @@ class Detector:
     async def __call__(self, request: Request) -> Any:
         try:
             return answer(self.model, await request.body())
-        except ImageError as error:
+        except UnreadableError as error:
             return JSONResponse({"error": error.code}, 422)
 
 

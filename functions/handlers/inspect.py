@@ -5,10 +5,11 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from contract.endpoint import MAX_BODY_BYTES
 from handlers import observability
 from handlers.environment import InspectEnvironment
 from inspection import clients
-from inspection.detector import MAX_BODY_BYTES, Detector
+from inspection.detector import Detector
 from inspection.inspector import Inspector
 from inspection.objects import Objects
 from inspection.queue import Queue

@@ -5,8 +5,8 @@ from urllib.parse import quote
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
+from contract.keys import UNKNOWN
 from inspection.inspector import Outcome
-from inspection.keys import UNKNOWN
 
 logger = Logger()
 _PLAIN = "".join(map(chr, range(32, 127)))

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from contract.images import UnreadableError
+from contract.inspections import Verdict, timestamp
+from contract.keys import ANNOTATED
+from contract.s3 import split
 from inspection.detector import Detection
-from inspection.errors import UnreadableError
-from inspection.events import timestamp
 from inspection.objects import Objects
 from inspection.pictures import annotate
 from inspection.records import Record
-from inspection.rules import Verdict
 from inspection.store import Inspections
 
 if TYPE_CHECKING:
@@ -77,8 +78,8 @@ class Alerts:
 
     def _store_picture(self, record: Record) -> str | None:
         """The key of the annotated picture; None if there can be none, which must not keep the alert back."""
-        bucket, _, key = record["image"].removeprefix("s3://").partition("/")
-        name = f"annotated/{record['line']}/{record['received_at'][:10]}/{record['id']}.jpg"
+        bucket, key = split(record["image"])
+        name = f"{ANNOTATED}{record['line']}/{record['received_at'][:10]}/{record['id']}.jpg"
         try:
             stored = self.objects.read(bucket, key, record["version_id"])
             picture = annotate(stored.data, [found for found, _ in _defects(record)], self.max_pixels)

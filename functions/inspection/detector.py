@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from botocore.exceptions import BotoCoreError, ClientError, ReadTimeoutError
 from pydantic import BaseModel, Field, ValidationError
 
+from contract.images import UnreadableError
 from inspection.clients import ENDPOINT_SECONDS
-from inspection.errors import ModelError, NotReadyError, UnreadableError
+from inspection.errors import ModelError, NotReadyError
 
 if TYPE_CHECKING:
     from mypy_boto3_sagemaker import SageMakerClient
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
 
 # The container says these of a request that it has no time for; everything else below 500 is about the image.
 _BUSY = frozenset({429, 503})
-# Largest body of a real-time endpoint: https://docs.aws.amazon.com/general/latest/gr/sagemaker.html
-MAX_BODY_BYTES = 6 * 1024 * 1024
 _SERVING = frozenset({"InService", "Updating", "SystemUpdating", "RollingBack"})
 
 
@@ -66,15 +65,6 @@ class Prediction(BaseModel):
     detections: Annotated[list[Detection], Field(max_length=500)]
     quality: dict[str, Number] = {}
     timings_ms: dict[str, Number] = {}
-
-
-def reference(bucket: str, key: str, version_id: str) -> tuple[bytes, str]:
-    """What is sent of an image that is larger than a request may be: where it lies. Body and content type.
-
-    The container fetches it by its own role.
-    """
-    where = {"bucket": bucket, "key": key, "version_id": version_id}
-    return json.dumps({"s3": where}).encode(), "application/json"
 
 
 class Detector:

@@ -2,10 +2,12 @@
 
 import json
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
+from urllib.parse import unquote_plus
 
-from inspection.keys import PREFIX, decode
+from contract.inspections import timestamp
+from contract.keys import INCOMING
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +77,17 @@ def _image_event(record: Any) -> ImageEvent | None:
         ValueError,
     ):  # ValueError: no date, or a key that is no UTF-8
         return None
-    return event if event.key.startswith(PREFIX) and not event.key.endswith("/") else None
+    return event if event.key.startswith(INCOMING) and not event.key.endswith("/") else None
 
 
-def timestamp(at: datetime) -> str:
-    """ISO 8601 in UTC with milliseconds, as S3's events have it; a time without a zone is UTC."""
-    zoned = at if at.tzinfo else at.replace(tzinfo=UTC)
-    return zoned.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def decode(event_key: str) -> str:
+    """The key of an S3 event, which is URL-encoded with `+` for a space, decoded once.
+
+    Raises UnicodeDecodeError for what S3 never sends: bytes that are no UTF-8.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html
+
+    >>> decode("incoming/a%2Bb+c.jpg")
+    'incoming/a+b c.jpg'
+    """
+    return unquote_plus(event_key, errors="strict")

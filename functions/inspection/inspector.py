@@ -14,15 +14,17 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from inspection.detector import Detector, reference
-from inspection.errors import ModelError, NotReadyError, UnreadableError
+from contract.endpoint import reference
+from contract.images import UnreadableError, read_header
+from contract.inspections import Verdict
+from contract.keys import place
+from inspection.detector import Detector
+from inspection.errors import ModelError, NotReadyError
 from inspection.events import ImageEvent, parse
-from inspection.images import check
-from inspection.keys import place
 from inspection.objects import Objects
 from inspection.queue import Message, Queue
 from inspection.records import Facts, build
-from inspection.rules import Judgement, Reason, RulesParameter, Verdict, judge
+from inspection.rules import Judgement, Reason, RulesParameter, judge
 from inspection.store import Inspections
 
 Dimensions = tuple[tuple[str, str], ...]
@@ -168,7 +170,7 @@ class Inspector:
             if stored.stayed_behind:
                 body, content_type = reference(event.bucket, event.key, event.version_id)
             else:
-                header = check(stored.data, self.max_pixels)
+                header = read_header(stored.data, self.max_pixels)
                 facts = replace(facts, header=header)
                 body, content_type = stored.data, header.content_type
             rules = self.rules.current()

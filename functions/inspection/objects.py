@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from inspection.errors import UnreadableError
-from inspection.events import timestamp
+from contract.images import UnreadableError
+from contract.inspections import timestamp
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -5,13 +5,11 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 
-from PIL import ExifTags, Image, ImageDraw, ImageFont, ImageOps
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 
+from contract.images import open_image, transposition, upright_size
 from inspection.detector import Detection
-from inspection.errors import UnreadableError
-from inspection.images import DECODER_ERRORS, FORMATS, check
 
-_SIDEWAYS = (5, 6, 7, 8)  # EXIF orientations that swap width and height
 _RED, _WHITE = (214, 39, 40), (255, 255, 255)
 _SMALLEST, _LARGEST = 640, 1600  # longest side in pixels: large enough to read, small enough for a phone
 
@@ -22,17 +20,12 @@ def annotate(data: bytes, detections: Sequence[Detection], max_pixels: int) -> b
     Raises:
         UnreadableError: it cannot be decoded.
     """
-    check(data, max_pixels)
-    try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            width, height = image.size
-            if image.getexif().get(ExifTags.Base.Orientation) in _SIDEWAYS:
-                width, height = height, width
-            # First, so that at no time there are two copies of a large one; a JPEG is not even decoded in full.
-            image.thumbnail((_LARGEST, _LARGEST))
-            picture = _rgb(ImageOps.exif_transpose(image))
-    except DECODER_ERRORS as error:
-        raise UnreadableError("corrupt_image", str(error)) from error
+    with open_image(data, max_pixels) as image:
+        width, height = upright_size(image)
+        turn = transposition(image)
+        # First, so that at no time there are two copies of a large one; a JPEG is not even decoded in full.
+        image.thumbnail((_LARGEST, _LARGEST))
+        picture = _rgb(image if turn is None else image.transpose(turn))
     if max(picture.size) < _SMALLEST:
         picture = ImageOps.contain(picture, (_SMALLEST, _SMALLEST))
     _draw(picture, detections, picture.width / width, picture.height / height)

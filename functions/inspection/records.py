@@ -8,11 +8,12 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from contract.images import ImageHeader
+from contract.inspections import LINE_PARTITION, VERDICT_PARTITION, Verdict, partition, timestamp
+from contract.keys import place
 from inspection.detector import Prediction
-from inspection.events import ImageEvent, timestamp
-from inspection.images import ImageFacts
-from inspection.keys import place
-from inspection.rules import Judgement, Verdict
+from inspection.events import ImageEvent
+from inspection.rules import Judgement
 
 Record = dict[str, Any]
 
@@ -25,7 +26,7 @@ class Facts:
     judgement: Judgement
     size_bytes: int | None = None
     captured_at: str | None = None
-    header: ImageFacts | None = None
+    header: ImageHeader | None = None
     prediction: Prediction | None = None
     rules_version: str | None = None
     timings_ms: dict[str, float] = field(default_factory=dict)
@@ -71,11 +72,11 @@ def build(facts: Facts, now: datetime, index_shards: int, retention_days: int) -
         "rules_version": facts.rules_version,
         "timings_ms": dict(facts.timings_ms),
         "time_id": f"{event.received_at}#{identity}",
-        "line_bucket": f"{where.line}#{day}#{shard}",
+        LINE_PARTITION: partition(where.line, day, shard),
         "expires_at": int((now + timedelta(days=retention_days)).timestamp()),
     }
     if judgement.verdict is not Verdict.PASS:
-        record["verdict_bucket"] = f"{judgement.verdict}#{day}#{shard}"
+        record[VERDICT_PARTITION] = partition(judgement.verdict, day, shard)
     if facts.prediction:
         answer = facts.prediction.model_dump()
         record |= {name: answer[name] for name in ("model", "detections", "quality")}

@@ -15,20 +15,13 @@ from aws_lambda_powertools.utilities.parameters import SSMProvider
 from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from contract.inspections import Verdict
+from contract.scores import FAIL_SCORE, REVIEW_SCORE
 from inspection.detector import Detection
 from inspection.errors import NotReadyError
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
-
-
-class Verdict(StrEnum):
-    """What becomes of the product."""
-
-    PASS = "pass"  # noqa: S105 - a verdict, no password
-    REVIEW = "review"
-    FAIL = "fail"
-    UNREADABLE = "unreadable"
 
 
 class Severity(StrEnum):
@@ -56,8 +49,8 @@ class ClassRule(_Strict):
     allowed_count: so many defects of the class still pass.
     """
 
-    fail_score: float = Field(0.5, ge=0, le=1)
-    review_score: float = Field(0.3, ge=0, le=1)
+    fail_score: float = Field(FAIL_SCORE, ge=0, le=1)
+    review_score: float = Field(REVIEW_SCORE, ge=0, le=1)
     smallest_area: float = Field(0, ge=0, allow_inf_nan=False)
     allowed_count: int = Field(0, ge=0)
     severity: Severity = Severity.MAJOR

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from contract.keys import APPROVALS, REPORTS
 from retraining.documents import Documents
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ class Approval:
         """question: `token`, `run`, `package` (its ARN), `winner` (the candidate) and `reasons`."""
         run, version = question["run"], str(question["package"]).rpartition("/")[2]
         self.documents.write(
-            f"retraining/approvals/{run}.json",
+            f"{APPROVALS}{run}.json",
             {
                 "token": question["token"],
                 "run": run,
@@ -41,7 +42,7 @@ class Approval:
             "get_object",
             Params={
                 "Bucket": self.documents.bucket,
-                "Key": f"reports/{run}/{question['winner']}/evaluation.html",
+                "Key": f"{REPORTS}{run}/{question['winner']}/evaluation.html",
             },
             ExpiresIn=_LINK_SECONDS,
         )

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
+from contract.s3 import join
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -18,15 +20,6 @@ _MISSING = ("NoSuchKey", "404")
 _LOST = ("PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey")
 
 
-def split(uri: str) -> tuple[str, str]:
-    """
-    >>> split("s3://bucket/a/b.json")
-    ('bucket', 'a/b.json')
-    """
-    bucket, _, key = uri.removeprefix("s3://").partition("/")
-    return bucket, key
-
-
 @dataclass(frozen=True)
 class Documents:
     """The artefacts bucket, as JSON documents under keys."""
@@ -35,7 +28,7 @@ class Documents:
     bucket: str
 
     def uri(self, key: str) -> str:
-        return f"s3://{self.bucket}/{key}"
+        return join(self.bucket, key)
 
     def find(self, key: str) -> tuple[Any, str] | None:
         """The document and its ETag; None without one. Raises ValueError for what is no JSON."""

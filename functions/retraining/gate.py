@@ -14,7 +14,8 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from retraining.documents import Documents, split
+from contract.s3 import split
+from retraining.documents import Documents
 from retraining.errors import BrokenReportError
 
 _LEVEL = 0.95

@@ -7,8 +7,6 @@ that is in it keeps its old labels there, and none is added to it.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -19,14 +17,13 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from contract.keys import LABELS, SNAPSHOTS
+from contract.s3 import join
+from contract.snapshots import VERSION, file_name, identity, learning_part_of
 from retraining.documents import Documents
 from retraining.errors import LabelledDataError
 
-SNAPSHOTS, LABELS = "labelled/snapshots/", "labels/"
 _AT_ONCE = 16  # reads of labels
-_TRAIN_SHARE, _TEST_FROM = 0.7, 0.8  # as in training.datasets
-_SHORT = 16
-_VERSION = 1  # of the document
 _HUNDREDTHS = 2  # digits of a pixel beyond which a box is the same
 
 
@@ -60,7 +57,7 @@ class Reviewed(BaseModel):
 
     @property
     def uri(self) -> str:
-        return f"s3://{self.image.bucket}/{self.image.key}"
+        return join(self.image.bucket, self.image.key)
 
 
 _Objects = list[tuple[str, list[float]]]  # label and COCO's bbox: x, y, width, height
@@ -127,9 +124,9 @@ def read(documents: Documents, key: str) -> Snapshot:
     except ValueError as error:
         raise LabelledDataError(f"{uri} is no JSON document: {error}") from error
     document = found[0] if found else None
-    if not isinstance(document, dict) or document.get("loupe_snapshot") != _VERSION:
+    if not isinstance(document, dict) or document.get("loupe_snapshot") != VERSION:
         raise LabelledDataError(f"{uri} is no snapshot: bring images in by `loupe import`")
-    if document.get("id") != _identity(document):
+    if document.get("id") != identity(document):
         raise LabelledDataError(f"{uri} was altered: its content is not what its id says; import it again")
     return Snapshot(document, uri)
 
@@ -150,7 +147,7 @@ def current(documents: Documents) -> Snapshot:
     document = merged(base.document, _reviewed(documents))
     if document is base.document:
         return base
-    key = f"{SNAPSHOTS}{document['id'][:_SHORT]}.json"
+    key = SNAPSHOTS + file_name(document["id"])
     documents.write(key, document, new=True)  # the name says what is in it: there already, it is the same
     return Snapshot(document, documents.uri(key))
 
@@ -195,7 +192,7 @@ def merged(base: dict[str, Any], reviewed: Iterable[Reviewed]) -> dict[str, Any]
                 "sha256": one.sha256,
                 "width": one.width,
                 "height": one.height,
-                "split": learning_part(one.sha256),
+                "split": learning_part_of(one.sha256),
             }
         elif all(_same(objects[number], found) for number in known[one.sha256]):
             continue
@@ -210,14 +207,6 @@ def _same(one: _Objects, other: _Objects) -> bool:
         for objects in (one, other)
     ]
     return rounded[0] == rounded[1]
-
-
-def learning_part(sha256: str) -> str:
-    """Train or validation, by the image's hash: as `training.datasets.dataset.learning_part_of`."""
-    digest = sha256
-    while (share := int(digest[:8], 16) / 2**32) >= _TEST_FROM:
-        digest = hashlib.sha256(digest.encode()).hexdigest()
-    return "train" if share < _TRAIN_SHARE else "validation"
 
 
 def _document(
@@ -248,11 +237,4 @@ def _document(
         "annotations": annotations,
         "left_out": base.get("left_out", []),
     }
-    return {"loupe_snapshot": base["loupe_snapshot"], "id": _identity(content), **content}
-
-
-def _identity(document: dict[str, Any]) -> str:
-    """As `training.datasets.snapshot` makes it."""
-    content = {name: value for name, value in document.items() if name != "id"}
-    text = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
+    return {"loupe_snapshot": base["loupe_snapshot"], "id": identity(content), **content}

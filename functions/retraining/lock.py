@@ -10,20 +10,20 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
+from contract.keys import LOCK
+
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
 
     from retraining.documents import Documents
 
-KEY = "retraining/lock.json"
-
 
 def acquire(documents: Documents, states: SFNClient, execution: str) -> str | None:
     """Takes the lock for `execution`; the ARN of the execution that holds it instead, or None."""
-    found = documents.find(KEY)
+    found = documents.find(LOCK)
     mine = {"execution": execution}
     if found is None:
-        if documents.write(KEY, mine, new=True):
+        if documents.write(LOCK, mine, new=True):
             return None
         return acquire(documents, states, execution)
     holder = str(found[0]["execution"])
@@ -31,7 +31,7 @@ def acquire(documents: Documents, states: SFNClient, execution: str) -> str | No
         return None
     if _runs(states, holder):
         return holder
-    if documents.write(KEY, mine, if_match=found[1]):
+    if documents.write(LOCK, mine, if_match=found[1]):
         return None
     return acquire(documents, states, execution)
 

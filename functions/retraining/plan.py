@@ -11,6 +11,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from contract.keys import CHECKPOINTS, LAST_RUN, MODELS, PRETRAINED, REPORTS
 from retraining import champion, labelled, lock
 from retraining.champion import Champion
 from retraining.documents import Documents
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from mypy_boto3_sagemaker import SageMakerClient
     from mypy_boto3_stepfunctions import SFNClient
 
-LAST = "retraining/last.json"
 METRICS = [
     {"Name": "val:map", "Regex": "val:map=([0-9.]+)"},
     {"Name": "val:map50", "Regex": "val:map50=([0-9.]+)"},
@@ -68,7 +68,7 @@ class Planner:
             )
         asked = self._asked(request, families)
         run = _short({**asked, "snapshot": snapshot.id, "champion": serving.artefact if serving else None})
-        last = (self.documents.find(LAST) or (None, ""))[0]
+        last = (self.documents.find(LAST_RUN) or (None, ""))[0]
         new = snapshot.new_since(self._earlier(last) if last else None)
         about: dict[str, Any] = {
             "id": snapshot.id,
@@ -165,7 +165,7 @@ class Planner:
         """The champion if it is of this family; else what lies in pretrained/<family>/; None for from scratch."""
         if serving and reigning == family:
             return serving.artefact
-        prefix = f"pretrained/{family}/"
+        prefix = f"{PRETRAINED}{family}/"
         there = next(iter(self.documents.listing(prefix)), None)
         return self.documents.uri(prefix) if there else None
 
@@ -181,7 +181,7 @@ class Planner:
             "AlgorithmSpecification": self._algorithm(),
             "HyperParameters": static,
             "InputDataConfig": inputs,
-            "CheckpointConfig": {"S3Uri": self.documents.uri(f"checkpoints/{name}/")},
+            "CheckpointConfig": {"S3Uri": self.documents.uri(f"{CHECKPOINTS}{name}/")},
             "Tags": self._tags(run),
             **self._resources(run),
         }
@@ -235,7 +235,7 @@ class Planner:
                 "StaticHyperParameters": static,
                 "AlgorithmSpecification": self._algorithm(),
                 "InputDataConfig": inputs,
-                "CheckpointConfig": {"S3Uri": self.documents.uri(f"checkpoints/{name}/")},
+                "CheckpointConfig": {"S3Uri": self.documents.uri(f"{CHECKPOINTS}{name}/")},
                 **resources,
             },
             "Tags": self._tags(run),
@@ -255,7 +255,7 @@ class Planner:
             stopping["MaxWaitTimeInSeconds"] = 2 * seconds
         return {
             "RoleArn": self.settings.role_arn,
-            "OutputDataConfig": {"S3OutputPath": self.documents.uri(f"models/{run}")},
+            "OutputDataConfig": {"S3OutputPath": self.documents.uri(f"{MODELS}{run}")},
             "ResourceConfig": {
                 "InstanceType": self.settings.training_instance_type,
                 "InstanceCount": 1,
@@ -275,7 +275,7 @@ class Planner:
         )
         return {
             "name": found.name,
-            "output": self.documents.uri(f"reports/{run}/{identity}"),
+            "output": self.documents.uri(f"{REPORTS}{run}/{identity}"),
             "done": found.done is not None,
         }
 

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from contract.keys import LAST_RUN, REPORTS
+from contract.s3 import split
 from retraining import champion
-from retraining.documents import Documents, split
-from retraining.plan import LAST
+from retraining.documents import Documents
 from retraining.retention import keep_last
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ class Reporter:
             for candidate, opinion in zip(run["candidates"], run["gate"]["opinions"], strict=True)
         ]
         costs = [each["cost_usd"] for each in candidates if each["cost_usd"] is not None]
-        folder = f"reports/{plan['run']}"
+        folder = f"{REPORTS}{plan['run']}"
         result: dict[str, Any] = {
             "status": "SUCCEEDED",
             "decision": run["decision"],
@@ -83,7 +84,9 @@ class Reporter:
             ContentType="text/html; charset=utf-8",
         )
         last = {name: result[name] for name in ("run", "report", "finished_at")}
-        self.documents.write(LAST, last | {"snapshot": plan["snapshot"]["uri"], "settings": plan["settings"]})
+        self.documents.write(
+            LAST_RUN, last | {"snapshot": plan["snapshot"]["uri"], "settings": plan["settings"]}
+        )
         if run["decision"] == "promoted":
             keep_last(self.sagemaker, self.endpoint_name, self.kept_models)
         return result

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from inspection import images
-from inspection.detector import MAX_BODY_BYTES, Detection, Detector, reference
-from inspection.errors import ModelError, NotReadyError, UnreadableError
-from retraining.documents import Documents, split
+from contract.endpoint import MAX_BODY_BYTES, reference
+from contract.images import UnreadableError, read_header
+from contract.s3 import split
+from inspection.detector import Detection, Detector
+from inspection.errors import ModelError, NotReadyError
+from retraining.documents import Documents
 from retraining.errors import SmokeTestError
 
 if TYPE_CHECKING:
@@ -65,7 +67,7 @@ class SmokeTest:
             if len(data) > MAX_BODY_BYTES:
                 body, kind = reference(bucket, key, stored.get("VersionId", "null"))
             else:
-                body, kind = data, images.check(data, 10**9).content_type
+                body, kind = data, read_header(data, 10**9).content_type
             answer = self.detector.detect(body, kind, time.monotonic() + _SECONDS_AN_IMAGE)
         except (UnreadableError, NotReadyError, ModelError) as error:
             raise SmokeTestError(f"the endpoint does not judge {uri}: {error}") from error

@@ -25,7 +25,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from training.pixels import ImageError, decode
+from contract.images import UnreadableError
+from training.model.pixels import decode
 
 MAX_PIXELS = 4_000_000
 SECONDS = 2.0  # given to the decoder
@@ -117,7 +118,7 @@ def broken_promise(data: bytes) -> str | None:
         picture = decode(data, SIZE, MAX_PIXELS, full_above=40, seconds=SECONDS)
         if picture.pixels.shape != (SIZE, SIZE, 3) or picture.width * picture.height > MAX_PIXELS:
             return f"pixels {picture.pixels.shape} of {picture.width} x {picture.height}"
-    except ImageError:
+    except UnreadableError:
         pass
     except Exception:  # noqa: BLE001 - any other is the finding
         return traceback.format_exc()

@@ -16,7 +16,7 @@ FEW = settings(max_examples=150, deadline=None, suppress_health_check=list(Healt
 
 def test_every_file_that_is_mutated_is_a_whole_picture_to_begin_with():
     assert len(seeds()) > 40
-    from training.pixels import decode
+    from training.model.pixels import decode
 
     for data in seeds():
         assert decode(data, 32).width in (24, 31)

@@ -19,7 +19,7 @@ from PIL import Image, UnidentifiedImageError
 from samtranslator.yaml_helper import yaml_parse
 
 from handlers import alert, inspect
-from inspection.keys import decode
+from inspection.events import decode
 from tests.inspection_support import (
     RULES,
     Answer,

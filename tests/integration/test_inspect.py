@@ -8,9 +8,9 @@ import pytest
 from botocore.exceptions import EndpointConnectionError, ReadTimeoutError
 from samtranslator.yaml_helper import yaml_parse
 
+from contract.endpoint import reference
 from handlers import inspect
 from handlers.environment import AlertEnvironment, InspectEnvironment
-from inspection.detector import reference
 from inspection.rules import Rules
 from tests.inspection_support import (
     EVENTS,

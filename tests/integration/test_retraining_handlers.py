@@ -9,7 +9,7 @@ import pytest
 from moto import mock_aws
 from pydantic import ValidationError
 
-from inspection.detector import MAX_BODY_BYTES
+from contract.endpoint import MAX_BODY_BYTES
 from retraining.errors import (
     BrokenReportError,
     InvalidRequestError,

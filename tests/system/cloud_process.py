@@ -14,14 +14,14 @@ from typing import Any
 
 import psutil
 
-from loupe.local import Connection, connection
+from localcloud import Connection, connection
 
 # Not one long read: a signal that another thread takes would not end it, and Python sees it only between calls.
 _PROGRAM = """
 import select
 import sys
 from pathlib import Path
-from loupe.local import LocalCloud
+from localcloud import LocalCloud
 home, repo = map(Path, sys.argv[1:3])
 with LocalCloud(home, repo=repo) as cloud:
     cloud.deploy()

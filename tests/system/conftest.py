@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from cloud_process import CloudProcess
 
-from loupe import models
-from loupe.target import Target
+from loupe.stack import endpoint as models
+from loupe.stack.target import Target
 
 REPOSITORY = Path(__file__).parents[2]
 

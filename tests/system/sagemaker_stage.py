@@ -5,7 +5,7 @@ from typing import Any
 
 from cloud_process import eventually
 
-from loupe.local import Connection
+from localcloud import Connection
 
 BUCKET = "loupe-jobs"
 _TRUST = {

@@ -13,10 +13,10 @@ import pytest
 from bad_images import AWKWARD_SERIALS, UNREADABLE, jpeg
 from cloud_process import CloudProcess, eventually, saved
 
-from loupe.alerts import AlertInbox
-from loupe.drop import Source, follow, upload
-from loupe.inspections import Inspection, plain
-from loupe.target import Target
+from loupe.stack.alert_inbox import AlertInbox
+from loupe.stack.inspections import Inspection, plain
+from loupe.stack.target import Target
+from loupe.stack.uploads import Source, follow, upload
 
 pytestmark = pytest.mark.system
 ROOT = Path(__file__).resolve().parents[2]

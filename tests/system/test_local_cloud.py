@@ -20,7 +20,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 from cloud_process import CloudProcess, eventually, host, saved, settled
 
-from loupe.local import (
+from localcloud import (
     AlreadyRunningError,
     DeployError,
     LocalCloud,
@@ -28,8 +28,8 @@ from loupe.local import (
     PortInUseError,
     connection,
 )
-from loupe.local.deploy import deploy
-from loupe.target import Target
+from localcloud.deploy import deploy
+from loupe.stack.target import Target
 
 pytestmark = pytest.mark.system
 REPO = Path(__file__).parent / "cloud"

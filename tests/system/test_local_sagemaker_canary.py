@@ -13,7 +13,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 from cloud_process import CloudProcess, eventually, host, model_archive, settled
 
-from loupe.local import Connection
+from localcloud import Connection
 
 pytestmark = pytest.mark.system
 REPO = Path(__file__).parent / "cloud"

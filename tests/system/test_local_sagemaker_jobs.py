@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 from cloud_process import CloudProcess, eventually
 from sagemaker_stage import BUCKET, ended, make_data, make_role, training
 
-from loupe.local import Connection
+from localcloud import Connection
 
 pytestmark = pytest.mark.system
 REPO = Path(__file__).parent / "cloud"

@@ -11,8 +11,8 @@ import pytest
 from cloud_process import CloudProcess, eventually, settled
 from sagemaker_stage import BUCKET, ended, make_role, training
 
-from loupe.local import Connection
-from training.datasets.synthetic import generate
+from localcloud import Connection
+from training.datasets.generated.synthetic import generate
 
 pytestmark = [pytest.mark.system, pytest.mark.slow]
 REPOSITORY = Path(__file__).parents[2]

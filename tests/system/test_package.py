@@ -29,7 +29,7 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if uv is None:
         pytest.fail("uv is not installed: make .venv/.uv")
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    make = ["make", "-C", str(ROOT / "functions"), "build-InspectFunction"]
+    make = ["make", "-C", str(ROOT), "-f", "functions/Makefile", "build-InspectFunction"]
     settings = [f"ARTIFACTS_DIR={folder}", f"UV={uv}", f"PYTHON_VERSION={version}"]
     if sys.platform != "linux":
         pytest.skip("the package holds Linux wheels")

@@ -15,10 +15,10 @@ import pytest
 from bad_images import jpeg
 from cloud_process import CloudProcess, eventually, saved
 
-from loupe.drop import Source, follow, upload
-from loupe.local import connection
-from loupe.target import Target
-from training.datasets.synthetic import generate
+from localcloud import connection
+from loupe.stack.target import Target
+from loupe.stack.uploads import Source, follow, upload
+from training.datasets.generated.synthetic import generate
 
 pytestmark = [pytest.mark.system, pytest.mark.slow]
 ROOT = Path(__file__).resolve().parents[2]

@@ -22,9 +22,9 @@ import pytest
 from PIL import Image
 
 from benchmarks.serve_servers import peak_mib
-from training.artefact import pack, unpack
-from training.container import cores
-from training.datasets.synthetic import generate
+from training.datasets.generated.synthetic import generate
+from training.job.container import cores
+from training.model.artefact import pack, unpack
 
 ROOT = Path(__file__).parents[2]
 STARTER = ROOT / "models/starter/model.tar.gz"
@@ -154,7 +154,7 @@ def test_an_evaluation_job_leaves_its_report(tmp_path):
     (channels / "model").mkdir(parents=True)
     unpack(STARTER, tmp_path / "unpacked")
     pack(tmp_path / "unpacked", channels / "model/model.tar.gz")
-    make = [sys.executable, "-m", "training.datasets.synthetic", "--out", str(channels / "test")]
+    make = [sys.executable, "-m", "training.generate", "surfaces", "--out", str(channels / "test")]
     subprocess.run([*make, "--count", "30", "--seed", "11"], cwd=ROOT, check=True)
     command = [sys.executable, "-m", "training.evaluate"]
 
@@ -257,7 +257,7 @@ def test_24_megapixels_by_tiles_take_less_than_a_gibibyte(tmp_path: Path) -> Non
     if not Path("/proc/self/status").exists():
         pytest.skip("only Linux tells a process's peak of memory")
     tiled = tmp_path / "tiled.tar.gz"
-    tile = [sys.executable, "-m", "training.tiling", "--model", str(STARTER), "--size", "1000"]
+    tile = [sys.executable, "-m", "training.retile", "--model", str(STARTER), "--size", "1000"]
     subprocess.run([*tile, "--out", str(tiled)], cwd=ROOT, check=True)
     buffer = io.BytesIO()
     Image.new("RGBA", (6000, 4000), (90, 90, 90, 255)).save(buffer, "PNG")

@@ -7,22 +7,19 @@ A part is chosen by the hash of the image's bytes alone, so copies of one image 
 and adding images moves none of those already there. A snapshot says itself which part an image is in.
 """
 
-from training.datasets.dataset import PARTS, Box, Dataset, Object, Part, Sample, part_of
+from training.datasets.dataset import Box, Dataset, Object, Sample
 from training.datasets.problems import DatasetError, Problem
 from training.datasets.reading import FORMATS, Reading, open_dataset, read
 
 __all__ = [
     "FORMATS",
-    "PARTS",
     "Box",
     "Dataset",
     "DatasetError",
     "Object",
-    "Part",
     "Problem",
     "Reading",
     "Sample",
     "open_dataset",
-    "part_of",
     "read",
 ]

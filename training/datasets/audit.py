@@ -7,10 +7,11 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from training.datasets.dataset import PARTS, Dataset, Sample
+from contract.snapshots import PARTS
+from training.datasets.dataset import Dataset, Sample
 from training.datasets.duplicates import Duplicate, crossing
 from training.datasets.problems import Problem
-from training.decoding import iou
+from training.model.decoding import iou
 
 SAME_BOX_IOU = 0.95
 IMBALANCE = 10.0

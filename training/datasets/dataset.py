@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, replace
-from typing import Literal
 
+from contract.snapshots import Part, part_of
 from training.datasets.files import Files
 from training.datasets.problems import DatasetError
 
-Part = Literal["train", "validation", "test", "all"]
 Box = tuple[float, float, float, float]
-PARTS: tuple[Part, ...] = ("train", "validation", "test")
-
-_TRAIN_SHARE, _VALIDATION_SHARE = 0.7, 0.1  # the rest, a fifth, is the test part
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,27 +77,3 @@ class Dataset:
         if hashlib.sha256(data).hexdigest() != sample.sha256:
             raise DatasetError(sample.name, f"was altered: its SHA-256 is no longer {sample.sha256}")
         return data
-
-
-def part_of(sha256: str) -> Part:
-    """The part of an image with this hash.
-
-    >>> part_of("00" * 32), part_of("c0" * 32), part_of("ff" * 32)
-    ('train', 'validation', 'test')
-    """
-    share = int(sha256[:8], 16) / 0x1_0000_0000
-    if share < _TRAIN_SHARE:
-        return "train"
-    return "validation" if share < _TRAIN_SHARE + _VALIDATION_SHARE else "test"
-
-
-def learning_part_of(sha256: str) -> Part:
-    """The part of an image where the test set is frozen: what would be test is hashed again.
-
-    >>> learning_part_of("00" * 32), learning_part_of("ff" * 32)
-    ('train', 'train')
-    """
-    digest = sha256
-    while (part := part_of(digest)) == "test":
-        digest = hashlib.sha256(digest.encode()).hexdigest()
-    return part

@@ -20,8 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter, ImageOps
 
+from contract.images import FORMATS
 from training.datasets.dataset import Dataset, Sample
-from training.pixels import FORMATS, decode
+from training.model.pixels import decode
 
 How = Literal["bytes", "pixels", "near"]
 Floats = NDArray[np.float32]
@@ -61,7 +62,7 @@ class Fingerprints:
         self._thumbnails: dict[str, NDArray[np.int8]] = {}
 
     def examine(self, sha256: str, data: bytes) -> None:
-        """Takes an image in, from any thread. Raises ImageError if it cannot be decoded."""
+        """Takes an image in, from any thread. Raises UnreadableError if it cannot be decoded."""
         if sha256 not in self._hashes:
             grey = _grey(data, _HASH_SIZE)
             self._hashes[sha256] = perceptual_hash(grey)
@@ -174,7 +175,10 @@ def _pixel_digest(data: bytes) -> str:
 
 
 def detail(data: bytes) -> Floats:
-    """The fine structure of an image, float32 [128, 128]: neither its lighting nor its noise. Raises ImageError."""
+    """The fine structure of an image, float32 [128, 128]: neither its lighting nor its noise.
+
+    Raises UnreadableError.
+    """
     return _band(_grey(data, _DETAIL_SIZE), 1, 6)
 
 

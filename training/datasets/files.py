@@ -16,12 +16,12 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import BinaryIO, cast
 from urllib.parse import quote
 
-from training.container import cores
+from contract.images import SUFFIXES
 from training.datasets.problems import DatasetError, Problem
+from training.job.container import cores
 
 MAX_FILE_BYTES = 256 * 1024**2  # a zip entry may unpack to anything
 ANNOTATION_SUFFIXES = (".json", ".manifest", ".jsonl", ".rec", ".yaml", ".yml")  # a source of one file
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 
 
 class Files(ABC):
@@ -52,7 +52,7 @@ class Files(ABC):
     @cached_property
     def images(self) -> tuple[str, ...]:
         """The names that end as images do."""
-        return tuple(name for name in self.names if name.lower().endswith(IMAGE_SUFFIXES))
+        return tuple(name for name in self.names if name.lower().endswith(SUFFIXES))
 
     @cached_property
     def images_by_stem(self) -> dict[str, list[str]]:
@@ -201,26 +201,3 @@ def is_hidden(name: str) -> bool:
 def _leads_outside(name: str) -> bool:
     windows = PureWindowsPath(name)
     return name.startswith(("/", "\\")) or bool(windows.drive) or ".." in windows.parts
-
-
-def open_files(path: Path | str) -> Files:
-    """The files of a folder, a zip, an `s3://` prefix, or those beside a single file.
-
-    A folder that holds a single zip and nothing else (a channel of a training job) means that zip.
-    Raises DatasetError if there is nothing.
-    """
-    if str(path).startswith("s3://"):
-        from training.datasets import s3  # boto3 takes long to import, and most sources are local
-
-        return s3.open_prefix(str(path))
-    path = Path(path)
-    if path.is_dir():
-        entries = [entry for entry in path.iterdir() if not entry.name.startswith(".")]
-        if len(entries) == 1 and entries[0].suffix.lower() == ".zip":
-            return open_files(entries[0])
-        return Folder(path)
-    if not path.is_file():
-        raise DatasetError(path, "no such file or folder")
-    if path.suffix.lower() in ANNOTATION_SUFFIXES:
-        return Folder(path.parent, path.name)
-    return Zip(str(path))

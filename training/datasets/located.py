@@ -14,8 +14,8 @@ from typing import BinaryIO, TypeVar, cast
 from urllib.parse import unquote, urlsplit
 
 from training.datasets.files import Files, Zip
+from training.datasets.formats.recordio import Records
 from training.datasets.problems import DatasetError
-from training.datasets.recordio import Records
 
 T = TypeVar("T", bound=Files)
 _PLACE = re.compile(r"(?P<whole>.+?)#(?:member=(?P<member>[^#&]+))?(?:&?offset=(?P<offset>\d+))?")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from training.errors import TrainingError
+from training.job.errors import TrainingError
 
 Severity = Literal["error", "warning"]
 

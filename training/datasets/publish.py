@@ -9,8 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 
 from training.datasets.dataset import Dataset, Sample
+from training.datasets.formats.recordio import suffix_of
 from training.datasets.problems import DatasetError
-from training.datasets.recordio import suffix_of
 from training.datasets.snapshot import Snapshot
 
 

@@ -9,67 +9,34 @@ import sys
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
-from importlib import import_module
+from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import cast
 
 from PIL import Image, UnidentifiedImageError
 from tqdm import tqdm
 
-from training.datasets.dataset import Box, Dataset, Object, Part, Sample
-from training.datasets.files import Files, open_files
+from contract.images import FORMATS as IMAGE_FORMATS
+from contract.images import UnreadableError, upright_size
+from training.datasets import snapshot
+from training.datasets.dataset import Box, Dataset, Object, Sample
+from training.datasets.entries import Entry, Source
+from training.datasets.files import Files
+from training.datasets.formats import coco, ground_truth, lookout, recordio, voc, yolo
+from training.datasets.opening import open_files
 from training.datasets.problems import DatasetError, Problem, Problems
-from training.pixels import FORMATS as IMAGE_FORMATS
-from training.pixels import ImageError, upright_size
 
 # In the order in which they are looked for; each is a module with `find` and `read`.
-FORMATS = {
-    "snapshot": "snapshot",
-    "ground-truth": "ground_truth",
-    "lookout": "lookout",
-    "recordio": "recordio",
-    "coco": "coco",
-    "yolo": "yolo",
-    "voc": "voc",
+FORMATS: dict[str, ModuleType] = {
+    "snapshot": snapshot,
+    "ground-truth": ground_truth,
+    "lookout": lookout,
+    "recordio": recordio,
+    "coco": coco,
+    "yolo": yolo,
+    "voc": voc,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One labelled image as its source tells of it.
-
-    image: its name among the source's files.
-    labelled_in: the file that holds the labels, for messages.
-    objects: boxes in pixels, or in 0..1 of width and height where `normalised`; as they are, not clipped.
-    size: width and height that the source gives, if any.
-    sha256: what the bytes must have, if the source says so.
-    """
-
-    image: str
-    labelled_in: str
-    objects: tuple[Object, ...]
-    normalised: bool = False
-    size: tuple[int, int] | None = None
-    tags: tuple[str, ...] = ()
-    part: Part | None = None
-    sha256: str | None = None
-
-
-@dataclass
-class Source:
-    """A source in one format.
-
-    labels: in their order, complete once all entries were taken; None means: those that occur, sorted.
-    others: names of image files that are no samples, such as masks.
-    """
-
-    files: Files
-    entries: Iterator[Entry]
-    count: int
-    labels: list[str] | None = None
-    others: set[str] = field(default_factory=set)
-    snapshot_id: str = ""
 
 
 @dataclass(frozen=True)
@@ -109,7 +76,7 @@ def read(
 ) -> Reading:
     """As `open_dataset`; unless `strict`, problems are collected and what has errors is left out.
 
-    examine: called with SHA-256 and bytes of every image, from several threads; may raise ImageError.
+    examine: called with SHA-256 and bytes of every image, from several threads; may raise UnreadableError.
     Raises DatasetError where there is nothing to read, and at once where `strict`.
     """
     files = open_files(path)
@@ -151,7 +118,7 @@ def _source(path: Path | str, files: Files, format: str | None, problems: Proble
     if files.chosen is None and not files.names:
         raise (problems.found[0].error() if problems.found else DatasetError(path, "is empty"))
     for name in [format] if format else FORMATS:
-        module = import_module(f"training.datasets.{FORMATS[name]}")
+        module = FORMATS[name]
         if (found := module.find(files)) is not None:
             return name, cast(Source, module.read(files, found, problems))
     if format:
@@ -202,7 +169,7 @@ def _finish(entry: Entry, future: Future[_Look], problems: Problems) -> tuple[En
         OSError,
         SyntaxError,
         ValueError,
-        ImageError,
+        UnreadableError,
         Image.DecompressionBombError,
     ) as error:
         problems.report("unreadable-image", entry.image, f"is not a readable image: {error}")

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from contract.snapshots import PARTS
 from training.datasets.audit import folded, same_boxes, same_labels, spellings
-from training.datasets.dataset import PARTS, Dataset, Object, Sample
+from training.datasets.dataset import Dataset, Object, Sample
 from training.datasets.duplicates import Duplicate
 from training.datasets.problems import Problem
 

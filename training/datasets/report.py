@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from contract.snapshots import PARTS
 from training.datasets.audit import objects_per_class
-from training.datasets.dataset import PARTS, Dataset
+from training.datasets.dataset import Dataset
 from training.datasets.problems import KINDS, Problem
 from training.datasets.repair import Repair
 from training.datasets.snapshot import LeftOut

@@ -12,6 +12,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+import contract.s3
 from training.datasets.files import ANNOTATION_SUFFIXES, Files, Zip, is_hidden
 from training.datasets.problems import DatasetError
 
@@ -35,16 +36,11 @@ def client() -> S3Client:
 
 
 def split(uri: str) -> tuple[str, str]:
-    """Bucket and key of an `s3://bucket/key` URI. Raises DatasetError.
-
-    >>> split("s3://images/line-1/a.jpg")
-    ('images', 'line-1/a.jpg')
-    """
-    scheme, _, rest = uri.partition("://")
-    bucket, _, key = rest.partition("/")
-    if scheme != "s3" or not bucket:
-        raise DatasetError(uri, "is no s3://bucket/key")
-    return bucket, key
+    """Bucket and key of an `s3://bucket/key` URI. Raises DatasetError."""
+    try:
+        return contract.s3.split(uri)
+    except ValueError as error:
+        raise DatasetError(uri, "is no s3://bucket/key") from error
 
 
 def read(uri: str, start: int | None = None, end: int | None = None) -> bytes:

@@ -8,24 +8,23 @@ one in a part further on (train, validation, test) is left out, so that no pictu
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from training.datasets import coco
-from training.datasets.dataset import PARTS, Dataset, Object, Part, Sample, learning_part_of
+from contract import snapshots
+from contract.snapshots import PARTS, Part, learning_part_of
+from training.datasets.dataset import Dataset, Object, Sample
 from training.datasets.duplicates import Duplicate
+from training.datasets.entries import Entry, Source
 from training.datasets.files import Files
+from training.datasets.formats import coco
 from training.datasets.located import Located
 from training.datasets.problems import DatasetError, Problems
-from training.datasets.reading import Entry, Source
 
-VERSION = 1
 _MARK = b'{"loupe_snapshot":'
-_SHORT = 16
 
 
 @dataclass(frozen=True)
@@ -51,7 +50,7 @@ class Snapshot:
 
     @property
     def file_name(self) -> str:
-        return f"{self.id[:_SHORT]}.json"
+        return snapshots.file_name(self.id)
 
     def content(self) -> bytes:
         """The file: a line an image and an annotation, for people who compare two."""
@@ -126,7 +125,7 @@ def take(
         (sample for sample in dataset.samples if id(sample) not in gone), key=lambda s: (s.sha256, s.name)
     )
     content: dict[str, Any] = {
-        "loupe_snapshot": VERSION,
+        "loupe_snapshot": snapshots.VERSION,
         "info": {
             "format": format,
             "previous": previous.snapshot_id if previous else None,
@@ -148,7 +147,7 @@ def take(
             for each in sorted(left, key=lambda each: (each.sample.sha256, each.sample.name))
         ],
     }
-    head = {"loupe_snapshot": VERSION, "id": _identity(content)}
+    head = {"loupe_snapshot": snapshots.VERSION, "id": snapshots.identity(content)}
     return Snapshot(head | content, tuple(kept), tuple(left))
 
 
@@ -165,12 +164,6 @@ def _image(number: int, sample: Sample, files: Files, uris: dict[str, str]) -> d
     return entry | ({"tags": list(sample.tags)} if sample.tags else {})
 
 
-def _identity(document: dict[str, Any]) -> str:
-    content = {name: value for name, value in document.items() if name != "id"}
-    text = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
 def find(files: Files) -> str | None:
     """The snapshot's name: the file chosen, or the only JSON file there is, if it begins as one."""
     name = coco.find(files)
@@ -184,9 +177,11 @@ def read(files: Files, name: str, problems: Problems) -> Source:
     """The samples of a snapshot. Raises DatasetError if it is not what its id says."""
     try:
         document = json.loads(files.read(name))
-        if document["loupe_snapshot"] != VERSION:
-            raise DatasetError(name, f"is a snapshot of version {document['loupe_snapshot']}, not {VERSION}")
-        identity = _identity(document)
+        if document["loupe_snapshot"] != snapshots.VERSION:
+            raise DatasetError(
+                name, f"is a snapshot of version {document['loupe_snapshot']}, not {snapshots.VERSION}"
+            )
+        identity = snapshots.identity(document)
         if identity != document["id"]:
             raise DatasetError(
                 name, f"was altered: its content has the id {identity}, it says {document['id']}"

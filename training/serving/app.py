@@ -13,10 +13,10 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from training.container import emit
-from training.pixels import ImageError
+from contract.images import UnreadableError
+from training.job.container import emit
 from training.serving.errors import RefusedError, internal
-from training.serving.judging import Judging, Timings
+from training.serving.inference import Judging, Timings
 from training.serving.metrics import Metrics
 from training.serving.objects import Objects
 from training.serving.settings import Settings
@@ -94,7 +94,7 @@ class Endpoint:
     async def _invocations(self, request: Request) -> Response:
         try:
             return await self._admitted(request)
-        except ImageError as error:
+        except UnreadableError as error:
             refusal = RefusedError(422, error.code, str(error))
         except RefusedError as error:
             refusal = error

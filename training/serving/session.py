@@ -6,8 +6,8 @@ from pathlib import Path
 
 import onnxruntime
 
-from training.errors import TrainingError
-from training.onnx_model import OnnxModel
+from training.job.errors import TrainingError
+from training.model.onnx_model import OnnxModel
 
 CUDA, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
 

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from training.container import cores
-from training.errors import TrainingError
-from training.pixels import MAX_PIXELS
+from contract.endpoint import MAX_BODY_BYTES
+from contract.images import MAX_PIXELS
+from training.job.container import cores
+from training.job.errors import TrainingError
 
 
 class SettingError(TrainingError):
@@ -32,7 +33,7 @@ class Settings:
     waiting: int = 32
     batch: int = 1
     batch_wait_ms: float = 2.0
-    max_body_bytes: int = 6 * 1024 * 1024  # SageMaker's limit for a real-time endpoint
+    max_body_bytes: int = MAX_BODY_BYTES
     max_object_bytes: int = 100 * 1024 * 1024
     max_pixels: int = MAX_PIXELS
     image_seconds: float = 20.0

@@ -21,12 +21,12 @@ from contextlib import suppress
 from multiprocessing.connection import Connection
 from typing import cast
 
-from training.artefact import ModelCard
-from training.container import emit
-from training.errors import TrainingError
-from training.pixels import ImageError
+from contract.images import UnreadableError
+from training.job.container import emit
+from training.job.errors import TrainingError
+from training.model.artefact import ModelCard
 from training.serving.errors import RefusedError, internal
-from training.serving.judging import Answer, Judge, Timings
+from training.serving.inference import Answer, Judge, Timings
 from training.serving.settings import Settings
 
 GRACE_SECONDS = 5.0  # a worker that keeps the time itself answers within it, and need not start anew
@@ -66,7 +66,7 @@ class Workers:
             self._free.put(worker)
 
     async def answer(self, data: bytes, timings: Timings) -> Answer:
-        """The document that the contract wants. Raises ImageError, RefusedError."""
+        """The document that the contract wants. Raises UnreadableError, RefusedError."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._ask, data, timings)
 
     def _ask(self, data: bytes, timings: Timings) -> Answer:
@@ -121,7 +121,7 @@ class _Worker:
         if not in_time:
             self.end()
             emit("worker_killed", {"seconds": patience}, to=sys.stderr)
-            raise ImageError("timed_out", f"the image takes longer than {patience:g} s")
+            raise UnreadableError("timed_out", f"the image takes longer than {patience:g} s")
         return _read(reply)
 
     def _send(self, data: bytes, timings: Timings) -> None:
@@ -169,7 +169,7 @@ def _reply(judge: Judge, data: bytes, timings: Timings) -> bytes:
     try:
         answer = cast(Answer, judge.work(data, timings))  # a worker never batches
         return b"{}\n" + answer.body
-    except ImageError as error:
+    except UnreadableError as error:
         refusal: dict[str, object] = {"code": error.code, "message": str(error)}
     except Exception as error:  # noqa: BLE001 - an error of ours is an answer, and counted
         told = error if isinstance(error, RefusedError) else internal(error)
@@ -183,5 +183,5 @@ def _read(reply: bytes) -> Answer:
     if "status" in refusal:
         raise RefusedError(**refusal)
     if refusal:
-        raise ImageError(**refusal)
+        raise UnreadableError(**refusal)
     return Answer(body, batch_size=1)

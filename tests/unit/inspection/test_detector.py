@@ -13,9 +13,10 @@ from botocore.exceptions import (
     ReadTimeoutError,
 )
 
+from contract.images import UnreadableError
 from inspection import clients
 from inspection.detector import Detector, Prediction
-from inspection.errors import ModelError, NotReadyError, UnreadableError
+from inspection.errors import ModelError, NotReadyError
 from tests.inspection_support import Answer, answering, found, http, model_error, prediction
 
 URL = "https://runtime.sagemaker"

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inspection import events, keys
+from contract import keys
+from inspection import events
 from inspection.events import normalise_sequencer, parse
 from tests.inspection_support import golden, message, s3_record
 
@@ -19,7 +20,7 @@ KEYS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=30
 @given(KEYS)
 def test_any_key_survives_the_way_through_an_event(key: str) -> None:
     """RELIABILITY 4."""
-    assert keys.decode(quote_plus(key)) == key
+    assert events.decode(quote_plus(key)) == key
 
 
 @given(KEYS)
@@ -41,7 +42,7 @@ def test_a_key_is_decoded_once(key: str) -> None:
     ],
 )
 def test_awkward_keys(encoded: str, key: str) -> None:
-    assert keys.decode(encoded) == key
+    assert events.decode(encoded) == key
 
 
 @given(KEYS)

@@ -10,12 +10,13 @@ from botocore.stub import ANY, Stubber
 from hypothesis import given
 from hypothesis import strategies as st
 
+from contract.images import ImageHeader
+from contract.inspections import Verdict
 from inspection import events
 from inspection.detector import Prediction
-from inspection.images import ImageFacts
 from inspection.queue import Message, Queue
 from inspection.records import Facts, build, record_id
-from inspection.rules import Judgement, Reason, Severity, Verdict
+from inspection.rules import Judgement, Reason, Severity
 from tests.inspection_support import found, golden, message, prediction
 
 NOW = datetime(2026, 1, 5, 9, 30, 16, 500_000, tzinfo=UTC)
@@ -40,7 +41,7 @@ FAILED = Facts(
         Severity.MAJOR,
     ),
     size_bytes=1234,
-    header=ImageFacts(100, 200, "JPEG"),
+    header=ImageHeader(100, 200, "JPEG"),
     prediction=Prediction.model_validate(prediction(found("pits", 0.75, (1, 2.25, 3, 4)))),
     rules_version="3",
     timings_ms={"read": 1.23456789},

@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from contract.inspections import Verdict
 from inspection.detector import Detection
 from inspection.errors import NotReadyError
-from inspection.rules import Judgement, Rules, RulesParameter, Severity, Verdict, judge
+from inspection.rules import Judgement, Rules, RulesParameter, Severity, judge
 
 DEFAULT = {"fail_score": 0.5, "review_score": 0.3, "severity": "major"}
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
 
-from loupe.target import Target
+from loupe.stack.target import Target
 
 
 class RefusedError(Exception):

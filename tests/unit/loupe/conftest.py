@@ -6,7 +6,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from loupe.target import Target
+from loupe.stack.target import Target
 
 OUTPUTS = {
     "ArtefactsBucketName": "artefacts",

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from loupe import approvals
 from loupe.errors import LoupeError
-from loupe.target import Target
+from loupe.stack import approvals
+from loupe.stack.target import Target
 from tests.unit.loupe.account import RefusedError, answering
 
 RUN, LATER = "0123456789ab", "ba9876543210"

@@ -5,8 +5,8 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from loupe import drop
 from loupe.errors import LoupeError
+from loupe.stack import uploads as drop
 
 
 @pytest.mark.parametrize(

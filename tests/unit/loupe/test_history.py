@@ -5,8 +5,8 @@ from datetime import timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loupe.history import History
-from loupe.target import Target
+from loupe.stack.history import History
+from loupe.stack.target import Target
 from tests.unit.loupe.account import answering
 from tests.unit.loupe.executions import ARN, BEGAN, PLAN, Recorder, history
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from moto import mock_aws
 
 from loupe.errors import LoupeError
-from loupe.inspections import moment, query
-from loupe.target import Target
+from loupe.stack.inspections import moment, query
+from loupe.stack.target import Target
 
 NOW = datetime(2026, 3, 2, 0, 30, tzinfo=UTC)
 SHARDS = 3

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from loupe.jobs import Jobs, Line
-from loupe.target import Target
+from loupe.stack.jobs import Jobs, Line
+from loupe.stack.target import Target
 from tests.unit.loupe.account import RefusedError, answering
 from tests.unit.loupe.executions import PLAN
 

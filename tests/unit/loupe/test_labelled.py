@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loupe import labelled
-from loupe.local import Connection, NotRunningError
-from loupe.target import Target
+from localcloud import Connection, NotRunningError
+from loupe.stack import labelled_data as labelled
+from loupe.stack.target import Target
 from tests.unit.loupe.conftest import OUTPUTS
 
 PLACE = "s3://artefacts/labelled"

@@ -9,9 +9,12 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from loupe import cli, labelled, learning, programs
+from loupe import cli
+from loupe.commands import learning
+from loupe.commands import processes as programs
 from loupe.errors import LoupeError
-from loupe.target import Target
+from loupe.stack import labelled_data as labelled
+from loupe.stack.target import Target
 from tests.unit.loupe.account import answering
 from tests.unit.loupe.executions import ARN, PLAN, Recorder, described, history
 

@@ -10,9 +10,9 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loupe import retraining
 from loupe.errors import LoupeError
-from loupe.target import Target
+from loupe.stack import retraining
+from loupe.stack.target import Target
 from tests.unit.loupe.account import RefusedError, answering
 from tests.unit.loupe.executions import ARN, PLAN, Recorder, described, history
 
@@ -88,9 +88,9 @@ def test_a_wish_that_cannot_be_granted_is_refused_with_advice(changes: dict[str,
 def test_the_families_are_those_of_the_detectors_and_cost_no_torch():
     # Not in this process, where another test may have imported torch.
     program = (
-        "import sys; from loupe.retraining import known_families; mine = known_families(); "
+        "import sys; from loupe.stack.retraining import known_families; mine = known_families(); "
         "assert not {'torch', 'training'} & set(sys.modules); "
-        "from training.detectors import families; assert mine == families() != []"
+        "from training.detectors.registry import families; assert mine == families() != []"
     )
     subprocess.run([sys.executable, "-c", program], check=True, timeout=120)
 

@@ -6,10 +6,10 @@ from datetime import timedelta
 import pytest
 from rich.console import Console
 
-from loupe import retraining_view as view
-from loupe.history import Step
-from loupe.jobs import Line
-from loupe.retraining import Progress
+from loupe.stack.history import Step
+from loupe.stack.jobs import Line
+from loupe.stack.retraining import Progress
+from loupe.views import retraining as view
 from tests.unit.loupe.executions import BEGAN
 
 RUN = "0123456789ab"

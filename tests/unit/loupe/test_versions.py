@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 from moto.sagemaker.models import sagemaker_backends
 
-from loupe import models, registry
 from loupe.errors import LoupeError
-from loupe.target import Target
+from loupe.stack import endpoint as models
+from loupe.stack import registry
+from loupe.stack.target import Target
 from tests.unit.loupe.account import answering
 
 HOSTING = {

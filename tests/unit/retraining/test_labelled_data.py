@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from contract.snapshots import part_of
 from retraining import labelled
 from retraining.documents import Documents
 from retraining.errors import LabelledDataError
-from retraining.labelled import Snapshot, learning_part, merged
+from retraining.labelled import Snapshot, merged
 from tests.unit.retraining.snapshots import (
     BOX,
     as_training_reads,
@@ -25,7 +26,6 @@ from tests.unit.retraining.snapshots import (
     snapshot,
     taken,
 )
-from training.datasets.dataset import learning_part_of, part_of
 
 BASE = snapshot()
 MOVED = (0.0, 0.0, 50.0, 50.0)
@@ -109,20 +109,6 @@ def test_the_id_is_of_the_content_alone(given_: list[labelled.Reviewed], random:
     last = list({each.sha256: each for each in given_}.values())
     other = random.sample(last, len(last))
     assert merged(BASE, last) == merged(BASE, other)
-
-
-@given(st.binary(min_size=32, max_size=32))
-def test_a_new_image_falls_into_the_part_that_training_would_give_it(digest: bytes) -> None:
-    assert learning_part(digest.hex()) == learning_part_of(digest.hex())
-    assert learning_part(digest.hex()) in ("train", "validation")
-
-
-@given(st.integers(int(0.69 * 2**32), int(0.81 * 2**32)))
-def test_the_parts_meet_where_training_s_do(share: int) -> None:
-    digest = f"{share:08x}" + "0" * 56
-    assert learning_part(digest) == learning_part_of(digest)
-    if part_of(digest) != "test":
-        assert learning_part(digest) == part_of(digest)
 
 
 def test_a_reviewed_test_image_changes_nothing() -> None:

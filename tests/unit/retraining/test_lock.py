@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from contract.keys import LOCK
 from retraining import lock
 from retraining.documents import Documents
 from tests.unit.retraining.account import Account, RefusedError
@@ -14,7 +15,7 @@ MINE, OTHER, THIRD = (ARN + name for name in ("mine", "other", "third"))
 
 
 def holder(documents: Documents) -> str:
-    found = documents.find(lock.KEY)
+    found = documents.find(LOCK)
     assert found
     return str(found[0]["execution"])
 
@@ -99,7 +100,7 @@ def test_a_lock_that_is_deleted_under_way_is_taken_anew(
 
     def deleted_first(self: Documents, *arguments: Any, **options: Any) -> bool:
         if not deleted:
-            deleted.append(documents.s3.delete_object(Bucket="artefacts", Key=lock.KEY))
+            deleted.append(documents.s3.delete_object(Bucket="artefacts", Key=LOCK))
         return write(self, *arguments, **options)
 
     monkeypatch.setattr(Documents, "write", deleted_first)

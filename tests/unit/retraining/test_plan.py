@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loupe.local.sagemaker.validation import operation, validate
+from localcloud.sagemaker.validation import operation, validate
 from retraining.request import FAMILIES
 from tests.unit.retraining.account import Account
 from tests.unit.retraining.planning import (
@@ -20,7 +20,7 @@ from tests.unit.retraining.planning import (
     planned,
 )
 from tests.unit.retraining.snapshots import snapshot
-from training.settings import Hyperparameters
+from training.learning.hyperparameters import Hyperparameters
 
 STRATEGIES = ["Bayesian", "Hyperband", "Random"]
 

@@ -6,12 +6,11 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from loupe.local.sagemaker.validation import validate
-from retraining import lock
+from contract.keys import LAST_RUN, LOCK
+from localcloud.sagemaker.validation import validate
 from retraining.documents import Documents
 from retraining.errors import InvalidRequestError, LabelledDataError, RetrainingError
 from retraining.labelled import Snapshot
-from retraining.plan import LAST
 from retraining.request import Request
 from tests.unit.retraining.account import Account
 from tests.unit.retraining.planning import BASE, EXECUTION, held, jobs_of, planned, planner
@@ -32,7 +31,7 @@ def finished(documents: Documents, plan: dict[str, Any]) -> None:
         "snapshot": plan["snapshot"]["uri"],
         "settings": plan["settings"],
     }
-    assert documents.write(LAST, last)
+    assert documents.write(LAST_RUN, last)
 
 
 def test_the_same_data_and_settings_again_are_nothing_new(account: Account) -> None:
@@ -145,7 +144,7 @@ def test_while_another_execution_runs_nothing_is_planned(account: Account) -> No
     documents = held()
     other = EXECUTION.replace("one", "other")
     account.executions[other] = "RUNNING"
-    documents.write(lock.KEY, {"execution": other})
+    documents.write(LOCK, {"execution": other})
     assert planned(account, documents) == {
         "status": "already_running",
         "result": {
@@ -217,7 +216,7 @@ def test_bad_input_names_the_field_and_takes_no_lock(account: Account, given_: A
     documents = held()
     with pytest.raises(InvalidRequestError, match="the input of the execution is not in order: .*" + field):
         planner(account, documents).plan(given_, EXECUTION)
-    assert documents.find(lock.KEY) is None
+    assert documents.find(LOCK) is None
 
 
 def test_every_wrong_field_is_named_at_once() -> None:

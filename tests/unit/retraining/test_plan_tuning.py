@@ -9,8 +9,8 @@ from retraining.plan import _EPOCHS
 from retraining.request import FAMILIES
 from tests.unit.retraining.account import Account
 from tests.unit.retraining.planning import job, planned
-from training.detectors import families, recipe
-from training.settings import Hyperparameters
+from training.detectors.registry import families, recipe
+from training.learning.hyperparameters import Hyperparameters
 
 STRATEGIES = ["Bayesian", "Hyperband", "Random"]
 

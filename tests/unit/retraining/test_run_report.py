@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from contract.keys import LAST_RUN
 from retraining.documents import Documents
-from retraining.plan import LAST
 from retraining.report import ORIGIN_USD, Reporter, notice, page
 from tests.unit.retraining.account import ENDPOINT, Account
 from tests.unit.retraining.evaluations import evaluation
@@ -93,7 +93,7 @@ def test_the_run_costs_what_its_candidates_cost(reporter: Reporter) -> None:
 
 def test_what_the_next_run_compares_itself_with_is_written_down(reporter: Reporter) -> None:
     found = result(reporter)
-    last = reporter.documents.find(LAST)
+    last = reporter.documents.find(LAST_RUN)
     assert last is not None
     assert last[0] == {
         "run": RUN,

@@ -9,8 +9,9 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from hypothesis import given
 from hypothesis import strategies as st
 
+from contract.endpoint import MAX_BODY_BYTES
 from inspection import clients
-from inspection.detector import MAX_BODY_BYTES, Detection, Detector
+from inspection.detector import Detection, Detector
 from retraining.documents import Documents
 from retraining.errors import SmokeTestError
 from retraining.smoke import SmokeTest, unmatched

@@ -11,9 +11,10 @@ from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
-from loupe.local.sagemaker.errors import in_use, invalid
-from loupe.local.sagemaker.validation import validate
-from retraining.documents import Documents, split
+from contract.s3 import split
+from localcloud.sagemaker.errors import in_use, invalid
+from localcloud.sagemaker.validation import validate
+from retraining.documents import Documents
 from tests.unit.retraining.evaluations import evaluation
 from tests.unit.retraining.snapshots import snapshot
 

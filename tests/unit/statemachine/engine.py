@@ -15,8 +15,8 @@ import pytest
 from ministack.services import stepfunctions
 
 from handlers import retrain_approval, retrain_gate, retrain_plan, retrain_report
-from loupe.local.sagemaker import steps
-from loupe.local.sagemaker.errors import AwsError
+from localcloud.sagemaker import steps
+from localcloud.sagemaker.errors import AwsError
 from retraining.approval import Approval
 from retraining.gate import Bounds, Gate
 from retraining.plan import Planner

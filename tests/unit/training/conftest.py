@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from training.artefact import unpack
-from training.onnx_model import OnnxModel
+from training.model.artefact import unpack
+from training.model.onnx_model import OnnxModel
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -1,0 +1,170 @@
+"""Which images are accepted, what their headers tell, and which way up they are."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from PIL import ExifTags, Image, UnidentifiedImageError
+
+FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP")
+SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
+MAX_PIXELS = 100_000_000
+MIN_SIDE = 8  # pixels; nothing that small is a picture of a product
+
+# `open_image` has a cap of its own. Pillow's would warn, and silencing a warning is not safe among threads.
+Image.MAX_IMAGE_PIXELS = None
+
+# Pillow's decoders were written to raise OSError, yet damaged files reach what parses their headers, too.
+DECODER_ERRORS = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    LookupError,
+    TypeError,
+    struct.error,
+    zlib.error,
+)
+_SIDEWAYS = (5, 6, 7, 8)
+_TRANSPOSITIONS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+class UnreadableError(Exception):
+    """The image cannot be inspected, now or later.
+
+    Attributes:
+        code: Stable, for programs: `empty_image`, `unsupported_format`, `corrupt_image`, `too_many_pixels`,
+            `multiple_frames`, `too_small`, `unsupported_mode`, `timed_out`, `too_large`, `deleted`, or what a
+            container of another version says.
+        message: For people.
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+@dataclass(frozen=True, slots=True)
+class ImageHeader:
+    """What an image's header tells.
+
+    Attributes:
+        width: Pixels as stored, before the EXIF orientation is applied.
+        height: As width.
+        format: One of FORMATS, by content.
+    """
+
+    width: int
+    height: int
+    format: str
+
+    @property
+    def content_type(self) -> str:
+        """The MIME type."""
+        return f"image/{self.format.lower()}"
+
+
+@contextmanager
+def open_image(source: bytes | BinaryIO, max_pixels: int = MAX_PIXELS) -> Iterator[Image.Image]:
+    """Open an image whose header has been checked. No pixel is decoded yet.
+
+    Decoder errors that are raised inside the `with` block become UnreadableError, too.
+
+    Args:
+        source: The file's bytes, or a stream that can seek.
+        max_pixels: The most pixels that an image may have.
+
+    Raises:
+        UnreadableError: Empty, of no allowed format, damaged, more than one frame, or too many pixels.
+    """
+    if source == b"":
+        raise UnreadableError("empty_image", "the file is empty")
+    stream = io.BytesIO(source) if isinstance(source, bytes) else source
+    try:
+        with Image.open(stream, formats=FORMATS) as image:
+            width, height = image.size
+            # First of all: whatever else is asked of an image may decode it.
+            if width * height > max_pixels:
+                raise UnreadableError(
+                    "too_many_pixels", f"{width} x {height} pixels, the limit is {max_pixels:,}"
+                )
+            if _has_second_frame(image):
+                raise UnreadableError(
+                    "multiple_frames", "the file holds several frames or pages; send one still image"
+                )
+            yield image
+    except UnidentifiedImageError as error:
+        raise UnreadableError("unsupported_format", f"not one of {', '.join(FORMATS)}") from error
+    except DECODER_ERRORS as error:
+        raise UnreadableError("corrupt_image", f"the image is damaged or cut short: {error}") from error
+
+
+def read_header(data: bytes, max_pixels: int = MAX_PIXELS) -> ImageHeader:
+    """Read an image's header.
+
+    Raises:
+        UnreadableError: As `open_image`, or a side has fewer than MIN_SIDE pixels.
+    """
+    with open_image(data, max_pixels) as image:
+        header = ImageHeader(*image.size, format_of(image))
+    if min(header.width, header.height) < MIN_SIDE:
+        raise UnreadableError(
+            "too_small", f"{header.width} x {header.height} pixels; each side needs {MIN_SIDE}"
+        )
+    return header
+
+
+def format_of(image: Image.Image) -> str:
+    """One of FORMATS. A JPEG with further pictures behind the first (MPO: previews, depth) is that JPEG."""
+    return "JPEG" if image.format == "MPO" else str(image.format)
+
+
+def upright_size(image: Image.Image) -> tuple[int, int]:
+    """Width and height of an opened image once its EXIF orientation is applied.
+
+    Call it before the image's pixels are loaded. For a PNG it decodes the whole image, because Pillow looks for
+    EXIF behind the pixels.
+    """
+    width, height = image.size
+    return (height, width) if _orientation(image) in _SIDEWAYS else (width, height)
+
+
+def transposition(image: Image.Image) -> Image.Transpose | None:
+    """What turns an opened image upright; None where nothing needs to.
+
+    Call it before the image's pixels are loaded.
+    """
+    return _TRANSPOSITIONS.get(_orientation(image))
+
+
+def _orientation(image: Image.Image) -> int:
+    # Pillow turns a TIFF upright by itself when it loads it, and gives the upright size before.
+    return 1 if image.format == "TIFF" else int(image.getexif().get(ExifTags.Base.Orientation, 1))
+
+
+def _has_second_frame(image: Image.Image) -> bool:
+    """Without counting them all: a TIFF can chain directories by the hundred thousand."""
+    if format_of(image) == "JPEG":
+        return False
+    if image.format != "TIFF":
+        return getattr(image, "n_frames", 1) > 1
+    try:
+        image.seek(1)
+    except EOFError:
+        return False
+    return True

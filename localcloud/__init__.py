@@ -1,0 +1,36 @@
+"""The local cloud: AWS on one laptop, in one process, without an account and without Docker.
+
+:class:`LocalCloud` starts it in the current process; :func:`connection` finds the one that another
+process runs on the same private folder.
+
+>>> from pathlib import Path
+>>> from localcloud import LocalCloud
+>>> with LocalCloud(Path("/tmp/my-cloud")) as cloud:  # doctest: +SKIP
+...     outputs = cloud.deploy({"StageName": "local"})
+...     cloud.connection.client("s3").list_buckets()
+"""
+
+from localcloud.cloud import LocalCloud
+from localcloud.connections import Connection, connection
+from localcloud.errors import (
+    AlreadyRunningError,
+    DeployError,
+    IncompatibleMiniStackError,
+    LocalCloudError,
+    NotRunningError,
+    PortInUseError,
+    StartError,
+)
+
+__all__ = [
+    "AlreadyRunningError",
+    "Connection",
+    "DeployError",
+    "IncompatibleMiniStackError",
+    "LocalCloud",
+    "LocalCloudError",
+    "NotRunningError",
+    "PortInUseError",
+    "StartError",
+    "connection",
+]

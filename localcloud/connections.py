@@ -1,0 +1,101 @@
+"""How any process reaches a running local cloud: `home/cloud.json`, readable by its owner only."""
+
+import json
+import os
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import boto3
+import botocore.session
+import psutil
+from botocore.config import Config
+
+from localcloud.errors import NotRunningError
+
+FILE_NAME = "cloud.json"
+
+
+def own_session(**settings: Any) -> boto3.Session:
+    """A session that no profile of the user's reaches, not even a missing one named by AWS_PROFILE."""
+    blind: Any = {
+        "profile": (None, None, None, None),
+        "config_file": (None, None, os.devnull, None),
+        "credentials_file": (None, None, os.devnull, None),
+    }
+    core = botocore.session.Session(session_vars=blind)
+    # Paths, since host names of buckets would need DNS; no proxy, since none knows this machine's loopback.
+    core.set_default_client_config(Config(s3={"addressing_style": "path"}, proxies={}))
+    return boto3.Session(botocore_session=core, **settings)
+
+
+@dataclass
+class Connection:
+    """Address and credentials of a running local cloud, and the outputs of the stack deployed in it."""
+
+    pid: int
+    pid_created: float
+    port: int
+    endpoint_url: str
+    region: str
+    account_id: str
+    access_key_id: str
+    secret_access_key: str
+    stack_name: str
+    outputs: dict[str, str] = field(default_factory=dict)
+
+    @cached_property
+    def session(self) -> boto3.Session:
+        """A session with these credentials."""
+        return own_session(
+            aws_access_key_id=self.access_key_id,
+            aws_secret_access_key=self.secret_access_key,
+            region_name=self.region,
+        )
+
+    def use(self, access_key_id: str, secret_access_key: str) -> None:
+        """Continue with other credentials."""
+        self.access_key_id, self.secret_access_key = access_key_id, secret_access_key
+        self.__dict__.pop("session", None)
+
+    def client(self, service: str, config: Config | None = None) -> Any:
+        """A boto3 client of `service` ("s3", "sagemaker-runtime", ...) that talks to this cloud only."""
+        if service == "s3":  # presigned URLs too
+            config = Config(signature_version="s3v4").merge(config or Config())
+        return self.session.client(service, endpoint_url=self.endpoint_url, config=config)  # type: ignore[call-overload]
+
+    def alive(self) -> bool:
+        """True while the very process that wrote this connection runs; a reused pid or a zombie is not it."""
+        try:
+            process = psutil.Process(self.pid)
+            same = abs(process.create_time() - self.pid_created) < 1
+            return same and process.status() != psutil.STATUS_ZOMBIE
+        except psutil.Error:
+            return False
+
+    def write(self, home: Path) -> None:
+        """Store it as `home/cloud.json`, mode 0600, replaced in one step."""
+        temporary = home / f".{FILE_NAME}.{os.getpid()}"
+        with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            json.dump(asdict(self), file, indent=1)
+        temporary.replace(home / FILE_NAME)
+
+
+def read(home: Path) -> Connection | None:
+    """The connection stored in `home`, whether its process still lives or not; None if there is none."""
+    try:
+        return Connection(**json.loads((home / FILE_NAME).read_text()))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def connection(home: Path) -> Connection:
+    """The local cloud running in `home`, for other processes.
+
+    Raises :class:`NotRunningError` when nothing runs there.
+    """
+    found = read(home)
+    if found is None or not found.alive():
+        raise NotRunningError(home)
+    return found

@@ -1,0 +1,32 @@
+"""Who works with the local cloud: an IAM user of its own, whose signatures MiniStack checks."""
+
+import json
+
+from botocore.exceptions import ClientError
+
+from localcloud.connections import Connection
+
+USER = "loupe-operator"
+
+
+def settle(connection: Connection, previous: Connection | None) -> None:
+    """Replace root's key in `connection` by the operator's: the former while it is good, else a new one."""
+    if previous is not None:
+        root = connection.access_key_id, connection.secret_access_key
+        connection.use(previous.access_key_id, previous.secret_access_key)
+        try:
+            connection.client("sts").get_caller_identity()
+        except ClientError:
+            connection.use(*root)
+        else:
+            return
+    iam = connection.client("iam")
+    if USER not in {user["UserName"] for user in iam.list_users()["Users"]}:
+        iam.create_user(UserName=USER)
+    everything = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [everything]})
+    iam.put_user_policy(UserName=USER, PolicyName="everything", PolicyDocument=policy)
+    for key in iam.list_access_keys(UserName=USER)["AccessKeyMetadata"]:
+        iam.delete_access_key(UserName=USER, AccessKeyId=key["AccessKeyId"])
+    key = iam.create_access_key(UserName=USER)["AccessKey"]
+    connection.use(key["AccessKeyId"], key["SecretAccessKey"])

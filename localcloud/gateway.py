@@ -1,0 +1,179 @@
+"""The door of the local cloud: an ASGI application before MiniStack's.
+
+It turns away what no AWS client sends (a web page, an unsigned request, MiniStack's own administration
+paths), and hands SageMaker's requests to our SageMaker, under the same signatures and policies as the rest.
+"""
+
+import asyncio
+import json
+import logging
+import uuid
+from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from urllib.parse import parse_qs, quote, unquote
+
+from ministack import app as ministack_app
+from ministack.core import iam_actions, iam_evaluator, responses, router
+
+from contract.endpoint import MAX_BODY_BYTES
+from localcloud.guard import refusal
+from localcloud.sagemaker import SageMaker
+from localcloud.sagemaker.api import Answer
+from localcloud.sagemaker.errors import AwsError
+
+logger = logging.getLogger(__name__)
+
+Scope = dict[str, Any]
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+Query = Mapping[str, list[str]]
+
+_TARGET = "SageMaker."
+_MAX_BUFFERED = 2 * MAX_BODY_BYTES
+
+
+class Gateway:
+    """Guards `ministack_app.app` and serves SageMaker beside it."""
+
+    def __init__(self, port: int, root_key: str, sagemaker: SageMaker) -> None:
+        self.port, self.root_key, self.sagemaker = port, root_key, sagemaker
+        # Its own threads: sixteen slow invocations must not hold up MiniStack's Lambdas.
+        self._threads = ThreadPoolExecutor(16, thread_name_prefix="loupe-sagemaker")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        if scope["type"] == "lifespan":
+            await ministack_app.app(scope, receive, send)
+            return
+        if scope["type"] != "http":
+            await receive()
+            await send({"type": "websocket.close", "code": 1008})
+            return
+        headers = {
+            name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]
+        }
+        query = parse_qs(scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True)
+        key = router.extract_access_key_id(headers, query)
+        # MiniStack takes a missing key, "test" and any 12 digits for the account's root, without a signature.
+        signed = key == self.root_key or not iam_evaluator.is_root_access_key(key)
+        reason = refusal(scope["method"], scope["path"], headers, query, self.port, signed)
+        if reason is not None:
+            error = AwsError("AccessDeniedException", reason, status=403)
+            await _send_error(send, error, request_id=str(uuid.uuid4()))
+            return
+        # Nothing on the loopback interface leaves the machine, so a policy that demands TLS
+        # (aws:SecureTransport) is met: the same template deploys here and on AWS.
+        scope = {**scope, "scheme": "https"}
+        if headers.get("x-amz-target", "").startswith(_TARGET):
+            await self._control(scope, headers, query, receive, send)
+            return
+        if scope["path"].startswith("/endpoints/") and scope["path"].endswith("/invocations"):
+            await self._invoke(scope, headers, query, receive, send)
+            return
+        await ministack_app.app(scope, receive, send)
+
+    async def _control(
+        self, scope: Scope, headers: dict[str, str], query: Query, receive: Receive, send: Send
+    ) -> None:
+        operation = headers["x-amz-target"].removeprefix(_TARGET)
+        request_id = str(uuid.uuid4())
+        try:
+            body = await _body(receive)
+            request = _json(body)
+            _authorize(scope, headers, query, body, operation, self.sagemaker.resource(operation, request))
+            result = await self._in_thread(self.sagemaker.call, operation, request)
+        except AwsError as error:
+            await _send_error(send, error, request_id, json_error=True)
+            return
+        answer = Answer(json.dumps(result).encode(), {"content-type": "application/x-amz-json-1.1"})
+        await _send(send, 200, answer, request_id)
+
+    async def _invoke(
+        self, scope: Scope, headers: dict[str, str], query: Query, receive: Receive, send: Send
+    ) -> None:
+        name = unquote(scope["path"].removeprefix("/endpoints/").removesuffix("/invocations"))
+        request_id = str(uuid.uuid4())
+        try:
+            body = await _body(receive)
+            resource = self.sagemaker.arn("Endpoint", name)
+            _authorize(scope, headers, query, body, "InvokeEndpoint", resource)
+            answer = await self._in_thread(self.sagemaker.invoke, name, body, headers)
+        except AwsError as error:
+            await _send_error(send, error, request_id)
+            return
+        await _send(send, 200, answer, request_id)
+
+    async def _in_thread(self, work: Callable[..., Any], *arguments: Any) -> Any:
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)
+        except AwsError:
+            raise
+        except Exception as error:
+            logger.exception("SageMaker failed")
+            raise AwsError("InternalFailure", f"{type(error).__name__}: {error}", status=500) from error
+
+
+def _authorize(
+    scope: Scope, headers: dict[str, str], query: Query, body: bytes, operation: str, resource: str
+) -> None:
+    """Check signature and policies by MiniStack's IAM, as its own dispatcher does. Raises AwsError."""
+    access_key = router.extract_access_key_id(headers, query)
+    region = router.extract_region(headers, query)
+    responses.set_request_account_id(ministack_app._request_account_scope(access_key))
+    responses.set_request_region(region)
+    iam_evaluator.pin_request_origin((scope.get("client") or ("127.0.0.1",))[0], True)
+    raw_path = (scope.get("raw_path") or quote(scope["path"]).encode()).decode("latin-1")
+    iam_evaluator.pin_signed_request(scope["method"], raw_path, query, scope["headers"])
+    iam_evaluator.pin_signed_body(body)
+    action = f"sagemaker:{operation}"
+    denied = iam_evaluator.enforce(access_key, action, "sagemaker", region, resource_arn=resource)
+    if isinstance(denied, iam_evaluator.AuthError):
+        raise AwsError(denied.code, denied.message, status=403)
+    if denied is not None:
+        message = iam_actions.identity_denial_message(
+            action, denied.principal_arn, resource, denied.decision == "Deny"
+        )
+        raise AwsError("AccessDeniedException", message, status=403 if operation == "InvokeEndpoint" else 400)
+
+
+def _json(body: bytes) -> dict[str, Any]:
+    try:
+        request = json.loads(body or b"{}")
+    except ValueError as error:
+        raise AwsError("SerializationException", "The request is not JSON.") from error
+    if not isinstance(request, dict):
+        raise AwsError("SerializationException", "The request is not a JSON object.")
+    return request
+
+
+async def _body(receive: Receive) -> bytes:
+    """The whole request. Beyond what SageMaker takes it is read but not kept. Raises AwsError."""
+    chunks, size = [], 0
+    while True:
+        message = await receive()
+        if message["type"] != "http.request":
+            raise AwsError("ValidationError", "The request ended early.")
+        size += len(message.get("body", b""))
+        if size <= _MAX_BUFFERED:
+            chunks.append(message.get("body", b""))
+        if not message.get("more_body", False):
+            break
+    if size > _MAX_BUFFERED:
+        raise AwsError("ValidationError", f"HTTP content length exceeded {MAX_BODY_BYTES} bytes.", status=413)
+    return b"".join(chunks)
+
+
+async def _send_error(send: Send, error: AwsError, request_id: str, json_error: bool = False) -> None:
+    key = "message" if json_error else "Message"
+    content = {"__type": error.code, key: error.message, **error.extra}
+    kind = "application/x-amz-json-1.1" if json_error else "application/json"
+    headers = {"content-type": kind, "x-amzn-ErrorType": error.code}
+    await _send(send, error.status, Answer(json.dumps(content).encode(), headers), request_id)
+
+
+async def _send(send: Send, status: int, answer: Answer, request_id: str) -> None:
+    headers = {**answer.headers, "content-length": str(len(answer.body)), "x-amzn-RequestId": request_id}
+    encoded = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+    await send({"type": "http.response.start", "status": status, "headers": encoded})
+    await send({"type": "http.response.body", "body": answer.body})

@@ -1,0 +1,1 @@
+"""What is changed in MiniStack, the emulator that plays AWS here."""

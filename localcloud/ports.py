@@ -1,0 +1,44 @@
+"""Ports on the loopback interface."""
+
+import errno
+import random
+import socket
+
+from localcloud.errors import PortInUseError, StartError
+
+# Below the ephemeral range (32768 and up on Linux): a client that polls a port up there until somebody
+# listens may be given that very port as its own source port, and connects to itself.
+_LOWEST, _HIGHEST = 20000, 32000
+
+
+def bind(port: int) -> socket.socket:
+    """A socket bound to 127.0.0.1:`port`. Raises PortInUseError."""
+    bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        bound.bind(("127.0.0.1", port))
+        # Linux lets two sockets with SO_REUSEADDR bind the same port until one of them listens.
+        bound.listen()
+    except OSError as error:
+        bound.close()
+        if error.errno in (errno.EADDRINUSE, errno.EACCES):
+            raise PortInUseError(port) from error
+        raise
+    return bound
+
+
+def bind_free(preferred: int | None = None) -> socket.socket:
+    """A socket bound to `preferred` if that is free, else to any free port. Raises StartError."""
+    candidates = random.sample(range(_LOWEST, _HIGHEST), 50)
+    for port in [preferred, *candidates] if preferred else candidates:
+        try:
+            return bind(port)
+        except PortInUseError:
+            continue
+    raise StartError(f"No free port between {_LOWEST} and {_HIGHEST} on 127.0.0.1.")
+
+
+def free_port() -> int:
+    """A port that nobody listened on a moment ago."""
+    with bind_free() as bound:
+        return int(bound.getsockname()[1])

@@ -1,0 +1,91 @@
+"""What SageMaker needs of its neighbours in MiniStack: IAM's roles and CloudWatch's alarms.
+
+A container works under its own role: session credentials that IAM checks at every call.
+"""
+
+import json
+import secrets
+import threading
+from typing import Any
+
+from botocore.config import Config
+from ministack.core import responses
+from ministack.services import cloudwatch, iam, sts
+
+from localcloud.connections import own_session
+from localcloud.sagemaker.errors import invalid
+
+
+class Roles:
+    """Hands out sessions of roles that trust sagemaker.amazonaws.com."""
+
+    def __init__(self, endpoint_url: str, region: str, account: str) -> None:
+        self.endpoint_url, self.region, self.account = endpoint_url, region, account
+        # One session: it reads the services' models once. It may make one client at a time.
+        self._session, self._lock = own_session(), threading.Lock()
+
+    def environment(self, role_arn: str) -> dict[str, str]:
+        """The variables by which an AWS SDK in the container acts as `role_arn`.
+
+        Raises AwsError (ValidationException) if the role is unknown or does not trust SageMaker.
+        """
+        name = role_arn.rsplit("/", 1)[-1]
+        role: dict[str, Any] | None = iam._roles.get_scoped(self.account, None, name)
+        if role is None or not _trusts_sagemaker(role.get("AssumeRolePolicyDocument")):
+            raise invalid(
+                f"Could not assume role {role_arn}. Please ensure that the role exists and allows principal "
+                "'sagemaker.amazonaws.com' to assume the role."
+            )
+        access_key = "ASIA" + secrets.token_hex(8).upper()
+        secret, token = secrets.token_hex(20), secrets.token_hex(32)
+        sts.register_session(
+            access_key,
+            {
+                "Arn": f"arn:aws:sts::{self.account}:assumed-role/{name}/SageMaker",
+                "UserId": f"{name}:SageMaker",
+                "SecretAccessKey": secret,
+                "SessionToken": token,
+            },
+        )
+        return {
+            "AWS_ACCESS_KEY_ID": access_key,
+            "AWS_SECRET_ACCESS_KEY": secret,
+            "AWS_SESSION_TOKEN": token,
+            "AWS_REGION": self.region,
+            "AWS_DEFAULT_REGION": self.region,
+            "AWS_ENDPOINT_URL": self.endpoint_url,
+        }
+
+    def client(self, service: str, role_arn: str) -> Any:
+        """A client of `service` that may do what the role may do."""
+        environment = self.environment(role_arn)
+        with self._lock:
+            return self._session.client(  # type: ignore[call-overload]
+                service,
+                aws_access_key_id=environment["AWS_ACCESS_KEY_ID"],
+                aws_secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],
+                aws_session_token=environment["AWS_SESSION_TOKEN"],
+                region_name=self.region,
+                endpoint_url=self.endpoint_url,
+                # Sixteen threads at most share a client, as many as fetch files at once.
+                config=Config(retries={"total_max_attempts": 3}, max_pool_connections=16),
+            )
+
+    def alarm_states(self, names: list[str]) -> dict[str, str]:
+        """The states (OK, ALARM, INSUFFICIENT_DATA) of those of the CloudWatch alarms that exist."""
+        with responses.request_scope(self.account, self.region):
+            alarms = {name: cloudwatch._alarms.get(name) for name in names}
+        return {name: alarm["StateValue"] for name, alarm in alarms.items() if alarm is not None}
+
+
+def _trusts_sagemaker(document: Any) -> bool:
+    policy = json.loads(document) if isinstance(document, str) else document or {}
+    statements = policy.get("Statement", [])
+    for statement in statements if isinstance(statements, list) else [statements]:
+        principal = statement.get("Principal", {})
+        services = principal.get("Service", []) if isinstance(principal, dict) else []
+        if statement.get("Effect") == "Allow" and "sagemaker.amazonaws.com" in (
+            [services] if isinstance(services, str) else services
+        ):
+            return True
+    return False

@@ -1,0 +1,123 @@
+"""One running model server: the container's `serve` program as a child process."""
+
+import socket
+import subprocess
+import threading
+import time
+from collections import deque
+from collections.abc import Mapping
+from http.client import RemoteDisconnected
+from pathlib import Path
+
+import urllib3
+
+from localcloud.ports import free_port
+from localcloud.sagemaker import programs
+
+INVOCATION_TIMEOUT_S = 60.0  # what a real-time endpoint gives a container
+STARTUP_TIMEOUT_S = 300
+PROGRAM = "training.serve"
+
+
+class ServerError(Exception):
+    """The server did not start; the message is the FailureReason that DescribeEndpoint shows."""
+
+
+class NoAnswerError(Exception):
+    """The server ended or hung while it had the request."""
+
+
+class ModelServer:
+    """Starts in `start`, takes requests in `invoke` from any thread, ends in `stop`."""
+
+    def __init__(self, root: Path, repo: Path, environment: Mapping[str, str], log: Path) -> None:
+        """`root` stands for /opt/ml and holds model/; `repo` is where the program is imported from."""
+        self.root, self.repo, self.log = root, repo, log
+        self.port = free_port()
+        self._environment = dict(environment)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._idle = threading.Condition()
+        self._leases = 0
+        self._pool = urllib3.HTTPConnectionPool(
+            "127.0.0.1",
+            self.port,
+            maxsize=32,
+            retries=False,
+            timeout=urllib3.Timeout(connect=2, read=INVOCATION_TIMEOUT_S),
+            socket_options=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
+        )
+
+    def start(self, timeout_s: float) -> None:
+        """Start the program and wait until GET /ping answers 200.
+
+        Raises ServerError when it ends or `timeout_s` passes before that.
+        """
+        own = {"LOUPE_BIND_HOST": "127.0.0.1", "SAGEMAKER_BIND_TO_PORT": str(self.port)}
+        with self.log.open("ab") as log:
+            self._process = programs.start([PROGRAM], self.root, self.repo, self._environment | own, log)
+        deadline = time.monotonic() + timeout_s
+        while not self._ping():
+            if self._process.poll() is not None:
+                raise ServerError(self._reason(f"the program ended with status {self._process.returncode}"))
+            if time.monotonic() > deadline:
+                self.stop(drain_s=0)
+                raise ServerError(self._reason(f"no answer within {timeout_s:.0f} seconds"))
+            time.sleep(0.02)
+
+    def _ping(self) -> bool:
+        try:
+            return self._pool.request("GET", "/ping", timeout=2).status == 200
+        except urllib3.exceptions.HTTPError:
+            return False
+
+    def _reason(self, what: str) -> str:
+        tail = "".join(deque(self.log.open(errors="replace"), maxlen=15)).strip()
+        return (
+            "The primary container for production variant AllTraffic did not pass the ping health check: "
+            f"{what}. The end of its log ({self.log}):\n{tail}"
+        )[:1024]
+
+    def wait(self) -> int:
+        """Block until the program ends; its exit status."""
+        assert self._process is not None  # noqa: S101 - a caller's error
+        return self._process.wait()
+
+    def alive(self) -> bool:
+        """True while the program runs."""
+        return self._process is not None and self._process.poll() is None
+
+    def lease(self) -> None:
+        """Announce a request: `stop` waits until as many `release` calls have come."""
+        with self._idle:
+            self._leases += 1
+
+    def release(self) -> None:
+        """The announced request is done."""
+        with self._idle:
+            self._leases -= 1
+            self._idle.notify_all()
+
+    def invoke(self, body: bytes, headers: Mapping[str, str]) -> urllib3.BaseHTTPResponse:
+        """POST /invocations. Raises NoAnswerError when the server ends, or takes longer than 60 s."""
+        try:
+            try:
+                return self._pool.request("POST", "/invocations", body=body, headers=headers)
+            except urllib3.exceptions.ProtocolError as error:
+                # A server may close an idle connection in the moment in which we reuse it: not its failure.
+                if not (self.alive() and isinstance(error.args[-1], RemoteDisconnected)):
+                    raise
+                return self._pool.request("POST", "/invocations", body=body, headers=headers)
+        except urllib3.exceptions.TimeoutError as error:
+            raise NoAnswerError(
+                "Your invocation timed out while waiting for a response from container primary."
+            ) from error
+        except urllib3.exceptions.HTTPError as error:
+            raise NoAnswerError("Amazon SageMaker could not get a response from the endpoint.") from error
+
+    def stop(self, drain_s: float = INVOCATION_TIMEOUT_S) -> None:
+        """Let the requests in flight finish (at most `drain_s` seconds), then end the program."""
+        with self._idle:
+            self._idle.wait_for(lambda: self._leases == 0, timeout=drain_s)
+        if self._process is not None:
+            programs.end(self._process, grace_s=5)
+        self._pool.close()

@@ -1,9 +1,0 @@
-"""SageMaker on one laptop: jobs, tuning, the model registry, endpoints and InvokeEndpoint.
-
-A job and an endpoint's server are programs of the container contract, run as child processes; nothing is
-canned. This is the only emulator of ours; everything else is MiniStack's.
-"""
-
-from loupe.local.sagemaker.api import SageMaker
-
-__all__ = ["SageMaker"]

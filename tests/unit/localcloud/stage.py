@@ -1,0 +1,146 @@
+"""SageMaker over moto's S3 and CloudWatch Logs; its jobs are child processes as ever."""
+
+import io
+import json
+import tarfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import boto3
+
+from localcloud.sagemaker import SageMaker
+
+REPO = Path(__file__).parents[2] / "system" / "cloud"
+ROLE = "arn:aws:iam::000000000000:role/model"
+BUCKET = "loupe"
+
+
+class MotoRoles:
+    """Every role may do everything."""
+
+    region, account = "us-east-1", "000000000000"
+
+    def environment(self, role_arn: str) -> dict[str, str]:
+        return {"AWS_ACCESS_KEY_ID": "ASIA0", "AWS_SECRET_ACCESS_KEY": "x", "AWS_SESSION_TOKEN": "x"}
+
+    def client(self, service: str, role_arn: str) -> Any:
+        return boto3.client(service, region_name=self.region)  # type: ignore[call-overload]
+
+
+class Stage:
+    """One home; `cloud` is the SageMaker that runs in it now."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.measured: list[tuple[Any, ...]] = []
+        self.s3 = boto3.client("s3", region_name="us-east-1")
+        self.s3.create_bucket(Bucket=BUCKET)
+        self.put("data/a.txt", "alpha")
+        self.put("data/deep/b.txt", "beta")
+        self.cloud = self._make()
+
+    def _make(self) -> SageMaker:
+        return SageMaker(
+            self.folder,
+            self.folder,
+            REPO,
+            MotoRoles(),  # type: ignore[arg-type]
+            lambda *point: self.measured.append(point),
+        )
+
+    def restart(self) -> None:
+        """End it, and start another in the same home."""
+        self.cloud.close()
+        self.cloud = self._make()
+        self.cloud.resume()
+
+    def call(self, operation: str, **request: Any) -> dict[str, Any]:
+        return self.cloud.call(operation, request)
+
+    def put(self, key: str, text: str) -> None:
+        self.s3.put_object(Bucket=BUCKET, Key=key, Body=text.encode())
+
+    def keys(self, prefix: str = "") -> list[str]:
+        found = self.s3.list_objects_v2(Bucket=BUCKET, Prefix=prefix).get("Contents", [])
+        return [each["Key"] for each in found]
+
+    def text(self, key: str) -> str:
+        return self.s3.get_object(Bucket=BUCKET, Key=key)["Body"].read().decode()
+
+    def model(self, description: dict[str, Any]) -> dict[str, Any]:
+        """model.json in the artefact of a training job: what the program saw."""
+        key = description["ModelArtifacts"]["S3ModelArtifacts"].removeprefix(f"s3://{BUCKET}/")
+        packed = self.s3.get_object(Bucket=BUCKET, Key=key)["Body"].read()
+        with tarfile.open(fileobj=io.BytesIO(packed)) as tar:
+            file = tar.extractfile("model.json")
+            assert file is not None
+            content: dict[str, Any] = json.load(file)
+        return content
+
+    def train(
+        self, name: str, hyperparameters: dict[str, str] | None = None, **members: Any
+    ) -> dict[str, Any]:
+        """CreateTrainingJob; `members` replace those of the request."""
+        return self.call("CreateTrainingJob", **training_request(name, hyperparameters, **members))
+
+    def ended(self, kind: str, name: str) -> dict[str, Any]:
+        """The description of a job once it has ended."""
+
+        def look() -> dict[str, Any] | None:
+            found = self.call(f"Describe{kind}", **{f"{kind}Name": name})
+            return found if found[f"{kind}Status"] in ("Completed", "Failed", "Stopped") else None
+
+        result: dict[str, Any] = eventually(look)
+        return result
+
+    def trained(
+        self, name: str, hyperparameters: dict[str, str] | None = None, **members: Any
+    ) -> dict[str, Any]:
+        """The description of a new training job once it has ended."""
+        self.train(name, hyperparameters, **members)
+        return self.ended("TrainingJob", name)
+
+    def log(self, name: str) -> str:
+        """What the programs of a training job have said so far."""
+        file = self.folder / f"training-job-{name}.log"
+        return file.read_text() if file.exists() else ""
+
+
+def channel(uri: str = f"s3://{BUCKET}/data", kind: str = "S3Prefix", name: str = "train") -> dict[str, Any]:
+    """An input channel."""
+    return {"ChannelName": name, "DataSource": {"S3DataSource": {"S3DataType": kind, "S3Uri": uri}}}
+
+
+def training_request(
+    name: str, hyperparameters: dict[str, str] | None = None, **members: Any
+) -> dict[str, Any]:
+    """A CreateTrainingJob request that is in order."""
+    return {
+        "TrainingJobName": name,
+        "RoleArn": ROLE,
+        "AlgorithmSpecification": {
+            "TrainingImage": "trainer:1",
+            "TrainingInputMode": "File",
+            "MetricDefinitions": [
+                {"Name": "val:map", "Regex": r"val:map=([0-9.e-]+)"},
+                {"Name": "val:loss", "Regex": r"val:loss=([0-9.e-]+)"},
+            ],
+        },
+        "HyperParameters": hyperparameters or {},
+        "InputDataConfig": [channel()],
+        "OutputDataConfig": {"S3OutputPath": f"s3://{BUCKET}/out/"},
+        "ResourceConfig": {"InstanceType": "ml.g5.xlarge", "InstanceCount": 1, "VolumeSizeInGB": 30},
+        "StoppingCondition": {"MaxRuntimeInSeconds": 60},
+        **members,
+    }
+
+
+def eventually(check: Callable[[], Any], timeout_s: float = 30) -> Any:
+    """The first true result of `check`."""
+    deadline = time.monotonic() + timeout_s
+    while not (result := check()):
+        assert time.monotonic() < deadline, f"not within {timeout_s} seconds"
+        time.sleep(0.05)
+    return result

@@ -1,0 +1,72 @@
+"""How a change-over shares the requests, and what a DeploymentConfig may ask for."""
+
+from typing import Any, cast
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from localcloud.sagemaker import deployments
+from localcloud.sagemaker.deployments import Traffic
+from localcloud.sagemaker.errors import AwsError
+from localcloud.sagemaker.fleets import Fleet
+
+
+def config(policy: dict[str, Any] | None = None, **routing: Any) -> dict[str, Any]:
+    routed = {"Type": "CANARY", "WaitIntervalInSeconds": 60, **routing}
+    return {"BlueGreenUpdatePolicy": {"TrafficRoutingConfiguration": routed, **(policy or {})}}
+
+
+def percent(value: int) -> dict[str, Any]:
+    return {"Type": "CAPACITY_PERCENT", "Value": value}
+
+
+@given(st.integers(1, 100), st.integers(1, 400))
+def test_the_share_is_kept_at_every_moment(share: int, requests: int) -> None:
+    blue, green = cast(Fleet, object()), cast(Fleet, object())
+    traffic = Traffic(blue)
+    traffic.route(green, share / 100)
+    chosen = [traffic.choose() is green for _ in range(requests)]
+    for count in range(1, requests + 1):
+        assert abs(sum(chosen[:count]) - count * share / 100) < 1
+    traffic.route(None, 0.0)
+    assert traffic.choose() is blue
+
+
+@pytest.mark.parametrize(
+    ("asked", "shares"),
+    [
+        (config(CanarySize=percent(10)), [0.1, 1.0]),
+        (config(CanarySize={"Type": "INSTANCE_COUNT", "Value": 1}), [0.25, 1.0]),
+        (config(Type="ALL_AT_ONCE"), [1.0]),
+        (config(Type="LINEAR", LinearStepSize=percent(40)), [0.4, 0.8, 1.0]),
+        (config(Type="LINEAR", LinearStepSize=percent(10)), pytest.approx([n / 10 for n in range(1, 11)])),
+    ],
+)
+def test_the_steps_of_each_routing(asked: dict[str, Any], shares: list[float]) -> None:
+    deployments.check(asked, 4)
+    routing = asked["BlueGreenUpdatePolicy"]["TrafficRoutingConfiguration"]
+    assert deployments._shares(routing, 4) == shares
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        (config(CanarySize=percent(51)), "less than or equal to 50%"),
+        (config(CanarySize={"Type": "INSTANCE_COUNT", "Value": 3}), "less than or equal to 50%"),
+        (config(), "CanarySize goes with"),
+        (config(Type="ALL_AT_ONCE", CanarySize=percent(5)), "CanarySize goes with"),
+        (config(Type="LINEAR", LinearStepSize=percent(5)), "10-50%"),
+        (
+            config(
+                {"MaximumExecutionTimeoutInSeconds": 600, "TerminationWaitInSeconds": 500},
+                CanarySize=percent(5),
+            ),
+            "must be larger",
+        ),
+        ({"RollingUpdatePolicy": {}}, "BlueGreenUpdatePolicy"),
+    ],
+)
+def test_what_cannot_be_followed_is_refused(asked: dict[str, Any], said: str) -> None:
+    with pytest.raises(AwsError, match=said):
+        deployments.check(asked, 4)

@@ -1,0 +1,51 @@
+"""How another process finds the cloud, and what it is told when there is none."""
+
+import dataclasses
+import os
+from pathlib import Path
+
+import psutil
+import pytest
+
+from localcloud import Connection, NotRunningError, connection
+
+HERE = Connection(
+    pid=os.getpid(),
+    pid_created=psutil.Process().create_time(),
+    port=21000,
+    endpoint_url="http://127.0.0.1:21000",
+    region="us-east-1",
+    account_id="000000000000",
+    access_key_id="AKIAX",
+    secret_access_key="secret",
+    stack_name="loupe",
+    outputs={"QueueUrl": "http://127.0.0.1:21000/000000000000/q"},
+)
+
+
+def test_a_written_connection_is_read_back_and_private(tmp_path: Path) -> None:
+    HERE.write(tmp_path)
+    assert connection(tmp_path) == HERE
+    assert (tmp_path / "cloud.json").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("gone", [{"pid": 2**22 + 1}, {"pid_created": 1.0}])
+def test_a_dead_process_or_a_reused_pid_is_no_cloud(tmp_path: Path, gone: dict[str, float]) -> None:
+    dataclasses.replace(HERE, **gone).write(tmp_path)  # type: ignore[arg-type]
+    with pytest.raises(NotRunningError):
+        connection(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[1]", '{"pid": 1}'])
+def test_a_damaged_file_is_no_cloud(tmp_path: Path, text: str) -> None:
+    (tmp_path / "cloud.json").write_text(text)
+    with pytest.raises(NotRunningError):
+        connection(tmp_path)
+
+
+def test_no_profile_of_the_users_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_PROFILE", "one that does not exist")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "https://elsewhere.example")
+    client = HERE.client("sqs")
+    assert client.meta.endpoint_url == HERE.endpoint_url
+    assert client.meta.config.proxies == {}

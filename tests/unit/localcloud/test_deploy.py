@@ -1,0 +1,50 @@
+"""What is sent to CloudFormation."""
+
+import os
+import zipfile
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+
+from localcloud import DeployError
+from localcloud.deploy import package, read_template
+
+
+def write(folder: Path, **files: str) -> Path:
+    for name, text in files.items():
+        file = folder / name.replace("__", "/").replace("_py", ".py")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+    return folder
+
+
+def test_the_same_sources_make_the_same_package(tmp_path: Path) -> None:
+    one = write(tmp_path / "one", handlers__inspect_py="a = 1", inspection__rules_py="b = 2")
+    two = write(tmp_path / "two", inspection__rules_py="b = 2", handlers__inspect_py="a = 1")
+    os.utime(two / "handlers" / "inspect.py", (0, 0))
+    (two / "handlers" / "inspect.py").chmod(0o600)
+    assert package(one) == package(two)
+    assert package(one) != package(write(two, inspection__rules_py="b = 3"))
+
+
+def test_a_package_holds_sources_only(tmp_path: Path) -> None:
+    write(tmp_path, handlers__inspect_py="a = 1", requirements="pillow")
+    (tmp_path / ".hidden").write_text("secret")
+    (tmp_path / "handlers" / "__pycache__").mkdir()
+    (tmp_path / "handlers" / "__pycache__" / "inspect.pyc").write_bytes(b"")
+    assert zipfile.ZipFile(BytesIO(package(tmp_path))).namelist() == ["handlers/inspect.py", "requirements"]
+
+
+def test_the_short_forms_of_a_template_are_written_out(tmp_path: Path) -> None:
+    file = tmp_path / "template.yaml"
+    file.write_text("Resources:\n  Q: {Type: AWS::SQS::Queue, Properties: {QueueName: !Sub '${A}-q'}}\n")
+    assert read_template(file)["Resources"]["Q"]["Properties"] == {"QueueName": {"Fn::Sub": "${A}-q"}}
+
+
+def test_no_template_is_a_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(DeployError, match="No template"):
+        read_template(tmp_path / "template.yaml")
+    (tmp_path / "template.yaml").write_text("- a list")
+    with pytest.raises(DeployError, match="not a CloudFormation template"):
+        read_template(tmp_path / "template.yaml")

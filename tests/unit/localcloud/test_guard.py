@@ -1,0 +1,49 @@
+"""Who is let into the local cloud."""
+
+import pytest
+
+from localcloud.guard import refusal
+
+PORT = 21000
+SDK = {"host": f"127.0.0.1:{PORT}", "authorization": "AWS4-HMAC-SHA256 ..."}
+
+
+def refused(
+    path: str = "/bucket/key", method: str = "GET", signed: bool = True, **headers: str
+) -> str | None:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return refusal(method, path, SDK | named, {}, PORT, signed)
+
+
+def test_lets_a_signed_request_of_an_sdk_in() -> None:
+    assert refused() is None
+    assert refused(host=f"localhost:{PORT}") is None
+
+
+@pytest.mark.parametrize("host", ["evil.example", f"evil.example:{PORT}", "127.0.0.1", "127.0.0.1:1", ""])
+def test_refuses_a_name_that_somebodys_dns_points_here(host: str) -> None:
+    assert "Host" in (refused(host=host) or "")
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site", "same-origin"])
+def test_refuses_a_pages_request(site: str) -> None:
+    assert refused(sec_fetch_site=site)
+    assert refused(origin="null")
+    assert refused(origin=f"http://127.0.0.1:{PORT}")
+
+
+def test_lets_the_user_open_a_presigned_link_but_no_page_fetch_it() -> None:
+    presigned = {"X-Amz-Signature": ["..."]}
+    clicked = SDK | {"sec-fetch-site": "cross-site"}
+    assert refusal("GET", "/bucket/key", clicked, presigned, PORT, True) is None
+    assert refusal("PUT", "/bucket/key", clicked, presigned, PORT, True)
+    assert refusal("GET", "/bucket/key", clicked | {"origin": "null"}, presigned, PORT, True)
+
+
+@pytest.mark.parametrize("path", ["/_ministack/reset", "/_localstack/health", "/_aws/ses"])
+def test_refuses_the_emulators_own_administration(path: str) -> None:
+    assert refused(path)
+
+
+def test_refuses_the_unsigned() -> None:
+    assert "Sign" in (refused(signed=False) or "")

@@ -1,0 +1,120 @@
+"""Processing jobs: real child processes, S3 by moto."""
+
+from typing import Any
+
+import pytest
+
+from localcloud.sagemaker.errors import AwsError
+from tests.unit.localcloud.stage import BUCKET, ROLE, Stage, eventually
+
+IN, OUT = "/opt/ml/processing/input", "/opt/ml/processing/output"
+
+
+def request(name: str, *arguments: str, **members: Any) -> dict[str, Any]:
+    """A CreateProcessingJob request that is in order."""
+    return {
+        "ProcessingJobName": name,
+        "RoleArn": ROLE,
+        "AppSpecification": {
+            "ImageUri": "trainer:1",
+            "ContainerEntrypoint": ["python", "-m", "training.process"],
+            "ContainerArguments": ["--input", IN, "--output", OUT, *arguments],
+        },
+        "ProcessingInputs": [given(IN)],
+        "ProcessingOutputConfig": {"Outputs": [output()]},
+        "ProcessingResources": {
+            "ClusterConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 10}
+        },
+        "Environment": {"COLOUR": "blue"},
+        **members,
+    }
+
+
+def given(path: str) -> dict[str, Any]:
+    source = {"S3Uri": f"s3://{BUCKET}/data", "LocalPath": path, "S3DataType": "S3Prefix"}
+    return {"InputName": "data", "S3Input": source}
+
+
+def output(mode: str = "EndOfJob") -> dict[str, Any]:
+    target = {"S3Uri": f"s3://{BUCKET}/report", "LocalPath": OUT, "S3UploadMode": mode}
+    return {"OutputName": "report", "S3Output": target}
+
+
+def test_a_job_leaves_its_output_and_message(stage: Stage) -> None:
+    created = stage.call("CreateProcessingJob", **request("counting"))
+    assert created == {"ProcessingJobArn": "arn:aws:sagemaker:us-east-1:000000000000:processing-job/counting"}
+    done = stage.ended("ProcessingJob", "counting")
+    assert (done["ProcessingJobStatus"], done["ExitMessage"]) == ("Completed", "counted")
+    assert done["CreationTime"] <= done["ProcessingStartTime"] <= done["ProcessingEndTime"]
+    assert stage.text("report/report.txt") == "9 bytes for blue"
+    listed = stage.call("ListProcessingJobs", StatusEquals="Completed")["ProcessingJobSummaries"]
+    assert [job["ProcessingJobName"] for job in listed] == ["counting"]
+    with pytest.raises(AwsError, match="Job name must be unique") as taken:
+        stage.call("CreateProcessingJob", **request("counting"))
+    assert taken.value.code == "ResourceInUse"
+
+
+def test_a_program_of_ours_may_be_named_alone(stage: Stage) -> None:
+    asked = request("named")
+    asked["AppSpecification"]["ContainerEntrypoint"] = ["process"]
+    stage.call("CreateProcessingJob", **asked)
+    assert stage.ended("ProcessingJob", "named")["ProcessingJobStatus"] == "Completed"
+
+
+def test_a_failing_job_tells_why(stage: Stage) -> None:
+    stage.call("CreateProcessingJob", **request("failing", "--fail", "no images"))
+    failed = stage.ended("ProcessingJob", "failing")
+    assert failed["FailureReason"] == "AlgorithmError: no images, exit code: 1"
+    assert stage.keys("report") == []
+
+
+def test_continuous_output_comes_while_the_job_runs(stage: Stage) -> None:
+    asked = request("slow", "--seconds", "60", ProcessingOutputConfig={"Outputs": [output("Continuous")]})
+    stage.call("CreateProcessingJob", **asked)
+    eventually(lambda: stage.keys("report"))
+    assert (
+        stage.call("DescribeProcessingJob", ProcessingJobName="slow")["ProcessingJobStatus"] == "InProgress"
+    )
+    stage.call("StopProcessingJob", ProcessingJobName="slow")
+    assert stage.ended("ProcessingJob", "slow")["ProcessingJobStatus"] == "Stopped"
+    with pytest.raises(AwsError, match="in status Stopped"):
+        stage.call("StopProcessingJob", ProcessingJobName="slow")
+
+
+def test_a_job_beyond_its_time_is_stopped(stage: Stage) -> None:
+    asked = request("late", "--seconds", "60", StoppingCondition={"MaxRuntimeInSeconds": 1})
+    stage.call("CreateProcessingJob", **asked)
+    stopped = stage.ended("ProcessingJob", "late")
+    assert stopped["ProcessingJobStatus"] == "Stopped"
+    assert "MaxRuntimeInSeconds of 1" in stopped["FailureReason"]
+
+
+def test_a_job_starts_again_after_a_restart_of_the_cloud(stage: Stage) -> None:
+    stage.call("CreateProcessingJob", **request("again", "--seconds", "3"))
+    eventually(lambda: (stage.folder / "processing-job-again.log").exists())
+    stage.restart()
+    assert stage.ended("ProcessingJob", "again")["ProcessingJobStatus"] == "Completed"
+    assert stage.text("report/report.txt") == "9 bytes for blue"
+
+
+@pytest.mark.parametrize(
+    ("members", "said"),
+    [
+        ({"AppSpecification": {"ImageUri": "i"}}, "ContainerEntrypoint"),
+        ({"AppSpecification": {}}, "ImageUri"),
+        ({"ProcessingInputs": [given("/opt/ml/input")]}, "must start with /opt/ml/processing/"),
+        ({"ProcessingInputs": [{"InputName": "none"}]}, "must have an S3Input"),
+        ({"ProcessingOutputConfig": {"Outputs": [{"OutputName": "none"}]}}, "must have an S3Output"),
+        (
+            {"ProcessingResources": {"ClusterConfig": {"VolumeSizeInGB": 1, "InstanceCount": 2}}},
+            "one instance",
+        ),
+    ],
+)
+def test_a_bad_request_is_refused(stage: Stage, members: dict[str, Any], said: str) -> None:
+    with pytest.raises(AwsError) as caught:
+        stage.call("CreateProcessingJob", **request("bad") | members)
+    assert caught.value.code == "ValidationException"
+    assert said in caught.value.message
+    with pytest.raises(AwsError, match="Could not find requested job with name: bad"):
+        stage.call("DescribeProcessingJob", ProcessingJobName="bad")

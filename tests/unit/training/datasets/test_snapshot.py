@@ -1,0 +1,201 @@
+"""A snapshot is immutable, its test set frozen, and no picture is on two sides of its split."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zipfile
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from training.datasets import DatasetError, Object, Sample, open_dataset
+from training.datasets.dataset import Dataset
+from training.datasets.duplicates import Duplicate
+from training.datasets.formats.export import write_recordio
+from training.datasets.generated.synthetic import generate
+from training.datasets.publish import write
+from training.datasets.snapshot import leave_out, take, with_frozen_test
+
+PARTS = ("train", "validation", "test")
+
+
+@pytest.fixture
+def source(tmp_path):
+    generate(tmp_path / "source", 40, seed=5, size=96)
+    return tmp_path / "source"
+
+
+def snapshot_of(path: Path, out: Path, previous: Path | None = None) -> Path:
+    before = open_dataset(previous) if previous else None
+    dataset, _ = with_frozen_test(open_dataset(path), before)
+    return Path(write(take(dataset, [], format="coco", previous=before), str(out)))
+
+
+def names(dataset: Dataset, part: str) -> set[str]:
+    return {sample.sha256 for sample in dataset.part(part).samples}
+
+
+def test_a_snapshot_opens_as_the_data_set_that_it_was_taken_of(source, tmp_path):
+    raw, path = open_dataset(source), snapshot_of(source, tmp_path / "out")
+    again = open_dataset(path)
+    assert again.labels == raw.labels
+    assert {s.sha256: s.objects for s in again.samples} == {s.sha256: s.objects for s in raw.samples}
+    for part in PARTS:
+        assert names(again, part) == names(raw, part)
+    for sample in again.samples:
+        assert hashlib.sha256(again.read(sample)).hexdigest() == sample.sha256
+
+
+def test_the_same_content_has_the_same_id_and_file_and_another_has_not(source, tmp_path):
+    first = snapshot_of(source, tmp_path / "out")
+    document = json.loads(first.read_text())
+    before = first.read_bytes()
+    assert snapshot_of(source, tmp_path / "out") == first
+    assert first.read_bytes() == before
+    assert first.name == f"{document['id'][:16]}.json"
+    assert open_dataset(first).snapshot() == document["id"]
+
+    coco = json.loads((source / "annotations.json").read_text())
+    coco["annotations"].pop()
+    (source / "annotations.json").write_text(json.dumps(coco))
+    assert snapshot_of(source, tmp_path / "out") != first
+    assert len(list((tmp_path / "out/snapshots").iterdir())) == 2
+
+
+def test_no_image_is_copied(source, tmp_path):
+    snapshot_of(source, tmp_path / "out")
+    assert [path.suffix for path in (tmp_path / "out").rglob("*") if path.is_file()] == [".json"]
+
+
+@pytest.mark.parametrize("change", ["split", "bbox", "uri", "left_out", "id"])
+def test_an_altered_snapshot_is_refused(source, tmp_path, change):
+    path = snapshot_of(source, tmp_path / "out")
+    document = json.loads(path.read_text())
+    if change == "split":
+        document["images"][0]["split"] = "test"
+        document["images"][1]["split"] = "train"
+        document["images"][2]["split"] = "validation"
+    elif change == "bbox":
+        document["annotations"][0]["bbox"][0] += 1
+    elif change == "uri":
+        document["images"][0]["uri"] = "file:///etc/hostname"
+    elif change == "left_out":
+        document["left_out"].append({})
+    else:
+        document["id"] = "0" * 64
+    path.write_text(json.dumps(document, separators=(",", ":")))
+    with pytest.raises(DatasetError, match="was altered"):
+        open_dataset(path)
+
+
+@pytest.mark.parametrize("content", ['{"loupe_snapshot":1', '{"loupe_snapshot":1}', '{"loupe_snapshot":2}'])
+def test_what_is_no_whole_snapshot_of_this_version_is_refused(tmp_path, content):
+    (tmp_path / "s.json").write_text(content)
+    with pytest.raises(DatasetError, match=r"s\.json: is"):
+        open_dataset(tmp_path / "s.json")
+
+
+def test_an_image_that_changed_or_went_since_the_snapshot_is_named(source, tmp_path):
+    dataset = open_dataset(snapshot_of(source, tmp_path / "out"))
+    sample, other = dataset.samples[:2]
+    Image.new("L", (96, 96)).save(source / sample.name)
+    with pytest.raises(DatasetError, match=f"{sample.name}: was altered"):
+        dataset.read(sample)
+    (source / other.name).unlink()
+    with pytest.raises(DatasetError, match=f"{other.name}: cannot be read"):
+        dataset.read(other)
+
+
+def test_images_in_zips_and_records_are_read_from_where_they_lie(source, tmp_path):
+    with zipfile.ZipFile(tmp_path / "odd # & name.zip", "w") as archive:
+        for path in source.rglob("*.*"):
+            archive.write(path, f"a b#&c/{path.relative_to(source)}")
+    records = write_recordio(open_dataset(source), tmp_path / "rec/train.rec")
+    with zipfile.ZipFile(tmp_path / "rec.zip", "w") as archive:
+        for path in records.parent.iterdir():
+            archive.write(path, path.name)
+    for place in (tmp_path / "odd # & name.zip", records, tmp_path / "rec.zip"):
+        dataset = open_dataset(snapshot_of(place, tmp_path / "out"))
+        assert len(dataset.samples) == 40
+        for sample in dataset.samples[:5]:
+            assert hashlib.sha256(dataset.read(sample)).hexdigest() == sample.sha256
+
+
+def test_the_test_set_of_the_previous_snapshot_stays_exactly_as_new_images_come(source, tmp_path):
+    first = snapshot_of(source, tmp_path / "out")
+    generate(tmp_path / "more", 40, seed=6, size=96)
+    coco = json.loads((tmp_path / "more/annotations.json").read_text())
+    old = json.loads((source / "annotations.json").read_text())
+    for image in old["images"]:
+        (tmp_path / "more" / image["file_name"]).write_bytes((source / image["file_name"]).read_bytes())
+        coco["images"].append(image | {"id": image["id"] + 1000})
+    coco["annotations"] += [
+        a | {"id": a["id"] + 9999, "image_id": a["image_id"] + 1000} for a in old["annotations"]
+    ]
+    (tmp_path / "more/annotations.json").write_text(json.dumps(coco))
+
+    before, after = open_dataset(first), open_dataset(snapshot_of(tmp_path / "more", tmp_path / "out", first))
+    assert len(after.samples) == 80
+    assert names(after, "test") == names(before, "test")
+    for part in ("train", "validation"):
+        assert names(before, part) <= names(after, part)
+    raw = names(open_dataset(tmp_path / "more"), "test") - names(before, "test")
+    assert raw
+    assert raw <= names(after, "train") | names(after, "validation")
+
+
+def test_test_images_that_a_new_source_lacks_are_taken_over_with_their_labels(source, tmp_path):
+    first = snapshot_of(source, tmp_path / "out")
+    generate(tmp_path / "more", 10, seed=6, size=96)
+    before, after = open_dataset(first), open_dataset(snapshot_of(tmp_path / "more", tmp_path / "out", first))
+    assert {s.sha256: s.objects for s in after.part("test").samples} == {
+        s.sha256: s.objects for s in before.part("test").samples
+    }
+    assert all(after.read(sample) for sample in after.samples)
+    assert (
+        json.loads(Path(tmp_path / "out/snapshots").joinpath(first.name).read_text())["id"]
+        == before.snapshot_id
+    )
+
+
+@given(st.lists(st.sampled_from(PARTS), min_size=1, max_size=12), st.data())
+def test_no_duplicate_crosses_the_split_and_no_test_image_is_ever_left_out(parts, data):
+    samples = [
+        Sample(str(i), f"{i:064x}", 1, 1, (Object("dent", (0, 0, 1, 1)),), part=p)
+        for i, p in enumerate(parts)
+    ]
+    index = st.integers(0, len(parts) - 1)
+    pairs = data.draw(st.lists(st.tuples(index, index).filter(lambda pair: pair[0] != pair[1]), max_size=15))
+    left = leave_out(samples, [Duplicate(a, b, "near", 0.9) for a, b in pairs])
+    gone = {each.sample.name for each in left}
+    for a, b in pairs:
+        assert parts[a] == parts[b] or {str(a), str(b)} & gone
+    for each in left:
+        assert PARTS.index(each.sample.belongs_to()) < PARTS.index(each.instead.belongs_to())
+        assert each.instead.name not in gone
+
+
+def test_what_is_left_out_is_listed_with_the_reason(source):
+    dataset, _ = with_frozen_test(open_dataset(source), None)
+    train = next(i for i, s in enumerate(dataset.samples) if s.belongs_to() == "train")
+    test = next(i for i, s in enumerate(dataset.samples) if s.belongs_to() == "test")
+    document = take(dataset, [Duplicate(train, test, "near", 0.93)], format="coco").document
+    assert len(document["images"]) == 39
+    assert document["left_out"] == [
+        {
+            "file_name": dataset.samples[train].name,
+            "sha256": dataset.samples[train].sha256,
+            "split": "train",
+            "reason": "nearly the same picture as an image in test",
+            "instead": dataset.samples[test].name,
+        }
+    ]
+
+
+def test_a_folder_that_holds_one_snapshot_means_it(source, tmp_path):
+    path = snapshot_of(source, tmp_path / "out")
+    assert open_dataset(path.parent).snapshot() == open_dataset(path).snapshot()

@@ -1,0 +1,112 @@
+"""The golden set: what a live endpoint must find again, image by image."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from inspection.detector import Detection
+from training.datasets import Dataset, Sample
+from training.datasets.located import Located
+from training.evaluation.detection import for_metrics
+from training.evaluation.golden import IMAGES, golden
+from training.model.artefact import ModelCard
+from training.model.decoding import Detections, Postprocess, detections, named
+
+LABELS = ("crack", "dent")
+CARD = ModelCard("steel", "ssdlite", LABELS, 320, {"mean": [0.0] * 3, "std": [1.0] * 3}, Postprocess(0.05))
+NOTHING = Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int64))
+
+
+def dataset(count: int, width: int = 200, height: int = 100) -> Dataset:
+    samples = tuple(Sample(f"{n}.png", f"{n:064x}", width, height, ()) for n in range(count))
+    return Dataset(Located({s.name: f"s3://artefacts/images/{s.name}" for s in samples}), LABELS, samples)
+
+
+def seen(*found: tuple[float, int]) -> Detections:
+    """Detections of these scores and classes, best first."""
+    boxes = np.tile(np.array([[0.1, 0.2, 0.5, 0.6]], np.float32), (len(found), 1))
+    return Detections(
+        boxes.reshape(-1, 4),
+        np.array([score for score, _ in found], np.float32),
+        np.array([which for _, which in found], np.int64),
+    )
+
+
+@given(st.integers(1, 300))
+def test_there_are_a_dozen_images_or_all_of_a_smaller_set_and_each_once(count):
+    documents = golden(CARD, dataset(count), [NOTHING] * count)
+    uris = [each["uri"] for each in documents]
+    assert len(uris) == min(count, IMAGES)
+    assert len(set(uris)) == len(uris)
+    assert set(uris) <= {f"s3://artefacts/images/{n}.png" for n in range(count)}
+
+
+@pytest.mark.parametrize("count", [13, 23, 35, 120, 287, 1_000])
+def test_a_large_set_is_sampled_at_even_steps(count):
+    documents = golden(CARD, dataset(count), [NOTHING] * count)
+    places = [int(each["uri"].rpartition("/")[2].removesuffix(".png")) for each in documents]
+    steps = [b - a for a, b in pairwise(places)]
+    assert max(steps) - min(steps) <= 1
+    assert places[-1] - places[0] >= 0.8 * count
+
+
+def test_an_empty_set_is_empty():
+    assert golden(CARD, dataset(0), []) == []
+
+
+def test_each_image_bears_its_own_detections_in_pixels_of_the_upright_image():
+    found = [seen((0.9, n % 2)) for n in range(5)]
+    documents = golden(CARD, dataset(5), found)
+    assert [each["detections"][0]["label"] for each in documents] == ["crack", "dent"] * 2 + ["crack"]
+    (first,) = documents[0]["detections"]
+    assert first == {"label": "crack", "score": 0.9, "box": [20.0, 20.0, 100.0, 60.0]}
+
+
+def test_what_the_metrics_count_and_the_endpoint_cuts_off_is_not_asked_for():
+    card = replace(CARD, postprocess=Postprocess(0.3, detections=2))
+    (document,) = golden(card, dataset(1), [seen((0.9, 0), (0.8, 1), (0.7, 1), (0.2, 0))])
+    assert [each["score"] for each in document["detections"]] == [0.9, 0.8]
+
+
+raw = st.integers(0, 12).flatmap(
+    lambda anchors: st.tuples(
+        st.lists(
+            st.lists(st.floats(0, 0.5, width=32), min_size=4, max_size=4), min_size=anchors, max_size=anchors
+        ),
+        st.lists(
+            st.lists(st.floats(0, 1, width=32), min_size=2, max_size=2), min_size=anchors, max_size=anchors
+        ),
+    )
+)
+
+
+@given(
+    raw,
+    st.sampled_from([0.05, 0.3, 0.5]),
+    st.sampled_from([(None, None), (0.55, None), (0.55, 0.025)]),
+    st.sampled_from([3, 100]),
+)
+def test_it_is_what_the_endpoint_makes_of_the_same_raw_output(output, threshold, overlap, most):
+    """The evaluation decodes with weak detections kept, the container without: both must come to the same."""
+    boxes = np.array(output[0], np.float32).reshape(-1, 4)
+    boxes[:, 2:] += boxes[:, :2]
+    scores = np.array(output[1], np.float32).reshape(-1, 2)
+    nms_iou, voting = overlap
+    how = Postprocess(threshold, nms_iou, detections=most, voting=voting)
+    found = detections(boxes, scores, for_metrics(how))
+    (document,) = golden(replace(CARD, postprocess=how), dataset(1), [found])
+    assert document["detections"] == named(detections(boxes, scores, how), LABELS, 200, 100)
+
+
+@given(st.lists(st.tuples(st.floats(0, 1, width=32), st.integers(0, 1)), max_size=30))
+def test_the_smoke_test_can_read_every_detection_from_json(found):
+    (document,) = golden(CARD, dataset(1), [seen(*sorted(found, reverse=True))])
+    for each in json.loads(json.dumps(document, allow_nan=False))["detections"]:
+        Detection.model_validate(each)

@@ -1,0 +1,164 @@
+"""The page of one model: everything is on it, nothing is outside it, and hostile names are only text."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import re
+import shutil
+import tempfile
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.unit.training.conftest import STARTER
+from training.datasets import Object, open_dataset
+from training.datasets.generated.synthetic import generate
+from training.evaluate import main
+from training.evaluation.metrics import Placed
+from training.evaluation.outcomes import outcomes
+from training.evaluation.reports import page, pictures, plots
+from training.model.artefact import pack, unpack
+
+HOSTILE = '"><script>alert(1)</script>$\\frac{'
+VOID = {"meta", "br", "img", "link", "input", "hr"}
+
+
+class Elements(HTMLParser):
+    """Every element with its attributes; raises where tags do not nest."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self._open: list[str] = []
+        self.feed(text)
+        assert self._open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.found.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self._open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.found.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        assert self._open.pop() == tag
+
+
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory) -> Path:
+    """Images whose first class and one of whose files bear names that mean harm."""
+    root = tmp_path_factory.mktemp("data")
+    generate(root, 24, seed=79)
+    document = json.loads((root / "annotations.json").read_text())
+    for category in document["categories"]:
+        if category["name"] in ("crazing", "scratches"):
+            category["name"] = f"{category['name']}{HOSTILE}"
+    for number, image in enumerate(document["images"]):
+        renamed = f"images/{number}<img src=x onerror=alert(1)>.jpg"
+        shutil.move(root / image["file_name"], root / renamed)
+        image["file_name"] = renamed
+    (root / "annotations.json").write_text(json.dumps(document))
+    return root
+
+
+@pytest.fixture(scope="module")
+def text(hostile, tmp_path_factory) -> str:
+    folder = tmp_path_factory.mktemp("page")
+    with tempfile.TemporaryDirectory() as unpacked:
+        card = unpack(STARTER, Path(unpacked))
+        labels = tuple(f"{each}{HOSTILE}" if each == "crazing" else each for each in card.labels)
+        replace(card, name=HOSTILE, labels=labels, operating_points={}).write(Path(unpacked))
+        model = pack(Path(unpacked), folder / "model.tar.gz")
+    arguments = ["--model", str(model), "--dataset", str(hostile), "--split", "all"]
+    assert main([*arguments, "--html", str(folder / "page.html")]) == 0
+    return (folder / "page.html").read_text()
+
+
+def test_hostile_names_are_text_and_nothing_else(text):
+    elements = Elements(text).found
+    assert {tag for tag, _ in elements}.isdisjoint({"script", "iframe", "object", "link", "img"})
+    assert not [name for _, attributes in elements for name in attributes if name.startswith("on")]
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text
+    assert "&lt;img src=x onerror" in text
+
+
+def test_the_page_needs_nothing_from_outside(text):
+    for tag, attributes in Elements(text).found:
+        for name in ("href", "src", "xlink:href", "data", "action"):
+            value = attributes.get(name)
+            assert value is None or value.startswith(("data:image/jpeg;base64,", "#")), (tag, value)
+    assert "@import" not in text
+    addresses = set(re.findall(r"https?://[^\s\"'<>)]+", text))
+    assert addresses <= {"http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"}  # names, never fetched
+    assert re.findall(r"url\((?!#)", text) == []
+
+
+def test_the_page_shows_every_part(text):
+    for part in ("mAP [.5:.95]", "Operating points", "What is taken for what", "Size of the defect", "Facts"):
+        assert part in text
+    assert text.count('class="plot"') >= 6
+    assert "does not know" in text
+
+
+def test_pictures_are_small_jpegs_and_few(text):
+    encoded = re.findall(r"data:image/jpeg;base64,([A-Za-z0-9+/=]+)", text)
+    assert 0 < len(encoded) <= page.MOST_PICTURES
+    for each in encoded:
+        image = Image.open(io.BytesIO(base64.b64decode(each)))
+        assert image.format == "JPEG"
+        assert max(image.size) <= pictures.EDGE
+
+
+def test_a_large_picture_is_shrunk_with_its_proportions(tmp_path):
+    generate(tmp_path, 1, seed=3)
+    (image,) = (tmp_path / "images").iterdir()
+    Image.new("RGB", (1600, 400), "grey").save(image)
+    dataset = open_dataset(tmp_path)
+    encoded = pictures.jpeg(dataset, dataset.samples[0]).partition(",")[2]
+    assert Image.open(io.BytesIO(base64.b64decode(encoded))).size == (640, 160)
+
+
+def test_labels_stay_inside_the_picture(tmp_path):
+    generate(tmp_path, 1, seed=3)
+    sample = replace(
+        open_dataset(tmp_path).samples[0],
+        objects=(Object("a", (0, 0, 200, 200)), Object("b", (150, 150, 200, 200))),
+    )
+    for shape in pictures.truth(sample).shapes:
+        assert 0 < shape.text_y < sample.height
+        assert shape.text_x == (0 if shape.text == "a" else 200)
+
+
+def test_what_was_found_is_named_once_and_what_was_missed_says_so(tmp_path):
+    generate(tmp_path, 1, seed=3)
+    found, missed = (10.0, 10.0, 60.0, 60.0), (100.0, 100.0, 160.0, 160.0)
+    sample = replace(open_dataset(tmp_path).samples[0], objects=(Object("a", found), Object("b", missed)))
+    seen = Placed(np.array([found], np.float32), np.array([0.9]), np.array([0]))
+    drawn = pictures.drawing(sample, seen, outcomes(sample, seen, ("a", "b")), ("a", "b"))
+    assert [(shape.css, shape.text) for shape in drawn.shapes] == [
+        ("truth", ""), ("missed", "b"), ("right", "a 0.90"),
+    ]  # fmt: skip
+    assert drawn.captions == ["missed: b"]
+
+
+def test_the_same_curve_gives_the_same_bytes():
+    curve = [1 - step / 100 for step in range(101)]
+    first = plots.precision_recall(curve, (0.5, 0.5), None)
+    assert first == plots.precision_recall(curve, (0.5, 0.5), None)
+    assert first.startswith("<svg")
+    assert "var(--accent)" in first
+    assert "metadata" not in first
+
+
+def test_a_page_is_written_whole_or_an_error_names_it(tmp_path):
+    with pytest.raises(page.TrainingError, match="nowhere"):
+        page.write(tmp_path / "nowhere" / "page.html", "text")
+    page.write(tmp_path / "page.html", "text")
+    assert [path.name for path in tmp_path.iterdir()] == ["page.html"]

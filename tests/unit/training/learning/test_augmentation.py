@@ -1,0 +1,78 @@
+"""Augmentation changes how a product looks, never where its defects are on it."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+torch = pytest.importorskip("torch")
+
+from training.detectors import Target  # noqa: E402
+from training.learning.augmentation import Augmentation, Picture, mosaic  # noqa: E402
+
+SIZE = 64
+VALUES = (60, 110, 160, 210)  # a picture's object has its own shade, on black
+
+
+def picture(number: int, x: int, y: int, side: int) -> Picture:
+    image = torch.zeros(SIZE, SIZE, 3, dtype=torch.uint8)
+    image[y : y + side, x : x + side] = VALUES[number]
+    box = torch.tensor([[x, y, x + side, y + side]], dtype=torch.float32) / SIZE
+    return image, Target(box, torch.tensor([number]))
+
+
+places = st.tuples(st.integers(0, 40), st.integers(0, 40), st.integers(8, 24))
+four_pictures = st.tuples(places, places, places, places).map(
+    lambda four: [picture(number, *place) for number, place in enumerate(four)]
+)
+
+
+@given(four=four_pictures, seed=st.integers(0, 2**32 - 1))
+def test_every_box_of_a_mosaic_holds_its_own_object(four: list[Picture], seed: int) -> None:
+    torch.manual_seed(seed)
+    image, target = mosaic(four)
+    assert image.shape == (SIZE, SIZE, 3)
+    assert image.dtype == torch.uint8
+    assert ((target.boxes >= 0) & (target.boxes <= 1)).all()
+    for box, number in zip(target.boxes * SIZE, target.classes, strict=True):
+        x, y = (float((box[i] + box[i + 2]) / 2) for i in (0, 1))
+        assert image[int(y), int(x)].tolist() == [VALUES[number]] * 3
+
+
+@given(four=four_pictures, seed=st.integers(0, 2**32 - 1))
+def test_an_object_that_a_mosaic_hardly_shows_is_not_taught(four: list[Picture], seed: int) -> None:
+    torch.manual_seed(seed)
+    _image, target = mosaic(four)
+    for box, number in zip(target.boxes * SIZE, target.classes, strict=True):
+        side = float((four[number][1].boxes[0, 2] - four[number][1].boxes[0, 0]) * SIZE)
+        shown = float((box[2] - box[0]) * (box[3] - box[1]))
+        assert shown >= 0.4 * (side / 1.5) ** 2 - 1e-3  # a window is at most 1.5 pictures wide
+
+
+@pytest.mark.parametrize("count", [1, 4])
+def test_a_changed_picture_keeps_its_shape_and_boxes_about_their_objects(count: int) -> None:
+    change = Augmentation(SIZE)
+    seen = 0
+    for seed in range(40):
+        torch.manual_seed(seed)
+        image, target = change([picture(number, 16, 20, 24) for number in range(count)])
+        assert image.shape == (SIZE, SIZE, 3)
+        assert image.dtype == torch.uint8
+        assert ((target.boxes >= 0) & (target.boxes <= 1)).all()
+        for box in target.boxes * SIZE:
+            x, y = (float((box[i] + box[i + 2]) / 2) for i in (0, 1))
+            assert image[int(y), int(x)].min() > 20  # not the black about it
+            seen += 1
+    assert seen > 30
+
+
+def test_the_same_seed_gives_the_same_picture() -> None:
+    change, made = Augmentation(SIZE), []
+    for _ in range(2):
+        torch.manual_seed(7)
+        made.append(change([picture(number, 16, 20, 24) for number in range(4)]))
+    (first, one), (second, two) = made
+    assert torch.equal(first, second)
+    assert torch.equal(one.boxes, two.boxes)
+    assert torch.equal(one.classes, two.classes)

@@ -1,0 +1,126 @@
+"""The proof of an export proves something, whatever the model has learned."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+
+import numpy as np
+import onnx
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from onnx import numpy_helper  # noqa: E402
+
+from training.datasets.generated.synthetic import draw  # noqa: E402
+from training.detectors.registry import build  # noqa: E402
+from training.learning.export import ParityError, check_parity, export  # noqa: E402
+from training.model.artefact import ModelCard, file_sha256  # noqa: E402
+from training.model.onnx_model import OnnxModel  # noqa: E402
+
+torch.set_num_threads(1)
+SIZE = 128
+
+
+def loaded(detector, folder):
+    path = export(detector, folder)
+    ModelCard(
+        name="m",
+        family=detector.family,
+        labels=("a", "b"),
+        input_size=detector.input_size,
+        normalisation=detector.normalisation,
+        postprocess=detector.postprocess,
+        onnx_sha256=file_sha256(path),
+    ).write(folder)
+    return OnnxModel(folder, threads=1)
+
+
+@pytest.fixture(scope="module")
+def fresh():
+    """A model that has learned nothing: its scores are below what anybody acts on."""
+    torch.manual_seed(0)
+    detector = build("fcos_efficientnet_lite0", 2, SIZE).eval()
+    with torch.no_grad():
+        detector.head.classification_head.cls_logits.bias.fill_(-8)
+    return detector
+
+
+@pytest.fixture(scope="module")
+def exported(fresh, tmp_path_factory):
+    return loaded(fresh, tmp_path_factory.mktemp("fresh"))
+
+
+@pytest.fixture(scope="module")
+def images():
+    return [np.asarray(draw(8, i)[0].resize((SIZE, SIZE)).convert("RGB")) for i in range(3)]
+
+
+def test_a_model_that_finds_nothing_yet_is_proven_by_its_best_candidates(fresh, exported, images):
+    assert all(len(found.scores) == 0 for found in exported.detect(images))
+    assert check_parity(fresh, exported, images) < 1e-4
+    altered = copy.deepcopy(fresh)
+    with torch.no_grad():
+        altered.head.regression_head.bbox_reg.bias.add_(3)
+    with pytest.raises(ParityError, match="differ"):
+        check_parity(altered, exported, images)
+
+
+def test_a_model_that_gives_no_number_is_no_proof(fresh, exported, images, monkeypatch):
+    broken = copy.deepcopy(fresh)
+    with torch.no_grad():
+        broken.head.classification_head.cls_logits.bias.fill_(float("nan"))
+    raw = exported.raw
+    monkeypatch.setattr(exported, "raw", lambda pixels: (raw(pixels)[0], raw(pixels)[1] * np.float32("nan")))
+    with pytest.raises(ParityError, match="nothing to compare"):
+        check_parity(broken, exported, images)
+
+
+def test_no_image_is_no_proof(fresh, exported):
+    with pytest.raises(ParityError, match="nothing to compare"):
+        check_parity(fresh, exported, [])
+
+
+def test_the_file_holds_every_weight_under_its_own_name(tmp_path):
+    torch.manual_seed(0)
+    detector = build("dfine_nano", 2, 64)
+    path = export(detector, tmp_path)
+    onnx.checker.check_model(str(path))
+    kept = {each.name: numpy_helper.to_array(each) for each in onnx.load(str(path)).graph.initializer}
+    for name, value in detector.state_dict().items():
+        assert np.array_equal(kept[name], value.numpy()), name
+
+
+def test_a_graph_of_one_image_answers_a_batch_in_its_order(tmp_path, images):
+    torch.manual_seed(0)
+    detector = build("faster_rcnn_mobilenet", 2, SIZE)
+    model = loaded(detector, tmp_path)
+    how = replace(detector.postprocess, score_threshold=0.0)
+    found = model.detect(images[::-1], how)
+    assert len(found) == 3
+    for image, together in zip(images[::-1], found, strict=True):
+        (alone,) = model.detect([image], how)
+        assert np.array_equal(alone.scores, together.scores)
+        assert np.array_equal(alone.boxes, together.boxes)
+
+
+def test_a_model_that_takes_all_places_for_the_same_is_exported(tmp_path):
+    """So one may end that learned little from few images; which of the equal places are chosen is chance."""
+    torch.manual_seed(0)
+    detector = build("dfine_nano", 2, 2 * SIZE).eval()  # four times as many places as are chosen
+    images = [np.asarray(draw(8, i)[0].resize((2 * SIZE, 2 * SIZE)).convert("RGB")) for i in range(3)]
+    with torch.no_grad():
+        detector.network.model.enc_score_head.weight.mul_(1e-6)  # what differs is lost in rounding
+        detector.network.model.enc_score_head.bias.fill_(-4)
+        for head in detector.network.model.decoder.class_embed:
+            head.weight.zero_()
+            head.bias.fill_(-4)
+    model = loaded(detector, tmp_path)
+    assert check_parity(detector, model, images) < 1e-3
+    altered = copy.deepcopy(detector)
+    with torch.no_grad():
+        for head in altered.network.model.decoder.class_embed:
+            head.bias.fill_(-3)
+    with pytest.raises(ParityError, match="differ"):
+        check_parity(altered, model, images)

@@ -1,0 +1,414 @@
+"""Weights come from many hands: each way of packing and naming them is read, and what cannot be is told."""
+
+from __future__ import annotations
+
+import copy
+import io
+import re
+import tarfile
+import urllib.request
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+torch = pytest.importorskip("torch")
+
+import timm  # noqa: E402
+import torchvision  # noqa: E402
+from safetensors.torch import save_file  # noqa: E402
+from torchvision.models import detection  # noqa: E402
+
+from training.detectors.registry import build, families, public_weights  # noqa: E402
+from training.learning import weights  # noqa: E402
+from training.learning.weights import PretrainedError, fetch, start_from  # noqa: E402
+from training.model.artefact import pack  # noqa: E402
+
+torch.set_num_threads(1)
+SIZES = {"ssd300_vgg16": 96, "ssd512_resnet50": 96, "ssdlite": 128}
+
+
+def made(family, classes=2, seed=0):
+    torch.manual_seed(seed)
+    return build(family, classes, SIZES.get(family, 64)).eval()
+
+
+@pytest.fixture(scope="module")
+def lite():
+    return made("ssdlite")
+
+
+@pytest.fixture
+def model(lite):
+    """Another model than `lite`, so that loading is seen."""
+    twin = copy.deepcopy(lite)
+    with torch.no_grad():
+        for parameter in twin.parameters():
+            parameter.add_(1)
+    return twin
+
+
+def state(of):
+    return {name: value.clone() for name, value in of.state_dict().items()}
+
+
+def same(left, right):
+    pairs = zip(left.state_dict().items(), right.state_dict().values(), strict=True)
+    return all(torch.equal(a, b) for (name, a), b in pairs if "num_batches" not in name)
+
+
+def test_our_own_artefact_starts_a_model(starter_folder, tmp_path):
+    model = build("ssdlite", 6, 128)
+    pack(starter_folder, tmp_path / "model.tar.gz")
+    report = start_from(model, tmp_path)
+    assert report["source"] == "model.tar.gz"
+    assert report["loaded"] == report["of"]
+    assert start_from(model, starter_folder / "model.onnx")["loaded"] == report["of"]
+
+
+def test_a_start_is_known_by_what_was_loaded_not_by_its_file(starter_folder, lite, model, tmp_path):
+    pack(starter_folder, tmp_path / "model.tar.gz")
+    packed = start_from(model, tmp_path / "model.tar.gz")
+    assert start_from(model, starter_folder / "model.onnx")["sha256"] == packed["sha256"]
+    torch.save(state(lite), tmp_path / "w.pt")
+    first = start_from(model, tmp_path / "w.pt")
+    torch.save({name: value + 1 for name, value in state(lite).items()}, tmp_path / "w.pt")
+    assert start_from(model, tmp_path / "w.pt")["sha256"] not in (first["sha256"], packed["sha256"])
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    prefix=st.sampled_from(["", "module.", "model.", "_orig_mod.", "module.model.", "module._orig_mod."]),
+    nested=st.lists(st.sampled_from(["model", "state_dict", "ema", "module"]), max_size=2),
+    half=st.booleans(),
+)
+def test_a_state_is_found_however_it_is_wrapped(lite, model, tmp_path, prefix, nested, half):
+    content = {prefix + name: value.half() if half else value for name, value in state(lite).items()}
+    for key in nested:
+        content = {key: content, "epoch": 3, "optimizer": {"state": {}}}
+    torch.save(content, tmp_path / "w.pt")
+    twin = copy.deepcopy(model)
+    report = start_from(twin, tmp_path / "w.pt")
+    assert report["loaded"] == report["of"]
+    assert half or same(twin, lite)
+
+
+def test_the_average_is_taken_where_a_checkpoint_has_both(lite, model, tmp_path):
+    torch.save({"model": state(model), "ema": {"module": state(lite), "updates": 7}}, tmp_path / "w.pth")
+    twin = copy.deepcopy(model)
+    start_from(twin, tmp_path)
+    assert same(twin, lite)
+
+
+@pytest.mark.parametrize(
+    ("family", "builder"),
+    [
+        pytest.param("ssd300_vgg16", detection.ssd300_vgg16, marks=pytest.mark.slow),
+        ("ssdlite", detection.ssdlite320_mobilenet_v3_large),
+        ("faster_rcnn_mobilenet", detection.fasterrcnn_mobilenet_v3_large_320_fpn),
+        pytest.param("faster_rcnn_resnet50", detection.fasterrcnn_resnet50_fpn_v2, marks=pytest.mark.slow),
+    ],
+)
+def test_torchvisions_detectors_bring_all_but_the_head_for_their_own_labels(family, builder, tmp_path):
+    published = builder(weights=None, weights_backbone=None, num_classes=91)
+    torch.save(published.state_dict(), tmp_path / "w.pth")
+    model = made(family)
+    report = start_from(model, tmp_path)
+    assert report["backbone"]["loaded"] == report["backbone"]["of"]
+    assert not any(module["missing"] for module in report["not_loaded"].values())
+    shapes = [each for module in report["not_loaded"].values() for each in module["other_shape"]]
+    assert 0 < len(shapes) < report["of"] / 5
+    assert all(" there, [" in each and each.endswith("here") for each in shapes)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("old_names", [False, True])
+def test_a_jumpstart_archive_of_the_older_faster_rcnn_brings_its_backbone(tmp_path, old_names):
+    published = detection.fasterrcnn_resnet50_fpn(weights=None, weights_backbone=None).state_dict()
+    packed = dict(published)
+    if old_names:  # as in the files of torchvision before 0.13
+        packed = {
+            re.sub(r"(_blocks\.\d|rpn\.head\.conv\.0)\.0\.", r"\1.", name).replace("conv.0.", "conv."): value
+            for name, value in published.items()
+        }
+        assert {"backbone.fpn.inner_blocks.0.weight", "rpn.head.conv.weight"} <= packed.keys()
+    torch.save(packed, tmp_path / "model.pt")
+    (tmp_path / "inference.py").write_text("raise SystemExit('executed')")
+    (tmp_path / "label_info.json").write_text("{}")
+    channel = tmp_path / "channel"
+    channel.mkdir()
+    with tarfile.open(channel / "model.tar.gz", "w:gz", compresslevel=1) as archive:
+        archive.add(tmp_path / "model.pt", "model.pt")
+        archive.add(tmp_path / "label_info.json", "label_info.json")
+        archive.add(tmp_path / "inference.py", "code/inference.py")
+    model = made("faster_rcnn_resnet50")
+    report = start_from(model, channel)
+    own = model.state_dict()
+    body = [name for name in own if name.startswith("backbone.body.") and "num_batches" not in name]
+    for name in (*body, "backbone.fpn.inner_blocks.0.0.weight", "rpn.head.conv.0.0.weight"):
+        assert torch.equal(own[name], published[name]), name
+    assert "roi_heads.box_head.fc6" in report["not_used"]
+
+
+@pytest.mark.parametrize("family", ["dfine_nano", "dfine_small", "rtdetr_v2"])
+def test_a_checkpoint_of_the_hugging_face_hub_gives_the_same_answers(family, tmp_path):
+    model = made(family)
+    torch.manual_seed(5)
+    published = type(model.network)(model.network.config).eval()
+    published.save_pretrained(tmp_path / "hub")  # which writes the names that the hub's files have
+    report = start_from(model, tmp_path / "hub")
+    assert report["loaded"] == report["of"]
+    pixels = torch.randint(0, 255, (1, 64, 64, 3), dtype=torch.uint8)
+    with torch.no_grad():
+        expected = published(pixel_values=pixels.permute(0, 3, 1, 2) / 255)
+        boxes, scores = model(pixels)
+    assert torch.allclose(scores, expected.logits.sigmoid(), atol=1e-5)
+    assert torch.allclose(
+        (boxes[..., :2] + boxes[..., 2:]) / 2, expected.pred_boxes[..., :2].clamp(0, 1), atol=0.5
+    )
+
+
+def classifier(name):
+    """Somebody's classifier with random weights whose batch norms have seen data, as trained ones have."""
+    torch.manual_seed(3)
+    if hasattr(torchvision.models, name):
+        model = getattr(torchvision.models, name)(weights=None)
+    else:
+        model = timm.create_model(name, pretrained=False)
+    for norm in batch_norms(model):
+        norm.momentum = None  # the plain average of what is seen
+    if batch_norms(model):
+        with torch.no_grad():
+            model.train()(torch.rand(4, 3, 96, 96))
+    return model.eval()
+
+
+def batch_norms(model):
+    return [each for each in model.modules() if isinstance(each, torch.nn.BatchNorm2d)]
+
+
+@pytest.mark.parametrize(
+    ("family", "name", "theirs", "ours"),
+    [
+        (
+            "ssd512_resnet50",
+            "resnet50",
+            lambda m, x: m.layer2(m.layer1(m.maxpool(m.relu(m.bn1(m.conv1(x)))))),
+            lambda m, x: m.backbone.body(x)["0"],
+        ),
+        (
+            "faster_rcnn_mobilenet",
+            "mobilenet_v3_large",
+            lambda m, x: m.features(x),
+            lambda m, x: m.backbone.body(x)["1"],
+        ),
+        (
+            "ssdlite",
+            "mobilenet_v3_large",
+            lambda m, x: m.features[13].block[0](m.features[:13](x)),
+            lambda m, x: m.backbone.features[0](x),
+        ),
+        pytest.param(
+            "ssd300_vgg16",
+            "vgg16",
+            lambda m, x: m.features[:30](x),
+            lambda m, x: m.backbone.extra[0][:7](m.backbone.features(x)),
+            marks=pytest.mark.slow,
+        ),
+        (
+            "dfine_nano",
+            "hgnetv2_b0",
+            lambda m, x: m.forward_features(x),
+            lambda m, x: m.network.model.backbone.model(x).feature_maps[-1],
+        ),
+        (
+            "fcos_efficientnet_lite0",
+            "tf_efficientnet_lite0",
+            lambda m, x: m.blocks(m.bn1(m.conv_stem(x))),
+            lambda m, x: m.backbone.body(x)[-1],
+        ),
+    ],
+)
+def test_a_classifiers_backbone_sees_the_same_in_the_detector(family, name, theirs, ours, tmp_path):
+    published = classifier(name)
+    torch.save(published.state_dict(), tmp_path / "w.pth")
+    model = made(family)
+    report = start_from(model, tmp_path / "w.pth")
+    assert report["backbone"]["loaded"] > report["backbone"]["of"] / 3
+    # torchvision's detectors have another epsilon in their batch norms than its classifiers.
+    for norm in batch_norms(model):
+        norm.eps = batch_norms(published)[0].eps
+    pixels = torch.rand(1, 3, 96, 96)
+    with torch.no_grad():
+        expected, found = theirs(published, pixels), ours(model.eval(), pixels)
+    assert expected.shape == found.shape
+    assert torch.allclose(expected, found, rtol=1e-3, atol=1e-4 * float(expected.abs().max()))
+
+
+def test_another_librarys_names_are_paired_in_their_order(tmp_path):
+    model, other = made("fcos_efficientnet_lite0"), made("fcos_efficientnet_lite0", seed=1)
+    body = {n: v for n, v in state(other.backbone.body).items() if "num_batches" not in n}
+    save_file(
+        {f"layer{number:04}.x": value for number, value in enumerate(body.values())},
+        tmp_path / "w.safetensors",
+    )
+    report = start_from(model, tmp_path)
+    assert report["backbone"]["loaded"] == report["backbone"]["of"]
+    assert all(torch.equal(model.backbone.body.state_dict()[name], value) for name, value in body.items())
+
+
+def test_the_report_groups_what_was_not_loaded_and_not_used(lite, model, tmp_path):
+    content = {name: value for name, value in state(lite).items() if not name.startswith("backbone.extra.3.")}
+    content["head.other.weight"] = torch.zeros(3)
+    save_file(content, tmp_path / "w.safetensors")
+    report = start_from(model, tmp_path)
+    assert set(report["not_loaded"]) == {"backbone.extra.3"}
+    assert len(report["not_loaded"]["backbone.extra.3"]["missing"]) == report["of"] - report["loaded"]
+    assert report["not_used"] == {"head.other": 1}
+
+
+def test_a_file_without_the_backbone_is_refused_and_nothing_is_loaded(lite, model, tmp_path):
+    save_file({n: v for n, v in state(lite).items() if n.startswith("head.")}, tmp_path / "w.safetensors")
+    before = copy.deepcopy(model)
+    with pytest.raises(PretrainedError, match=r"w\.safetensors does not suit ssdlite: 0 of the \d+ tensors"):
+        start_from(model, tmp_path)
+    assert same(before, model)
+
+
+def test_a_tensor_that_is_not_finite_is_named_and_nothing_is_loaded(lite, model, tmp_path):
+    content = state(lite)
+    content["backbone.extra.0.0.0.weight"][0] = float("inf")
+    save_file(content, tmp_path / "w.safetensors")
+    before = copy.deepcopy(model)
+    with pytest.raises(PretrainedError, match=r"damaged: backbone\.extra\.0\.0\.0\.weight"):
+        start_from(model, tmp_path)
+    assert same(before, model)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_pickled_model_is_refused_and_never_run(model, tmp_path, packed):
+    marker, file = tmp_path / "executed", tmp_path / "model.pt"
+
+    class Evil:
+        def __reduce__(self):
+            return marker.write_text, ("executed",)
+
+    torch.save(Evil(), file)
+    if packed:
+        with tarfile.open(tmp_path / "model.tar.gz", "w:gz") as archive:
+            archive.add(file, "model.pt")
+        file = tmp_path / "model.tar.gz"
+    with pytest.raises(PretrainedError, match=r"model\.pt holds more than tensors.*state_dict"):
+        start_from(model, file)
+    assert not marker.exists()
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    suffix=st.sampled_from([".pt", ".pth", ".safetensors", ".onnx", ".tar.gz"]),
+    content=st.one_of(
+        st.binary(max_size=200),
+        st.binary(max_size=60).map(lambda tail: b"PK\x03\x04" + tail),
+        st.binary(max_size=60).map(lambda tail: b"\x80\x02" + tail),
+        st.binary(max_size=60).map(lambda tail: b"\x1f\x8b\x08\x00" + tail),
+    ),
+)
+def test_garbage_is_an_error_that_names_the_file(model, tmp_path, suffix, content):
+    file = tmp_path / f"w{suffix}"
+    file.write_bytes(content)
+    with pytest.raises(PretrainedError, match=r"w\."):
+        start_from(model, file)
+
+
+@pytest.mark.parametrize("share", [0.3, 0.9, 0.999])
+@pytest.mark.parametrize("suffix", [".pt", ".safetensors"])
+def test_a_file_cut_short_is_an_error(lite, model, tmp_path, suffix, share):
+    buffer = io.BytesIO()
+    torch.save(state(lite), buffer)
+    file = tmp_path / f"w{suffix}"
+    if suffix == ".safetensors":
+        save_file(state(lite), file)
+        buffer = io.BytesIO(file.read_bytes())
+    file.write_bytes(buffer.getvalue()[: int(len(buffer.getvalue()) * share)])
+    with pytest.raises(PretrainedError, match="cannot load w"):
+        start_from(model, file)
+
+
+def test_a_folder_must_hold_one_file(model, tmp_path):
+    with pytest.raises(PretrainedError, match="it holds 0"):
+        start_from(model, tmp_path)
+    for name in ("a.pt", "b.safetensors"):
+        (tmp_path / name).write_bytes(b"")
+    with pytest.raises(PretrainedError, match="it holds 2"):
+        start_from(model, tmp_path)
+
+
+@pytest.mark.parametrize("names", [(), ("a.pt", "b.pth")])
+def test_an_archive_must_hold_one_file_of_tensors(model, tmp_path, names):
+    with tarfile.open(tmp_path / "model.tar.gz", "w:gz") as archive:
+        for name in (*names, "README"):
+            archive.addfile(tarfile.TarInfo(name))
+    with pytest.raises(PretrainedError, match=", ".join(names) or "it holds none"):
+        start_from(model, tmp_path)
+
+
+def test_a_source_that_is_nothing_is_told_with_the_known_names(model, tmp_path):
+    with pytest.raises(PretrainedError, match=r"no published weights of ssdlite \(coco, imagenet\)"):
+        start_from(model, "objects365")
+    with pytest.raises(PretrainedError, match=r"unknown weights 'objects365' for rtdetr_v2; known are coco"):
+        fetch("rtdetr_v2", "objects365")
+
+
+def test_weights_are_started_from_by_name(lite, model, tmp_path, monkeypatch):
+    # In torch's cache under its published name, the file needs no network.
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    published = detection.ssdlite320_mobilenet_v3_large(weights=None, weights_backbone=None).state_dict()
+    url = torchvision.models.get_weight(public_weights("ssdlite")["coco"].name).url
+    cache = tmp_path / "hub/checkpoints"
+    cache.mkdir(parents=True)
+    torch.save(published, cache / Path(url).name)
+    report = start_from(model, "coco")
+    assert report["source"] == "coco"
+    assert report["backbone"]["loaded"] == report["backbone"]["of"]
+    name = "backbone.features.0.0.0.weight"
+    assert torch.equal(model.state_dict()[name], published[name])
+
+
+def test_the_hub_is_asked_for_the_familys_file(tmp_path, monkeypatch):
+    asked = []
+    save_file({"x": torch.ones(1)}, tmp_path / "model.safetensors")
+
+    def download(repository, file):
+        asked.append((repository, file))
+        return str(tmp_path / file)
+
+    monkeypatch.setattr(weights, "hf_hub_download", download)
+    assert fetch("dfine_small", "coco")["x"].item() == 1
+    assert asked == [("ustc-community/dfine-small-coco", "model.safetensors")]
+
+
+@pytest.mark.parametrize("family", ["ssdlite", "rtdetr_v2"])
+def test_without_a_network_the_error_says_which_file_to_bring(family, tmp_path, monkeypatch):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+
+    def unreachable(*_, **__):
+        raise OSError("Name or service not known")
+
+    monkeypatch.setattr(urllib.request, "urlopen", unreachable)
+    monkeypatch.setattr("torch.hub.urlopen", unreachable)
+    monkeypatch.setattr(weights, "hf_hub_download", unreachable)
+    with pytest.raises(PretrainedError, match=r"put https://\S+ into the pretrained channel instead") as told:
+        fetch(family, "coco")
+    assert "not known" in str(told.value)
+
+
+@pytest.mark.parametrize("family", families())
+def test_every_published_name_exists(family):
+    for public in public_weights(family).values():
+        if public.source == "torchvision":
+            assert torchvision.models.get_weight(public.name).url.startswith("https://")
+        elif public.name.startswith("timm/"):
+            assert public.name.removeprefix("timm/") in timm.list_pretrained()
+        else:
+            assert public.name.startswith(("ustc-community/", "PekingU/"))

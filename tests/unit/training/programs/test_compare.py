@@ -1,0 +1,176 @@
+"""Several models on the same images: which is better, how surely, and what it cost."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.unit.training.conftest import STARTER
+from training.compare import main
+from training.datasets.generated.synthetic import generate
+from training.evaluation.cost import Training, prices, training
+from training.evaluation.seeds import repeated
+from training.model.artefact import pack, unpack
+
+DAY = {"seconds": 7200.0, "instance_type": "ml.g5.xlarge", "device": "cuda", "tuned": True}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> Path:
+    root = tmp_path_factory.mktemp("data")
+    generate(root, 24, seed=78)
+    return root
+
+
+@pytest.fixture(scope="module")
+def forgetful(tmp_path_factory) -> Path:
+    """The starter model, which knows three classes by other names, and says what its training took."""
+    with tempfile.TemporaryDirectory() as folder:
+        card = unpack(STARTER, Path(folder))
+        labels = (*card.labels[:2], "<img src=x>", "other", "another", card.labels[5])
+        changed = replace(card, name="<b>forgetful", labels=labels, metrics={"training": DAY})
+        changed.write(Path(folder))
+        return pack(Path(folder), tmp_path_factory.mktemp("model") / "model.tar.gz")
+
+
+def compare(capsys, data, *arguments):
+    status = main([*map(str, arguments), "--dataset", str(data), "--split", "all", "--json"])
+    captured = capsys.readouterr()
+    return status, json.loads(captured.out) if captured.out else None, captured.err
+
+
+def test_the_better_model_comes_first_with_a_paired_interval_and_a_page(data, forgetful, tmp_path, capsys):
+    page = tmp_path / "page.html"
+    status, report, _ = compare(capsys, data, forgetful, STARTER, "--html", page)
+    assert status == 0
+    best, other = report["models"]
+    assert (best["name"], other["name"]) == ("starter", "<b>forgetful")
+    assert best["difference"]["verdict"] == "the best"
+    low, high = other["difference"]["interval"]
+    assert 0 < low <= other["difference"]["map"] <= high
+    assert other["difference"]["verdict"].startswith("the best is better by 0.")
+    assert other["difference"]["map"] == pytest.approx(best["map"] - other["map"], abs=2e-4)
+    assert other["unknown_classes"] == ["patches", "pitted_surface", "rolled-in_scale"]
+    assert other["per_class"]["patches"] == 0
+    assert "does not know 'patches', 'pitted_surface'" in other["warnings"][0]
+    assert other["training"]["cost"] == pytest.approx(2 * prices()["instances"]["ml.g5.xlarge"])
+    assert best["training"]["cost"] is None
+
+    text = page.read_text()
+    assert "&lt;b&gt;forgetful" in text
+    assert "<b>forgetful" not in text
+    assert "B does not know this class" in text
+    assert "<script" not in text
+    assert "http://" not in text.replace("http://www.w3.org/", "")
+    assert text.count("data:image/jpeg;base64,") == text.count('<div class="row">') > 0
+
+
+def test_a_model_beside_itself_shows_no_difference(data, capsys):
+    _, report, _ = compare(capsys, data, STARTER, STARTER)
+    assert [each["difference"]["verdict"] for each in report["models"]] == ["the best", "no difference shown"]
+    assert report["models"][1]["difference"]["interval"] == [0, 0]
+
+
+@pytest.fixture(scope="module")
+def seeds(tmp_path_factory, forgetful) -> list[Path]:
+    """The starter model and the forgetful one, as if the same training had made them from seeds 4 and 3."""
+    made = []
+    for seed, path in ((4, STARTER), (3, forgetful)):
+        with tempfile.TemporaryDirectory() as folder:
+            card = unpack(path, Path(folder))
+            learned = {"training": {"pretrained": None}}
+            same = {**card.hyperparameters, "seed": seed, "name": f"seed{seed}", "workers": seed}
+            replace(card, hyperparameters=same, metrics=learned).write(Path(folder))
+            made.append(pack(Path(folder), tmp_path_factory.mktemp("seed") / "model.tar.gz"))
+    return made
+
+
+def test_models_of_one_recipe_are_told_as_mean_and_spread_over_their_seeds(data, seeds, tmp_path, capsys):
+    page = tmp_path / "page.html"
+    _, report, _ = compare(capsys, data, *seeds, "--html", page)
+    better, worse = report["models"]
+    (spread,) = report["seeds"]
+    assert (spread["family"], spread["seeds"]) == ("ssdlite", [3, 4])
+    for metric in ("map", "map50"):
+        gap = better[metric] - worse[metric]
+        assert spread[metric]["mean"] == pytest.approx(worse[metric] + gap / 2, abs=2e-4)
+        assert spread[metric]["sd"] == pytest.approx(gap / 2**0.5, abs=2e-4)
+    assert "ssdlite</strong>, seeds 3, 4: mAP" in page.read_text()
+    main([*map(str, seeds), "--dataset", str(data), "--split", "all"])
+    out = capsys.readouterr().out
+    assert "seeds 3, 4 of ssdlite: mAP 0." in out
+    assert out.index("ssdlite, seed 4") < out.index("ssdlite, seed 3")
+    assert [each["seed"] for each in report["models"]] == [4, 3]
+    assert page.read_text().index(", seed 4, ") < page.read_text().index(", seed 3, ")
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"hyperparameters": {"seed": 1, "learning_rate": 0.1}},
+        {"hyperparameters": {}},  # an ensemble
+        {"hyperparameters": {"seed": 0, "learning_rate": 0.2}},
+        {"family": "ssd"},
+        {"dataset": {"snapshot": "another"}},
+        {"metrics": {"training": {"pretrained": {"source": "coco.pth", "sha256": "ab"}}}},
+    ],
+)
+def test_models_that_differ_in_more_than_the_seed_are_no_repetition(other):
+    with tempfile.TemporaryDirectory() as folder:
+        card = unpack(STARTER, Path(folder))
+    card = replace(card, hyperparameters={"seed": 0, "learning_rate": 0.2})
+    alike = {"hyperparameters": {"seed": 1, "learning_rate": 0.2}}
+    scores = [{"map": 0.5, "map50": 0.8}] * 2
+    assert len(repeated([card, replace(card, **alike)], scores)) == 1
+    assert repeated([card, replace(card, **(alike | other))], scores) == []
+    assert repeated([card, replace(card, **alike)], [*scores[:1], {"map": None, "map50": None}]) == []
+
+
+def test_a_model_that_cannot_be_loaded_is_named_and_the_others_compared(data, tmp_path, capsys):
+    broken = tmp_path / "broken.tar.gz"
+    broken.write_bytes(b"no archive")
+    status, report, error = compare(capsys, data, broken, STARTER)
+    assert status == 1
+    assert [each["name"] for each in report["models"]] == ["starter"]
+    assert [each["path"] for each in report["failed"]] == [str(broken)]
+    assert str(broken) in error
+
+
+def test_without_any_model_there_is_nothing_but_an_error(data, tmp_path, capsys):
+    page = tmp_path / "page.html"
+    status, report, error = compare(capsys, data, tmp_path / "none.tar.gz", "--html", page)
+    assert (status, report, page.exists()) == (1, None, False)
+    assert "nothing to compare" in error
+
+
+def test_the_table_is_for_people(data, forgetful, capsys):
+    assert main([str(STARTER), str(forgetful), "--dataset", str(data), "--split", "all"]) == 0
+    out = capsys.readouterr().out
+    assert "est. on ml.g5.xlarge" in out
+    assert "the best is better by" in out
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        (DAY, Training(7200.0, "ml.g5.xlarge", "cuda", True, pytest.approx(2.816))),
+        ({"seconds": 60, "device": "cpu", "tuned": False}, Training(60, None, "cpu", False, None)),
+        ({"seconds": 60, "instance_type": "ml.unheard.of"}, Training(60, "ml.unheard.of", None, None, None)),
+        ({"seconds": "long", "tuned": 1, "instance_type": 5}, Training()),
+        ("none", Training()),
+        (None, Training()),
+    ],
+)
+def test_the_cost_is_estimated_where_the_instance_has_a_price_and_else_unknown(said, expected):
+    assert training({"training": said}) == expected
+
+
+def test_prices_are_dated_and_name_their_source():
+    listed = prices()
+    assert listed["date"]
+    assert listed["source"].startswith("https://")
+    assert all(price > 0 for price in listed["instances"].values())

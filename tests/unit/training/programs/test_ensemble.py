@@ -1,0 +1,200 @@
+"""An ensemble judges as the mean of its members, and only of models that can be averaged."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from training import ensemble  # noqa: E402
+from training.datasets.generated.synthetic import generate  # noqa: E402
+from training.detectors.registry import build  # noqa: E402
+from training.ensemble import EnsembleError, check_alike, join, main, mean  # noqa: E402
+from training.learning.export import ParityError, export  # noqa: E402
+from training.learning.weights import start_from  # noqa: E402
+from training.model.artefact import ModelCard, file_sha256, pack, unpack  # noqa: E402
+from training.model.decoding import Postprocess  # noqa: E402
+from training.model.onnx_model import OnnxModel  # noqa: E402
+from training.train import main as train  # noqa: E402
+
+LABELS, SIZE = ("scratch", "dent"), 96
+Maker = Callable[..., Path]
+torch.set_num_threads(1)
+
+
+def a_card(family: str = "gfl_efficientnet_lite0", size: int = SIZE, **fields: object) -> ModelCard:
+    about = {
+        "onnx_sha256": "0" * 64,
+        "dataset": {"snapshot": "abc", "validation": 7},
+        "metrics": {"training": {"seconds": 60.0}},
+    }
+    half = {"mean": [0.5] * 3, "std": [0.5] * 3}
+    return ModelCard(family, family, LABELS, size, half, Postprocess(nms_iou=0.6), **{**about, **fields})
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Maker:
+    """Makes the folder of an untrained model, whose points disagree; different seeds, different models."""
+
+    @cache
+    def make(seed: int, family: str = "gfl_efficientnet_lite0", views: int = 1, size: int = SIZE) -> Path:
+        torch.manual_seed(seed)
+        detector = build(family, len(LABELS), size).eval()
+        for parameter in detector.head.parameters():
+            torch.nn.init.normal_(parameter, std=0.1)
+        detector.use_views(views)
+        folder = tmp_path_factory.mktemp("model")
+        a_card(family, size, onnx_sha256=file_sha256(export(detector, folder))).write(folder)
+        return folder
+
+    return make
+
+
+@pytest.fixture
+def pictures() -> np.ndarray:
+    return np.random.default_rng(3).integers(0, 256, (3, SIZE, SIZE, 3), np.uint8)
+
+
+def test_an_ensemble_finds_the_weighted_mean_of_what_its_members_find(made, pictures, tmp_path):
+    members = [made(0), made(1, views=4), made(2, "gfl_efficientnet_lite2")]
+    card = join(members, tmp_path / "joint")
+    boxes, scores = OnnxModel(tmp_path / "joint").raw(pictures)
+    found = [OnnxModel(each).raw(pictures) for each in members]
+    np.testing.assert_allclose(scores, sum(each for _, each in found) / 3, atol=1e-5)
+    best = [each.max(-1, keepdims=True) for _, each in found]
+    by_hand = sum(b * w for (b, _), w in zip(found, best, strict=True)) / sum(best)
+    np.testing.assert_allclose(boxes, by_hand, atol=1e-4)
+    assert np.abs(found[0][1] - found[1][1]).max() > 0.1  # the members do disagree
+    assert card.kind == "gfl_efficientnet_lite0, ensemble of 3"
+    assert [each["family"] for each in card.members] == ["gfl_efficientnet_lite0"] * 2 + [
+        "gfl_efficientnet_lite2"
+    ]
+    assert card.metrics["training"] == {
+        "seconds": 180.0,
+        "tuned": False,
+        "device": None,
+        "instance_type": None,
+    }
+
+
+def test_families_with_anchors_can_be_averaged_too(made, tmp_path):
+    members = [made(seed, "ssdlite", size=128) for seed in (0, 1)]
+    join(members, tmp_path / "joint")
+    picture = np.random.default_rng(3).integers(0, 256, (1, 128, 128, 3), np.uint8)
+    wanted = mean([OnnxModel(each).raw(picture) for each in members])
+    for got, expected in zip(OnnxModel(tmp_path / "joint").raw(picture), wanted, strict=True):
+        np.testing.assert_allclose(got, expected, atol=1e-4)
+
+
+def test_a_box_is_that_of_the_member_that_sees_something_there():
+    sure = np.array([[[0.1, 0.1, 0.3, 0.3]]], np.float32), np.array([[[0.9, 0.0]]], np.float32)
+    blind = np.array([[[0.5, 0.5, 0.9, 0.9]]], np.float32), np.array([[[0.0, 0.0]]], np.float32)
+    boxes, scores = mean([sure, blind])
+    np.testing.assert_allclose(boxes, sure[0], atol=1e-6)
+    np.testing.assert_allclose(scores, [[[0.45, 0.0]]], atol=1e-6)
+
+
+def test_a_place_where_no_member_sees_anything_still_has_a_box():
+    nothing = np.zeros((1, 1, 2), np.float32)
+    boxes, _ = mean([(np.full((1, 1, 4), each, np.float32), nothing) for each in (0.2, 0.4)])
+    np.testing.assert_allclose(boxes, np.full((1, 1, 4), 0.3), atol=1e-6)
+
+
+def test_an_ensemble_is_a_warm_start_for_its_first_members_family(made, tmp_path):
+    members = [made(0), made(1)]
+    join(members, tmp_path / "joint")
+    fresh, first = (build("gfl_efficientnet_lite0", len(LABELS), SIZE) for _ in range(2))
+    report = start_from(fresh, tmp_path / "joint" / "model.onnx")
+    start_from(first, members[0] / "model.onnx")
+    assert report["loaded"] == report["of"]
+    for name, value in first.state_dict().items():
+        if not name.endswith("num_batches_tracked"):
+            torch.testing.assert_close(fresh.state_dict()[name], value)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        (
+            {"labels": ("dent", "scratch")},
+            "differ in their labels: .*'scratch', 'dent'.* and .*'dent', 'scratch'",
+        ),
+        ({"input_size": 128}, "differ in their input size: 96 and 128"),
+        ({"family": "fcos_efficientnet_lite0"}, "differ in their places at which they look: middles"),
+        ({"dataset": {"snapshot": "xyz"}}, "data set, so that one may have learned .*: abc and xyz"),
+        ({"family": "dfine_nano", "input_size": 96}, "dfine_nano finds its boxes at no fixed places"),
+    ],
+)
+def test_models_that_cannot_be_averaged_are_refused_with_the_reason(fields, message):
+    card = a_card()
+    with pytest.raises(EnsembleError, match=message):
+        check_alike([card, replace(card, onnx_sha256="f" * 64, **fields)])
+
+
+def test_one_model_or_the_same_twice_is_no_ensemble():
+    card = a_card()
+    with pytest.raises(EnsembleError, match="two models or more"):
+        check_alike([card])
+    with pytest.raises(EnsembleError, match=f"{card.version} is there twice"):
+        check_alike([card, card])
+
+
+def test_a_joint_graph_that_is_not_the_mean_is_refused(made, tmp_path, monkeypatch):
+    right = ensemble._mean
+
+    def wrong(prefixes):
+        nodes = right(prefixes)
+        nodes[-1].op_type = "Max"
+        return nodes
+
+    monkeypatch.setattr(ensemble, "_mean", wrong)
+    with pytest.raises(ParityError, match=r"the joint graph is up to 0\.\d+ off its members' mean"):
+        join([made(0), made(1)], tmp_path / "joint")
+
+
+def test_an_ensemble_of_trained_models_is_measured_and_its_members_named(tmp_path, capsys):
+    data = tmp_path / "data"
+    generate(data, 40, size=96, seed=0)
+    common = ["--dataset", str(data), "--family", "gfl_efficientnet_lite0", "--epochs", "1"]
+    common += ["--set", "input_size=64", "--set", "batch_size=8", "--set", "workers=0"]
+    runs = [tmp_path / f"run{seed}" for seed in (0, 1)]
+    for seed, run in enumerate(runs):
+        assert train([*common, "--out", str(run), "--set", f"seed={seed}"]) == 0
+    models = [str(run / "model.tar.gz") for run in runs]
+    out = tmp_path / "joint.tar.gz"
+    capsys.readouterr()
+    assert main([*models, "--out", str(out), "--name", "pair", "--dataset", str(data)]) == 0
+    with tempfile.TemporaryDirectory() as folder:
+        card = unpack(out, Path(folder))
+    assert capsys.readouterr().out == f"{out}: pair {card.version}, gfl_efficientnet_lite0, ensemble of 2\n"
+    assert "map" in card.metrics["validation"]
+    assert set(card.operating_points) <= set(card.labels)
+    assert [each["hyperparameters"]["seed"] for each in card.members] == [0, 1]
+    assert card.metrics["training"]["seconds"] == pytest.approx(
+        sum(each["metrics"]["training"]["seconds"] for each in card.members)
+    )
+
+
+def test_a_refitted_member_leaves_nothing_to_measure_on(made, tmp_path, capsys):
+    refitted = Path(shutil.copytree(made(1), tmp_path / "refitted"))
+    replace(OnnxModel(refitted).card, dataset={"snapshot": "abc", "validation": 0}).write(refitted)
+    models = [str(pack(each, tmp_path / f"{each.name}.tar.gz")) for each in (made(0), refitted)]
+    generate(tmp_path / "data", 24, size=96, seed=0)
+    status = main([*models, "--out", str(tmp_path / "j.tar.gz"), "--dataset", str(tmp_path / "data")])
+    assert status == 1
+    assert "refit=true" in capsys.readouterr().err
+    assert not (tmp_path / "j.tar.gz").exists()
+    assert main([*models, "--out", str(tmp_path / "j.tar.gz")]) == 0
+    with tempfile.TemporaryDirectory() as folder:
+        unpack(tmp_path / "j.tar.gz", Path(folder))
+        document = json.loads((Path(folder) / "model.json").read_text())
+    assert document["dataset"]["validation"] == 0  # so that an evaluation on that part warns

@@ -1,0 +1,212 @@
+"""Evaluation measures what is served, without torch."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from contract.snapshots import part_of
+from inspection.rules import Rules
+from tests.unit.training.conftest import ROOT, STARTER
+from training.datasets import open_dataset
+from training.datasets.generated.synthetic import generate
+from training.evaluate import main
+from training.evaluation.detection import detect, for_metrics
+from training.evaluation.latency import measure
+from training.model.artefact import pack, read_card, unpack
+from training.model.onnx_model import OnnxModel
+from training.model.pixels import decode
+from training.model.tiling import Tiles, judge
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> Path:
+    root = tmp_path_factory.mktemp("data")
+    generate(root, 24, seed=80)
+    return root
+
+
+@pytest.fixture(scope="module")
+def report(data, tmp_path_factory) -> dict[str, Any]:
+    """What `--json` prints for the starter model, with its rules under the name `rules`."""
+    folder = tmp_path_factory.mktemp("report")
+    arguments = ["--model", str(STARTER), "--dataset", str(data), "--split", "all", "--json"]
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        assert main([*arguments, "--rules", str(folder / "rules.json"), "--escape-rate", "0.1"]) == 0
+    (line,) = out.getvalue().splitlines()
+    return {**json.loads(line), "rules": json.loads((folder / "rules.json").read_text())}
+
+
+def evaluated(capsys, *arguments: object) -> tuple[int, str, str]:
+    status = main([str(each) for each in arguments])
+    captured = capsys.readouterr()
+    return status, captured.out, captured.err
+
+
+def test_the_starter_model_scores_well_on_images_it_has_not_seen(report, data):
+    assert report["images"] == 24
+    assert report["map50"] > 0.6
+    assert set(report["per_class"]) == set(open_dataset(data).labels)
+    assert not report["trained_on_this_dataset"]
+    assert report["warnings"] == []
+
+
+def test_every_figure_has_an_interval_that_holds_it(report):
+    sure = report["confidence"]
+    for name in ("map", "map50", "map75"):
+        assert sure[name][0] <= report[name] <= sure[name][1]
+    for label, value in report["per_class"].items():
+        assert value is None or sure["per_class"][label][0] <= value <= sure["per_class"][label][1]
+
+
+def test_escapes_are_as_wanted_at_the_escape_point(report):
+    points = [each["escape"] for each in report["operating_points"].values() if each["escape"]]
+    assert points
+    for point in points:
+        assert point["escape_rate"]["value"] <= 0.1
+        low, high = point["score_interval"]
+        assert low <= point["score"] <= high
+
+
+def test_good_images_count_for_overkill(report, data):
+    good = sum(not sample.objects for sample in open_dataset(data).samples)
+    assert good == report["good_images"] > 0
+    assert report["verdicts"]["overkill_rate"]["of"] == good
+
+
+def test_the_inspection_reads_the_rules(report):
+    rules = Rules.model_validate(report["rules"])
+    assert rules.version.startswith("starter-225b706abb67")
+    for label, points in report["operating_points"].items():
+        if points["escape"]:
+            assert rules.rule("any line", label).review_score == points["escape"]["score"]
+
+
+def test_a_model_with_tiles_is_judged_by_tiles(starter_folder, tmp_path, data):
+    shutil.copytree(starter_folder, tmp_path / "tiled")
+    tiles = Tiles(size=120)
+    replace(read_card(tmp_path / "tiled"), tiles=tiles).write(tmp_path / "tiled")
+    model, dataset = OnnxModel(tmp_path / "tiled", threads=1), open_dataset(data).part("test")
+    how = for_metrics(model.card.postprocess)
+    expected = [
+        judge(
+            lambda pixels: model.detect(pixels, how), decode(dataset.read(each), 256, full_above=120), tiles
+        )
+        for each in dataset.samples
+    ]
+    for found, wanted in zip(detect(model, dataset), expected, strict=True):
+        assert (found.boxes == wanted.boxes).all()
+    whole = detect(OnnxModel(starter_folder, threads=1), dataset)
+    assert any(not np.array_equal(a.boxes, b.boxes) for a, b in zip(whole, expected, strict=True))
+    assert measure(model, dataset)["p50_ms"] > 0
+
+
+def test_latency_tells_the_machine(report):
+    speed = report["latency"]
+    assert 0 < speed["decode_p50_ms"] < speed["p50_ms"] <= speed["p95_ms"]
+    assert speed["images"] >= 24
+    assert speed["provider"] == "CPUExecutionProvider"
+    assert speed["cores"] >= 1
+
+
+def test_the_table_is_for_people_and_notes_go_to_standard_error(data, tmp_path, capsys):
+    few = tmp_path / "data"
+    shutil.copytree(data, few)
+    document = json.loads((few / "annotations.json").read_text())
+    document["annotations"] = [each for each in document["annotations"] if each["category_id"] == 3]
+    (few / "annotations.json").write_text(json.dumps(document))
+    status, out, err = evaluated(capsys, "--model", STARTER, "--dataset", few, "--split", "all")
+    assert status == 0
+    assert "mAP[.5:.95]" in out
+    assert "note: No image here holds 'crazing'" in err
+    assert "nan" not in out.lower()
+
+
+@pytest.mark.parametrize(("validation", "warning"), [(3, "best epoch was chosen on"), (0, "learned from")])
+def test_judging_the_images_that_the_model_learned_from_is_said_loudly(
+    data, tmp_path, capsys, validation, warning
+):
+    unpacked = tmp_path / "unpacked"
+    card = unpack(STARTER, unpacked)
+    trained = {"snapshot": open_dataset(data).snapshot(), "validation": validation}
+    replace(card, dataset=card.dataset | trained).write(unpacked)
+    model = pack(unpacked, tmp_path / "model.tar.gz")
+    said = {}
+    for split in ("all", "validation", "test"):
+        status, out, said[split] = evaluated(
+            capsys, "--model", model, "--dataset", data, "--split", split, "--json"
+        )
+        assert status == 0
+        assert json.loads(out)["trained_on_this_dataset"]
+    assert "WARNING: The model learned from these very images" in said["all"]
+    assert f"{warning} these very images" in said["validation"]
+    assert "WARNING" not in said["test"]
+
+
+def test_an_empty_part_is_an_error_that_names_it(tmp_path, capsys):
+    generate(tmp_path / "data", 1, seed=1)
+    (sample,) = open_dataset(tmp_path / "data").samples
+    other = next(part for part in ("train", "test") if part != part_of(sample.sha256))
+    status, out, err = evaluated(capsys, "--model", STARTER, "--dataset", tmp_path / "data", "--split", other)
+    assert (status, out) == (1, "")
+    assert f"its part '{other}' is empty" in err
+
+
+def test_images_of_good_products_alone_have_no_map_but_an_overkill_rate(tmp_path, data, capsys):
+    shutil.copytree(data, tmp_path / "data")
+    document = json.loads((tmp_path / "data/annotations.json").read_text())
+    (tmp_path / "data/annotations.json").write_text(json.dumps({**document, "annotations": []}))
+    arguments = ["--model", STARTER, "--dataset", tmp_path / "data", "--split", "all", "--json"]
+    status, out, _ = evaluated(capsys, *arguments, "--html", tmp_path / "page.html")
+    report = json.loads(out)
+    assert status == 0
+    assert (report["map"], report["confidence"]["map"]) == (None, None)
+    assert report["verdicts"]["escape_rate"] is None
+    assert report["verdicts"]["overkill_rate"]["of"] == 24
+    assert "NaN" not in out
+    assert "nan" not in re.sub(r"base64,[^\"]*", "", (tmp_path / "page.html").read_text()).lower()
+
+
+@pytest.mark.parametrize("option", ["--html", "--rules"])
+def test_a_file_that_cannot_be_written_is_refused_before_the_work(
+    data, option, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setattr("training.evaluation.examination.detect", lambda *_: pytest.fail("worked first"))
+    target = tmp_path / "nowhere" / "file"
+    status, out, err = evaluated(capsys, "--model", STARTER, "--dataset", data, option, target)
+    assert (status, out) == (1, "")
+    assert str(target) in err
+
+
+@pytest.mark.parametrize("rate", ["1", "-0.1", "nan"])
+def test_an_escape_rate_that_is_no_share_is_refused(data, rate, capsys):
+    status, _, err = evaluated(capsys, "--model", STARTER, "--dataset", data, "--escape-rate", rate)
+    assert status == 1
+    assert "escape rate must be" in err
+
+
+def test_errors_are_one_line_and_status_one(tmp_path, capsys):
+    assert main(["--model", str(STARTER), "--dataset", str(tmp_path / "none.zip"), "--json"]) == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("DatasetError")
+    assert captured.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "program", ["training.evaluate", "training.compare", "training.evaluation.reports.page", "training.serve"]
+)
+def test_none_but_train_imports_torch(program):
+    code = f"import sys, {program}; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0

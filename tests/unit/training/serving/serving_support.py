@@ -1,0 +1,112 @@
+"""The endpoint, spoken straight to its ASGI application: no socket."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import numpy as np
+from PIL import Image
+
+from training.model.artefact import ModelCard
+from training.model.decoding import Detections, Postprocess
+from training.serving.app import Endpoint
+from training.serving.inference import Judge
+from training.serving.settings import Settings
+from training.serving.workers import Workers
+
+LABELS = ("dark", "bright")
+
+
+@dataclass
+class Answer:
+    status: int = 0
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+    @property
+    def document(self):
+        return json.loads(self.body)
+
+    @property
+    def code(self):
+        return self.document["error"]["code"]
+
+
+async def call(app, body=b"", path="/invocations", method="POST", content_type="image/jpeg", chunk=65536):
+    pieces = [body[i : i + chunk] for i in range(0, len(body), chunk)] or [b""]
+    answer = Answer()
+
+    async def receive():
+        piece = pieces.pop(0)
+        return {"type": "http.request", "body": piece, "more_body": bool(pieces)}
+
+    async def send(message):
+        if message["type"] == "http.response.start":
+            answer.status = message["status"]
+            answer.headers = {k.decode(): v.decode() for k, v in message["headers"]}
+        else:
+            answer.body += message.get("body", b"")
+
+    headers = [(b"content-type", content_type.encode())]
+    scope = {"type": "http", "method": method, "path": path, "headers": headers, "query_string": b""}
+    await app(scope | {"http_version": "1.1", "scheme": "http", "root_path": ""}, receive, send)
+    return answer
+
+
+async def refer(app, reference):
+    return await call(app, json.dumps(reference).encode(), content_type="application/json")
+
+
+@asynccontextmanager
+async def running(model, settings=None, warm=True, **options):
+    """The application, started and, unless told otherwise, warm; it is ended after the block.
+
+    model: a model, or Workers, which have theirs.
+    """
+    settings = settings or Settings()
+    judge = model if isinstance(model, Workers) else Judge(model, settings)
+    endpoint = Endpoint(judge, settings, **options)
+    app = endpoint.app()
+    async with app.router.lifespan_context(app):
+        while warm and (await call(app, path="/ping", method="GET")).status != 200:
+            await asyncio.sleep(0.005)
+        yield app
+
+
+def ask(model, *bodies, settings=None, **options):
+    """The answers to bodies sent one after the other."""
+
+    async def all_of_them():
+        async with running(model, settings) as app:
+            return [await call(app, body, **options) for body in bodies]
+
+    return asyncio.run(all_of_them())
+
+
+class Brightness:
+    """A detector at no cost: one box, whose score is the picture's mean brightness."""
+
+    def __init__(self, tiles=None):
+        self.card = ModelCard(
+            "brightness", "fake", LABELS, 32, {}, Postprocess(), onnx_sha256="f" * 64, tiles=tiles
+        )
+        self.batches = []
+
+    def detect(self, pixels):
+        self.batches.append(len(pixels))
+        return [self._one(each) for each in pixels]
+
+    def _one(self, pixels):
+        mean = np.float32(pixels.mean() / 255)
+        label = np.array([int(mean > 0.5)])
+        return Detections(np.array([[0.25, 0.25, 0.75, 0.75]], np.float32), mean[None], label)
+
+
+def png(shade, size=(8, 8)):
+    buffer = io.BytesIO()
+    Image.new("L", size, shade).save(buffer, "PNG")
+    return buffer.getvalue()

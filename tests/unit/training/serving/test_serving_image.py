@@ -1,0 +1,107 @@
+"""The images' recipe: what it copies is there, what it installs is locked, what SageMaker runs can be run."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[4]
+DOCKERFILE = ROOT / "training/Dockerfile"
+# What the serving program imports under another name than its package has.
+PACKAGES = {"PIL": "pillow"}
+
+
+def instructions():
+    """(stage, instruction, arguments) of each instruction, lines joined, ARG defaults filled in."""
+    text = re.sub(r"^#.*\n", "", DOCKERFILE.read_text(), flags=re.MULTILINE).replace("\\\n", "")
+    stage, defaults, found = "", {}, []
+    for line in filter(str.strip, text.splitlines()):
+        name, _, arguments = line.strip().partition(" ")
+        for argument, value in defaults.items():
+            arguments = arguments.replace(f"${{{argument}}}", value)
+        if name == "ARG":
+            argument, _, value = arguments.partition("=")
+            defaults[argument] = value
+        if name == "FROM":
+            stage = arguments.split(" AS ")[1]
+        found.append((stage, name, arguments))
+    return found
+
+
+def requirements(path):
+    """Each requirement of a locked file with its hashes."""
+    joined = path.read_text().replace("\\\n", " ")
+    return [line for line in joined.splitlines() if line and not line.startswith("#")]
+
+
+def test_both_targets_are_there_and_each_starts_its_own_program():
+    commands = {stage: arguments for stage, name, arguments in instructions() if name == "CMD"}
+    assert commands == {"train": '["train"]', "serve": '["serve"]'}
+
+
+def test_every_source_that_is_copied_exists_and_is_let_through():
+    sources = [
+        source for _, name, arguments in instructions() if name == "COPY" for source in arguments.split()[:-1]
+    ]
+    assert "training" in sources
+    let_through = [line[1:] for line in ignored() if line.startswith("!")]
+    for source in sources:
+        assert (ROOT / source).exists(), source
+        assert source.split("/")[0] in let_through
+
+
+def ignored():
+    lines = DOCKERFILE.with_name("Dockerfile.dockerignore").read_text().splitlines()
+    assert lines[0] == "*"  # nothing else of the repository, and no one's data, goes to the engine
+    return lines
+
+
+def test_nothing_is_installed_without_a_hash():
+    installs = [
+        arguments for _, name, arguments in instructions() if name == "RUN" and "install" in arguments
+    ]
+    assert len(installs) == 2
+    assert all("pip install" in each and "--require-hashes" in each for each in installs)
+    locked = [arguments.split()[0] for _, name, arguments in instructions() if name == "COPY"]
+    for path in {ROOT / source for source in locked if source.startswith("requirements/")}:
+        for line in requirements(path):
+            assert re.match(r"^[\w.\[\]-]+==\S+.* --hash=sha256:[0-9a-f]{64}", line), f"{path}: {line[:80]}"
+
+
+@pytest.mark.parametrize("program", ["train", "evaluate", "serve"])
+def test_what_sagemaker_runs_is_a_program_of_ours(program):
+    (made,) = [arguments for _, name, arguments in instructions() if name == "RUN" and "printf" in arguments]
+    assert program in made.split("for program in ")[1].split(";")[0].split()
+    assert "exec python -m training.%s" in made
+    assert (ROOT / f"training/{program}.py").exists()
+
+
+def test_all_that_serving_needs_at_its_start_is_in_its_lock():
+    locked = {line.split("==")[0].lower() for line in requirements(ROOT / "requirements/serve.txt")}
+    seen, wanted = set(), ["training.serve"]
+    while wanted:
+        module = wanted.pop()
+        path = ROOT / (module.replace(".", "/") + ".py")
+        if module in seen or not path.exists():
+            continue
+        seen.add(module)
+        for name in imported(path):
+            if name.split(".")[0] in ("training", "contract"):
+                wanted += [name]
+            elif (top := name.split(".")[0]) not in sys.stdlib_module_names:
+                assert PACKAGES.get(top, top) in locked, f"{path} imports {top}"
+    assert {"training.serving.app", "training.model.tiling", "training.model.onnx_model"} <= seen
+
+
+def imported(path):
+    """The modules that a file imports when it is itself imported; not those inside a function."""
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.Import):
+            yield from (each.name for each in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{each.name}" for each in node.names)

@@ -1,0 +1,149 @@
+"""Worker processes: what they judge is what a thread would, and one that dies or hangs costs its image alone."""
+
+import asyncio
+import os
+import signal
+import time
+from functools import partial
+from pathlib import Path
+
+import pytest
+from serving_support import Brightness, ask, call, png, running
+
+from training.serving import workers as serving_workers
+from training.serving.inference import Judge
+from training.serving.settings import Settings
+from training.serving.workers import WorkerError, Workers
+
+DEADLY, ENDLESS, CARELESS = 13, 14, 15
+SETTINGS = Settings(workers=2)
+
+
+class Dangerous(Brightness):
+    """Brightness, but for three shades of grey."""
+
+    def detect(self, pixels):
+        shade = int(pixels[0].max())
+        if shade == DEADLY:
+            os.kill(os.getpid(), signal.SIGKILL)
+        while shade == ENDLESS:
+            time.sleep(1)
+        if shade == CARELESS:
+            raise KeyError("CANARY-7f3a")
+        return super().detect(pixels)
+
+
+class Sociable(Brightness):
+    """Judges a picture that is not black once another process has one to judge, too."""
+
+    def __init__(self, folder):
+        super().__init__()
+        self.folder = Path(folder)
+
+    def detect(self, pixels):
+        if pixels[0].any():
+            (self.folder / str(os.getpid())).touch()
+            until = time.monotonic() + 20
+            while len(list(self.folder.iterdir())) < 2:
+                assert time.monotonic() < until, "alone"
+                time.sleep(0.01)
+        return super().detect(pixels)
+
+
+class Broken(Brightness):
+    def detect(self, pixels):
+        raise RuntimeError("no kernel for this graph")
+
+
+def dangerous():
+    return Judge(Dangerous(), SETTINGS)
+
+
+def sociable(folder):
+    return Judge(Sociable(folder), SETTINGS)
+
+
+def broken():
+    return Judge(Broken(), SETTINGS)
+
+
+def ending():
+    os._exit(7)
+
+
+def of(make, settings=SETTINGS):
+    return Workers(make, Brightness().card, settings)
+
+
+def without_times(document):
+    return {name: value for name, value in document.items() if name != "timings_ms"}
+
+
+def test_a_worker_gives_the_answer_that_a_thread_gives():
+    bodies = [png(0), png(100, size=(64, 48)), png(255), b"", b"no image", png(7)[:-20]]
+    for worker, thread in zip(ask(of(dangerous), *bodies), ask(Brightness(), *bodies), strict=True):
+        assert worker.status == thread.status
+        assert without_times(worker.document) == without_times(thread.document)
+
+
+def test_a_workers_times_are_on_the_clock_of_the_program():
+    (answer,) = ask(of(dangerous), png(100))
+    times = answer.document["timings_ms"]
+    assert all(each >= 0 for each in times.values())
+    assert times["total"] == pytest.approx(sum(times.values()) - times["total"], abs=5)
+
+
+def test_workers_judge_side_by_side_in_processes_of_their_own(tmp_path):
+    async def two():
+        async with running(of(partial(sociable, str(tmp_path))), SETTINGS) as app:
+            return await asyncio.gather(call(app, png(50)), call(app, png(60)))
+
+    assert [each.status for each in asyncio.run(two())] == [200, 200]
+    assert str(os.getpid()) not in {each.name for each in tmp_path.iterdir()}
+
+
+def test_an_image_that_kills_its_worker_gets_a_typed_500_and_the_others_their_answers():
+    async def several():
+        async with running(of(dangerous), SETTINGS) as app:
+            shades = [50, DEADLY, 60, 70, DEADLY, DEADLY, 80]
+            return await asyncio.gather(*[call(app, png(shade)) for shade in shades])
+
+    answers = asyncio.run(several())
+    assert [each.status for each in answers] == [200, 500, 200, 200, 500, 500, 200]
+    assert {each.code for each in answers if each.status == 500} == {"worker_ended"}
+
+
+def test_an_image_that_never_ends_is_refused_in_time_and_its_worker_starts_anew(monkeypatch):
+    monkeypatch.setattr(serving_workers, "GRACE_SECONDS", 0.2)
+    settings = Settings(workers=1, image_seconds=0.3)
+    endless, good = ask(of(dangerous, settings), png(ENDLESS), png(50), settings=settings)
+    assert (endless.status, endless.code) == (422, "timed_out")
+    assert good.status == 200
+
+
+def test_an_error_in_a_worker_is_typed_and_never_echoes_the_image():
+    bad, good = ask(of(dangerous), png(CARELESS), png(50))
+    assert (bad.status, bad.code) == (500, "inference_failed")
+    assert b"CANARY" not in bad.body
+    assert good.status == 200
+
+
+@pytest.mark.parametrize(
+    ("make", "said"), [(broken, "RuntimeError: no kernel for this graph"), (ending, "exit code 7")]
+)
+def test_workers_that_cannot_start_say_why(make, said):
+    workers = of(make)
+    try:
+        with pytest.raises(WorkerError, match=said):
+            workers.warm_up()
+    finally:
+        workers.close()
+
+
+def test_no_worker_outlives_its_endpoint():
+    workers = of(dangerous)
+    workers.warm_up()
+    processes = [each._process for each in workers._all]
+    assert all(each.is_alive() for each in processes)
+    workers.close()
+    assert not any(each.is_alive() for each in processes)

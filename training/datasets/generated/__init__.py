@@ -1,0 +1,1 @@
+"""Generated steel surfaces with known defects, drawn from a seed."""

@@ -1,0 +1,1 @@
+"""One module for each detector family, with `build`, `RECIPE` and `WEIGHTS`. Nothing else lists them."""

@@ -1,0 +1,1 @@
+"""How a detector learns: loading, augmentation, the training loop, checkpoints, weights, export."""
