@@ -16,7 +16,7 @@ from training.datasets import Dataset, DatasetError, Sample
 from training.evaluation.metrics import Scores, score
 from training.job.container import cores
 from training.model import tiling
-from training.model.decoding import Detections, Postprocess, moved
+from training.model.decoding import Detections, Postprocess, shift_boxes
 from training.model.onnx_model import OnnxModel
 from training.model.pixels import Picture, decode
 
@@ -56,9 +56,9 @@ def detect(model: OnnxModel, dataset: Dataset) -> list[Detections]:
             if tiles is None:
                 seen = seek([picture.pixels for picture in pictures])
             else:
-                seen = [tiling.judge(seek, picture, tiles, how.detections) for picture in pictures]
+                seen = [tiling.detect_in_tiles(seek, picture, tiles, how.detections) for picture in pictures]
             found += [
-                moved(each, model.card.box_offset, picture.width, picture.height)
+                shift_boxes(each, model.card.box_offset, picture.width, picture.height)
                 for each, picture in zip(seen, pictures, strict=True)
             ]
             bar.update(len(pictures))

@@ -8,7 +8,7 @@ from typing import Any
 from training.datasets import Dataset
 from training.evaluation.operating_points import served
 from training.model.artefact import ModelCard
-from training.model.decoding import Detections, named
+from training.model.decoding import Detections, to_json
 
 IMAGES = 12
 
@@ -26,7 +26,7 @@ def golden(card: ModelCard, dataset: Dataset, found: Sequence[Detections]) -> li
         documents.append(
             {
                 "uri": dataset.files.uri(sample.name),
-                "detections": named(seen, card.labels, sample.width, sample.height),
+                "detections": to_json(seen, card.labels, sample.width, sample.height),
             }
         )
     return documents

@@ -27,7 +27,7 @@ def measure(model: OnnxModel, dataset: Dataset) -> dict[str, Any]:
     samples = (dataset.samples * (_LEAST // len(dataset.samples) + 1))[:_MOST]
     size, tiles, full_above = model.card.input_size, model.card.tiles, model.card.full_above
     for sample in samples[:_WARM_UP]:
-        tiling.judge(model.detect, decode(dataset.read(sample), size, full_above=full_above), tiles)
+        tiling.detect_in_tiles(model.detect, decode(dataset.read(sample), size, full_above=full_above), tiles)
     decoding, whole = [], []
     deadline = time.perf_counter() + _SECONDS
     for sample in samples:
@@ -35,7 +35,7 @@ def measure(model: OnnxModel, dataset: Dataset) -> dict[str, Any]:
         started = time.perf_counter()
         picture = decode(data, size, full_above=full_above)
         decoded = time.perf_counter()
-        tiling.judge(model.detect, picture, tiles)
+        tiling.detect_in_tiles(model.detect, picture, tiles)
         ended = time.perf_counter()
         decoding.append(decoded - started)
         whole.append(ended - started)

@@ -1,1 +1,1 @@
-"""A trained model at work: its artefact, an image's pixels, the ONNX graph, decoding, tiles. No torch."""
+"""Running a trained model without torch: its artefact, an image's pixels, the ONNX graph, decoding, tiles."""

@@ -12,22 +12,23 @@ from numpy.typing import NDArray
 from training.model.pixels import to_original
 
 Floats = NDArray[np.float32]
-# Fixed, so that evaluation, which keeps weaker boxes than the endpoint, has the same voters.
-_VOTERS_SCORE = 0.05
-Edges = TypeVar("Edges", np.float32, np.float64)
+# Fixed, so that the same boxes vote in the evaluation, which keeps weaker boxes than the endpoint.
+_MIN_VOTER_SCORE = 0.05
+Coordinate = TypeVar("Coordinate", np.float32, np.float64)
 
 
 @dataclass(frozen=True, slots=True)
 class Postprocess:
-    """How a family's raw output becomes detections; kept in model.json.
+    """How a family's raw output becomes detections. model.json keeps it.
 
-    score_threshold: candidates below it are dropped.
-    nms_iou: of two boxes of one class that overlap more, the weaker goes; None for families without NMS.
-    voting: a box that stays becomes the mean of all around it, weighed by score and by
-        exp(-(1 - IoU)² / voting), those below _VOTERS_SCORE left out: variance voting without the variances
-        (He et al. 2019, https://arxiv.org/abs/1809.08545); None: it stays as it is.
-    candidates: the best so many of each class are looked at.
-    detections: at most so many are returned.
+    Attributes:
+        score_threshold: Candidates at or below it are dropped.
+        nms_iou: Of two boxes of one class that overlap more, the weaker is suppressed; None for families without NMS.
+        candidates: Only this many candidates of each class are considered, best first.
+        detections: The most detections to return.
+        voting: A box that is kept becomes the mean of all boxes around it, weighted by score and by
+            exp(-(1 - IoU)² / voting); boxes below _MIN_VOTER_SCORE do not vote. This is variance voting without the
+            variances (He et al. 2019, https://arxiv.org/abs/1809.08545). None: it stays as it is.
     """
 
     score_threshold: float = 0.05
@@ -39,72 +40,92 @@ class Postprocess:
 
 @dataclass(frozen=True, slots=True)
 class Detections:
-    """Boxes [N, 4] as (x1, y1, x2, y2) in 0..1, scores [N], classes [N] from 0; best first."""
+    """The detections of one image, best first.
+
+    Attributes:
+        boxes: [N, 4] as (x1, y1, x2, y2) in 0..1.
+        scores: [N].
+        classes: [N] from 0.
+    """
 
     boxes: Floats
     scores: Floats
     classes: NDArray[np.int64]
 
 
-def detections(boxes: Floats, scores: Floats, how: Postprocess) -> Detections:
-    """The detections of one image.
+def detections(boxes: Floats, scores: Floats, postprocess: Postprocess) -> Detections:
+    """Return the detections of one image.
 
-    boxes: [A, 4] in 0..1; scores: [A, C] in 0..1, background left out.
+    Args:
+        boxes: [A, 4] in 0..1.
+        scores: [A, C] in 0..1, without the background.
+        postprocess: The family's settings.
 
     >>> boxes = np.array([[0, 0, 1, 1], [0, 0, 0.9, 1]], dtype=np.float32)
     >>> detections(boxes, np.array([[0.9], [0.8]], dtype=np.float32), Postprocess()).scores.tolist()
     [0.8999999761581421]
     """
-    least = how.score_threshold if how.voting is None else min(how.score_threshold, _VOTERS_SCORE)
-    anchors, classes = np.nonzero(scores > least)
-    found, places = scores[anchors, classes], boxes[anchors]
+    threshold = postprocess.score_threshold
+    floor = threshold if postprocess.voting is None else min(threshold, _MIN_VOTER_SCORE)
+    anchors, classes = np.nonzero(scores > floor)
+    scores, boxes = scores[anchors, classes], boxes[anchors]
     kept: list[NDArray[np.int64]] = []
-    for each in np.unique(classes):
-        members = np.flatnonzero(classes == each)
-        members = members[_best_first(found[members])[: how.candidates]]
-        if how.nms_iou is not None:
-            overlaps = iou(places[members], places[members])
-            best = _nms(overlaps, how.nms_iou)
-            if how.voting is not None:
-                places[members] = _voted(places[members], found[members], overlaps, best, how.voting)
-            members = members[best]
-        kept.append(members[found[members] > how.score_threshold])
+    for label in np.unique(classes):
+        members = np.flatnonzero(classes == label)
+        members = members[_best_first(scores[members])[: postprocess.candidates]]
+        if postprocess.nms_iou is not None:
+            overlaps = iou(boxes[members], boxes[members])
+            survivors = _nms(overlaps, postprocess.nms_iou)
+            if postprocess.voting is not None:
+                boxes[members] = _vote(
+                    boxes[members], scores[members], overlaps, survivors, postprocess.voting
+                )
+            members = members[survivors]
+        kept.append(members[scores[members] > threshold])
     chosen = np.concatenate(kept) if kept else np.zeros(0, np.int64)
-    chosen = chosen[_best_first(found[chosen])[: how.detections]]
-    return Detections(np.clip(places[chosen], 0, 1), found[chosen], classes[chosen])
+    chosen = chosen[_best_first(scores[chosen])[: postprocess.detections]]
+    return Detections(np.clip(boxes[chosen], 0, 1), scores[chosen], classes[chosen])
 
 
-def moved(found: Detections, offset: tuple[float, float], width: int, height: int) -> Detections:
-    """`found`, its boxes moved by `offset` pixels of a picture of this size; edges at its border stay there.
+def shift_boxes(detections: Detections, offset: tuple[float, float], width: int, height: int) -> Detections:
+    """Return `detections` with every box shifted. Edges at the picture's border stay there.
 
-    >>> found = Detections(np.array([[0.5, 0.5, 0.9, 1]], np.float32), np.ones(1, np.float32), np.zeros(1, np.int64))
-    >>> moved(found, (-1, -1), width=10, height=10).boxes.round(2).tolist()
+    Args:
+        detections: Of a picture of this size.
+        offset: Pixels to the right and down.
+        width: The picture's, in pixels.
+        height: As width.
+
+    >>> box = Detections(np.array([[0.5, 0.5, 0.9, 1]], np.float32), np.ones(1, np.float32), np.zeros(1, np.int64))
+    >>> shift_boxes(box, (-1, -1), width=10, height=10).boxes.round(2).tolist()
     [[0.4000000059604645, 0.4000000059604645, 0.800000011920929, 1.0]]
     """
     if not any(offset):
-        return found
+        return detections
     step = np.array([*offset, *offset], np.float32) / np.array([width, height] * 2, np.float32)
-    least = np.abs(step)
-    at_border = (found.boxes < least) | (found.boxes > 1 - least)
-    return replace(found, boxes=np.where(at_border, found.boxes, found.boxes + step))
+    border = np.abs(step)
+    at_border = (detections.boxes < border) | (detections.boxes > 1 - border)
+    return replace(detections, boxes=np.where(at_border, detections.boxes, detections.boxes + step))
 
 
-def named(found: Detections, labels: Sequence[str], width: int, height: int) -> list[dict[str, Any]]:
-    """Detections as the endpoint's contract has them, in pixels of an upright image of this size."""
-    boxes = to_original(found.boxes, width, height).tolist()
+def to_json(detections: Detections, labels: Sequence[str], width: int, height: int) -> list[dict[str, Any]]:
+    """Return detections in the form of the endpoint's answer, boxes in pixels of an upright image of this size."""
+    boxes = to_original(detections.boxes, width, height).tolist()
     return [
-        {"label": labels[which], "score": round(score, 4), "box": [round(edge, 2) for edge in box]}
-        for which, score, box in zip(found.classes.tolist(), found.scores.tolist(), boxes, strict=True)
+        {"label": labels[label], "score": round(score, 4), "box": [round(edge, 2) for edge in box]}
+        for label, score, box in zip(
+            detections.classes.tolist(), detections.scores.tolist(), boxes, strict=True
+        )
     ]
 
 
-def iou(a: NDArray[Edges], b: NDArray[Edges]) -> NDArray[Edges]:
-    """Intersection over union of boxes [N, 4] and [M, 4]: [N, M]."""
+def iou(a: NDArray[Coordinate], b: NDArray[Coordinate]) -> NDArray[Coordinate]:
+    """Return the intersection over union of boxes [N, 4] and [M, 4]: [N, M]."""
     corner = np.maximum(a[:, None, :2], b[None, :, :2])
     sizes = np.clip(np.minimum(a[:, None, 2:], b[None, :, 2:]) - corner, 0, None)
     shared = sizes[..., 0] * sizes[..., 1]
     union = _area(a)[:, None] + _area(b)[None, :] - shared
-    result: NDArray[Edges] = shared / np.maximum(union, np.float32(1e-9))
+    result: NDArray[Coordinate] = shared / np.maximum(union, np.float32(1e-9))
     return result
 
 
@@ -113,29 +134,39 @@ def _best_first(scores: Floats) -> NDArray[np.int64]:
     return np.argsort(-np.round(scores, 4), kind="stable")
 
 
-def _area(boxes: NDArray[Edges]) -> NDArray[Edges]:
-    area: NDArray[Edges] = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+def _area(boxes: NDArray[Coordinate]) -> NDArray[Coordinate]:
+    area: NDArray[Coordinate] = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
     return area
 
 
 def _nms(overlaps: Floats, limit: float) -> NDArray[np.int64]:
-    """Greedy suppression by the IoU [N, N] of boxes, best first; the indices kept."""
-    over = overlaps > limit
-    alive = np.ones(len(over), dtype=bool)
+    """Greedy non-maximum suppression.
+
+    Args:
+        overlaps: [N, N] IoU of the boxes, best first.
+        limit: Boxes that overlap a better one by more are suppressed.
+
+    Returns:
+        The indices of the boxes that are kept.
+    """
+    too_close = overlaps > limit
+    alive = np.ones(len(too_close), dtype=bool)
     kept = []
-    for index in range(len(over)):
+    for index in range(len(too_close)):
         if alive[index]:
             kept.append(index)
-            alive &= ~over[index]
+            alive &= ~too_close[index]
     return np.array(kept, dtype=np.int64)
 
 
-def _voted(boxes: Floats, scores: Floats, overlaps: Floats, best: NDArray[np.int64], voting: float) -> Floats:
-    """Boxes [N, 4], the `best` of them at the mean of their voters; Postprocess says by which weights."""
-    # None but voters are summed: more zeros would round the sums otherwise.
-    voters = np.flatnonzero(scores > _VOTERS_SCORE)
-    sure = np.intersect1d(best, voters)
-    votes = scores[voters] * np.exp(-np.square(1 - overlaps[np.ix_(sure, voters)]) / np.float32(voting))
+def _vote(
+    boxes: Floats, scores: Floats, overlaps: Floats, survivors: NDArray[np.int64], voting: float
+) -> Floats:
+    """Return boxes [N, 4], the `survivors` of them moved to the mean of their voters; see Postprocess.voting."""
+    # Only voters are summed: the zeros of the others would change how the sums round.
+    voters = np.flatnonzero(scores > _MIN_VOTER_SCORE)
+    moved = np.intersect1d(survivors, voters)
+    votes = scores[voters] * np.exp(-np.square(1 - overlaps[np.ix_(moved, voters)]) / np.float32(voting))
     result = boxes.copy()
-    result[sure] = votes @ boxes[voters] / votes.sum(1, keepdims=True)
+    result[moved] = votes @ boxes[voters] / votes.sum(1, keepdims=True)
     return result

@@ -1,4 +1,4 @@
-"""A model artefact, loaded and running in ONNX Runtime; no torch."""
+"""A model artefact, loaded into ONNX Runtime. No torch."""
 
 from __future__ import annotations
 
@@ -12,20 +12,27 @@ from numpy.typing import NDArray
 from training.model.artefact import MODEL, ArtefactError, ModelCard, read_card
 from training.model.decoding import Detections, Floats, Postprocess, detections
 
-# TensorRT, where it is there, would come first and build for minutes before the first answer.
+# ONNX Runtime would choose TensorRT first where it is installed; its build takes minutes before the first answer.
 _PROVIDERS = ("CUDAExecutionProvider", "CPUExecutionProvider")
 
 
 class OnnxModel:
-    """A detector ready to run. Safe to share between threads.
+    """A detector that is ready to run. Safe to share between threads.
 
-    any_batch: whether its graph takes several images at once.
+    Attributes:
+        card: Its model.json.
+        any_batch: Whether its graph takes several images at once.
     """
 
     def __init__(self, folder: Path, threads: int = 0) -> None:
-        """Loads `folder`/model.onnx after checking its SHA-256 against model.json.
+        """Load `folder`/model.onnx after checking its SHA-256 against model.json.
 
-        threads: of one inference; 0 lets ONNX Runtime take every core. Raises ArtefactError.
+        Args:
+            folder: An unpacked artefact.
+            threads: Of one inference; 0 lets ONNX Runtime use every core.
+
+        Raises:
+            ArtefactError: The artefact is damaged, or ONNX Runtime cannot load it.
         """
         self.card: ModelCard = read_card(folder)
         options = onnxruntime.SessionOptions()
@@ -34,29 +41,41 @@ class OnnxModel:
         available = onnxruntime.get_available_providers()
         try:
             self._session = onnxruntime.InferenceSession(
-                str(folder / MODEL), options, providers=[each for each in _PROVIDERS if each in available]
+                str(folder / MODEL), options, providers=[name for name in _PROVIDERS if name in available]
             )
-        except Exception as error:  # ONNX Runtime's errors share no public base class
+        # ONNX Runtime's errors share no public base class.
+        except Exception as error:
             raise ArtefactError(f"ONNX Runtime cannot load {folder / MODEL}: {error}") from error
         self.any_batch = self._session.get_inputs()[0].shape[0] != 1
 
     @property
     def provider(self) -> str:
-        """ONNX Runtime's name of what it really runs on."""
+        """ONNX Runtime's name of what it runs on, such as "CPUExecutionProvider"."""
         return str(self._session.get_providers()[0])
 
     def raw(self, pixels: NDArray[np.uint8]) -> tuple[Floats, Floats]:
-        """uint8 [N, size, size, 3] → boxes [N, A, 4] in 0..1, scores [N, A, C].
+        """Run the graph.
 
-        N must be 1 where the graph takes one image at a time; `detect` takes any number.
+        Args:
+            pixels: uint8 [N, size, size, 3]. N must be 1 if the graph takes one image at a time.
+
+        Returns:
+            Boxes [N, A, 4] in 0..1 and scores [N, A, C].
         """
         boxes, scores = self._session.run(["boxes", "scores"], {"images": pixels})
         return boxes, scores
 
-    def detect(self, pixels: Sequence[NDArray[np.uint8]], how: Postprocess | None = None) -> list[Detections]:
-        """The detections of each image, uint8 [size, size, 3]; `how` replaces the card's postprocessing."""
-        how = how or self.card.postprocess
+    def detect(
+        self, pixels: Sequence[NDArray[np.uint8]], postprocess: Postprocess | None = None
+    ) -> list[Detections]:
+        """Return the detections of each image.
+
+        Args:
+            pixels: Any number of uint8 [size, size, 3].
+            postprocess: Instead of the card's.
+        """
+        postprocess = postprocess or self.card.postprocess
         if self.any_batch:
             boxes, scores = self.raw(np.stack(pixels))
-            return [detections(b, s, how) for b, s in zip(boxes, scores, strict=True)]
-        return [detections(b[0], s[0], how) for b, s in (self.raw(image[None]) for image in pixels)]
+            return [detections(b, s, postprocess) for b, s in zip(boxes, scores, strict=True)]
+        return [detections(b[0], s[0], postprocess) for b, s in (self.raw(image[None]) for image in pixels)]

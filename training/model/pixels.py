@@ -1,7 +1,7 @@
-"""From image bytes to the pixels that a detector sees: the one path of train, evaluate and serve.
+"""From an image's bytes to the pixels that a detector gets: one implementation for train, evaluate and serve.
 
-Whatever the file's format, mode and EXIF orientation, `decode` returns upright RGB of the model's size,
-so that a box means the same thing wherever it was drawn. Normalisation is part of the ONNX graph.
+Whatever the file's format, mode and EXIF orientation, `decode` returns upright RGB of the model's size, so that a box
+always means the same place. Normalisation is part of the ONNX graph.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ from PIL import Image, ImageFile
 from contract.images import MAX_PIXELS, UnreadableError, format_of, open_image, transposition, upright_size
 
 _SIXTEEN_BIT = ("I;16", "I;16L", "I;16B", "I;16N")
-_STRIP = 512  # rows flattened at once, so that transparency costs no three copies of a large picture
-# A progressive JPEG may go over all its pixels once for every 20 bytes: few bytes between two looks at the clock.
+# Rows that are flattened at once: flattening a large picture in one piece would need three more copies of it.
+_STRIP = 512
+# A progressive JPEG may process all its pixels once for every 20 bytes, so the clock is checked after few bytes.
 _JPEG_BLOCK = 4096
 _QUALITY_SIZE = 256
 _LEVELS = np.arange(256)
@@ -28,10 +29,12 @@ _LEVELS = np.arange(256)
 class Picture:
     """A decoded image.
 
-    pixels: uint8 [size, size, 3], upright RGB, stretched to the model's input.
-    width, height: of the upright original, in pixels.
-    format: one of FORMATS.
-    full: the upright original itself, RGB or grey, where it was asked for.
+    Attributes:
+        pixels: uint8 [size, size, 3], upright RGB, stretched to the model's input.
+        width: Of the upright original, in pixels.
+        height: As width.
+        format: One of contract.images.FORMATS.
+        full: The upright original itself, RGB or grey, if `decode` was asked to keep it.
     """
 
     pixels: NDArray[np.uint8]
@@ -42,7 +45,7 @@ class Picture:
 
 
 class _Timed(io.BytesIO):
-    """Bytes that cannot be read once the time is up, which ends a decoder between two reads."""
+    """Bytes whose reading raises UnreadableError after a deadline, which ends a decoder between two reads."""
 
     def __init__(self, data: bytes, seconds: float) -> None:
         super().__init__(data)
@@ -62,23 +65,27 @@ def decode(
     full_above: int | None = None,
     seconds: float | None = None,
 ) -> Picture:
-    """Decodes an image into `size` x `size` upright RGB.
+    """Decode an image into upright RGB of `size` x `size` pixels.
 
-    full_above: pictures with a side of more pixels keep their full resolution too.
-    seconds: decoding JPEG, PNG and BMP ends after that long; TIFF and WebP are decoded in one piece, which
-    only the pixel cap bounds.
+    Args:
+        data: The file's bytes.
+        size: Edge of the model's input.
+        max_pixels: The most pixels that the image may have; checked before any pixel is decoded.
+        full_above: Pictures with a side of more pixels keep their full resolution, too.
+        seconds: Decoding JPEG, PNG and BMP ends after this time. TIFF and WebP are decoded in one piece; only
+            `max_pixels` limits them.
 
-    Raises UnreadableError for whatever is not one whole still image of an allowed format; the pixel cap is
-    checked before any pixel is decoded.
+    Raises:
+        UnreadableError: The data is not one whole still image of an allowed format and size.
     """
     if not data:
         raise UnreadableError("empty_image", "the file is empty")
     with open_image(data if seconds is None else _Timed(data, seconds), max_pixels) as image:
-        return _read(image, size, full_above)
+        return _decode(image, size, full_above)
 
 
 def to_original(boxes: NDArray[np.float32], width: int, height: int) -> NDArray[np.float32]:
-    """Boxes [N, 4] in 0..1 of the model's input as pixels of the upright original.
+    """Return boxes [N, 4], in 0..1 of the model's input, in pixels of the upright original.
 
     >>> to_original(np.array([[0, 0, 0.5, 1]], dtype=np.float32), width=200, height=100).tolist()
     [[0.0, 0.0, 100.0, 100.0]]
@@ -87,21 +94,28 @@ def to_original(boxes: NDArray[np.float32], width: int, height: int) -> NDArray[
 
 
 def quality(pixels: NDArray[np.uint8]) -> dict[str, float]:
-    """How good the picture itself is, from uint8 [H, W, 3]; cheap, since a camera drifts before it fails.
+    """Return measures of the picture itself, which show a camera that drifts before it fails.
 
-    sharpness: variance of the Laplacian (grey levels squared; falls when the lens is out of focus) of the
-    picture brought to 256 x 256, so that it compares between models of any input size and cameras of any
-    resolution: measured on one blurred scene from 200 to 3,000 pixels and inputs from 256 to 640, it
-    differs by a fifth, where that of the input itself differs fivefold.
-    exposure: mean brightness, 0..1.
-    clipped: share of pixels that are fully black or fully white; dark and bright are its two parts.
+    Every image is measured, so this must be cheap.
+
+    Args:
+        pixels: uint8 [H, W, 3].
+
+    Returns:
+        sharpness: Variance of the Laplacian, in grey levels squared; it falls when the lens is out of focus. The
+            picture is first resized to 256 x 256, so that models of any input size and cameras of any resolution
+            compare: on one blurred scene from 200 to 3,000 pixels, with inputs from 256 to 640, it differs by a
+            fifth, while the sharpness of the input itself differs fivefold.
+        exposure: Mean brightness, 0..1.
+        clipped: Share of pixels that are fully black or fully white; `dark` and `bright` are its two parts.
     """
     green = Image.fromarray(np.ascontiguousarray(pixels[:, :, 1]))
     counts, total = np.array(green.histogram()), green.width * green.height
     if green.size != (_QUALITY_SIZE, _QUALITY_SIZE):
         green = green.resize((_QUALITY_SIZE, _QUALITY_SIZE), Image.Resampling.BILINEAR)
     grey = np.asarray(green).astype(np.int16)
-    rows = grey[1:-1:2]  # every other one tells as much
+    # Every other row gives the same figure at half the cost.
+    rows = grey[1:-1:2]
     around = grey[:-2:2, 1:-1] + grey[2::2, 1:-1] + rows[:, :-2] + rows[:, 2:]
     laplacian = (around - 4 * rows[:, 1:-1]).ravel().astype(np.float32)
     dark, bright = int(counts[:2].sum()) / total, int(counts[254:].sum()) / total
@@ -114,25 +128,25 @@ def quality(pixels: NDArray[np.uint8]) -> dict[str, float]:
     }
 
 
-def _read(image: Image.Image, size: int, full_above: int | None) -> Picture:
+def _decode(image: Image.Image, size: int, full_above: int | None) -> Picture:
     width, height = upright_size(image)
-    kind, turn = format_of(image), transposition(image)
+    file_format, turn = format_of(image), transposition(image)
     if isinstance(image, ImageFile.ImageFile):
-        image.decodermaxblock = _JPEG_BLOCK if kind == "JPEG" else ImageFile.MAXBLOCK
-    keep = full_above is not None and max(width, height) > full_above
-    if not keep:
-        # JPEG can decode at 1/2, 1/4 or 1/8 of its size: never below what the model needs, and much faster.
+        image.decodermaxblock = _JPEG_BLOCK if file_format == "JPEG" else ImageFile.MAXBLOCK
+    keep_full = full_above is not None and max(width, height) > full_above
+    if not keep_full:
+        # JPEG can decode at 1/2, 1/4 or 1/8 of its size, much faster. `draft` never goes below the requested size.
         image.draft(None, (size * 2, size * 2))
-    whole = _as_rgb(image)
-    small = whole.resize((size, size), Image.Resampling.BILINEAR).convert("RGB")
+    full = _as_rgb(image)
+    resized = full.resize((size, size), Image.Resampling.BILINEAR).convert("RGB")
     if turn is not None:
-        small = small.transpose(turn)
-        whole = whole.transpose(turn) if keep else whole
-    return Picture(np.asarray(small), width, height, kind, whole if keep else None)
+        resized = resized.transpose(turn)
+        full = full.transpose(turn) if keep_full else full
+    return Picture(np.asarray(resized), width, height, file_format, full if keep_full else None)
 
 
 def _as_rgb(image: Image.Image) -> Image.Image:
-    """RGB, or 8-bit grey, which is cheaper to resize; transparency is laid on white."""
+    """RGB, or 8-bit grey, which is cheaper to resize. Transparency becomes white."""
     mode = image.mode
     if mode in ("L", "RGB"):
         image.load()
@@ -150,6 +164,7 @@ def _as_rgb(image: Image.Image) -> Image.Image:
 
 
 def _flatten(image: Image.Image) -> Image.Image:
+    """Lay the image on white, strip by strip."""
     flat = Image.new("RGB", image.size)
     for top in range(0, image.height, _STRIP):
         strip = image.crop((0, top, image.width, min(top + _STRIP, image.height))).convert("RGBA")

@@ -20,10 +20,9 @@ from numpy.typing import NDArray
 
 from contract.images import UnreadableError
 from training.model.artefact import ModelCard
-from training.model.decoding import Detections, moved, named
+from training.model.decoding import Detections, shift_boxes, to_json
 from training.model.pixels import Picture, decode, quality
-from training.model.tiling import judge as judge_by_tiles
-from training.model.tiling import plan
+from training.model.tiling import detect_in_tiles, plan
 from training.serving.batching import Batcher, Done
 from training.serving.errors import RefusedError
 from training.serving.settings import Settings
@@ -166,8 +165,8 @@ class Judge:
 
         most = card.postprocess.detections
         try:
-            look.found = judge_by_tiles(
-                self._detect, picture, card.tiles, most=most, batch=settings.batch, between=in_time
+            look.found = detect_in_tiles(
+                self._detect, picture, card.tiles, max_detections=most, batch_size=settings.batch, before_batch=in_time
             )
         except UnreadableError:
             raise
@@ -197,11 +196,11 @@ class Judge:
 
 def described(card: ModelCard, picture: Picture, found: Detections) -> dict[str, Any]:
     """The part of the contract's document that tells what the model saw, and in which image."""
-    found = moved(found, card.box_offset, picture.width, picture.height)
+    found = shift_boxes(found, card.box_offset, picture.width, picture.height)
     return {
         "model": {"name": card.name, "version": card.version},
         "image": {"width": picture.width, "height": picture.height, "format": picture.format},
-        "detections": named(found, card.labels, picture.width, picture.height),
+        "detections": to_json(found, card.labels, picture.width, picture.height),
     }
 
 

@@ -18,7 +18,7 @@ from training.datasets.generated.synthetic import generate
 from training.evaluation.box_offset import box_offset
 from training.evaluation.detection import evaluate
 from training.model.artefact import CARD, ArtefactError, read_card
-from training.model.decoding import Detections, moved
+from training.model.decoding import Detections, shift_boxes
 from training.model.onnx_model import OnnxModel
 from training.model.pixels import Picture
 from training.serving.inference import described
@@ -99,7 +99,7 @@ def test_the_endpoint_moves_a_box_as_the_evaluation_does(model):
 )
 def test_a_moved_box_stays_in_the_picture_and_an_edge_at_its_border_stays(boxes, offset):
     found = Detections(boxes, np.ones(5, np.float32), np.zeros(5, np.int64))
-    after = moved(found, offset, 100, 50).boxes
+    after = shift_boxes(found, offset, 100, 50).boxes
     assert after.min() >= -1e-6
     assert after.max() <= 1 + 1e-6
     assert (after[boxes == 0] == 0).all()

@@ -17,7 +17,7 @@ from training.datasets.located import Located
 from training.evaluation.detection import for_metrics
 from training.evaluation.golden import IMAGES, golden
 from training.model.artefact import ModelCard
-from training.model.decoding import Detections, Postprocess, detections, named
+from training.model.decoding import Detections, Postprocess, detections, to_json
 
 LABELS = ("crack", "dent")
 CARD = ModelCard("steel", "ssdlite", LABELS, 320, {"mean": [0.0] * 3, "std": [1.0] * 3}, Postprocess(0.05))
@@ -102,7 +102,7 @@ def test_it_is_what_the_endpoint_makes_of_the_same_raw_output(output, threshold,
     how = Postprocess(threshold, nms_iou, detections=most, voting=voting)
     found = detections(boxes, scores, for_metrics(how))
     (document,) = golden(replace(CARD, postprocess=how), dataset(1), [found])
-    assert document["detections"] == named(detections(boxes, scores, how), LABELS, 200, 100)
+    assert document["detections"] == to_json(detections(boxes, scores, how), LABELS, 200, 100)
 
 
 @given(st.lists(st.tuples(st.floats(0, 1, width=32), st.integers(0, 1)), max_size=30))

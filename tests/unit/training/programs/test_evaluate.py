@@ -27,7 +27,7 @@ from training.evaluation.latency import measure
 from training.model.artefact import pack, read_card, unpack
 from training.model.onnx_model import OnnxModel
 from training.model.pixels import decode
-from training.model.tiling import Tiles, judge
+from training.model.tiling import Tiles, detect_in_tiles
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +100,7 @@ def test_a_model_with_tiles_is_judged_by_tiles(starter_folder, tmp_path, data):
     model, dataset = OnnxModel(tmp_path / "tiled", threads=1), open_dataset(data).part("test")
     how = for_metrics(model.card.postprocess)
     expected = [
-        judge(
+        detect_in_tiles(
             lambda pixels: model.detect(pixels, how), decode(dataset.read(each), 256, full_above=120), tiles
         )
         for each in dataset.samples
