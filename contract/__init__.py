@@ -1,4 +1,4 @@
-"""What the functions, the container and the command must agree on, written once.
+"""What the functions, the container and the command must agree on.
 
-Standard library and Pillow only: this package travels into the Lambda packages and both container images.
+Standard library and Pillow only: this package is part of the Lambda packages and of both container images.
 """

@@ -1,4 +1,4 @@
-"""What a request to the model's endpoint may be."""
+"""Requests to the model's endpoint."""
 
 import json
 
@@ -7,9 +7,9 @@ MAX_BODY_BYTES = 6 * 1024 * 1024
 
 
 def reference(bucket: str, key: str, version_id: str) -> tuple[bytes, str]:
-    """Return body and content type of a request for an image that stays in S3.
+    """Return the body and the content type of a request that refers to an image in S3.
 
-    An image larger than a request may be is fetched by the container, by its own role.
+    This is for images larger than MAX_BODY_BYTES. The container reads them with its own role.
     """
-    where = {"bucket": bucket, "key": key, "version_id": version_id}
-    return json.dumps({"s3": where}).encode(), "application/json"
+    location = {"bucket": bucket, "key": key, "version_id": version_id}
+    return json.dumps({"s3": location}).encode(), "application/json"

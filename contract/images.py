@@ -1,4 +1,4 @@
-"""Which images are accepted, what their headers tell, and which way up they are."""
+"""Image files: the accepted formats, the check of the header, and the EXIF orientation."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP")
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 MAX_PIXELS = 100_000_000
-MIN_SIDE = 8  # pixels; nothing that small is a picture of a product
+MIN_SIDE = 8  # pixels; a smaller image cannot show a product
 
-# `open_image` has a cap of its own. Pillow's would warn, and silencing a warning is not safe among threads.
+# `open_image` checks the size itself. Pillow's own check warns, and to silence a warning is not thread-safe.
 Image.MAX_IMAGE_PIXELS = None
 
-# Pillow's decoders were written to raise OSError, yet damaged files reach what parses their headers, too.
+# Pillow's decoders are meant to raise OSError, but damaged files make their header parsers raise others, too.
 DECODER_ERRORS = (
     OSError,
     SyntaxError,
@@ -48,8 +48,8 @@ class UnreadableError(Exception):
 
     Attributes:
         code: Stable, for programs: `empty_image`, `unsupported_format`, `corrupt_image`, `too_many_pixels`,
-            `multiple_frames`, `too_small`, `unsupported_mode`, `timed_out`, `too_large`, `deleted`, or what a
-            container of another version says.
+            `multiple_frames`, `too_small`, `unsupported_mode`, `timed_out`, `too_large`, `deleted`, or a code of
+            a container of another version.
         message: For people.
     """
 
@@ -61,12 +61,12 @@ class UnreadableError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ImageHeader:
-    """What an image's header tells.
+    """Size and format of an image, from its header.
 
     Attributes:
         width: Pixels as stored, before the EXIF orientation is applied.
-        height: As width.
-        format: One of FORMATS, by content.
+        height: Pixels as stored.
+        format: One of FORMATS, detected from the content.
     """
 
     width: int
@@ -81,16 +81,20 @@ class ImageHeader:
 
 @contextmanager
 def open_image(source: bytes | BinaryIO, max_pixels: int = MAX_PIXELS) -> Iterator[Image.Image]:
-    """Open an image whose header has been checked. No pixel is decoded yet.
+    """Check an image's header, and open the image. No pixel is decoded yet.
 
-    Decoder errors that are raised inside the `with` block become UnreadableError, too.
+    Decoder errors inside the `with` block become UnreadableError, too.
 
     Args:
-        source: The file's bytes, or a stream that can seek.
-        max_pixels: The most pixels that an image may have.
+        source: The file's bytes, or a seekable stream.
+        max_pixels: The most pixels that the image may have.
+
+    Yields:
+        The opened image.
 
     Raises:
-        UnreadableError: Empty, of no allowed format, damaged, more than one frame, or too many pixels.
+        UnreadableError: The file is empty, of another format or damaged, or the image has several frames or too
+            many pixels.
     """
     if source == b"":
         raise UnreadableError("empty_image", "the file is empty")
@@ -98,7 +102,7 @@ def open_image(source: bytes | BinaryIO, max_pixels: int = MAX_PIXELS) -> Iterat
     try:
         with Image.open(stream, formats=FORMATS) as image:
             width, height = image.size
-            # First of all: whatever else is asked of an image may decode it.
+            # First of all, because any further access may decode the image.
             if width * height > max_pixels:
                 raise UnreadableError(
                     "too_many_pixels", f"{width} x {height} pixels, the limit is {max_pixels:,}"
@@ -118,7 +122,7 @@ def read_header(data: bytes, max_pixels: int = MAX_PIXELS) -> ImageHeader:
     """Read an image's header.
 
     Raises:
-        UnreadableError: As `open_image`, or a side has fewer than MIN_SIDE pixels.
+        UnreadableError: As for `open_image`, or a side has fewer than MIN_SIDE pixels.
     """
     with open_image(data, max_pixels) as image:
         header = ImageHeader(*image.size, format_of(image))
@@ -130,22 +134,22 @@ def read_header(data: bytes, max_pixels: int = MAX_PIXELS) -> ImageHeader:
 
 
 def format_of(image: Image.Image) -> str:
-    """One of FORMATS. A JPEG with further pictures behind the first (MPO: previews, depth) is that JPEG."""
+    """Return one of FORMATS. A JPEG with further pictures behind the first (MPO: previews, depth) counts as JPEG."""
     return "JPEG" if image.format == "MPO" else str(image.format)
 
 
 def upright_size(image: Image.Image) -> tuple[int, int]:
-    """Width and height of an opened image once its EXIF orientation is applied.
+    """Return width and height of an opened image with its EXIF orientation applied.
 
     Call it before the image's pixels are loaded. For a PNG it decodes the whole image, because Pillow looks for
-    EXIF behind the pixels.
+    EXIF after the pixels.
     """
     width, height = image.size
     return (height, width) if _orientation(image) in _SIDEWAYS else (width, height)
 
 
 def transposition(image: Image.Image) -> Image.Transpose | None:
-    """What turns an opened image upright; None where nothing needs to.
+    """Return the transposition that turns an opened image upright, or None if it is upright.
 
     Call it before the image's pixels are loaded.
     """
@@ -153,12 +157,12 @@ def transposition(image: Image.Image) -> Image.Transpose | None:
 
 
 def _orientation(image: Image.Image) -> int:
-    # Pillow turns a TIFF upright by itself when it loads it, and gives the upright size before.
+    # Pillow turns a TIFF upright when it loads it, and reports the upright size before that.
     return 1 if image.format == "TIFF" else int(image.getexif().get(ExifTags.Base.Orientation, 1))
 
 
 def _has_second_frame(image: Image.Image) -> bool:
-    """Without counting them all: a TIFF can chain directories by the hundred thousand."""
+    """Look for one further frame only: a TIFF can chain hundreds of thousands of directories."""
     if format_of(image) == "JPEG":
         return False
     if image.format != "TIFF":

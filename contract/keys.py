@@ -1,7 +1,7 @@
-"""How keys are laid out in the two buckets.
+"""The layout of the keys in the two buckets.
 
 Images bucket: `incoming/<line>/<station>/<serial>.<ext>`. Artefacts bucket: one prefix for each kind of document.
-template.yaml grants each function the prefixes that it needs.
+template.yaml grants each function access to the prefixes that it needs.
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ UNKNOWN = "unknown"
 
 ANNOTATED = "annotated/"  # pictures for alerts, with the defects framed
 CHECKPOINTS = "checkpoints/"  # of training jobs
-LABELLED = "labelled"  # what `loupe import` brings in: images and snapshots
+LABELLED = "labelled"  # what `loupe import` uploads: images and snapshots
 SNAPSHOTS = "labelled/snapshots/"
 LABELS = "labels/"  # reviewed images, one document each
 MODELS = "models/"
@@ -25,7 +25,7 @@ LOCK = "retraining/lock.json"
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where an image was taken, as its key tells."""
+    """Where an image was taken, and of which part."""
 
     line: str
     station: str
@@ -33,7 +33,7 @@ class Place:
 
 
 def place(key: str) -> Place:
-    """Return line, station and serial; what the key does not tell is `unknown`.
+    """Return line, station and serial of a key. What the key does not contain is `unknown`.
 
     >>> place("incoming/line-1/top/4711.jpg")
     Place(line='line-1', station='top', serial='4711')

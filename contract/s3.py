@@ -2,10 +2,10 @@
 
 
 def split(uri: str) -> tuple[str, str]:
-    """Return bucket and key of an S3 URI; the key may be empty.
+    """Return the bucket and the key of an S3 URI. The key may be empty.
 
     Raises:
-        ValueError: It is no S3 URI.
+        ValueError: The text is not an S3 URI.
 
     >>> split("s3://images/line-1/a.jpg")
     ('images', 'line-1/a.jpg')
@@ -13,7 +13,7 @@ def split(uri: str) -> tuple[str, str]:
     scheme, _, rest = uri.partition("://")
     bucket, _, key = rest.partition("/")
     if scheme != "s3" or not bucket:
-        raise ValueError(f"{uri!r} is no s3://bucket/key")
+        raise ValueError(f"{uri!r} is not s3://bucket/key")
     return bucket, key
 
 

@@ -1,4 +1,4 @@
-"""The scores of a class that no rule names, as template.yaml's first rules have them."""
+"""The default scores of the rules, for a class that no rule names. template.yaml's first rules use the same."""
 
 FAIL_SCORE = 0.5
 REVIEW_SCORE = 0.3

@@ -1,4 +1,4 @@
-"""What the tests of `inspect` and `alert` share: images, events, and AWS answers made to order."""
+"""Images, events and AWS answers for the tests of `inspect` and `alert`."""
 
 import io
 import json
@@ -20,7 +20,7 @@ Answer = AWSResponse | BaseException
 
 
 def golden(name: str) -> dict[str, Any]:
-    """A golden event of events/."""
+    """Return an event of the folder events/."""
     event: dict[str, Any] = json.loads((EVENTS / f"{name}.json").read_text())
     return event
 
@@ -35,15 +35,15 @@ def picture(kind: str, width: int = 200, height: int = 100, shade: int = 128, **
     return buffer.getvalue()
 
 
-def found(
+def detection(
     label: str = "scratches", score: float = 0.9, box: tuple[float, ...] = (10, 20, 60, 80)
 ) -> dict[str, Any]:
-    """One detection of the endpoint's answer."""
+    """Return a detection as the endpoint's answer contains it."""
     return {"label": label, "score": score, "box": list(box)}
 
 
 def prediction(*detections: dict[str, Any], **changes: Any) -> dict[str, Any]:
-    """The endpoint's answer."""
+    """Return an answer of the endpoint."""
     return {
         "model": {"name": "steel", "version": "7"},
         "image": {"width": 200, "height": 100},
@@ -54,7 +54,7 @@ def prediction(*detections: dict[str, Any], **changes: Any) -> dict[str, Any]:
 
 
 def http(status: int, body: Any, error: str = "") -> AWSResponse:
-    """An HTTP answer as botocore's transport gives it; error = the code of the AWS error that it says."""
+    """Return an HTTP response of botocore's transport. error: the code of the AWS error that it contains."""
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
     headers = {"content-length": str(len(data)), "content-type": "application/json"}
     if error:
@@ -64,26 +64,32 @@ def http(status: int, body: Any, error: str = "") -> AWSResponse:
 
 
 def model_error(status: int, code: str = "", message: str = "") -> AWSResponse:
-    """SageMaker's ModelError around what the container said."""
-    said = json.dumps({"error": {"code": code, "message": message}}) if code else message
-    body = {"OriginalStatusCode": status, "OriginalMessage": said, "Message": "Received client error"}
+    """Return SageMaker's ModelError around an error of the container."""
+    original = json.dumps({"error": {"code": code, "message": message}}) if code else message
+    body = {"OriginalStatusCode": status, "OriginalMessage": original, "Message": "Received client error"}
     return http(424, body, "ModelError")
 
 
 @contextmanager
 def answering(client: BaseClient, operation: str, answer: Callable[[Any], Answer]) -> Iterator[list[Any]]:
-    """Answer an operation of a client below botocore's retries. Yields the requests that were sent.
+    """Answer an operation of a client, below botocore's retries.
 
-    answer: from the request; an exception is raised as if the connection had failed.
+    Args:
+        client: A boto3 client.
+        operation: The operation's name.
+        answer: Makes the answer from the request. An exception is raised as if the connection had failed.
+
+    Yields:
+        The requests that were sent.
     """
     requests: list[Any] = []
 
     def send(request: Any, **_: Any) -> AWSResponse:
         requests.append(request)
-        given = answer(request)
-        if isinstance(given, BaseException):
-            raise given
-        return given
+        response = answer(request)
+        if isinstance(response, BaseException):
+            raise response
+        return response
 
     event = f"before-send.{client.meta.service_model.service_id.hyphenize()}.{operation}"
     client.meta.events.register(event, send)
@@ -94,7 +100,7 @@ def answering(client: BaseClient, operation: str, answer: Callable[[Any], Answer
 
 
 def s3_record(key: str = "incoming/line-1/top/SN1.jpg", **changes: Any) -> dict[str, Any]:
-    """One record of an S3 notification; key as S3 encodes it."""
+    """Return a record of an S3 notification. key: as S3 encodes it."""
     record = json.loads(golden("inspect-image")["Records"][0]["body"])["Records"][0]
     record["s3"]["object"] |= {"key": key} | changes.pop("object", {})
     return record | changes
@@ -103,7 +109,7 @@ def s3_record(key: str = "incoming/line-1/top/SN1.jpg", **changes: Any) -> dict[
 def message(
     *records: dict[str, Any], number: int = 1, receives: int = 1, deferrals: int = 0
 ) -> dict[str, Any]:
-    """One SQS record as Lambda hands it over."""
+    """Return an SQS record as Lambda delivers it."""
     template = golden("inspect-image")["Records"][0]
     return template | {
         "messageId": f"message-{number}",
@@ -117,7 +123,7 @@ def message(
 
 
 class Context:
-    """Lambda's context, as much as the handlers use."""
+    """The part of Lambda's context that the handlers use."""
 
     function_name = memory_limit_in_mb = invoked_function_arn = aws_request_id = "test"
 

@@ -1,1 +1,1 @@
-"""One module a Lambda function: unpack, one call into the domain, return."""
+"""One module per Lambda function. Its handler unpacks the event, makes one call into the domain, and returns."""

@@ -1,4 +1,4 @@
-"""DynamoDB stream → SNS: one alert for each image version whose verdict is `fail`."""
+"""DynamoDB stream → SNS: one alert for each image version with the verdict `fail`."""
 
 import functools
 from typing import Any
@@ -17,14 +17,14 @@ _processor = BatchProcessor(event_type=EventType.DynamoDBStreams)
 
 
 def handler(event: dict[str, Any], context: LambdaContext) -> Any:
-    """Alert for a batch of stream records; the reply names the first that failed."""
+    """Send the alerts for a batch of stream records. The reply names the records that failed."""
     return process_partial_response(event=event, record_handler=_alert, processor=_processor, context=context)
 
 
 def _alert(record: DynamoDBRecord) -> None:
     image = record.dynamodb.new_image if record.dynamodb else None
-    # The template's filter lets only these through; on AWS it cannot see that `alert` is there, since `exists`
-    # looks at leaves: https://docs.aws.amazon.com/lambda/latest/dg/with-ddb-filtering.html
+    # The template's filter passes failed inspections only. It cannot tell whether `alert` is present, because
+    # `exists` works on leaf nodes only: https://docs.aws.amazon.com/lambda/latest/dg/with-ddb-filtering.html
     if image and image.get("verdict") == "fail" and "alert" not in image:
         _alerts().send(image["image"], image["version_id"])
 

@@ -1,4 +1,4 @@
-"""What the template hands to each function; checked at its first call, before any image is touched."""
+"""The environment of the functions that inspect. It is checked at the first call, before any image is read."""
 
 from pydantic import Field
 
@@ -10,7 +10,7 @@ class _Environment(Environment):
 
 
 class InspectEnvironment(_Environment):
-    """`inspect`."""
+    """The variables of `inspect`."""
 
     endpoint_name: str = Field(min_length=1)
     queue_url: str = Field(min_length=1)
@@ -24,7 +24,7 @@ class InspectEnvironment(_Environment):
 
 
 class AlertEnvironment(_Environment):
-    """`alert`."""
+    """The variables of `alert`."""
 
     artefacts_bucket: str = Field(min_length=3)
     topic_arn: str = Field(min_length=1)

@@ -1,4 +1,4 @@
-"""SQS → verdicts: judges each image that S3 has announced, and returns to the queue only what failed."""
+"""SQS → records: inspects each image that S3 announced. Only messages that failed return to the queue."""
 
 import functools
 from typing import Any
@@ -13,13 +13,13 @@ from inspection.detector import Detector
 from inspection.inspector import Inspector
 from inspection.objects import Objects
 from inspection.queue import Queue
-from inspection.rules import RulesParameter
+from inspection.rules_parameter import RulesParameter
 from inspection.store import Inspections
 
 
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, list[dict[str, str]]]:
-    """Judge a batch of SQS messages; the reply is SQS's partial batch response."""
-    outcome = _inspector().judge(event["Records"], context.get_remaining_time_in_millis() / 1000)
+    """Inspect the images of a batch of SQS messages. The reply is SQS's partial batch response."""
+    outcome = _inspector().inspect(event["Records"], context.get_remaining_time_in_millis() / 1000)
     observability.publish(outcome)
     return {"batchItemFailures": [{"itemIdentifier": message} for message in outcome.failed]}
 

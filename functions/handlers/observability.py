@@ -1,4 +1,4 @@
-"""Logger and metrics; the one place that knows their names."""
+"""Logger and metrics."""
 
 from urllib.parse import quote
 
@@ -13,10 +13,10 @@ _PLAIN = "".join(map(chr, range(32, 127)))
 
 
 def publish(outcome: Outcome) -> None:
-    """One EMF line for the batch's totals and one for each line and station, not one for each image.
+    """Write one EMF line for the batch's totals, and one for each production line and station; log the problems.
 
-    CloudWatch keeps each set of dimensions as a metric of its own, so alarms read the totals and dashboards the
-    lines: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format.html
+    For CloudWatch each set of dimensions is a separate metric: alarms read the totals, dashboards the lines and
+    stations. https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format.html
     """
     for dimensions, counts in outcome.counts.items():
         metrics = EphemeralMetrics()
@@ -26,8 +26,8 @@ def publish(outcome: Outcome) -> None:
             metrics.add_metric(name, MetricUnit.Count, count)
         if not dimensions and counts["Inspected"]:
             metrics.add_metric("DefectRate", MetricUnit.Percent, 100 * counts["Failed"] / counts["Inspected"])
-        for name, taken in outcome.timings_ms[dimensions].items():
-            for milliseconds in taken:
+        for name, timings in outcome.timings_ms[dimensions].items():
+            for milliseconds in timings:
                 metrics.add_metric(name, MetricUnit.Milliseconds, milliseconds)
         metrics.flush_metrics()
     for problem in outcome.problems:
@@ -39,5 +39,5 @@ def publish(outcome: Outcome) -> None:
 
 
 def _dimension(value: str) -> str:
-    """A name as CloudWatch takes it: ASCII, at most 255 characters, no colon in front."""
+    """Return a dimension's value as CloudWatch accepts it: ASCII, at most 255 characters, no leading colon."""
     return quote(value, safe=_PLAIN).lstrip(":")[:255].strip() or UNKNOWN

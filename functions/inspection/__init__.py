@@ -1,1 +1,1 @@
-"""The domain of judging: what comes in, what the model says, what the rules make of it, what is kept and told."""
+"""Inspection of one image: its event, the model's detections, the verdict by the rules, the record and the alert."""

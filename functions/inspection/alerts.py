@@ -26,20 +26,31 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger(__name__)
 
-_SUBJECT_LIMIT = 99  # SNS: less than 100 ASCII characters, no line breaks
-_DEFECTS_LIMIT = 50  # SNS takes 256 KiB, attributes included
-_DEFECTS_TOLD = 10  # in the text
-_LABELS_LIMIT = 100
-_PEOPLE = ("default", "email")
-_MACHINES = ("sqs", "http", "https", "lambda", "email-json", "firehose")
+_MAX_SUBJECT = 99  # characters. SNS: less than 100, ASCII, no line breaks
+_MAX_SMS = 140  # characters
+_MAX_DEFECTS = 50  # in the JSON document: SNS takes 256 KiB, attributes included
+_MAX_DEFECTS_IN_TEXT = 10
+_MAX_LABELS = 100
+_TEXT_PROTOCOLS = ("default", "email")
+_JSON_PROTOCOLS = ("sqs", "http", "https", "lambda", "email-json", "firehose")
 
 
 @dataclass(frozen=True)
 class Alerts:
-    """Draws, publishes, notes.
+    """Publishes alerts.
 
-    The note on the record comes last: a crash before it publishes once more, with the same alert id, and a
-    defect is never left untold. https://docs.aws.amazon.com/sns/latest/api/API_Publish.html
+    The record is marked last: after a crash before that, the alert is published again with the same alert id,
+    so that no defect stays unreported. https://docs.aws.amazon.com/sns/latest/api/API_Publish.html
+
+    Attributes:
+        inspections: The records.
+        objects: Reads images.
+        s3: Stores the annotated pictures and signs their links.
+        sns: Publishes.
+        topic_arn: The topic of the alerts.
+        artefacts_bucket: Where the annotated pictures are stored.
+        link_seconds: How long a picture's link is valid.
+        max_pixels: The most pixels that an image may have.
     """
 
     inspections: Inspections
@@ -52,10 +63,11 @@ class Alerts:
     max_pixels: int
 
     def send(self, image: str, version_id: str) -> bool:
-        """Publish the alert for an image version, unless that is done.
+        """Publish the alert of an image version, unless that is done.
 
         Returns:
-            False if it was out already, or the record is gone or no longer of a defect.
+            Whether it was sent now: False if it was sent before, if the record is gone, or if its verdict is no
+            longer `fail`.
         """
         record = self.inspections.get(image, version_id)
         if record is None or record["verdict"] != Verdict.FAIL or "alert" in record:
@@ -67,27 +79,30 @@ class Alerts:
             Subject=subject(document),
             MessageStructure="json",
             Message=json.dumps(
-                dict.fromkeys(_PEOPLE, text(document))
+                dict.fromkeys(_TEXT_PROTOCOLS, text(document))
                 | {"sms": sms(document)}
-                | dict.fromkeys(_MACHINES, json.dumps(document, ensure_ascii=False))
+                | dict.fromkeys(_JSON_PROTOCOLS, json.dumps(document, ensure_ascii=False))
             ),
             MessageAttributes=_attributes(document),
         )
-        note = {"id": document["alert_id"], "sent_at": timestamp(datetime.now(UTC))}
-        return self.inspections.mark_alerted(record, note | ({"picture": picture} if picture else {}))
+        alert = {"id": document["alert_id"], "sent_at": timestamp(datetime.now(UTC))}
+        return self.inspections.mark_alerted(record, alert | ({"picture": picture} if picture else {}))
 
     def _store_picture(self, record: Record) -> str | None:
-        """The key of the annotated picture; None if there can be none, which must not keep the alert back."""
+        """Return the key of the annotated picture. None if there is no picture: the alert is sent all the same."""
         bucket, key = split(record["image"])
-        name = f"{ANNOTATED}{record['line']}/{record['received_at'][:10]}/{record['id']}.jpg"
+        picture_key = f"{ANNOTATED}{record['line']}/{record['received_at'][:10]}/{record['id']}.jpg"
         try:
             stored = self.objects.read(bucket, key, record["version_id"])
-            picture = annotate(stored.data, [found for found, _ in _defects(record)], self.max_pixels)
-            self.s3.put_object(Bucket=self.artefacts_bucket, Key=name, Body=picture, ContentType="image/jpeg")
+            detections = [detection for detection, _ in _defects(record)]
+            picture = annotate(stored.data, detections, self.max_pixels)
+            self.s3.put_object(
+                Bucket=self.artefacts_bucket, Key=picture_key, Body=picture, ContentType="image/jpeg"
+            )
         except (UnreadableError, ClientError, BotoCoreError) as error:
             _logger.warning("no picture for the alert %s: %s", record["id"], error)
             return None
-        return name
+        return picture_key
 
     def _link(self, key: str) -> str:
         return self.s3.generate_presigned_url(
@@ -96,17 +111,17 @@ class Alerts:
 
 
 def _defects(record: Record) -> list[tuple[Detection, str]]:
-    """The detections that made the image fail, worst and surest first, each with its severity."""
-    found = record.get("detections", [])
+    """Return each defect with its severity, in the order of the record's reasons."""
+    detections = record.get("detections", [])
     return [
-        (Detection.model_validate(found[int(reason["detection"])]), reason["severity"])
+        (Detection.model_validate(detections[int(reason["detection"])]), reason["severity"])
         for reason in record["reasons"]
         if reason["code"] == "defect"
     ]
 
 
 def describe(record: Record, picture_url: str | None) -> dict[str, Any]:
-    """The alert for machines; `alert_id` is the same however often it is sent."""
+    """Return the alert for machines. Every message about an image version has the same `alert_id`."""
     return {
         "alert_id": record["id"],
         "verdict": record["verdict"],
@@ -115,8 +130,8 @@ def describe(record: Record, picture_url: str | None) -> dict[str, Any]:
         "station": record["station"],
         "serial": record["serial"],
         "defects": [
-            found.model_dump() | {"severity": severity}
-            for found, severity in _defects(record)[:_DEFECTS_LIMIT]
+            detection.model_dump() | {"severity": severity}
+            for detection, severity in _defects(record)[:_MAX_DEFECTS]
         ],
         "image": record["image"],
         "version_id": record["version_id"],
@@ -129,26 +144,27 @@ def describe(record: Record, picture_url: str | None) -> dict[str, Any]:
 
 
 def subject(document: dict[str, Any]) -> str:
-    """`MAJOR defect on line-1/top: scratches (4711)`, in what SNS allows."""
-    what = " + ".join(_labels(document)) or "defect"
-    words = f"{_headline(document)}: {what} ({document['serial']})"
-    plain = "".join(c if " " <= c <= "~" else "?" for c in words)
-    return plain if len(plain) <= _SUBJECT_LIMIT else plain[: _SUBJECT_LIMIT - 3] + "..."
+    """Return the subject, such as `MAJOR defect on line-1/top: scratches (4711)`, as SNS allows it."""
+    labels = " + ".join(_labels(document)) or "defect"
+    wanted = f"{_headline(document)}: {labels} ({document['serial']})"
+    plain = "".join(character if " " <= character <= "~" else "?" for character in wanted)
+    return plain if len(plain) <= _MAX_SUBJECT else plain[: _MAX_SUBJECT - 3] + "..."
 
 
 def sms(document: dict[str, Any]) -> str:
-    """One message of a phone."""
-    return f"{_headline(document)}: {', '.join(_labels(document))}. Serial {document['serial']}"[:140]
+    """Return the alert as one text message."""
+    labels = ", ".join(_labels(document))
+    return f"{_headline(document)}: {labels}. Serial {document['serial']}"[:_MAX_SMS]
 
 
 def text(document: dict[str, Any]) -> str:
-    """The alert for people: what, where and which part at a glance, then the picture, then where it comes from."""
+    """Return the alert for people: place, part and defects first, then the picture, then the details."""
     defects = [
-        f"  {found['label']}, {found['score']:.0%} sure, {found['severity']}, "
-        f"at x {found['box'][0]:.0f}-{found['box'][2]:.0f}, y {found['box'][1]:.0f}-{found['box'][3]:.0f}"
-        for found in document["defects"][:_DEFECTS_TOLD]
+        f"  {defect['label']}, {defect['score']:.0%} sure, {defect['severity']}, "
+        f"at x {defect['box'][0]:.0f}-{defect['box'][2]:.0f}, y {defect['box'][1]:.0f}-{defect['box'][3]:.0f}"
+        for defect in document["defects"][:_MAX_DEFECTS_IN_TEXT]
     ]
-    more = len(document["defects"]) - _DEFECTS_TOLD
+    more = len(document["defects"]) - _MAX_DEFECTS_IN_TEXT
     model = document["model"] or {}
     return "\n".join(
         [
@@ -164,10 +180,10 @@ def text(document: dict[str, Any]) -> str:
             *([f"  and {more} more"] if more > 0 else []),
             "",
             "Picture with the defects framed:",
-            document["picture_url"] or "  none, since the image could not be read again",
+            document["picture_url"] or "  none, because the image could not be read again",
             "",
             f"Image:    {document['image']} (version {document['version_id']})",
-            f"Judge:    model {model.get('name')} {model.get('version')}, rules {document['rules_version']}",
+            f"Model:    {model.get('name')} {model.get('version')}, rules {document['rules_version']}",
             f"Alert:    {document['alert_id']}",
         ]
     )
@@ -178,13 +194,13 @@ def _headline(document: dict[str, Any]) -> str:
 
 
 def _labels(document: dict[str, Any]) -> list[str]:
-    """The classes of the defects, worst first, each once."""
-    return list(dict.fromkeys(found["label"] for found in document["defects"]))
+    """Return the classes of the defects, worst first, each once."""
+    return list(dict.fromkeys(defect["label"] for defect in document["defects"]))
 
 
 def _attributes(document: dict[str, Any]) -> Any:
-    """For subscription filter policies: line, verdict, severity, and the classes of the defects."""
-    labels = _labels(document)[:_LABELS_LIMIT]
+    """Return what subscription filter policies can use: line, verdict, severity, and the classes of the defects."""
+    labels = _labels(document)[:_MAX_LABELS]
     attributes: dict[str, Any] = {
         name: {"DataType": "String", "StringValue": str(document[name])}
         for name in ("line", "verdict", "severity")

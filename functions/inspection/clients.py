@@ -1,4 +1,4 @@
-"""Connections to AWS, with timeouts and attempts that fit into a function's minute. Only here is boto3 called."""
+"""AWS clients with timeouts and retries that fit into a function's minute. No other module makes a client."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
     from mypy_boto3_stepfunctions import SFNClient
 
-_AT_ONCE = 16  # connections; a batch's ten threads and some room
+_MAX_CONNECTIONS = 16  # the ten threads of a batch, and some spare
 
-# At most three attempts of 7 s with jittered pauses; standard mode also knows throttling.
-_QUICK = Config(
+# At most three attempts of 7 s with jittered pauses. The standard mode also retries throttled calls.
+_DEFAULT = Config(
     connect_timeout=2,
     read_timeout=5,
-    max_pool_connections=_AT_ONCE,
+    max_pool_connections=_MAX_CONNECTIONS,
     retries={"mode": "standard", "total_max_attempts": 3},
 )
-# What signs links otherwise is the old version, which new regions refuse.
-_S3 = _QUICK.merge(Config(signature_version="s3v4"))
+# Without this, presigned links get the old signature version, which new regions refuse.
+_S3 = _DEFAULT.merge(Config(signature_version="s3v4"))
 # At most two attempts of 22 s and a pause of a second.
-_ENDPOINT = _QUICK.merge(Config(read_timeout=20, retries={"mode": "standard", "total_max_attempts": 2}))
-ENDPOINT_SECONDS = 45.0  # that a call of the endpoint may take in all
+_ENDPOINT = _DEFAULT.merge(Config(read_timeout=20, retries={"mode": "standard", "total_max_attempts": 2}))
+ENDPOINT_SECONDS = 45.0  # the longest that one call of the endpoint takes, retries included
 
 
 def s3() -> S3Client:
@@ -38,27 +38,27 @@ def s3() -> S3Client:
 
 
 def sqs() -> SQSClient:
-    return boto3.client("sqs", config=_QUICK)
+    return boto3.client("sqs", config=_DEFAULT)
 
 
 def sns() -> SNSClient:
-    return boto3.client("sns", config=_QUICK)
+    return boto3.client("sns", config=_DEFAULT)
 
 
 def ssm() -> SSMClient:
-    return boto3.client("ssm", config=_QUICK)
+    return boto3.client("ssm", config=_DEFAULT)
 
 
 def dynamodb() -> DynamoDBClient:
-    return boto3.client("dynamodb", config=_QUICK)
+    return boto3.client("dynamodb", config=_DEFAULT)
 
 
 def sagemaker() -> SageMakerClient:
-    return boto3.client("sagemaker", config=_QUICK)
+    return boto3.client("sagemaker", config=_DEFAULT)
 
 
 def states() -> SFNClient:
-    return boto3.client("stepfunctions", config=_QUICK)
+    return boto3.client("stepfunctions", config=_DEFAULT)
 
 
 def sagemaker_runtime() -> SageMakerRuntimeClient:

@@ -18,17 +18,22 @@ if TYPE_CHECKING:
     from mypy_boto3_sagemaker import SageMakerClient
     from mypy_boto3_sagemaker_runtime import SageMakerRuntimeClient
 
-# The container says these of a request that it has no time for; everything else below 500 is about the image.
+# The container answers with these if it has no time for a request. Any other status below 500 is about the image.
 _BUSY = frozenset({429, 503})
 _SERVING = frozenset({"InService", "Updating", "SystemUpdating", "RollingBack"})
 
-
-# Numbers that DynamoDB can hold; no NaN and no infinity, which JSON of Python's making may contain.
+# A number that DynamoDB can store: not NaN and not infinity, which Python's json module may write.
 Number = Annotated[float, Field(ge=-1e9, le=1e9)]
 
 
 class Detection(BaseModel):
-    """One found defect: box = [x1, y1, x2, y2] in pixels of the upright image, score 0..1."""
+    """A defect that the model found.
+
+    Attributes:
+        label: The class.
+        score: Confidence, 0..1.
+        box: x1, y1, x2, y2 in pixels of the upright image.
+    """
 
     label: str = Field(min_length=1, max_length=200)
     score: float = Field(ge=0, le=1)
@@ -36,20 +41,20 @@ class Detection(BaseModel):
 
     @property
     def area(self) -> float:
-        """Square pixels."""
+        """The area of the box in square pixels."""
         x1, y1, x2, y2 = self.box
         return max(0.0, x2 - x1) * max(0.0, y2 - y1)
 
 
 class Model(BaseModel):
-    """Which model judged."""
+    """The model that answered."""
 
     name: str
     version: str
 
 
 class Size(BaseModel):
-    """Width and height in pixels, and the format, if the container tells it."""
+    """Width and height of the upright image in pixels, and its format if the container reports it."""
 
     width: int = Field(ge=1)
     height: int = Field(ge=1)
@@ -57,26 +62,37 @@ class Size(BaseModel):
 
 
 class Prediction(BaseModel):
-    """The endpoint's answer, best detection first; image = size of the upright image."""
+    """The endpoint's answer.
+
+    Attributes:
+        model: The model that answered.
+        image: Size of the upright image.
+        detections: Highest score first. At most 500, because a DynamoDB item holds 400 KB.
+        quality: Measures of the picture, such as `sharpness`.
+        timings_ms: Milliseconds by stage.
+    """
 
     model: Model
     image: Size
-    # DynamoDB takes 400 KB an item.
     detections: Annotated[list[Detection], Field(max_length=500)]
     quality: dict[str, Number] = {}
     timings_ms: dict[str, Number] = {}
 
 
 class Detector:
-    """Calls the endpoint.
+    """Calls the endpoint, and sorts its errors.
 
-    Throttling, 5xx of the service and broken connections are tried again by botocore with jitter, a busy
-    container here, since botocore knows nothing of what containers say. What is left after that is sorted into
-    three: the image's fault, this model's fault on this image, or not ready.
+    botocore retries throttled calls, 5xx of the service and broken connections, with jitter. This class retries
+    a busy container, because botocore does not know the container's status codes. An error that remains has one
+    of three causes: the image, the model on this image, or an endpoint that is not ready.
     https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_runtime_InvokeEndpoint.html#API_runtime_InvokeEndpoint_Errors
     """
 
-    BUSY_PAUSES: ClassVar[tuple[float, ...]] = (0.2, 0.6, 1.8)  # seconds at most before the next try
+    BUSY_PAUSES: ClassVar[tuple[float, ...]] = (
+        0.2,
+        0.6,
+        1.8,
+    )  # the longest pauses between attempts, in seconds
 
     def __init__(
         self, runtime: SageMakerRuntimeClient, sagemaker: SageMakerClient, endpoint_name: str
@@ -86,15 +102,17 @@ class Detector:
         self._endpoint_name = endpoint_name
 
     def detect(self, data: bytes, content_type: str, deadline: float) -> Prediction:
-        """What the model sees in an image.
+        """Return the model's detections in an image.
 
         Args:
-            deadline: on time.monotonic()'s clock; no try begins that might not end before it.
+            data: The body of the request: the image, or a reference to it.
+            content_type: The MIME type of `data`.
+            deadline: On the clock of time.monotonic(). No attempt starts that might not end before it.
 
         Raises:
-            UnreadableError: the container refuses the image.
-            NotReadyError: there is no endpoint, or it is busy, updating or down, or there is no time left.
-            ModelError: the model failed on this image, or answered what is no answer.
+            UnreadableError: The container refuses the image.
+            NotReadyError: There is no endpoint, it is busy, updating or down, or too little time is left.
+            ModelError: The model failed on this image, or its answer does not fit the contract.
         """
         for pause in (*self.BUSY_PAUSES, None):
             if deadline - time.monotonic() < ENDPOINT_SECONDS:
@@ -105,7 +123,7 @@ class Detector:
                 if error.code != "endpoint_busy" or pause is None:
                     raise
                 time.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, no secret
-        raise AssertionError("the last try returns or raises")
+        raise AssertionError("the last attempt returns or raises")
 
     def _invoke(self, data: bytes, content_type: str) -> Prediction:
         try:
@@ -117,7 +135,7 @@ class Detector:
             )
             return Prediction.model_validate_json(reply["Body"].read())
         except ClientError as error:
-            raise self._sorted(error) from error
+            raise self._translate(error) from error
         except ReadTimeoutError as error:
             raise NotReadyError("the endpoint takes too long", "endpoint_timeout") from error
         except BotoCoreError as error:
@@ -125,44 +143,46 @@ class Detector:
                 f"the endpoint does not answer: {type(error).__name__}", "endpoint_down"
             ) from error
         except ValidationError as error:
-            where = ".".join(map(str, error.errors(include_url=False)[0]["loc"]))
+            field = ".".join(map(str, error.errors(include_url=False)[0]["loc"]))
             raise ModelError(
-                f"the model's answer does not fit the contract at `{where}`", again=True
+                f"the model's answer does not fit the contract at `{field}`", retryable=True
             ) from error
 
-    def _sorted(self, error: ClientError) -> Exception:
+    def _translate(self, error: ClientError) -> Exception:
+        """Return the error of ours that a ClientError stands for."""
         code = error.response["Error"]["Code"]
         response: Any = error.response
         if code == "ModelError":
-            # 0 is SageMaker's word for a container that did not answer within its minute.
+            # SageMaker reports 0 for a container that did not answer within its minute.
             status = int(response.get("OriginalStatusCode", 500))
             if status in _BUSY:
                 return NotReadyError(f"the container is busy ({status})", "endpoint_busy")
             if 400 <= status < 500:
                 return _refusal(response.get("OriginalMessage", ""), status)
-            return ModelError(f"the model failed with status {status}", again=True)
+            return ModelError(f"the model failed with status {status}", retryable=True)
         if code == "ValidationError":
-            # Said of a name that does not exist as well as of a request that can never work.
-            if self._serves():
+            # The same code stands for an endpoint that does not exist and for a request that can never succeed.
+            if self._is_serving():
                 message = error.response["Error"].get("Message", "")
-                return ModelError(f"the endpoint refuses the request: {message}", again=False)
+                return ModelError(f"the endpoint refuses the request: {message}", retryable=False)
             return NotReadyError("there is no endpoint in service", "no_endpoint")
-        # Throttling, a service that fails, a model that is loading, a role that may not: never the image's fault.
+        # Throttling, a failure of the service, a model that is loading, a missing permission: not about the image.
         return NotReadyError(f"the endpoint answers {code}", "endpoint_down")
 
-    def _serves(self) -> bool:
+    def _is_serving(self) -> bool:
         try:
-            described = self._sagemaker.describe_endpoint(EndpointName=self._endpoint_name)
+            description = self._sagemaker.describe_endpoint(EndpointName=self._endpoint_name)
         except (ClientError, BotoCoreError):
-            # Missing, or nobody can say now, for example since every waiting image asks: then they wait.
+            # It is missing, or its state cannot be read now, for example because every waiting image asks for it.
+            # The images wait in both cases.
             return False
-        return described["EndpointStatus"] in _SERVING
+        return description["EndpointStatus"] in _SERVING
 
 
-def _refusal(original: str, status: int) -> UnreadableError:
-    """The container's `{"error": {"code", "message"}}` as our error."""
+def _refusal(original_message: str, status: int) -> UnreadableError:
+    """Return the container's `{"error": {"code", "message"}}` as our error."""
     try:
-        said = json.loads(original)["error"]
-        return UnreadableError(str(said["code"]), str(said["message"]))
+        error = json.loads(original_message)["error"]
+        return UnreadableError(str(error["code"]), str(error["message"]))
     except (ValueError, KeyError, TypeError):
         return UnreadableError("refused", f"the model container refuses the image with status {status}")

@@ -1,4 +1,4 @@
-"""How a function reads what the template hands to it."""
+"""The environment variables of a function, as a typed model."""
 
 import os
 from typing import Self
@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Environment(BaseModel):
-    """A function's variables; its subclasses name them, in lower case."""
+    """Base of the models of environment variables. A field `table_name` reads the variable `TABLE_NAME`."""
 
     # An error that shows its input would show the function's credentials.
     model_config = ConfigDict(
@@ -16,5 +16,9 @@ class Environment(BaseModel):
 
     @classmethod
     def read(cls) -> Self:
-        """From the process's environment. Raises pydantic.ValidationError that names what is missing."""
+        """Read the variables from the process's environment.
+
+        Raises:
+            pydantic.ValidationError: A variable is missing or not valid. The error names it.
+        """
         return cls.model_validate(dict(os.environ))

@@ -1,12 +1,11 @@
-"""How judging an image can end other than in a verdict by the rules."""
+"""Errors of an inspection: reasons why an image gets no verdict from the rules, at least for now."""
 
 
 class NotReadyError(Exception):
-    """Something that every image needs is missing for now; the image waits.
+    """Something that every image needs is missing for now, so the image must wait.
 
-    Args:
-        message: for the log.
-        code: what is missing: `no_endpoint`, `endpoint_busy`, `endpoint_down`, `endpoint_timeout`,
+    Attributes:
+        code: What is missing: `no_endpoint`, `endpoint_busy`, `endpoint_down`, `endpoint_timeout`,
             `rules_missing`, `rules_invalid`, `no_time`.
     """
 
@@ -16,13 +15,12 @@ class NotReadyError(Exception):
 
 
 class ModelError(Exception):
-    """The model failed on this image, though it serves others.
+    """The model failed on this image, although it serves others.
 
-    Args:
-        message: for people.
-        again: whether another try can end otherwise.
+    Attributes:
+        retryable: Whether another attempt may succeed.
     """
 
-    def __init__(self, message: str, *, again: bool) -> None:
+    def __init__(self, message: str, *, retryable: bool) -> None:
         super().__init__(message)
-        self.again = again
+        self.retryable = retryable

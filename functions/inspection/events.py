@@ -1,4 +1,4 @@
-"""S3's notifications as they come out of the queue."""
+"""S3's event notifications, as messages of the queue."""
 
 import json
 from dataclasses import dataclass
@@ -14,10 +14,14 @@ from contract.keys import INCOMING
 class ImageEvent:
     """One object version that S3 has announced.
 
-    sequencer: upper-case hex, right-padded with zeros to 64 characters, so that plain string comparison orders
-        the events of one key, as
-        https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html asks.
-    received_at: S3's own time of the upload, ISO 8601 in UTC.
+    Attributes:
+        bucket: The bucket's name.
+        key: The object's key, decoded.
+        version_id: The object's version, `null` in a bucket without versioning.
+        sequencer: Upper-case hex, right-padded with zeros to 64 characters. Plain string comparison orders the
+            events of one key, as S3 requires:
+            https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html
+        received_at: S3's own time of the upload, ISO 8601 in UTC.
     """
 
     bucket: str
@@ -33,7 +37,7 @@ class ImageEvent:
 
 
 def normalise_sequencer(sequencer: str) -> str:
-    """See ImageEvent.sequencer.
+    """Return a sequencer in the form of `ImageEvent.sequencer`.
 
     >>> normalise_sequencer("0a") < normalise_sequencer("0A1")
     True
@@ -42,18 +46,17 @@ def normalise_sequencer(sequencer: str) -> str:
 
 
 def parse(body: str) -> list[ImageEvent]:
-    """The images that a queue message announces.
+    """Return the images that a queue message announces.
 
-    Empty for what is no announcement of an image: `s3:TestEvent`, other events, a folder's placeholder, anything
-    else that somebody put on the queue. Such a message can never become one, so it is acknowledged rather than
-    retried.
+    The list is empty for any other message: `s3:TestEvent`, other events, the placeholder object of a folder, or
+    anything else on the queue. A retry cannot change that, so such a message is acknowledged.
     """
     try:
         records = json.loads(body)["Records"]
     except (ValueError, KeyError, TypeError, RecursionError):
         return []
-    parsed = [_image_event(record) for record in records] if isinstance(records, list) else []
-    return [event for event in parsed if event]
+    events = [_image_event(record) for record in records] if isinstance(records, list) else []
+    return [event for event in events if event]
 
 
 def _image_event(record: Any) -> ImageEvent | None:
@@ -61,31 +64,28 @@ def _image_event(record: Any) -> ImageEvent | None:
         name = record["eventName"].removeprefix("s3:")
         if record["eventSource"] != "aws:s3" or not name.startswith("ObjectCreated:"):
             return None
-        obj = record["s3"]["object"]
+        s3_object = record["s3"]["object"]
         event = ImageEvent(
             bucket=str(record["s3"]["bucket"]["name"]),
-            key=decode(obj["key"]),
-            version_id=str(obj.get("versionId") or "null"),
-            sequencer=normalise_sequencer(str(obj.get("sequencer") or "")),
+            key=decode(s3_object["key"]),
+            version_id=str(s3_object.get("versionId") or "null"),
+            sequencer=normalise_sequencer(str(s3_object.get("sequencer") or "")),
             received_at=timestamp(datetime.fromisoformat(record["eventTime"])),
         )
         event.image.encode()
-    except (
-        KeyError,
-        TypeError,
-        AttributeError,
-        ValueError,
-    ):  # ValueError: no date, or a key that is no UTF-8
+    # ValueError: not a date, or a key that is not UTF-8.
+    except (KeyError, TypeError, AttributeError, ValueError):
         return None
     return event if event.key.startswith(INCOMING) and not event.key.endswith("/") else None
 
 
 def decode(event_key: str) -> str:
-    """The key of an S3 event, which is URL-encoded with `+` for a space, decoded once.
-
-    Raises UnicodeDecodeError for what S3 never sends: bytes that are no UTF-8.
+    """Decode the key of an S3 event once: it is URL-encoded, with `+` for a space.
 
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html
+
+    Raises:
+        UnicodeDecodeError: The bytes are not UTF-8. S3 never sends such a key.
 
     >>> decode("incoming/a%2Bb+c.jpg")
     'incoming/a+b c.jpg'

@@ -1,4 +1,4 @@
-"""An image's way from the queue to its record."""
+"""The way of an image from the queue to its record."""
 
 from __future__ import annotations
 
@@ -23,8 +23,9 @@ from inspection.errors import ModelError, NotReadyError
 from inspection.events import ImageEvent, parse
 from inspection.objects import Objects
 from inspection.queue import Message, Queue
-from inspection.records import Facts, build
-from inspection.rules import Judgement, Reason, RulesParameter, judge
+from inspection.records import Inspection, build_record
+from inspection.rules import Judgement, Reason, judge
+from inspection.rules_parameter import RulesParameter
 from inspection.store import Inspections
 
 Dimensions = tuple[tuple[str, str], ...]
@@ -34,27 +35,38 @@ _METRICS = {
     Verdict.REVIEW: "Review",
     Verdict.UNREADABLE: "Unreadable",
 }
-_AT_ONCE = 10  # the event source's batch size: every image of a batch is on its way at once
-# An image that makes the model hang looks like an endpoint that hangs. After so many waits, half an hour and more
-# in all, it is taken for the image's own doing.
-_TIMEOUTS_PATIENCE = 10
+_THREADS = 10  # the event source's batch size: all images of a batch are processed at the same time
+# An image that makes the model hang looks like an endpoint that hangs. After this many deferrals, half an hour or
+# more in all, the image is taken for the cause.
+_MAX_TIMEOUT_DEFERRALS = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something that the log should say of one message."""
+    """A warning for the log about one message.
+
+    Attributes:
+        message_id: SQS's id of the message.
+        code: Stable, for programs.
+        message: For people.
+        error: The exception, if it was not expected.
+    """
 
     message_id: str
     code: str
     message: str
-    error: BaseException | None = None  # one that nobody foresaw, if any
+    error: BaseException | None = None
 
 
 @dataclass
 class Outcome:
-    """What came of a batch: the ids of messages that must come again, and what to count.
+    """The outcome of a batch. All threads of the batch add to it.
 
-    counts: metric → number, by dimensions; the empty dimensions hold the totals.
+    Attributes:
+        failed: Ids of the messages that the queue must deliver again.
+        counts: Metric → number, by dimensions. The empty dimensions hold the totals.
+        timings_ms: Metric → milliseconds of each image, by dimensions.
+        problems: Warnings for the log.
     """
 
     failed: list[str] = field(default_factory=list)
@@ -65,32 +77,45 @@ class Outcome:
         default_factory=lambda: defaultdict(lambda: defaultdict(list))
     )
     problems: list[Problem] = field(default_factory=list)
-    _lock: Lock = field(default_factory=Lock, repr=False)  # a batch's threads count at the same time
+    _lock: Lock = field(default_factory=Lock, repr=False)
 
-    def count(self, metric: str, where: Dimensions = ()) -> None:
-        """One more, in the totals and, if it is known where, there."""
+    def count(self, metric: str, dimensions: Dimensions = ()) -> None:
+        """Add one to the total of a metric, and to its count under the dimensions if there are any."""
         with self._lock:
-            for dimensions in {(), where}:
-                self.counts[dimensions][metric] += 1
+            for each in {(), dimensions}:
+                self.counts[each][metric] += 1
 
-    def inspected(self, facts: Facts, latency_ms: float) -> None:
-        """One more record, and how long it took: from upload to verdict, and the model's part."""
-        spot = place(facts.event.key)
-        where = (("line", spot.line), ("station", spot.station))
-        for metric in ("Inspected", _METRICS[facts.judgement.verdict]):
-            self.count(metric, where)
+    def add(self, inspection: Inspection, latency_ms: float) -> None:
+        """Count a new record. latency_ms: from the upload to the verdict."""
+        image_place = place(inspection.event.key)
+        dimensions = (("line", image_place.line), ("station", image_place.station))
+        for metric in ("Inspected", _METRICS[inspection.judgement.verdict]):
+            self.count(metric, dimensions)
         timings = {"Latency": latency_ms}
-        if facts.prediction and (model_ms := facts.prediction.timings_ms.get("total")) is not None:
+        prediction = inspection.prediction
+        if prediction and (model_ms := prediction.timings_ms.get("total")) is not None:
             timings["ModelLatency"] = model_ms
         with self._lock:
-            for name, taken in timings.items():
-                self.timings_ms[()][name].append(taken)
-                self.timings_ms[where][name].append(taken)
+            for metric, milliseconds in timings.items():
+                self.timings_ms[()][metric].append(milliseconds)
+                self.timings_ms[dimensions][metric].append(milliseconds)
 
 
 @dataclass(frozen=True)
 class Inspector:
-    """The parts that judging needs, put together."""
+    """Inspects announced images.
+
+    Attributes:
+        objects: Reads images.
+        detector: Calls the endpoint.
+        rules: The rules in force.
+        inspections: Stores records.
+        queue: The queue of the messages.
+        max_pixels: The most pixels that an image may have.
+        max_receive_count: After how many receives the queue gives a message up.
+        index_shards: Over how many partitions each index spreads a day.
+        retention_days: After how many days a record is deleted.
+    """
 
     objects: Objects
     detector: Detector
@@ -102,21 +127,25 @@ class Inspector:
     index_shards: int
     retention_days: int
 
-    def judge(self, records: Sequence[dict[str, Any]], seconds_left: float) -> Outcome:
-        """Judge a batch of SQS records side by side; the threads wait for AWS nearly all of the time.
+    def inspect(self, records: Sequence[dict[str, Any]], seconds_left: float) -> Outcome:
+        """Inspect the images of a batch of SQS records in parallel. The threads mostly wait for AWS.
 
-        Whatever happens to one message, the others finish. One that meets an error is reported as failed, comes
-        again by itself, and in the end is kept by the dead-letter queue.
+        Whatever happens to one message, the others finish. A message with an error is reported as failed. The
+        queue delivers it again, and in the end moves it to the dead-letter queue.
 
-        Not Powertools' AsyncBatchProcessor: boto3 blocks, so the threads would be needed all the same, and its
+        Powertools' AsyncBatchProcessor does not help: boto3 blocks, so the threads would still be needed, and its
         import takes 90 ms.
+
+        Args:
+            records: The event's `Records`.
+            seconds_left: The time that remains for this invocation.
         """
         outcome = Outcome()
         deadline = time.monotonic() + seconds_left
-        messages = [Message.of(record) for record in records]
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
-            running = [pool.submit(self._message, message, deadline, outcome) for message in messages]
-        for message, future in zip(messages, running, strict=True):
+        messages = [Message.from_record(record) for record in records]
+        with ThreadPoolExecutor(_THREADS) as pool:
+            futures = [pool.submit(self._process_message, message, deadline, outcome) for message in messages]
+        for message, future in zip(messages, futures, strict=True):
             error = future.exception()
             if error is not None:
                 outcome.failed.append(message.id)
@@ -128,77 +157,79 @@ class Inspector:
     def _hasten(self, message: Message, outcome: Outcome) -> None:
         try:
             self.queue.hasten(message)
-        except (ClientError, BotoCoreError) as error:  # then it comes after the whole visibility timeout
+        except (ClientError, BotoCoreError) as error:
+            # The message then returns after the whole visibility timeout.
             outcome.problems.append(Problem(message.id, "not_hastened", str(error)))
 
-    def _message(self, message: Message, deadline: float, outcome: Outcome) -> None:
+    def _process_message(self, message: Message, deadline: float, outcome: Outcome) -> None:
         events = parse(message.body)
         if not events:
             outcome.count("Ignored")
         try:
             for event in events:
-                self._image(event, message, deadline, outcome)
+                self._process_image(event, message, deadline, outcome)
         except NotReadyError as error:
-            delay = self.queue.park(message)
+            delay = self.queue.defer(message)
             outcome.count("Deferred")
             outcome.problems.append(Problem(message.id, error.code, f"{error}; again in {delay} s"))
 
-    def _image(self, event: ImageEvent, message: Message, deadline: float, outcome: Outcome) -> None:
-        started, began = datetime.now(UTC), time.perf_counter()
-        facts = self._facts(event, message, deadline)
+    def _process_image(self, event: ImageEvent, message: Message, deadline: float, outcome: Outcome) -> None:
+        started, start = datetime.now(UTC), time.perf_counter()
+        inspection = self._inspect_image(event, message, deadline)
         received = datetime.fromisoformat(event.received_at)
-        facts.timings_ms["queued"] = max(0.0, (started - received).total_seconds() * 1000)
-        facts.timings_ms["total"] = (time.perf_counter() - began) * 1000
+        inspection.timings_ms["queued"] = max(0.0, (started - received).total_seconds() * 1000)
+        inspection.timings_ms["total"] = (time.perf_counter() - start) * 1000
         now = datetime.now(UTC)
-        if not self.inspections.put(build(facts, now, self.index_shards, self.retention_days)):
+        record = build_record(inspection, now, self.index_shards, self.retention_days)
+        if self.inspections.put(record):
+            outcome.add(inspection, max(0.0, (now - received).total_seconds() * 1000))
+        else:
             outcome.count("Duplicate")
-            return
-        outcome.inspected(facts, max(0.0, (now - received).total_seconds() * 1000))
 
-    def _facts(self, event: ImageEvent, message: Message, deadline: float) -> Facts:
-        """Everything about an image, as far as it can be followed.
+    def _inspect_image(self, event: ImageEvent, message: Message, deadline: float) -> Inspection:
+        """Read an image, call the model, and apply the rules, as far as that is possible.
 
         Raises:
-            NotReadyError: it must wait.
-            ModelError: the model fails on it, and it is not yet the last try.
+            NotReadyError: The image must wait.
+            ModelError: The model failed on the image, and the queue will deliver it again.
         """
-        facts = Facts(event, Judgement(Verdict.UNREADABLE, []))
+        inspection = Inspection(event, Judgement(Verdict.UNREADABLE, []))
         try:
-            with _timed(facts, "read"):
+            with _timed(inspection, "read"):
                 stored = self.objects.read(event.bucket, event.key, event.version_id)
-            facts = replace(facts, size_bytes=stored.size_bytes, captured_at=stored.captured_at)
-            if stored.stayed_behind:
+            inspection = replace(inspection, size_bytes=stored.size_bytes, captured_at=stored.captured_at)
+            if stored.by_reference:
                 body, content_type = reference(event.bucket, event.key, event.version_id)
             else:
                 header = read_header(stored.data, self.max_pixels)
-                facts = replace(facts, header=header)
+                inspection = replace(inspection, header=header)
                 body, content_type = stored.data, header.content_type
             rules = self.rules.current()
-            with _timed(facts, "endpoint"):
+            with _timed(inspection, "endpoint"):
                 prediction = self.detector.detect(body, content_type, deadline)
         except UnreadableError as error:
-            return _without_rules(facts, Verdict.UNREADABLE, error.code, error.message)
-        # What the model cannot judge, a person looks at: it must neither go round for ever nor be dropped.
+            return _without_rules(inspection, Verdict.UNREADABLE, error.code, error.message)
+        # An image on which the model fails goes to a person: it must neither return for ever nor be lost.
         except ModelError as error:
-            if error.again and message.receive_count < self.max_receive_count:
+            if error.retryable and message.receive_count < self.max_receive_count:
                 raise
-            return _without_rules(facts, Verdict.REVIEW, "model_error", str(error))
+            return _without_rules(inspection, Verdict.REVIEW, "model_error", str(error))
         except NotReadyError as error:
-            if error.code != "endpoint_timeout" or message.deferrals < _TIMEOUTS_PATIENCE:
+            if error.code != "endpoint_timeout" or message.deferrals < _MAX_TIMEOUT_DEFERRALS:
                 raise
-            return _without_rules(facts, Verdict.REVIEW, "model_timeout", str(error))
+            return _without_rules(inspection, Verdict.REVIEW, "model_timeout", str(error))
         judgement = judge(rules, place(event.key).line, prediction.detections, prediction.quality)
-        return replace(facts, prediction=prediction, rules_version=rules.version, judgement=judgement)
+        return replace(inspection, prediction=prediction, rules_version=rules.version, judgement=judgement)
 
 
-def _without_rules(facts: Facts, verdict: Verdict, code: str, message: str) -> Facts:
-    return replace(facts, judgement=Judgement(verdict, [Reason(code, message)]))
+def _without_rules(inspection: Inspection, verdict: Verdict, code: str, message: str) -> Inspection:
+    return replace(inspection, judgement=Judgement(verdict, [Reason(code, message)]))
 
 
 @contextmanager
-def _timed(facts: Facts, name: str) -> Iterator[None]:
-    began = time.perf_counter()
+def _timed(inspection: Inspection, step: str) -> Iterator[None]:
+    start = time.perf_counter()
     try:
         yield
     finally:
-        facts.timings_ms[name] = (time.perf_counter() - began) * 1000
+        inspection.timings_ms[step] = (time.perf_counter() - start) * 1000

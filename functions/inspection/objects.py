@@ -1,4 +1,4 @@
-"""Images in S3: always the version that the event names."""
+"""Images in S3, read in the version that the event names."""
 
 from __future__ import annotations
 
@@ -21,32 +21,40 @@ _GONE = frozenset({"NoSuchKey", "NoSuchVersion", "MethodNotAllowed", "404", "405
 class StoredImage:
     """One object version.
 
-    data: its bytes; none where it stayed behind, being too large for a request: it is judged where it lies.
-    captured_at: ISO 8601 in UTC, if the camera said so in the object's metadata `captured-at`.
+    Attributes:
+        data: The bytes. Empty if `by_reference`.
+        by_reference: Whether the image is too large for a request to the endpoint. The container then reads it
+            from S3 itself.
+        size_bytes: The size of the object.
+        captured_at: ISO 8601 in UTC, if the camera wrote it into the object's metadata `captured-at`.
     """
 
     data: bytes
-    stayed_behind: bool
+    by_reference: bool
     size_bytes: int
     captured_at: str | None
 
 
 class Objects:
-    """Reads object versions, refusing large ones before their bytes travel.
+    """Reads object versions. Refuses a too large object before any of its bytes are transferred."""
 
-    inline_bytes: of larger ones only the size is read; without it, all are read.
-    """
+    def __init__(self, client: S3Client, max_bytes: int, max_inline_bytes: int | None = None) -> None:
+        """Make a reader.
 
-    def __init__(self, client: S3Client, max_bytes: int, inline_bytes: int | None = None) -> None:
+        Args:
+            client: The S3 client.
+            max_bytes: The largest object that is accepted.
+            max_inline_bytes: Of a larger object only the size is read. By default all objects are read.
+        """
         self._client = client
         self._max_bytes = max_bytes
-        self._inline_bytes = max_bytes if inline_bytes is None else inline_bytes
+        self._max_inline_bytes = max_bytes if max_inline_bytes is None else max_inline_bytes
 
     def read(self, bucket: str, key: str, version_id: str) -> StoredImage:
-        """One object version.
+        """Read one object version.
 
         Raises:
-            UnreadableError: it is gone, or larger than the limit.
+            UnreadableError: The version was deleted, or is larger than the limit.
         """
         try:
             if version_id == "null":
@@ -61,14 +69,13 @@ class Objects:
             size = reply["ContentLength"]
             if size > self._max_bytes:
                 raise UnreadableError("too_large", f"{size:,} bytes, the limit is {self._max_bytes:,}")
-            stays = size > self._inline_bytes
-            return StoredImage(
-                b"" if stays else body.read(), stays, size, _captured_at(reply.get("Metadata", {}))
-            )
+            by_reference = size > self._max_inline_bytes
+            data = b"" if by_reference else body.read()
+            return StoredImage(data, by_reference, size, _captured_at(reply.get("Metadata", {})))
 
 
 def _captured_at(metadata: dict[str, str]) -> str | None:
-    """None also for what is no time: a camera's mistake must not keep its images from being judged."""
+    """Return the camera's time. None if it is not a time: a camera's mistake must not stop the inspection."""
     try:
         return timestamp(datetime.fromisoformat(metadata["captured-at"]))
     except (KeyError, ValueError, OverflowError):

@@ -1,4 +1,4 @@
-"""The queue of announced images, as the inspector uses it beside reading."""
+"""The queue of announced images: messages that must wait, and messages that failed."""
 
 from __future__ import annotations
 
@@ -9,17 +9,22 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
-_FIRST_DELAY = 5  # seconds
+# All in seconds.
+_FIRST_DELAY = 5
 _LONGEST_DELAY = 900  # SQS's own limit
-_FIRST_RETRY, _LONGEST_RETRY = 10, 360  # seconds; four retries span ten minutes of trouble with AWS
+_FIRST_RETRY, _LONGEST_RETRY = 10, 360  # four retries span ten minutes of trouble with AWS
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One SQS message as Lambda hands it over.
+    """One SQS message as Lambda delivers it.
 
-    receive_count: how often it was received, this time included.
-    deferrals: how often it was parked before.
+    Attributes:
+        id: SQS's message id.
+        receipt_handle: SQS's handle of this delivery.
+        body: The S3 event, as JSON.
+        receive_count: How often the message was received, this time included.
+        deferrals: How often the message was deferred before.
     """
 
     id: str
@@ -29,8 +34,8 @@ class Message:
     deferrals: int
 
     @classmethod
-    def of(cls, record: dict[str, Any]) -> Message:
-        """From one of the event's `Records`."""
+    def from_record(cls, record: dict[str, Any]) -> Message:
+        """Return the message of one of the event's `Records`."""
         deferrals = record.get("messageAttributes", {}).get("deferrals", {}).get("stringValue", "0")
         return cls(
             record["messageId"],
@@ -42,20 +47,20 @@ class Message:
 
 
 class Queue:
-    """Parks messages while nothing can be judged, and brings failed ones back sooner than the queue would."""
+    """Defers messages that cannot be processed yet, and shortens the wait of messages that failed."""
 
     def __init__(self, client: SQSClient, url: str) -> None:
         self._client = client
         self._url = url
 
-    def park(self, message: Message) -> int:
-        """Send the message again, to be delivered later, in place of the one in hand.
+    def defer(self, message: Message) -> int:
+        """Send the message again with a delay. The caller then acknowledges the message that it received.
 
-        Waiting must not use up receives, or an outage would move good images to the dead-letter queue. If the
-        function dies between this and its acknowledgement there are two messages, and the second has no effect.
+        A wait must not count as a receive, or an outage would move good images to the dead-letter queue. If the
+        function dies before it acknowledges the message, there are two messages, and the second has no effect.
 
         Returns:
-            Seconds until it is delivered: doubling from 5 to 900, with jitter so that they do not all come at once.
+            The delay in seconds. It doubles from 5 to 900, with jitter so that messages do not all return at once.
         """
         longest: int = min(_LONGEST_DELAY, _FIRST_DELAY << min(message.deferrals, 10))
         delay = round(longest * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, no secret
@@ -70,7 +75,7 @@ class Queue:
         return delay
 
     def hasten(self, message: Message) -> None:
-        """Let a failed message come back in seconds, longer each time, not after the whole visibility timeout."""
+        """Make a failed message visible again in seconds, longer each time, not after the whole visibility timeout."""
         self._client.change_message_visibility(
             QueueUrl=self._url,
             ReceiptHandle=message.receipt_handle,

@@ -19,8 +19,19 @@ Record = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
-    """What came to be known of an image on its way; what was not reached is None."""
+class Inspection:
+    """Everything known about an image. What the inspection did not reach is None.
+
+    Attributes:
+        event: The event that announced the image.
+        judgement: The verdict and its reasons.
+        size_bytes: The size of the file.
+        captured_at: The camera's time, ISO 8601 in UTC.
+        header: The image's header, unless the endpoint read the image from S3.
+        prediction: The endpoint's answer.
+        rules_version: The version of the rules behind the verdict.
+        timings_ms: Milliseconds by step.
+    """
 
     event: ImageEvent
     judgement: Judgement
@@ -33,60 +44,93 @@ class Facts:
 
 
 def record_id(image: str, version_id: str) -> str:
-    """Stable identity of an image version in 32 hex characters; alerts bear it too."""
+    """Return the stable identity of an image version, 32 hex characters. It is also the id of the alert."""
     return hashlib.sha256(f"{image}\0{version_id}".encode()).hexdigest()[:32]
 
 
-def build(facts: Facts, now: datetime, index_shards: int, retention_days: int) -> Record:
-    """The item for DynamoDB.
+def build_record(inspection: Inspection, now: datetime, index_shards: int, retention_days: int) -> Record:
+    """Return the item for DynamoDB. A field whose value is not known is left out.
 
-    `line_bucket` and `verdict_bucket` spread a day over `index_shards` partitions, since one takes 1,000 writes/s
-    (https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-partition-key-design.html); passes have
-    no `verdict_bucket`, so that the index by verdict holds the rare ones only.
+    Args:
+        inspection: What is known about the image.
+        now: The time of the inspection.
+        index_shards: Over how many partitions each index spreads a day.
+        retention_days: After how many days DynamoDB deletes the record.
     """
-    event, judgement = facts.event, facts.judgement
-    where = place(event.key)
+    event = inspection.event
     identity = record_id(event.image, event.version_id)
-    day, shard = event.received_at[:10], int(identity[:8], 16) % index_shards
-    size = facts.prediction.image if facts.prediction else facts.header
+    image_place = place(event.key)
     record: Record = {
         "image": event.image,
         "version_id": event.version_id,
         "id": identity,
         "sequencer": event.sequencer,
-        "verdict": judgement.verdict.value,
-        "reasons": [
-            {k: v for k, v in asdict(reason).items() if v is not None} for reason in judgement.reasons
-        ],
-        "severity": judgement.severity.value if judgement.severity else None,
-        "line": where.line,
-        "station": where.station,
-        "serial": where.serial,
-        "image_bytes": facts.size_bytes,
-        "image_format": facts.header.format if facts.header else getattr(size, "format", None),
-        "image_width": size.width if size else None,
-        "image_height": size.height if size else None,
-        "captured_at": facts.captured_at or event.received_at,
+        "line": image_place.line,
+        "station": image_place.station,
+        "serial": image_place.serial,
+        "captured_at": inspection.captured_at or event.received_at,
         "received_at": event.received_at,
         "inspected_at": timestamp(now),
-        "rules_version": facts.rules_version,
-        "timings_ms": dict(facts.timings_ms),
-        "time_id": f"{event.received_at}#{identity}",
-        LINE_PARTITION: partition(where.line, day, shard),
+        "rules_version": inspection.rules_version,
+        "timings_ms": dict(inspection.timings_ms),
         "expires_at": int((now + timedelta(days=retention_days)).timestamp()),
+        **_judgement_fields(inspection.judgement),
+        **_image_fields(inspection),
+        **_index_keys(inspection, identity, index_shards),
     }
-    if judgement.verdict is not Verdict.PASS:
-        record[VERDICT_PARTITION] = partition(judgement.verdict, day, shard)
-    if facts.prediction:
-        answer = facts.prediction.model_dump()
+    if inspection.prediction:
+        answer = inspection.prediction.model_dump()
         record |= {name: answer[name] for name in ("model", "detections", "quality")}
         record["timings_ms"] |= {f"model_{name}": taken for name, taken in answer["timings_ms"].items()}
     decimal: Record = _decimal({name: value for name, value in record.items() if value is not None})
     return decimal
 
 
+def _judgement_fields(judgement: Judgement) -> Record:
+    return {
+        "verdict": judgement.verdict.value,
+        "reasons": [
+            {name: value for name, value in asdict(reason).items() if value is not None}
+            for reason in judgement.reasons
+        ],
+        "severity": judgement.severity.value if judgement.severity else None,
+    }
+
+
+def _image_fields(inspection: Inspection) -> Record:
+    """Return the size and the format. The endpoint's size comes first, because it is that of the upright image."""
+    size = inspection.prediction.image if inspection.prediction else inspection.header
+    return {
+        "image_bytes": inspection.size_bytes,
+        "image_format": inspection.header.format if inspection.header else getattr(size, "format", None),
+        "image_width": size.width if size else None,
+        "image_height": size.height if size else None,
+    }
+
+
+def _index_keys(inspection: Inspection, identity: str, index_shards: int) -> Record:
+    """Return the keys of the two indexes. A day is spread over `index_shards` partitions of each index.
+
+    A partition takes 1,000 writes a second:
+    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-partition-key-design.html
+    A pass has no key for the index by verdict, which therefore holds the rare verdicts only.
+    """
+    received_at, verdict = inspection.event.received_at, inspection.judgement.verdict
+    day, shard = received_at[:10], int(identity[:8], 16) % index_shards
+    keys = {
+        "time_id": f"{received_at}#{identity}",
+        LINE_PARTITION: partition(place(inspection.event.key).line, day, shard),
+    }
+    if verdict is not Verdict.PASS:
+        keys[VERDICT_PARTITION] = partition(verdict, day, shard)
+    return keys
+
+
 def _decimal(value: Any) -> Any:
-    """DynamoDB has no float. Six places are more than scores, pixels and milliseconds mean."""
+    """Replace floats by decimals, because DynamoDB has no float.
+
+    Six decimal places are more than scores, pixels and milliseconds need.
+    """
     if isinstance(value, float):
         return Decimal(repr(round(value, 6)))
     if isinstance(value, dict):

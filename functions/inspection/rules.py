@@ -8,20 +8,13 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from threading import Lock
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
-from aws_lambda_powertools.utilities.parameters import SSMProvider
-from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from contract.inspections import Verdict
 from contract.scores import FAIL_SCORE, REVIEW_SCORE
 from inspection.detector import Detection
-from inspection.errors import NotReadyError
-
-if TYPE_CHECKING:
-    from mypy_boto3_ssm import SSMClient
 
 
 class Severity(StrEnum):
@@ -43,10 +36,12 @@ class _Strict(BaseModel):
 class ClassRule(_Strict):
     """The rule for one class of defect.
 
-    fail_score: a detection of at least this score counts as a defect.
-    review_score: one of at least this score, but below fail_score, is doubtful: it asks a person.
-    smallest_area: square pixels of the upright image; smaller ones do not count.
-    allowed_count: so many defects of the class still pass.
+    Attributes:
+        fail_score: A detection with at least this score is a defect.
+        review_score: A detection with at least this score, but below `fail_score`, is doubtful: a person decides.
+        smallest_area: Square pixels of the upright image. Smaller detections do not count.
+        allowed_count: This many defects of the class still pass.
+        severity: How bad a defect of the class is.
     """
 
     fail_score: float = Field(FAIL_SCORE, ge=0, le=1)
@@ -62,8 +57,8 @@ class ClassRule(_Strict):
         return self
 
 
-class Change(_Strict):
-    """What a class or a line changes of the rule above it; the rest stays."""
+class ClassRuleChange(_Strict):
+    """What a class or a line changes in the rule above it. A field that is None stays as it is."""
 
     fail_score: float | None = Field(None, ge=0, le=1)
     review_score: float | None = Field(None, ge=0, le=1)
@@ -73,10 +68,15 @@ class Change(_Strict):
 
 
 class PictureRule(_Strict):
-    """What a picture must be for a `pass` to be believed; by default anything is.
+    """How good a picture must be for a `pass`. By default any picture is good enough.
 
-    The numbers are those of the endpoint's `quality`: sharpness is the variance of the Laplacian (it falls when
-    the lens is out of focus), exposure the mean brightness in 0..1, clipped the share of black and white pixels.
+    The measures are in the endpoint's `quality`.
+
+    Attributes:
+        least_sharpness: Variance of the Laplacian. It falls when the lens is out of focus.
+        least_exposure: Mean brightness, 0..1.
+        most_exposure: Mean brightness, 0..1.
+        most_clipped: Share of pixels that are black or white, 0..1.
     """
 
     least_sharpness: float = Field(0, ge=0, allow_inf_nan=False)
@@ -91,67 +91,76 @@ class PictureRule(_Strict):
         return self
 
     def faults(self, quality: Mapping[str, float]) -> list[str]:
-        """What is wrong with the picture, in words. What the endpoint does not measure is no fault."""
+        """Return what is wrong with a picture, as sentences. A measure that is missing is no fault."""
         sharpness, exposure = quality.get("sharpness"), quality.get("exposure")
         clipped = quality.get("clipped")
-        found = []
+        faults = []
         if sharpness is not None and sharpness < self.least_sharpness:
-            found.append(f"blurred: sharpness {sharpness:g} is below {self.least_sharpness:g}")
+            faults.append(f"blurred: sharpness {sharpness:g} is below {self.least_sharpness:g}")
         if exposure is not None and exposure < self.least_exposure:
-            found.append(f"too dark: exposure {exposure:g} is below {self.least_exposure:g}")
+            faults.append(f"too dark: exposure {exposure:g} is below {self.least_exposure:g}")
         if exposure is not None and exposure > self.most_exposure:
-            found.append(f"too bright: exposure {exposure:g} is above {self.most_exposure:g}")
+            faults.append(f"too bright: exposure {exposure:g} is above {self.most_exposure:g}")
         if clipped is not None and clipped > self.most_clipped:
-            found.append(
+            faults.append(
                 f"clipped: {clipped:.0%} of the pixels are black or white, at most {self.most_clipped:.0%}"
             )
-        return found
+        return faults
 
 
 class Rules(_Strict):
     """The document.
 
-    default: for every class that nothing else is said of.
-    classes: what a class changes of `default`.
-    lines: by line, what it changes of a class, or under the name `default` of every class that it does not name.
-    picture: what a picture must be for a `pass` to be believed.
-    line_pictures: the same for the lines whose cameras or products need another one.
+    Attributes:
+        version: The name of this state of the rules. Every record contains it.
+        default: For every class.
+        classes: By class, what differs from `default`.
+        lines: By line, what differs for a class, or under the name `default` for every class that the line does
+            not name.
+        picture: How good a picture must be for a `pass`.
+        line_pictures: The same by line, for lines whose cameras or products need other limits.
     """
 
     version: str = Field(min_length=1, max_length=64)
     default: ClassRule = ClassRule()
-    classes: dict[str, Change] = {}
-    lines: dict[str, dict[str, Change]] = {}
+    classes: dict[str, ClassRuleChange] = {}
+    lines: dict[str, dict[str, ClassRuleChange]] = {}
     picture: PictureRule = PictureRule()
     line_pictures: dict[str, PictureRule] = {}
 
     @model_validator(mode="after")
     def _changes_fit(self) -> Self:
-        """Every combination must be a valid rule, or it would fail on the one image that meets it."""
+        """Check every combination, because an invalid one would fail on the one image that needs it."""
         for line, changes in [("", {}), *self.lines.items()]:
             for label in {*self.classes, *changes}:
                 self.rule(line, label)
         return self
 
     def rule(self, line: str, label: str) -> ClassRule:
-        """The rule for a class on a line: `default`, changed by the class, changed by the line.
+        """Return the rule for a class on a line: `default`, changed by the class, then changed by the line.
 
         Raises:
-            ValueError: they contradict each other.
+            ValueError: The changes contradict each other.
         """
         on_line = self.lines.get(line, {})
-        changes = (self.classes.get(label), on_line.get(label, on_line.get("default")))
-        said = [change.model_dump(exclude_none=True) for change in changes if change]
-        if not said:
+        overrides = (self.classes.get(label), on_line.get(label, on_line.get("default")))
+        changes = [change.model_dump(exclude_none=True) for change in overrides if change]
+        if not changes:
             return self.default
-        return ClassRule.model_validate(functools.reduce(operator.or_, said, self.default.model_dump()))
+        return ClassRule.model_validate(functools.reduce(operator.or_, changes, self.default.model_dump()))
 
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """Why a verdict is what it is: a stable code, a sentence, and the detection behind it, if any.
+    """A reason for a verdict.
 
-    detection: its index in the model's answer.
+    Attributes:
+        code: Stable, for programs.
+        message: A sentence for people.
+        label: The class of the detection behind the reason, if there is one.
+        score: The score of that detection.
+        severity: The severity of that detection's class.
+        detection: The index of that detection in the model's answer.
     """
 
     code: str
@@ -164,19 +173,46 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """A verdict, its reasons (worst and surest first), and the worst severity among the defects."""
+    """A verdict, its reasons (worst and surest first), and the worst severity of the defects."""
 
     verdict: Verdict
     reasons: list[Reason]
     severity: Severity | None = None
 
 
-_SAID = {
-    "defect": "defect",
-    "doubtful": "possible defect",
-    "allowed": "defect within the allowed count",
+class _Kind(StrEnum):
+    """What a detection means for the verdict, worst first."""
+
+    DEFECT = "defect"
+    DOUBTFUL = "doubtful"
+    ALLOWED = "allowed"
+
+
+_WORST_FIRST = list(_Kind)
+_DESCRIPTIONS = {
+    _Kind.DEFECT: "defect",
+    _Kind.DOUBTFUL: "possible defect",
+    _Kind.ALLOWED: "defect within the allowed count",
 }
-_CODES = list(_SAID)  # worst first
+
+
+@dataclass(frozen=True, slots=True)
+class _Finding:
+    """A detection that counts, and what it means. index: in the model's answer."""
+
+    index: int
+    detection: Detection
+    severity: Severity
+    kind: _Kind
+
+    def rank(self) -> tuple[int, int, float]:
+        """Return the sort key: worst kind first, then the worst severity, then the highest score."""
+        return _WORST_FIRST.index(self.kind), -_MILDEST_FIRST.index(self.severity), -self.detection.score
+
+    def reason(self) -> Reason:
+        label, score = self.detection.label, self.detection.score
+        message = f"{_DESCRIPTIONS[self.kind]}: {label} {score:.2f}"
+        return Reason(self.kind.value, message, label, score, self.severity.value, self.index)
 
 
 _NOT_MEASURED: Mapping[str, float] = {}
@@ -185,82 +221,52 @@ _NOT_MEASURED: Mapping[str, float] = {}
 def judge(
     rules: Rules, line: str, detections: Sequence[Detection], quality: Mapping[str, float] = _NOT_MEASURED
 ) -> Judgement:
-    """Apply the rules of a line to what the model found.
+    """Apply the rules of a line to the detections in an image.
 
-    A class fails if its sure defects are more than allowed; it asks for a review if they would be with the
-    doubtful ones counted in. The image gets the worst of its classes. On a bad picture nothing found is no
-    pass: it asks for a review.
+    A class fails if it has more defects than allowed. It asks for a review if it would have more with the
+    doubtful detections counted in. The image gets the worst result of its classes. A bad picture without a
+    defect asks for a review, because a defect may be invisible in it.
+
+    Args:
+        rules: The rules in force.
+        line: The production line.
+        detections: The model's answer.
+        quality: The endpoint's measures of the picture.
 
     >>> judge(Rules(version="1"), "line-1", []).verdict
     <Verdict.PASS: 'pass'>
     """
-    rule = {label: rules.rule(line, label) for label in {found.label for found in detections}}
-    sure, doubtful = Counter[str](), Counter[str]()
-    counted: list[tuple[int, Detection]] = []
-    for index, found in enumerate(detections):
-        own = rule[found.label]
-        if found.area < own.smallest_area or found.score < own.review_score:
-            continue
-        (sure if found.score >= own.fail_score else doubtful)[found.label] += 1
-        counted.append((index, found))
-
-    def code(found: Detection) -> str:
-        own, label = rule[found.label], found.label
-        if found.score >= own.fail_score:
-            return "defect" if sure[label] > own.allowed_count else "allowed"
-        return "doubtful" if sure[label] + doubtful[label] > own.allowed_count else "allowed"
-
-    def rank(pair: tuple[int, Detection]) -> tuple[int, int, float]:
-        found = pair[1]
-        return (_CODES.index(code(found)), -_MILDEST_FIRST.index(rule[found.label].severity), -found.score)
-
-    reasons = [
-        Reason(
-            code(found),
-            f"{_SAID[code(found)]}: {found.label} {found.score:.2f}",
-            found.label,
-            found.score,
-            rule[found.label].severity.value,
-            index,
-        )
-        for index, found in sorted(counted, key=rank)
-    ]
+    findings = sorted(_classify(rules, line, detections), key=_Finding.rank)
     faults = rules.line_pictures.get(line, rules.picture).faults(quality)
+    reasons = [finding.reason() for finding in findings]
     reasons += [Reason("bad_picture", fault) for fault in faults]
-    failed = [rule[found.label].severity for _, found in counted if code(found) == "defect"]
-    if failed:
-        return Judgement(Verdict.FAIL, reasons, max(failed, key=_MILDEST_FIRST.index))
-    in_doubt = any(reason.code in ("doubtful", "bad_picture") for reason in reasons)
-    return Judgement(Verdict.REVIEW if in_doubt else Verdict.PASS, reasons)
+    defects = [finding.severity for finding in findings if finding.kind is _Kind.DEFECT]
+    if defects:
+        return Judgement(Verdict.FAIL, reasons, max(defects, key=_MILDEST_FIRST.index))
+    uncertain = bool(faults) or any(finding.kind is _Kind.DOUBTFUL for finding in findings)
+    return Judgement(Verdict.REVIEW if uncertain else Verdict.PASS, reasons)
 
 
-class RulesParameter:
-    """The rules as the SSM parameter holds them, read again when they are older than `cache_seconds`."""
-
-    def __init__(self, client: SSMClient, name: str, cache_seconds: int) -> None:
-        self._provider = SSMProvider(boto3_client=client)
-        self._name = name
-        self._cache_seconds = cache_seconds
-        self._lock = Lock()  # a batch's threads find the cache stale at the same moment; one read is enough
-
-    def current(self) -> Rules:
-        """The rules in force.
-
-        Raises:
-            NotReadyError: they cannot be read, or are no valid rules. Images wait rather than be judged by
-                rules that nobody meant.
-        """
-        try:
-            with self._lock:
-                return _parse(str(self._provider.get(self._name, max_age=self._cache_seconds)))
-        except GetParameterError as error:
-            raise NotReadyError(f"the rules cannot be read: {error}", "rules_missing") from error
-        except ValidationError as error:
-            raise NotReadyError(
-                f"the rules in {self._name} are not valid: {error}", "rules_invalid"
-            ) from error
+def _classify(rules: Rules, line: str, detections: Sequence[Detection]) -> list[_Finding]:
+    """Return the detections that count, in the model's order."""
+    class_rules = {label: rules.rule(line, label) for label in {detection.label for detection in detections}}
+    counted = [
+        (index, detection, class_rules[detection.label])
+        for index, detection in enumerate(detections)
+        if _counts(detection, class_rules[detection.label])
+    ]
+    total = Counter(detection.label for _, detection, _ in counted)
+    sure = Counter(detection.label for _, detection, rule in counted if detection.score >= rule.fail_score)
+    findings = []
+    for index, detection, rule in counted:
+        is_sure = detection.score >= rule.fail_score
+        count = (sure if is_sure else total)[detection.label]
+        kind = _Kind.DEFECT if is_sure else _Kind.DOUBTFUL
+        findings.append(
+            _Finding(index, detection, rule.severity, kind if count > rule.allowed_count else _Kind.ALLOWED)
+        )
+    return findings
 
 
-@functools.lru_cache(maxsize=2)
-def _parse(text: str) -> Rules:
-    return Rules.model_validate_json(text)
+def _counts(detection: Detection, rule: ClassRule) -> bool:
+    return detection.area >= rule.smallest_area and detection.score >= rule.review_score

@@ -17,9 +17,9 @@ _deserialize = TypeDeserializer().deserialize
 
 
 class Inspections:
-    """Conditional writes, so that what is delivered twice or out of order has one effect.
+    """Reads and writes records. The writes are conditional, so a repeated or late delivery changes nothing.
 
-    There is no look-up before the endpoint is called: duplicates are rare, and one wasted call costs less than
+    The table is not read before the endpoint is called: duplicates are rare, and one wasted call costs less than
     a read for every image.
     """
 
@@ -28,12 +28,12 @@ class Inspections:
         self._table_name = table_name
 
     def put(self, record: Record) -> bool:
-        """Write a record unless this image version has one from this event or a later one of its key.
+        """Write a record, unless the image version has one from the same event or a later event of the key.
 
         Returns:
-            False for a duplicate or an older event.
+            Whether it was written: False for a duplicate or an older event.
         """
-        return self._conditionally(
+        return self._write_if(
             self._client.put_item,
             Item=_item(record),
             ConditionExpression="attribute_not_exists(image) OR sequencer < :sequencer",
@@ -41,7 +41,7 @@ class Inspections:
         )
 
     def get(self, image: str, version_id: str) -> Record | None:
-        """The record of an image version, consistently read."""
+        """Return the record of an image version, by a consistent read."""
         reply = self._client.get_item(
             TableName=self._table_name, Key=_key(image, version_id), ConsistentRead=True
         )
@@ -49,12 +49,16 @@ class Inspections:
         return {name: _deserialize(value) for name, value in item.items()} if item else None
 
     def mark_alerted(self, record: Record, alert: dict[str, str]) -> bool:
-        """Note that the alert for a record is out.
+        """Mark the alert of a record as sent.
+
+        Args:
+            record: The record, as it was read.
+            alert: What the record stores about its alert.
 
         Returns:
-            False if that was noted before, or the record has given way to one of a later event.
+            Whether it was marked: False if it already was, or if a later event has replaced the record.
         """
-        return self._conditionally(
+        return self._write_if(
             self._client.update_item,
             Key=_key(record["image"], record["version_id"]),
             UpdateExpression="SET alert = :alert",
@@ -65,7 +69,8 @@ class Inspections:
             },
         )
 
-    def _conditionally(self, write: Any, **arguments: Any) -> bool:
+    def _write_if(self, write: Any, **arguments: Any) -> bool:
+        """Run a conditional write. Return whether its condition held."""
         try:
             write(TableName=self._table_name, **arguments)
         except ClientError as error:

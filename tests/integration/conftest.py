@@ -1,4 +1,4 @@
-"""The handlers on moto."""
+"""The handlers of inspection, on moto."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -21,18 +21,18 @@ def _cloud() -> Iterator[Cloud]:
         "POWERTOOLS_SERVICE_NAME": "loupe",
         "POWERTOOLS_METRICS_NAMESPACE": "Loupe",
     }
-    # moto would read the endpoint's images as text; moto_cloud answers for it.
+    # moto would read the endpoint's images as text, so moto_cloud answers instead.
     core = {"mock_credentials": False, "passthrough": {"urls": [r"https://(api|runtime)\.sagemaker\."]}}
     with pytest.MonkeyPatch.context() as patch:
         for name, value in credentials.items():
             patch.setenv(name, value)
         boto3.setup_default_session()
         with mock_aws(config={"core": core}):
-            made = make(patch)
-            hook(made)
+            cloud = make(patch)
+            hook(cloud)
             inspect._inspector.cache_clear()
             alert._alerts.cache_clear()
-            yield made
+            yield cloud
     inspect._inspector.cache_clear()
     alert._alerts.cache_clear()
     boto3.setup_default_session()
@@ -46,5 +46,5 @@ def cloud(_cloud: Cloud) -> Cloud:
 
 @pytest.fixture
 def defect(cloud: Cloud) -> dict[str, Any]:
-    """An announced image with a defect."""
+    """Return the announcement of an image with a defect."""
     return cloud.put("incoming/line-1/top/SN1.jpg", jpeg(shade=DEFECT))

@@ -1,4 +1,4 @@
-"""The handlers' surroundings on moto: buckets, queue, table, topic and rules as template.yaml declares them."""
+"""The resources around the handlers, on moto: buckets, queue, table, topic and rules as in template.yaml."""
 
 import io
 import json
@@ -24,7 +24,7 @@ from tests.inspection_support import (
     RULES,
     Answer,
     Context,
-    found,
+    detection,
     http,
     message,
     model_error,
@@ -33,19 +33,16 @@ from tests.inspection_support import (
 )
 
 REGION = "eu-central-1"
-DEFECT, DOUBTFUL, GOOD = (
-    20,
-    90,
-    200,
-)  # grey levels that the endpoint of these tests takes for scratches, maybe, none
+# Grey levels for which the endpoint of these tests finds a scratch, perhaps a scratch, and nothing.
+DEFECT, DOUBTFUL, GOOD = 20, 90, 200
 
 
 class Crash(BaseException):
-    """The function is killed; nothing can catch that."""
+    """The function is killed. No handler code can catch this."""
 
 
-def judge_by_grey(request: Any) -> AWSResponse:
-    """A model of a kind: it decodes the image, and tells dark ones from bright ones."""
+def detect_by_grey(request: Any) -> AWSResponse:
+    """Answer as a simple model would: it decodes the image, and finds a scratch in a dark one."""
     try:
         with Image.open(io.BytesIO(request.body)) as image:
             grey = image.convert("L").resize((1, 1)).getpixel((0, 0))
@@ -53,15 +50,25 @@ def judge_by_grey(request: Any) -> AWSResponse:
         return model_error(422, "corrupt_image", "the image is cut short")
     assert isinstance(grey, int)
     score = 0.9 if grey < 50 else 0.4 if grey < 120 else 0.1
-    return http(200, prediction(found("scratches", score)))
+    return http(200, prediction(detection("scratches", score)))
 
 
 @dataclass
 class Cloud:
-    """Everything that the handlers talk to, and what tests do with it.
+    """The resources that the handlers use, and what tests do with them.
 
-    endpoint: answers InvokeEndpoint, also DescribeEndpoint by `endpoint_status`.
-    calls: AWS operations so far; crash_at: the one at which the function dies, before or after its effect.
+    Attributes:
+        images: The images bucket.
+        artefacts: The artefacts bucket.
+        table: The inspections table.
+        topic_arn: The topic of the alerts.
+        queue_url: The queue of announced images.
+        rules_name: The SSM parameter of the rules.
+        endpoint: Answers InvokeEndpoint.
+        endpoint_status: The answer of DescribeEndpoint; None for an endpoint that does not exist.
+        calls: AWS operations so far.
+        crash_at: The number of the operation at which the function is killed.
+        crash_before: Whether it is killed before or after the effect of that operation.
     """
 
     images: str
@@ -70,7 +77,7 @@ class Cloud:
     topic_arn: str
     queue_url: str
     rules_name: str
-    endpoint: Callable[[Any], Answer] = judge_by_grey
+    endpoint: Callable[[Any], Answer] = detect_by_grey
     endpoint_status: str | None = None
     calls: list[str] = field(default_factory=list)
     crash_at: int | None = None
@@ -82,8 +89,8 @@ class Cloud:
         self._stream_start = 0
 
     def reset(self) -> None:
-        """As new, for the next test; making everything anew takes half a second."""
-        self.crash_at, self.endpoint, self.endpoint_status = None, judge_by_grey, None
+        """Clean up for the next test. To create all resources again takes half a second."""
+        self.crash_at, self.endpoint, self.endpoint_status = None, detect_by_grey, None
         for item in self.records():
             self.table.delete_item(Key={name: item[name] for name in ("image", "version_id")})
         self._topic().sent_notifications.clear()
@@ -91,7 +98,7 @@ class Cloud:
         self._stream_start = len(self._stream())
 
     def put(self, key: str, data: bytes, **options: Any) -> dict[str, Any]:
-        """Upload; the record with which S3 announces that version."""
+        """Upload an object. Return the record with which S3 announces its version."""
         stored = self.s3.put_object(Bucket=self.images, Key=key, Body=data, **options)
         record = s3_record(quote_plus(key, safe="/"))
         record["s3"]["bucket"]["name"] = self.images
@@ -104,21 +111,21 @@ class Cloud:
         return record
 
     def inspect(self, *messages: dict[str, Any], seconds: float = 60.0) -> list[str]:
-        """One invocation; the ids of the messages that failed."""
+        """Invoke `inspect` once. Return the ids of the messages that failed."""
         self.calls.clear()
         reply = inspect.handler({"Records": list(messages)}, Context(seconds))  # type: ignore[arg-type]
         return [failure["itemIdentifier"] for failure in reply["batchItemFailures"]]
 
     def inspect_record(self, record: dict[str, Any], **options: Any) -> dict[str, Any]:
-        """Inspect one announced image; its record in the table."""
+        """Inspect one announced image. Return its record in the table."""
         assert self.inspect(message(record, **options)) == []
         return self.record(record)
 
     def record(self, announced: dict[str, Any]) -> dict[str, Any]:
-        obj = announced["s3"]["object"]
+        s3_object = announced["s3"]["object"]
         key = {
-            "image": f"s3://{self.images}/{decode(obj['key'])}",
-            "version_id": obj.get("versionId", "null"),
+            "image": f"s3://{self.images}/{decode(s3_object['key'])}",
+            "version_id": s3_object.get("versionId", "null"),
         }
         item: dict[str, Any] = self.table.get_item(Key=key)["Item"]
         return item
@@ -128,7 +135,7 @@ class Cloud:
         return items
 
     def alert(self, since: int = 0) -> tuple[dict[str, Any], int]:
-        """One invocation of `alert` on what the stream brought since a position; the reply and the new position."""
+        """Invoke `alert` once on the stream since a position. Return the reply and the new position."""
         records = [item.to_json() for item in self._stream()[self._stream_start :]]
         self.calls.clear()
         if not records[since:]:
@@ -143,18 +150,18 @@ class Cloud:
         return sns_backends[DEFAULT_ACCOUNT_ID][REGION].topics[self.topic_arn]
 
     def published(self) -> list[dict[str, Any]]:
-        """Every message that the topic took: subject, attributes, and the body for each protocol."""
+        """Return every published message: subject, attributes, and the body for each protocol."""
         return [
             {"subject": subject, "attributes": attributes, "body": json.loads(body)}
             for _, body, subject, attributes, _ in self._topic().sent_notifications
         ]
 
     def alerts(self) -> list[dict[str, Any]]:
-        """The same as machines read it."""
-        return [json.loads(each["body"]["sqs"]) for each in self.published()]
+        """Return every published alert as its JSON document."""
+        return [json.loads(message["body"]["sqs"]) for message in self.published()]
 
-    def parked(self) -> int:
-        """Messages that the last invocation sent to the queue again."""
+    def deferred(self) -> int:
+        """Return how many messages the last invocation deferred."""
         return self.calls.count("SendMessage")
 
     def set_rules(self, document: Any) -> None:
@@ -166,9 +173,9 @@ class Cloud:
 def make(monkeypatch: pytest.MonkeyPatch) -> Cloud:
     template = yaml_parse((Path(__file__).parents[2] / "template.yaml").read_text())
     mark = uuid.uuid4().hex[:8]
-    s3, where = boto3.client("s3"), {"LocationConstraint": REGION}
+    s3, configuration = boto3.client("s3"), {"LocationConstraint": REGION}
     for name in (f"images-{mark}", f"artefacts-{mark}"):
-        s3.create_bucket(Bucket=name, CreateBucketConfiguration=where)  # type: ignore[arg-type]
+        s3.create_bucket(Bucket=name, CreateBucketConfiguration=configuration)  # type: ignore[arg-type]
         s3.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
     declared = template["Resources"]["InspectionsTable"]["Properties"]
     table = boto3.resource("dynamodb").create_table(
@@ -208,7 +215,7 @@ def make(monkeypatch: pytest.MonkeyPatch) -> Cloud:
 
 
 def hook(cloud: Cloud) -> None:
-    """Put the endpoint, the count of calls and the crashes below the clients that the handlers will make."""
+    """Install the endpoint, the count of calls and the crashes below the clients that the handlers will make."""
     assert boto3.DEFAULT_SESSION
 
     def describe(**_: Any) -> AWSResponse:

@@ -1,4 +1,4 @@
-"""Whatever is delivered twice, late, out of order, or cut off in the middle: the end is that of one clean delivery."""
+"""Repeated, late, reordered and interrupted deliveries have the same result as one clean delivery."""
 
 import random
 from typing import Any
@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.inspection_support import jpeg, message, model_error, s3_record
-from tests.integration.moto_cloud import DEFECT, DOUBTFUL, GOOD, Cloud, Crash, judge_by_grey
+from tests.integration.moto_cloud import DEFECT, DOUBTFUL, GOOD, Cloud, Crash, detect_by_grey
 
 FILES = {
     "fail": jpeg(shade=DEFECT),
@@ -20,7 +20,7 @@ VERDICTS = st.sampled_from(sorted(FILES))
 
 
 def state(cloud: Cloud) -> dict[tuple[str, str], tuple[str, bool]]:
-    """What is left in the end: each image version's verdict, and whether it was told of."""
+    """Return the result: the verdict of each image version, and whether its alert was sent."""
     return {
         (item["image"], item["version_id"]): (item["verdict"], "alert" in item) for item in cloud.records()
     }
@@ -35,7 +35,7 @@ def state(cloud: Cloud) -> dict[tuple[str, str], tuple[str, bool]]:
 def test_duplicated_and_shuffled_events_have_one_effect(
     cloud: Cloud, uploads: list[tuple[str, str]], deliveries: list[int], order: random.Random
 ) -> None:
-    """RELIABILITY 1, against an oracle that delivers each event once."""
+    """Against an oracle that delivers each event once."""
     cloud.reset()
     announced = [cloud.put(f"incoming/line/top/{name}.jpg", FILES[verdict]) for name, verdict in uploads]
     oracle = {
@@ -55,14 +55,14 @@ def test_duplicated_and_shuffled_events_have_one_effect(
     cloud.alert()
 
     assert state(cloud) == oracle
-    told = [said["alert_id"] for said in cloud.alerts()]
-    assert sorted(told) == sorted(item["id"] for item in cloud.records() if item["verdict"] == "fail")
+    alerted = [alert["alert_id"] for alert in cloud.alerts()]
+    assert sorted(alerted) == sorted(item["id"] for item in cloud.records() if item["verdict"] == "fail")
 
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.text("0123456789ABCDEFabcdef", min_size=1, max_size=20), min_size=1, max_size=8))
 def test_an_older_event_never_overwrites_a_newer_one(cloud: Cloud, sequencers: list[str]) -> None:
-    """RELIABILITY 2: without versions, the last upload by S3's own order is what the record tells of."""
+    """Without versions, the record is that of the last upload, by S3's own order."""
     cloud.reset()
     for sequencer in sequencers:
         record = s3_record("incoming/a/b/c.jpg", object={"sequencer": sequencer, "versionId": "null"})
@@ -74,22 +74,21 @@ def test_an_older_event_never_overwrites_a_newer_one(cloud: Cloud, sequencers: l
 
 
 def invoke(cloud: Cloud, batch: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """One invocation, as Lambda sees it: what comes again."""
+    """Invoke `inspect` once. Return the messages that Lambda will deliver again."""
     try:
         failed = cloud.inspect(*batch)
     except Crash:
         return batch
-    return [each for each in batch if each["messageId"] in failed]
+    return [record for record in batch if record["messageId"] in failed]
 
 
 CALLS_INSPECT = 4 + 1 + 3 + 4  # reads, the rules, the endpoint, records
-CALLS_ALERT = 5  # the record, the image, the picture, the topic, the note
+CALLS_ALERT = 5  # the record, the image, the picture, the topic, the mark
 
 
 @pytest.mark.parametrize("before", [True, False], ids=["before", "after"])
 @pytest.mark.parametrize("nth", range(1, CALLS_INSPECT + 1))
 def test_inspect_killed_at_any_call_converges(cloud: Cloud, nth: int, before: bool) -> None:
-    """RELIABILITY 9."""
     announced = [cloud.put(f"incoming/a/b/{name}.jpg", data) for name, data in FILES.items()]
     batch = [message(record, number=n) for n, record in enumerate(announced)]
     cloud.crash_at, cloud.crash_before = nth, before
@@ -102,7 +101,7 @@ def test_inspect_killed_at_any_call_converges(cloud: Cloud, nth: int, before: bo
     assert sorted(verdict for verdict, _ in state(cloud).values()) == sorted(FILES)
 
 
-def test_a_clean_run_makes_just_the_calls_that_the_crashes_went_through(
+def test_a_clean_run_makes_exactly_the_calls_at_which_the_crashes_happen(
     cloud: Cloud, defect: dict[str, Any]
 ) -> None:
     announced = [cloud.put(f"incoming/a/b/{name}.jpg", data) for name, data in FILES.items()]
@@ -117,7 +116,7 @@ def test_a_clean_run_makes_just_the_calls_that_the_crashes_went_through(
 def test_alert_killed_at_any_call_converges(
     cloud: Cloud, defect: dict[str, Any], nth: int, before: bool
 ) -> None:
-    """RELIABILITY 9 and 11: a second message only where the first was out before the crash, with the same id."""
+    """A second message, with the same id, only if the first was sent before the crash."""
     record = cloud.inspect_record(defect)
     cloud.crash_at, cloud.crash_before = nth, before
     with pytest.raises(Crash):
@@ -126,19 +125,19 @@ def test_alert_killed_at_any_call_converges(
     cloud.alert()
     cloud.alert()
 
-    assert {said["alert_id"] for said in cloud.alerts()} == {record["id"]}
-    told_before_the_crash = (nth, before) in {(4, False), (5, True)}
-    assert len(cloud.alerts()) == (2 if told_before_the_crash else 1)
+    assert {alert["alert_id"] for alert in cloud.alerts()} == {record["id"]}
+    sent_before_the_crash = (nth, before) in {(4, False), (5, True)}
+    assert len(cloud.alerts()) == (2 if sent_before_the_crash else 1)
     assert "alert" in cloud.record(defect)
 
 
 def test_a_redrive_from_the_dead_letter_queue_is_safe_twice(cloud: Cloud) -> None:
-    """RELIABILITY 8: an image that failed for good is replayed when the model is mended, and replayed again."""
+    """An image that failed for good is replayed when the model is repaired, and replayed again."""
     announced = cloud.put("incoming/a/b/c.jpg", jpeg(shade=DEFECT))
     cloud.endpoint = lambda _: model_error(500)
     assert cloud.inspect(message(announced, receives=4)) == ["message-1"]
 
-    cloud.endpoint = judge_by_grey
+    cloud.endpoint = detect_by_grey
     for _ in range(2):
         assert cloud.inspect(message(announced)) == []
         cloud.alert()

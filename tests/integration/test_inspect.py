@@ -1,4 +1,4 @@
-"""`inspect`, from an SQS event to records: what each kind of image, event and error ends in."""
+"""`inspect`, from an SQS event to records: the result of each kind of image, event and error."""
 
 import itertools
 import json
@@ -15,7 +15,7 @@ from inspection.rules import Rules
 from tests.inspection_support import (
     EVENTS,
     answering,
-    found,
+    detection,
     golden,
     http,
     jpeg,
@@ -24,7 +24,7 @@ from tests.inspection_support import (
     picture,
     prediction,
 )
-from tests.integration.moto_cloud import DEFECT, DOUBTFUL, GOOD, Cloud, judge_by_grey
+from tests.integration.moto_cloud import DEFECT, DOUBTFUL, GOOD, Cloud, detect_by_grey
 
 NO_ENDPOINT = http(400, {"Message": "Endpoint loupe-detector not found"}, "ValidationError")
 
@@ -44,7 +44,7 @@ def test_an_image_gets_its_verdict(cloud: Cloud, grey: int, verdict: str) -> Non
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "BMP", "TIFF", "WEBP"])
-def test_every_allowed_format_is_judged(cloud: Cloud, kind: str) -> None:
+def test_every_allowed_format_is_inspected(cloud: Cloud, kind: str) -> None:
     record = cloud.inspect_record(cloud.put(f"incoming/a/b/{kind}.bin", picture(kind, shade=DEFECT)))
     assert (record["verdict"], record["image_format"]) == ("fail", kind)
 
@@ -61,17 +61,17 @@ def test_every_allowed_format_is_judged(cloud: Cloud, kind: str) -> None:
     ],
     ids=lambda value: value if isinstance(value, str) else f"{len(value)}-bytes",
 )
-def test_what_cannot_be_read_gets_a_record_that_says_why(cloud: Cloud, data: bytes, code: str) -> None:
+def test_an_unreadable_image_gets_a_record_with_the_reason(cloud: Cloud, data: bytes, code: str) -> None:
     record = cloud.inspect_record(cloud.put("incoming/a/b/c.jpg", data))
     assert record["verdict"] == "unreadable"
     assert [reason["code"] for reason in record["reasons"]] == [code]
     assert record["reasons"][0]["message"]
 
 
-def test_a_large_file_is_refused_before_its_bytes_travel(
+def test_a_large_file_is_refused_before_its_bytes_are_transferred(
     cloud: Cloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """RELIABILITY 20: byte cap before download."""
+    """Byte cap before download."""
     from botocore.response import StreamingBody
 
     announced = cloud.put("incoming/a/b/c.jpg", bytes(8_000_001))
@@ -80,45 +80,45 @@ def test_a_large_file_is_refused_before_its_bytes_travel(
     assert cloud.record(announced)["reasons"][0]["code"] == "too_large"
 
 
-def test_an_image_too_large_for_a_request_is_judged_where_it_lies(
+def test_an_image_too_large_for_a_request_is_sent_by_reference(
     cloud: Cloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from botocore.response import StreamingBody
 
-    asked = []
+    requests = []
 
     def endpoint(request: Any) -> Any:
-        asked.append((request.headers["Content-Type"], json.loads(request.body)))
-        answer = prediction(found("scratches", 0.9))
+        requests.append((request.headers["Content-Type"], json.loads(request.body)))
+        answer = prediction(detection("scratches", 0.9))
         return http(200, answer | {"image": {"width": 6000, "height": 4000, "format": "JPEG"}})
 
     cloud.endpoint = endpoint
     announced = cloud.put("incoming/a/b/c d.jpg", jpeg() + bytes(6_291_457))
-    whole = StreamingBody.read
+    original_read = StreamingBody.read
 
     def read(body: StreamingBody, *arguments: Any) -> bytes:
-        data = whole(body, *arguments)
-        assert len(data) < 100_000, "the image travelled"
+        data = original_read(body, *arguments)
+        assert len(data) < 100_000, "the image was transferred"
         return data
 
     monkeypatch.setattr(StreamingBody, "read", read)
     record = cloud.inspect_record(announced)
-    where = {"bucket": cloud.images, "key": "incoming/a/b/c d.jpg"}
+    location = {"bucket": cloud.images, "key": "incoming/a/b/c d.jpg"}
     version = announced["s3"]["object"]["versionId"]
-    assert asked == [(b"application/json", {"s3": where | {"version_id": version}})]
+    assert requests == [(b"application/json", {"s3": location | {"version_id": version}})]
     assert (record["verdict"], record["image_format"], record["image_width"]) == ("fail", "JPEG", 6000)
     assert record["image_bytes"] > 6_291_456
 
 
 @pytest.mark.parametrize("version", ["3HL4kqtJlcpXroDTDmJ", "null"])
-def test_the_container_understands_where_an_image_lies(version: str) -> None:
+def test_the_container_understands_a_reference_to_an_image(version: str) -> None:
     from training.serving.app import REFERENCE
     from training.serving.objects import parse
 
     body, content_type = reference("images", "incoming/line 1/a+b.jpg", version)
     assert content_type == REFERENCE
-    named = {"Bucket": "images", "Key": "incoming/line 1/a+b.jpg"}
-    assert parse(body) == named | ({} if version == "null" else {"VersionId": version})
+    request = {"Bucket": "images", "Key": "incoming/line 1/a+b.jpg"}
+    assert parse(body) == request | ({} if version == "null" else {"VersionId": version})
 
 
 def test_an_image_deleted_before_it_is_read_gets_a_record(cloud: Cloud) -> None:
@@ -129,14 +129,14 @@ def test_an_image_deleted_before_it_is_read_gets_a_record(cloud: Cloud) -> None:
     assert cloud.inspect_record(announced)["reasons"][0]["code"] == "deleted"
 
 
-def test_a_delete_marker_hides_nothing_from_the_version_that_was_announced(cloud: Cloud) -> None:
+def test_a_delete_marker_does_not_hide_the_announced_version(cloud: Cloud) -> None:
     announced = cloud.put("incoming/a/b/c.jpg", jpeg(shade=DEFECT))
     cloud.s3.delete_object(Bucket=cloud.images, Key="incoming/a/b/c.jpg")
     assert cloud.inspect_record(announced)["verdict"] == "fail"
 
 
-def test_the_version_that_the_event_names_is_judged(cloud: Cloud) -> None:
-    """RELIABILITY 3: the key is overwritten between event and read."""
+def test_the_version_that_the_event_names_is_inspected(cloud: Cloud) -> None:
+    """The key is overwritten between event and read."""
     first = cloud.put("incoming/a/b/c.jpg", jpeg(shade=DEFECT))
     second = cloud.put("incoming/a/b/c.jpg", jpeg(shade=GOOD))
 
@@ -156,29 +156,28 @@ def test_the_version_that_the_event_names_is_judged(cloud: Cloud) -> None:
         f"incoming/line-1/top/{'x' * 1000}.jpg",
     ],
 )
-def test_awkward_keys_are_found_and_judged(cloud: Cloud, key: str) -> None:
+def test_images_with_unusual_keys_are_inspected(cloud: Cloud, key: str) -> None:
     record = cloud.inspect_record(cloud.put(key, jpeg(shade=DEFECT)))
     assert (record["verdict"], record["image"]) == ("fail", f"s3://{cloud.images}/{key}")
 
 
 @pytest.mark.parametrize(
-    ("said", "kept"),
+    ("captured_at", "expected"),
     [
         ("2026-01-05T10:30:14+01:00", "2026-01-05T09:30:14.000Z"),
         ("2026-01-05T09:30:14", "2026-01-05T09:30:14.000Z"),
         ("yesterday", "2026-01-05T09:30:15.250Z"),
     ],
 )
-def test_the_camera_s_own_time_is_kept_if_it_is_one(cloud: Cloud, said: str, kept: str) -> None:
-    announced = cloud.put("incoming/a/b/c.jpg", jpeg(), Metadata={"captured-at": said})
-    assert cloud.inspect_record(announced)["captured_at"] == kept
+def test_a_valid_time_of_the_camera_is_stored(cloud: Cloud, captured_at: str, expected: str) -> None:
+    announced = cloud.put("incoming/a/b/c.jpg", jpeg(), Metadata={"captured-at": captured_at})
+    assert cloud.inspect_record(announced)["captured_at"] == expected
 
 
 @pytest.mark.parametrize("name", ["inspect-test-event", "inspect-unknown"])
 def test_events_that_announce_no_image_are_acknowledged_and_counted(
     cloud: Cloud, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
-    """RELIABILITY 5."""
     records = golden(name)["Records"]
     assert cloud.inspect(*records) == []
     assert cloud.records() == []
@@ -195,7 +194,7 @@ def break_model(*files: bytes) -> Any:
     """An endpoint that fails on these images."""
 
     def answer(request: Any) -> Any:
-        return model_error(500, message="Traceback") if request.body in files else judge_by_grey(request)
+        return model_error(500, message="Traceback") if request.body in files else detect_by_grey(request)
 
     return answer
 
@@ -205,7 +204,7 @@ SUBSETS = [subset for size in range(5) for subset in itertools.combinations(rang
 
 @pytest.mark.parametrize("failing", SUBSETS)
 def test_only_the_messages_that_failed_return_to_the_queue(cloud: Cloud, failing: tuple[int, ...]) -> None:
-    """RELIABILITY 6: every subset of a batch."""
+    """Every subset of a batch."""
     files = [jpeg(shade=GOOD, comment=bytes([65 + n])) for n in range(4)]
     announced = [cloud.put(f"incoming/a/b/{n}.jpg", data) for n, data in enumerate(files)]
     cloud.endpoint = break_model(*[files[n] for n in failing])
@@ -216,8 +215,7 @@ def test_only_the_messages_that_failed_return_to_the_queue(cloud: Cloud, failing
     assert len(cloud.records()) == 4 - len(failing)
 
 
-def test_a_poison_image_harms_no_neighbour_and_ends_in_a_review(cloud: Cloud) -> None:
-    """RELIABILITY 8."""
+def test_a_poison_image_ends_in_a_review_and_does_not_affect_others(cloud: Cloud) -> None:
     poison = jpeg(shade=DEFECT)
     cloud.endpoint = break_model(poison)
     bad, good = (
@@ -241,7 +239,7 @@ def test_a_poison_image_harms_no_neighbour_and_ends_in_a_review(cloud: Cloud) ->
     ("service", "operation", "code"),
     [("s3", "GetObject", "AccessDenied"), ("dynamodb", "PutItem", "ProvisionedThroughputExceededException")],
 )
-def test_trouble_with_aws_brings_the_message_back(
+def test_a_message_returns_to_the_queue_after_an_error_of_aws(
     cloud: Cloud, defect: dict[str, Any], service: str, operation: str, code: str
 ) -> None:
     parts = inspect._inspector()
@@ -252,7 +250,9 @@ def test_trouble_with_aws_brings_the_message_back(
     assert cloud.inspect_record(defect, receives=2)["verdict"] == "fail"
 
 
-def test_a_bug_fails_its_own_message_only(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unexpected_error_fails_its_own_message_only(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
     one, other = (cloud.put(f"incoming/a/b/{name}.jpg", jpeg()) for name in "xy")
 
     def broken(key: str) -> Any:
@@ -271,16 +271,16 @@ def test_a_bug_fails_its_own_message_only(cloud: Cloud, monkeypatch: pytest.Monk
     [NO_ENDPOINT, model_error(503, "busy", "later"), EndpointConnectionError(endpoint_url="https://x")],
     ids=["none", "busy", "down"],
 )
-def test_while_there_is_no_endpoint_images_wait(
+def test_images_are_deferred_while_there_is_no_endpoint(
     cloud: Cloud, defect: dict[str, Any], capsys: pytest.CaptureFixture[str], answer: Any
 ) -> None:
-    """RELIABILITY 14: parked, which uses up no receives, and judged when the endpoint is back."""
+    """A deferral uses up no receives, and the image is inspected when the endpoint is back."""
     cloud.endpoint = lambda _: answer
     assert cloud.inspect(message(defect, receives=5)) == []
-    assert (cloud.records(), cloud.parked()) == ([], 1)
+    assert (cloud.records(), cloud.deferred()) == ([], 1)
     assert metrics(capsys)[()]["Deferred"] == [1]
 
-    cloud.endpoint = judge_by_grey
+    cloud.endpoint = detect_by_grey
     assert cloud.inspect_record(defect, deferrals=40)["verdict"] == "fail"
 
 
@@ -293,7 +293,9 @@ def test_an_image_on_which_the_model_hangs_does_not_wait_for_ever(
     assert cloud.inspect_record(defect, deferrals=10)["reasons"][0]["code"] == "model_timeout"
 
 
-def test_what_a_serving_endpoint_refuses_is_reviewed_at_once(cloud: Cloud, defect: dict[str, Any]) -> None:
+def test_an_image_that_an_endpoint_in_service_refuses_is_reviewed_at_once(
+    cloud: Cloud, defect: dict[str, Any]
+) -> None:
     cloud.endpoint = lambda _: NO_ENDPOINT
     cloud.endpoint_status = "InService"
     assert cloud.inspect_record(defect)["verdict"] == "review"
@@ -303,7 +305,7 @@ def test_what_a_serving_endpoint_refuses_is_reviewed_at_once(cloud: Cloud, defec
 def test_images_wait_while_the_rules_are_not_valid(cloud: Cloud, defect: dict[str, Any], rules: str) -> None:
     cloud.set_rules(rules or " ")
     assert cloud.inspect(message(defect)) == []
-    assert (cloud.records(), cloud.parked()) == ([], 1)
+    assert (cloud.records(), cloud.deferred()) == ([], 1)
     assert "InvokeEndpoint" not in cloud.calls
 
 
@@ -317,31 +319,30 @@ def test_the_line_s_own_rules_decide(cloud: Cloud) -> None:
     assert (record["verdict"], record["rules_version"]) == ("review", "9")
 
 
-def test_with_no_time_left_an_image_waits_for_another_invocation(
+def test_without_time_left_an_image_waits_for_another_invocation(
     cloud: Cloud, defect: dict[str, Any]
 ) -> None:
-    """RELIABILITY 10 and 13."""
     assert cloud.inspect(message(defect), seconds=10) == []
     assert "InvokeEndpoint" not in cloud.calls
-    assert cloud.parked() == 1
+    assert cloud.deferred() == 1
     assert cloud.inspect_record(defect, deferrals=1)["verdict"] == "fail"
 
 
-def test_absurd_numbers_of_a_model_end_in_a_record_too(cloud: Cloud, defect: dict[str, Any]) -> None:
+def test_extreme_numbers_of_a_model_end_in_a_record_too(cloud: Cloud, defect: dict[str, Any]) -> None:
     cloud.endpoint = lambda _: http(
-        200, prediction(*[found(score=1e-300, box=(1e-12, -1e9, 1e9, 0.1))] * 500)
+        200, prediction(*[detection(score=1e-300, box=(1e-12, -1e9, 1e9, 0.1))] * 500)
     )
     assert cloud.inspect_record(defect)["verdict"] == "pass"
 
 
-def test_a_batch_is_judged_side_by_side(cloud: Cloud) -> None:
+def test_a_batch_is_inspected_in_parallel(cloud: Cloud) -> None:
     from threading import Barrier
 
     together = Barrier(10, timeout=10)
 
     def answer(request: Any) -> Any:
-        together.wait()  # breaks unless ten calls are on their way at once
-        return judge_by_grey(request)
+        together.wait()  # fails unless ten calls are in flight at the same time
+        return detect_by_grey(request)
 
     cloud.endpoint = answer
     announced = [cloud.put(f"incoming/a/b/{n}.jpg", jpeg()) for n in range(10)]
@@ -350,8 +351,8 @@ def test_a_batch_is_judged_side_by_side(cloud: Cloud) -> None:
 
 
 def metrics(capsys: pytest.CaptureFixture[str]) -> dict[tuple[str, ...], dict[str, list[float]]]:
-    """EMF lines: metric values by the dimensions' values, service left out."""
-    taken: dict[tuple[str, ...], dict[str, list[float]]] = {}
+    """Return the metrics of the EMF lines by the values of their dimensions, without the service."""
+    found: dict[tuple[str, ...], dict[str, list[float]]] = {}
     for line in capsys.readouterr().out.splitlines():
         document = json.loads(line)
         if "_aws" not in document:
@@ -360,9 +361,9 @@ def metrics(capsys: pytest.CaptureFixture[str]) -> dict[tuple[str, ...], dict[st
         assert directive["Namespace"] == "Loupe"
         assert document["service"] == "loupe"
         (names,) = directive["Dimensions"]
-        where = tuple(document[name] for name in ("line", "station") if name in names)
-        taken[where] = {metric["Name"]: document[metric["Name"]] for metric in directive["Metrics"]}
-    return taken
+        dimensions = tuple(document[name] for name in ("line", "station") if name in names)
+        found[dimensions] = {metric["Name"]: document[metric["Name"]] for metric in directive["Metrics"]}
+    return found
 
 
 def test_metrics_are_counted_in_total_and_for_each_line_and_station(
@@ -377,9 +378,9 @@ def test_metrics_are_counted_in_total_and_for_each_line_and_station(
 
     assert cloud.inspect(*batch) == []
 
-    taken = metrics(capsys)
-    assert set(taken) == {(), ("line-1", "top"), ("%E3%83%A9%E3%82%A4%E3%83%B3", "top")}
-    assert {k: v for k, v in taken[()].items() if k != "Latency"} == {
+    totals = metrics(capsys)
+    assert set(totals) == {(), ("line-1", "top"), ("%E3%83%A9%E3%82%A4%E3%83%B3", "top")}
+    assert {k: v for k, v in totals[()].items() if k != "Latency"} == {
         "Inspected": [3],
         "Failed": [1],
         "Passed": [1],
@@ -388,14 +389,13 @@ def test_metrics_are_counted_in_total_and_for_each_line_and_station(
         "DefectRate": [pytest.approx(100 / 3)],
         "ModelLatency": [8.25, 8.25],
     }
-    assert len(taken[()]["Latency"]) == 3
-    assert taken["line-1", "top"]["Inspected"] == [2]
+    assert len(totals[()]["Latency"]) == 3
+    assert totals["line-1", "top"]["Inspected"] == [2]
 
 
-def test_logs_hold_no_image_and_no_credential(
+def test_logs_contain_no_image_and_no_credential(
     cloud: Cloud, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """RELIABILITY 26."""
     canary = "CANARY-IN-THE-PIXELS"
     one, other = (
         cloud.put(f"incoming/a/b/{n}.jpg", data)
@@ -408,13 +408,13 @@ def test_logs_hold_no_image_and_no_credential(
     ):
         cloud.endpoint = lambda _, answer=answer: answer  # type: ignore[misc]
         cloud.inspect(message(one, number=1), message(other, number=2))
-    said = "".join(capsys.readouterr()) + caplog.text
-    assert "the model failed with status 500" in said
+    logs = "".join(capsys.readouterr()) + caplog.text
+    assert "the model failed with status 500" in logs
     for secret in (canary, "AKIACANARYCREDENTIAL", "canary-secret-of-the-function"):
-        assert secret not in said
+        assert secret not in logs
 
 
-def test_a_missing_variable_is_named_before_any_image_is_touched(
+def test_a_missing_variable_is_named_before_any_image_is_read(
     cloud: Cloud, defect: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("QUEUE_URL")
@@ -428,15 +428,15 @@ def test_a_missing_variable_is_named_before_any_image_is_touched(
     ("function", "environment"),
     [("InspectFunction", InspectEnvironment), ("AlertFunction", AlertEnvironment)],
 )
-def test_the_template_gives_each_function_exactly_what_it_asks_for(function: str, environment: Any) -> None:
+def test_the_template_sets_exactly_the_variables_of_each_function(function: str, environment: Any) -> None:
     template = yaml_parse((EVENTS.parent / "template.yaml").read_text())
     common = template["Globals"]["Function"]["Environment"]["Variables"]
     own = template["Resources"][function]["Properties"]["Environment"]["Variables"]
-    asked = {name.upper() for name in environment.model_fields}
-    assert asked <= common.keys() | own.keys()
-    assert own.keys() <= asked
+    expected = {name.upper() for name in environment.model_fields}
+    assert expected <= common.keys() | own.keys()
+    assert own.keys() <= expected
 
 
-def test_the_rules_that_the_template_brings_are_valid() -> None:
+def test_the_rules_of_the_template_are_valid() -> None:
     template = yaml_parse((EVENTS.parent / "template.yaml").read_text())
     Rules.model_validate_json(template["Resources"]["RulesParameter"]["Properties"]["Value"])

@@ -1,4 +1,4 @@
-"""RELIABILITY 25: each function's role allows what the function was seen to call, and no more."""
+"""The role of each function allows the calls that the function makes, and no more."""
 
 from pathlib import Path
 from typing import Any
@@ -6,10 +6,10 @@ from typing import Any
 from samtranslator.yaml_helper import yaml_parse
 
 from tests.inspection_support import http, jpeg, message, model_error
-from tests.integration.moto_cloud import DEFECT, Cloud, judge_by_grey
+from tests.integration.moto_cloud import DEFECT, Cloud, detect_by_grey
 
 NEEDS = {
-    # The null version of a bucket whose versioning was suspended is read without naming it.
+    # The null version of a bucket with suspended versioning is read without a version id.
     "GetObject": {"s3:GetObjectVersion", "s3:GetObject"},
     "PutObject": {"s3:PutObject"},
     "GetParameter": {"ssm:GetParameter"},
@@ -44,18 +44,18 @@ def needed(calls: set[str]) -> set[str]:
     return set().union(*(NEEDS[call] for call in calls))
 
 
-def test_inspect_may_do_what_it_does(cloud: Cloud, defect: dict[str, Any]) -> None:
-    seen: set[str] = set()
+def test_the_role_of_inspect_allows_exactly_its_calls(cloud: Cloud, defect: dict[str, Any]) -> None:
+    calls: set[str] = set()
     no_endpoint = http(400, {"Message": "Endpoint not found"}, "ValidationError")
     for answer in (no_endpoint, model_error(500), None):
-        cloud.endpoint = (lambda _, answer=answer: answer) if answer else judge_by_grey  # type: ignore[misc]
+        cloud.endpoint = (lambda _, answer=answer: answer) if answer else detect_by_grey  # type: ignore[misc]
         cloud.inspect(message(defect))
-        seen |= set(cloud.calls)
+        calls |= set(cloud.calls)
 
-    assert needed(seen) | LAMBDA | MISSING_IS_404 | READS_QUEUE == allowed("InspectRole")
+    assert needed(calls) | LAMBDA | MISSING_IS_404 | READS_QUEUE == allowed("InspectRole")
 
 
-def test_alert_may_do_what_it_does(cloud: Cloud) -> None:
+def test_the_role_of_alert_allows_exactly_its_calls(cloud: Cloud) -> None:
     cloud.inspect(message(cloud.put("incoming/line-1/top/SN1.jpg", jpeg(shade=DEFECT))))
     cloud.alert()
 

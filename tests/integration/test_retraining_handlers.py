@@ -17,7 +17,7 @@ from retraining.errors import (
     RetrainingError,
     SmokeTestError,
 )
-from tests.inspection_support import found, http, jpeg, prediction
+from tests.inspection_support import detection, http, jpeg, prediction
 from tests.unit.retraining.cloud import EXECUTION, HANDLERS, SAGEMAKER, Cloud, variables
 from tests.unit.retraining.declared import OWN, REGION, Stack
 from tests.unit.retraining.evaluations import evaluation
@@ -193,14 +193,14 @@ def test_approval_keeps_the_token_and_tells_the_operations_topic(cloud: Cloud) -
 def golden(cloud: Cloud, data: bytes, uri: str = "s3://artefacts/labelled/images/a.jpg") -> dict[str, str]:
     bucket, _, key = uri.removeprefix("s3://").partition("/")
     cloud.s3.put_object(Bucket=bucket, Key=key, Body=data)
-    report = evaluation(golden=[{"uri": uri, "detections": [found()]}])
+    report = evaluation(golden=[{"uri": uri, "detections": [detection()]}])
     cloud.documents.write("reports/r/ssdlite/evaluation.json", report)
     return {"report": "s3://artefacts/reports/r/ssdlite/evaluation.json"}
 
 
 def test_smoke_sends_the_golden_set_through_the_live_endpoint(cloud: Cloud) -> None:
     event = golden(cloud, jpeg())
-    cloud.endpoint = lambda _: http(200, prediction(found(), model={"name": "steel", "version": VERSION}))
+    cloud.endpoint = lambda _: http(200, prediction(detection(), model={"name": "steel", "version": VERSION}))
     assert cloud.call("Smoke", event) == {"images": 1, "version": VERSION}
     cloud.endpoint = lambda _: http(200, prediction(model={"name": "steel", "version": VERSION}))
     with pytest.raises(SmokeTestError, match=r"scratches 0\.90"):
@@ -213,7 +213,7 @@ def test_smoke_names_the_version_of_an_image_by_reference(cloud: Cloud) -> None:
 
     def answer(request: Any) -> Any:
         sent.append(json.loads(request.body))
-        return http(200, prediction(found(), model={"name": "steel", "version": VERSION}))
+        return http(200, prediction(detection(), model={"name": "steel", "version": VERSION}))
 
     cloud.endpoint = answer
     cloud.call("Smoke", event)

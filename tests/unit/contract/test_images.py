@@ -1,4 +1,4 @@
-"""Hostile and broken files: RELIABILITY 20, on what `inspect` looks at before it asks the model."""
+"""Hostile and damaged files, in the checks that `inspect` makes before it calls the model."""
 
 import contextlib
 import io
@@ -27,7 +27,7 @@ def png_header(width: int, height: int) -> bytes:
 
 
 def endless_tiff(pages: int) -> bytes:
-    """A TIFF of minimal pages, each directory pointing at the next."""
+    """Return a TIFF of minimal pages. Each directory points at the next."""
     entries = [(256, 3, 1, 16), (257, 3, 1, 16), (258, 3, 1, 8), (259, 3, 1, 1), (262, 3, 1, 1), (273, 4, 1, 8),
                (278, 3, 1, 16), (279, 4, 1, 256)]  # fmt: skip
     size = 2 + 12 * len(entries) + 4
@@ -47,10 +47,10 @@ def reason(data: bytes, max_pixels: int = MAX_PIXELS) -> str:
 
 
 @pytest.mark.parametrize("kind", ALLOWED)
-def test_each_allowed_format_is_known_by_its_content(kind: str) -> None:
-    facts = read_header(picture(kind, 64, 48), MAX_PIXELS)
-    assert (facts.format, facts.width, facts.height) == (kind, 64, 48)
-    assert facts.content_type == f"image/{kind.lower()}"
+def test_each_allowed_format_is_detected_from_its_content(kind: str) -> None:
+    header = read_header(picture(kind, 64, 48), MAX_PIXELS)
+    assert (header.format, header.width, header.height) == (kind, 64, 48)
+    assert header.content_type == f"image/{kind.lower()}"
 
 
 @pytest.mark.parametrize(
@@ -70,19 +70,19 @@ def test_each_allowed_format_is_known_by_its_content(kind: str) -> None:
     ],
     ids=lambda value: value if isinstance(value, str) else f"{len(value)}-bytes",
 )
-def test_what_cannot_be_judged_is_refused_with_a_reason(data: bytes, code: str) -> None:
+def test_a_file_that_cannot_be_inspected_is_refused_with_a_code(data: bytes, code: str) -> None:
     assert reason(data) == code
 
 
 @pytest.mark.parametrize("kind", ["PNG", "WEBP", "TIFF"])
-def test_several_frames_are_refused(kind: str) -> None:
+def test_an_image_with_several_frames_is_refused(kind: str) -> None:
     frames = [Image.new("L", (64, 64), shade) for shade in (1, 100, 200)]
     buffer = io.BytesIO()
     frames[0].save(buffer, kind, save_all=True, append_images=frames[1:])
     assert reason(buffer.getvalue()) == "multiple_frames"
 
 
-def test_a_phone_s_jpeg_with_a_preview_behind_it_is_that_jpeg() -> None:
+def test_a_jpeg_with_a_preview_behind_it_counts_as_jpeg() -> None:
     buffer = io.BytesIO()
     Image.new("L", (64, 48)).save(buffer, "MPO", save_all=True, append_images=[Image.new("L", (32, 24))])
     assert read_header(buffer.getvalue(), MAX_PIXELS).content_type == "image/jpeg"
@@ -115,8 +115,8 @@ SAMPLES = [picture(kind, 40, 30) for kind in ALLOWED]
 @pytest.mark.filterwarnings("ignore::UserWarning:PIL")
 @settings(max_examples=300, deadline=None)
 @given(st.sampled_from(SAMPLES), st.data())
-def test_damage_ends_in_facts_or_in_a_reason(sample: bytes, data: st.DataObject) -> None:
-    """RELIABILITY 20: cut anywhere, bytes changed anywhere; never another exception."""
+def test_a_damaged_file_gives_a_header_or_an_unreadable_error(sample: bytes, data: st.DataObject) -> None:
+    """Cut anywhere, bytes changed anywhere; never another exception."""
     damaged = bytearray(sample[: data.draw(st.integers(0, len(sample)))])
     for _ in range(data.draw(st.integers(0, 8))):
         if damaged:

@@ -15,6 +15,6 @@ def test_any_bucket_and_key_survive_the_round_trip(bucket: str, key: str) -> Non
 @pytest.mark.parametrize(
     "text", ["", "bucket/key", "s3://", "s3:///key", "https://bucket/key", "S3://bucket/key"]
 )
-def test_what_is_no_s3_uri_is_refused(text: str) -> None:
+def test_a_text_that_is_not_an_s3_uri_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="s3://bucket/key"):
         split(text)

@@ -1,4 +1,4 @@
-"""The rules by which a snapshot is known and split: a change of either would mix the parts of every data set."""
+"""The identity and the split of a snapshot: a change of either would mix the parts of every data set."""
 
 import hashlib
 
@@ -32,7 +32,7 @@ def test_70_percent_of_the_hashes_train_10_validate_and_20_test(first_digits: st
 
 
 @given(st.binary(max_size=32))
-def test_where_the_test_set_is_frozen_only_what_would_be_test_is_hashed_again(content: bytes) -> None:
+def test_with_a_frozen_test_set_only_images_of_the_test_part_move(content: bytes) -> None:
     digest = hashlib.sha256(content).hexdigest()
     part = learning_part_of(digest)
     assert part in ("train", "validation")
@@ -49,12 +49,12 @@ def test_the_id_of_a_document_is_the_one_that_older_versions_wrote() -> None:
 
 
 @given(st.dictionaries(st.text(), JSON, max_size=4), st.text())
-def test_the_id_is_of_the_content_without_the_id_and_in_any_order(
-    document: dict[str, object], said: str
+def test_the_id_depends_neither_on_itself_nor_on_the_order_of_members(
+    document: dict[str, object], stored_id: str
 ) -> None:
-    turned = dict(reversed(document.items()))
-    assert identity({**document, "id": said}) == identity({**turned, "id": None})
+    reordered = dict(reversed(document.items()))
+    assert identity({**document, "id": stored_id}) == identity({**reordered, "id": None})
 
 
-def test_the_file_name_tells_what_is_in_it() -> None:
+def test_the_file_name_is_the_beginning_of_the_id() -> None:
     assert file_name("0123456789abcdef" * 4) == "0123456789abcdef.json"

@@ -1,4 +1,4 @@
-"""What people and machines are told of a defect, and the picture that goes with it."""
+"""The alert for people and for machines, and its picture."""
 
 import io
 from decimal import Decimal
@@ -19,7 +19,7 @@ LINK = "https://bucket/picture?signed"
 
 
 def record(count: int = 1, **changes: Any) -> dict[str, Any]:
-    """As the table returns it."""
+    """Return a record as the table returns it."""
     return {
         "id": "3f1e0a5b9c8d7e6f5a4b3c2d1e0f9a8b",
         "verdict": "fail",
@@ -55,7 +55,7 @@ def record(count: int = 1, **changes: Any) -> dict[str, Any]:
     } | changes
 
 
-def test_an_operator_sees_at_a_glance_what_and_where() -> None:
+def test_the_text_tells_an_operator_the_defects_and_their_place() -> None:
     assert text(describe(record(), LINK)) == (
         "MAJOR defect on line-1/top\n"
         "\n"
@@ -71,14 +71,14 @@ def test_an_operator_sees_at_a_glance_what_and_where() -> None:
         "https://bucket/picture?signed\n"
         "\n"
         "Image:    s3://images/incoming/line-1/top/SN1001.jpg (version v1)\n"
-        "Judge:    model steel 7, rules 3\n"
+        "Model:    steel 7, rules 3\n"
         "Alert:    3f1e0a5b9c8d7e6f5a4b3c2d1e0f9a8b"
     )
     assert subject(describe(record(), LINK)) == "MAJOR defect on line-1/top: scratches (SN1001)"
     assert sms(describe(record(), LINK)) == "MAJOR defect on line-1/top: scratches. Serial SN1001"
 
 
-def test_machines_get_the_defects_only_each_with_its_severity() -> None:
+def test_the_document_contains_only_the_defects_each_with_its_severity() -> None:
     document = describe(record(), None)
     assert document["defects"] == [
         {"label": "scratches", "score": 0.91, "box": (12.0, 30.5, 88.0, 120.0), "severity": "major"}
@@ -86,31 +86,31 @@ def test_machines_get_the_defects_only_each_with_its_severity() -> None:
     assert document["picture_url"] is None
 
 
-def test_many_defects_are_cut_short() -> None:
+def test_a_long_list_of_defects_is_cut() -> None:
     document = describe(record(count=200), LINK)
     assert len(document["defects"]) == 50
     assert "  and 40 more" in text(document)
 
 
-def test_without_a_picture_the_text_says_why() -> None:
+def test_the_text_explains_a_missing_picture() -> None:
     assert "could not be read again" in text(describe(record(), None))
 
 
 @given(st.text(), st.text(), st.text())
-def test_the_subject_is_always_one_that_sns_takes(line: str, station: str, serial: str) -> None:
+def test_sns_accepts_every_subject(line: str, station: str, serial: str) -> None:
     """https://docs.aws.amazon.com/sns/latest/api/API_Publish.html: ASCII, no line breaks, less than 100."""
-    said = subject(describe(record(line=line, station=station, serial=serial), LINK))
-    assert said.isascii()
-    assert said.isprintable()
-    assert 0 < len(said) < 100
+    header = subject(describe(record(line=line, station=station, serial=serial), LINK))
+    assert header.isascii()
+    assert header.isprintable()
+    assert 0 < len(header) < 100
     assert len(sms(describe(record(line=line), LINK))) <= 140
 
 
-FRAMED = [Detection(label="scratches", score=0.91, box=(20, 40, 120, 90))]
+DETECTIONS = [Detection(label="scratches", score=0.91, box=(20, 40, 120, 90))]
 
 
-def reds(image: Image.Image) -> tuple[int, int, int, int]:
-    """The bounding box of what is drawn in red, label left aside: everything at or below the frame's top."""
+def red_box(image: Image.Image) -> tuple[int, int, int, int]:
+    """Return the bounding box of all red pixels: the frame and the label above it."""
     red = image.convert("RGB").point(lambda value: value)
     mask = Image.new("L", red.size)
     pixels, out = red.load(), mask.load()
@@ -125,11 +125,11 @@ def reds(image: Image.Image) -> tuple[int, int, int, int]:
     return box
 
 
-def drawn(data: bytes, detections: list[Detection] = FRAMED) -> Image.Image:
+def drawn_image(data: bytes, detections: list[Detection] = DETECTIONS) -> Image.Image:
     return Image.open(io.BytesIO(annotate(data, detections, 100_000_000)))
 
 
-# What turns an upright picture into what a camera stores under each EXIF orientation.
+# Turns an upright image into the one that a camera stores with each EXIF orientation.
 STORED = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -143,8 +143,8 @@ STORED = {
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("kind", FORMATS)
-def test_the_frame_lies_on_the_defect_in_every_format_and_orientation(kind: str, orientation: int) -> None:
-    """RELIABILITY 21: the model's boxes are in upright pixels, whatever the camera wrote into EXIF."""
+def test_the_frame_is_on_the_defect_in_every_format_and_orientation(kind: str, orientation: int) -> None:
+    """The model's boxes are in upright pixels, for every EXIF orientation."""
     if kind == "BMP" and orientation > 1:
         pytest.skip("a BMP has no EXIF")
     upright = Image.new("L", (200, 150), 128)
@@ -155,27 +155,27 @@ def test_the_frame_lies_on_the_defect_in_every_format_and_orientation(kind: str,
     buffer = io.BytesIO()
     stored.save(buffer, kind, **({} if kind == "BMP" else {"exif": exif}))
 
-    image = drawn(buffer.getvalue())
+    image = drawn_image(buffer.getvalue())
 
     assert (image.format, image.size) == ("JPEG", (640, 480))
-    left, _, right, bottom = reds(image)
+    left, _, right, bottom = red_box(image)
     assert (left, right, bottom) == pytest.approx((20 * 3.2, 120 * 3.2, 90 * 3.2), abs=6)
     grey = image.convert("L")
     assert min(grey.getpixel(at) for at in ((80, 150), (370, 275))) > 230  # type: ignore[type-var]
     assert max(grey.getpixel(at) for at in ((50, 200), (400, 200), (200, 300))) < 150  # type: ignore[type-var]
 
 
-def test_large_images_are_made_small_enough_for_a_phone() -> None:
-    image = drawn(jpeg(4000, 3000), [Detection(label="x", score=1, box=(400, 400, 2000, 2000))])
+def test_a_large_image_is_reduced_for_a_phone() -> None:
+    image = drawn_image(jpeg(4000, 3000), [Detection(label="x", score=1, box=(400, 400, 2000, 2000))])
     assert image.size == (1600, 1200)
-    assert reds(image)[2:] == pytest.approx((800, 800), abs=6)
+    assert red_box(image)[2:] == pytest.approx((800, 800), abs=6)
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "I;16", "F"])
 def test_every_mode_can_be_drawn(mode: str) -> None:
     buffer = io.BytesIO()
     Image.new(mode, (200, 150)).save(buffer, "TIFF")
-    assert drawn(buffer.getvalue()).mode == "RGB"
+    assert drawn_image(buffer.getvalue()).mode == "RGB"
 
 
 def test_twelve_bit_greys_are_not_black() -> None:
@@ -183,23 +183,21 @@ def test_twelve_bit_greys_are_not_black() -> None:
     deep = Image.new("I;16", (200, 150), 100)
     deep.paste(4000, (0, 0, 100, 150))
     deep.save(buffer, "PNG")
-    assert drawn(buffer.getvalue(), []).convert("L").getextrema() == pytest.approx((0, 255), abs=5)
+    assert drawn_image(buffer.getvalue(), []).convert("L").getextrema() == pytest.approx((0, 255), abs=5)
 
 
 @pytest.mark.parametrize(
     "data", [b"", b"text", jpeg(400, 400)[:-300], picture("GIF")], ids=["empty", "text", "cut", "gif"]
 )
-def test_what_cannot_be_drawn_is_said_so(data: bytes) -> None:
+def test_a_file_that_cannot_be_decoded_is_refused(data: bytes) -> None:
     with pytest.raises(UnreadableError):
-        drawn(data)
+        drawn_image(data)
 
 
 NUMBERS = st.floats(-1e9, 1e9)
+SMALL = jpeg(64, 64)
 
 
 @given(st.lists(st.tuples(st.text(max_size=30), NUMBERS, NUMBERS, NUMBERS, NUMBERS), max_size=3))
-def test_no_box_and_no_label_makes_drawing_fail(boxes: list[tuple[str, float, float, float, float]]) -> None:
-    drawn(SMALL, [Detection(label=label or "?", score=0.5, box=box) for label, *box in boxes])  # type: ignore[arg-type]
-
-
-SMALL = jpeg(64, 64)
+def test_every_box_and_every_label_can_be_drawn(boxes: list[tuple[str, float, float, float, float]]) -> None:
+    drawn_image(SMALL, [Detection(label=label or "?", score=0.5, box=box) for label, *box in boxes])  # type: ignore[arg-type]

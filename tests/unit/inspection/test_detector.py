@@ -1,4 +1,4 @@
-"""Endpoint errors: RELIABILITY 12 and 13."""
+"""The endpoint's answers and errors."""
 
 import json
 import time
@@ -17,7 +17,7 @@ from contract.images import UnreadableError
 from inspection import clients
 from inspection.detector import Detector, Prediction
 from inspection.errors import ModelError, NotReadyError
-from tests.inspection_support import Answer, answering, found, http, model_error, prediction
+from tests.inspection_support import Answer, answering, detection, http, model_error, prediction
 
 URL = "https://runtime.sagemaker"
 
@@ -31,14 +31,14 @@ def _account(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The pauses between attempts, not slept."""
+    """Return the pauses between attempts. Nothing sleeps."""
     slept: list[float] = []
     monkeypatch.setattr(time, "sleep", slept.append)
     return slept
 
 
 class Endpoint:
-    """A detector whose endpoint answers what a test says."""
+    """A detector whose endpoint gives the answers of a test."""
 
     def __init__(self) -> None:
         self.runtime, self.sagemaker = clients.sagemaker_runtime(), clients.sagemaker()
@@ -64,12 +64,12 @@ def endpoint(pauses: list[float]) -> Iterator[Endpoint]:
     return Endpoint()
 
 
-def in_service(status: str = "InService") -> Answer:
+def endpoint_status(status: str) -> Answer:
     return http(200, {"EndpointName": "loupe-detector", "EndpointStatus": status})
 
 
-def test_an_image_is_sent_as_it_is_and_the_answer_read(endpoint: Endpoint) -> None:
-    answer = endpoint.detect(http(200, prediction(found("pits", 0.75, (1, 2, 3.5, 4)))))
+def test_an_image_is_sent_unchanged_and_the_answer_parsed(endpoint: Endpoint) -> None:
+    answer = endpoint.detect(http(200, prediction(detection("pits", 0.75, (1, 2, 3.5, 4)))))
 
     (request,) = endpoint.requests
     assert request.body == b"image"
@@ -79,21 +79,21 @@ def test_an_image_is_sent_as_it_is_and_the_answer_read(endpoint: Endpoint) -> No
 
 
 @pytest.mark.parametrize("status", [400, 413, 415, 422])
-def test_the_container_s_refusal_is_the_image_s_own_fault(endpoint: Endpoint, status: int) -> None:
+def test_a_refusal_by_the_container_makes_the_image_unreadable(endpoint: Endpoint, status: int) -> None:
     with pytest.raises(UnreadableError) as caught:
         endpoint.detect(model_error(status, "corrupt_image", "cut short"))
     assert (caught.value.code, caught.value.message, endpoint.attempts) == ("corrupt_image", "cut short", 1)
 
 
 @pytest.mark.parametrize("message", ["", "plain words", "[]", '{"error": "flat"}'])
-def test_a_refusal_in_other_words_is_one_all_the_same(endpoint: Endpoint, message: str) -> None:
+def test_a_refusal_in_another_format_has_a_code_too(endpoint: Endpoint, message: str) -> None:
     with pytest.raises(UnreadableError) as caught:
         endpoint.detect(model_error(422, message=message))
     assert caught.value.code == "refused"
 
 
 @pytest.mark.parametrize("status", [429, 503])
-def test_a_busy_container_is_asked_again_with_jitter(
+def test_a_busy_container_is_retried_with_jitter(
     endpoint: Endpoint, pauses: list[float], status: int
 ) -> None:
     with pytest.raises(NotReadyError) as caught:
@@ -103,16 +103,16 @@ def test_a_busy_container_is_asked_again_with_jitter(
     assert [0.1 <= pauses[0] <= 0.2, 0.3 <= pauses[1] <= 0.6, 0.9 <= pauses[2] <= 1.8] == [True] * 3
 
 
-def test_a_container_that_is_busy_for_a_moment_only(endpoint: Endpoint) -> None:
+def test_a_container_that_is_briefly_busy_answers_in_the_end(endpoint: Endpoint) -> None:
     answers = iter([model_error(503, "busy", "try again"), http(200, prediction())])
     assert endpoint.detect(lambda _: next(answers)).detections == []
 
 
 @pytest.mark.parametrize("status", [0, 500, 502])
-def test_a_model_that_fails_is_tried_again_through_the_queue(endpoint: Endpoint, status: int) -> None:
+def test_a_failure_of_the_model_is_retried_through_the_queue(endpoint: Endpoint, status: int) -> None:
     with pytest.raises(ModelError) as caught:
         endpoint.detect(model_error(status, message="Traceback"))
-    assert caught.value.again
+    assert caught.value.retryable
     assert endpoint.attempts == 1
 
 
@@ -128,7 +128,7 @@ def test_a_model_that_fails_is_tried_again_through_the_queue(endpoint: Endpoint,
         (403, "ExpiredTokenException", 1),
     ],
 )
-def test_a_service_that_fails_makes_images_wait(
+def test_images_wait_while_the_service_fails(
     endpoint: Endpoint, status: int, error: str, attempts: int
 ) -> None:
     with pytest.raises(NotReadyError):
@@ -146,7 +146,7 @@ def test_a_service_that_fails_makes_images_wait(
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_a_broken_connection_is_tried_once_more(endpoint: Endpoint, error: Exception, code: str) -> None:
+def test_a_broken_connection_is_retried_once(endpoint: Endpoint, error: Exception, code: str) -> None:
     with pytest.raises(NotReadyError) as caught:
         endpoint.detect(error)
     assert caught.value.code == code
@@ -154,8 +154,8 @@ def test_a_broken_connection_is_tried_once_more(endpoint: Endpoint, error: Excep
 
 
 @pytest.mark.parametrize("status", ["Creating", "Failed", "Deleting", "OutOfService", "UpdateRollbackFailed"])
-def test_images_wait_for_an_endpoint_that_does_not_serve(endpoint: Endpoint, status: str) -> None:
-    endpoint.status = in_service(status)
+def test_images_wait_for_an_endpoint_that_is_not_in_service(endpoint: Endpoint, status: str) -> None:
+    endpoint.status = endpoint_status(status)
     with pytest.raises(NotReadyError) as caught:
         endpoint.detect(http(400, {"Message": "Endpoint is not in service"}, "ValidationError"))
     assert caught.value.code == "no_endpoint"
@@ -170,24 +170,24 @@ def test_images_wait_for_an_endpoint_that_does_not_serve(endpoint: Endpoint, sta
     ],
     ids=["missing", "throttled", "unreachable"],
 )
-def test_images_wait_where_no_endpoint_can_be_seen(endpoint: Endpoint, status: Answer) -> None:
+def test_images_wait_if_the_endpoint_cannot_be_described(endpoint: Endpoint, status: Answer) -> None:
     endpoint.status = status
     with pytest.raises(NotReadyError):
         endpoint.detect(http(400, {"Message": "Endpoint not found"}, "ValidationError"))
 
 
 @pytest.mark.parametrize("status", ["InService", "Updating"])
-def test_a_request_that_a_serving_endpoint_refuses_is_never_tried_again(
+def test_a_request_that_an_endpoint_in_service_refuses_is_not_retried(
     endpoint: Endpoint, status: str
 ) -> None:
-    endpoint.status = in_service(status)
+    endpoint.status = endpoint_status(status)
     with pytest.raises(ModelError) as caught:
         endpoint.detect(http(400, {"Message": "1 validation error detected"}, "ValidationError"))
-    assert not caught.value.again
+    assert not caught.value.retryable
     assert endpoint.attempts == 1
 
 
-GOOD = prediction(found())
+GOOD = prediction(detection())
 
 
 @pytest.mark.parametrize(
@@ -197,30 +197,31 @@ GOOD = prediction(found())
         b"<html>",
         b"[]",
         json.dumps({k: v for k, v in GOOD.items() if k != "model"}).encode(),
-        json.dumps(prediction(found(score=float("nan")))).encode(),
-        json.dumps(prediction(found(score=1.5))).encode(),
-        json.dumps(prediction(found(box=(0, 0, float("inf"), 1)))).encode(),
-        json.dumps(prediction(found(box=(0, 0, 1)))).encode(),
+        json.dumps(prediction(detection(score=float("nan")))).encode(),
+        json.dumps(prediction(detection(score=1.5))).encode(),
+        json.dumps(prediction(detection(box=(0, 0, float("inf"), 1)))).encode(),
+        json.dumps(prediction(detection(box=(0, 0, 1)))).encode(),
         json.dumps(prediction(image={"width": 0, "height": 0})).encode(),
-        json.dumps(prediction(*[found()] * 501)).encode(),
+        json.dumps(prediction(*[detection()] * 501)).encode(),
         json.dumps(prediction(timings_ms={"total": float("nan")})).encode(),
     ],
 )
-def test_an_answer_that_is_none_is_the_model_s_failure(endpoint: Endpoint, answer: bytes) -> None:
+def test_an_answer_that_does_not_fit_the_contract_is_an_error_of_the_model(
+    endpoint: Endpoint, answer: bytes
+) -> None:
     with pytest.raises(ModelError) as caught:
         endpoint.detect(http(200, answer))
-    assert caught.value.again
+    assert caught.value.retryable
 
 
-def test_no_try_begins_that_might_not_end_in_time(endpoint: Endpoint) -> None:
-    """RELIABILITY 13."""
+def test_no_attempt_starts_that_might_not_end_in_time(endpoint: Endpoint) -> None:
     with pytest.raises(NotReadyError) as caught:
         endpoint.detect(http(200, GOOD), seconds=clients.ENDPOINT_SECONDS - 1)
     assert (caught.value.code, endpoint.attempts) == ("no_time", 0)
 
 
-def test_all_attempts_fit_into_the_time_that_one_call_may_take() -> None:
-    """RELIABILITY 13: the longest that botocore may take, from the client's own settings."""
+def test_all_attempts_of_a_call_fit_into_its_time_limit() -> None:
+    """The longest time that botocore may take, from the client's own settings."""
     config: Any = clients.sagemaker_runtime().meta.config
     attempts = config.retries["total_max_attempts"]
     longest_pauses = sum(min(2**attempt, 20) for attempt in range(attempts - 1))  # botocore's standard mode
@@ -229,6 +230,6 @@ def test_all_attempts_fit_into_the_time_that_one_call_may_take() -> None:
     )
 
 
-def test_a_batch_s_threads_each_have_a_connection() -> None:
+def test_each_thread_of_a_batch_has_a_connection() -> None:
     for client in (clients.s3(), clients.sagemaker_runtime(), clients.dynamodb()):
         assert client.meta.config.max_pool_connections >= 10

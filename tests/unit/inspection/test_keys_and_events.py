@@ -1,4 +1,4 @@
-"""Keys and events: RELIABILITY 2, 4 and 5 as far as they need no AWS."""
+"""The keys of images, and the events that announce them."""
 
 import json
 from urllib.parse import quote_plus
@@ -18,8 +18,7 @@ KEYS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=30
 
 
 @given(KEYS)
-def test_any_key_survives_the_way_through_an_event(key: str) -> None:
-    """RELIABILITY 4."""
+def test_any_key_survives_the_round_trip_through_an_event(key: str) -> None:
     assert events.decode(quote_plus(key)) == key
 
 
@@ -41,20 +40,20 @@ def test_a_key_is_decoded_once(key: str) -> None:
         (f"incoming/{'x' * 1015}", f"incoming/{'x' * 1015}"),  # 1,024 bytes, S3's longest
     ],
 )
-def test_awkward_keys(encoded: str, key: str) -> None:
+def test_unusual_keys_are_decoded(encoded: str, key: str) -> None:
     assert events.decode(encoded) == key
 
 
 @given(KEYS)
 def test_every_key_has_a_place(key: str) -> None:
-    where = keys.place(key)
-    assert where.line
-    assert where.station
-    assert where.serial
+    place = keys.place(key)
+    assert place.line
+    assert place.station
+    assert place.serial
 
 
 @pytest.mark.parametrize(
-    ("key", "place"),
+    ("key", "expected"),
     [
         ("incoming/line-1/top/4711.jpg", ("line-1", "top", "4711")),
         ("incoming/line-1/top/2026/01/4711.jpg", ("line-1", "top", "2026/01/4711")),
@@ -66,9 +65,9 @@ def test_every_key_has_a_place(key: str) -> None:
         ("incoming/line-1/top/.jpg", ("line-1", "top", ".jpg")),
     ],
 )
-def test_the_place_that_a_key_tells(key: str, place: tuple[str, str, str]) -> None:
-    where = keys.place(key)
-    assert (where.line, where.station, where.serial) == place
+def test_a_key_contains_line_station_and_serial(key: str, expected: tuple[str, str, str]) -> None:
+    place = keys.place(key)
+    assert (place.line, place.station, place.serial) == expected
 
 
 @given(
@@ -76,12 +75,12 @@ def test_the_place_that_a_key_tells(key: str, place: tuple[str, str, str]) -> No
     st.text("0123456789abcdefABCDEF", min_size=1, max_size=64),
 )
 def test_sequencers_compare_as_right_padded_hex(one: str, other: str) -> None:
-    """RELIABILITY 2: plain string order of what is stored is S3's order."""
+    """The plain string order of stored sequencers is S3's order."""
     as_numbers = int(one.ljust(64, "0"), 16) < int(other.ljust(64, "0"), 16)
     assert (normalise_sequencer(one) < normalise_sequencer(other)) == as_numbers
 
 
-def test_an_image_event_is_read_in_full() -> None:
+def test_an_image_event_is_parsed_in_full() -> None:
     (event,) = parse(golden("inspect-image")["Records"][0]["body"])
 
     assert event == events.ImageEvent(
@@ -119,12 +118,11 @@ def test_one_message_may_announce_several_images() -> None:
         for record in golden(name)["Records"]
     ],
 )
-def test_what_announces_no_image_is_not_an_error(body: str) -> None:
-    """RELIABILITY 5."""
+def test_a_message_that_announces_no_image_is_not_an_error(body: str) -> None:
     assert parse(body) == []
 
 
-def test_a_record_that_makes_no_sense_does_not_hide_its_neighbour() -> None:
+def test_an_invalid_record_does_not_hide_the_next_one() -> None:
     parsed = parse(message({"eventSource": "aws:s3"}, s3_record("incoming/x.jpg"))["body"])
     assert [event.key for event in parsed] == ["incoming/x.jpg"]
 
@@ -138,9 +136,9 @@ JSON = st.recursive(
 
 
 @given(JSON | st.fixed_dictionaries({"Records": st.lists(JSON)}))
-def test_no_message_makes_parsing_fail(document: object) -> None:
+def test_no_json_document_makes_parsing_fail(document: object) -> None:
     assert parse(json.dumps(document)) == []
 
 
-def test_absurdly_nested_json_is_acknowledged() -> None:
+def test_deeply_nested_json_is_acknowledged() -> None:
     assert parse("[" * 200_000) == []

@@ -1,4 +1,4 @@
-"""The record that an image version gets, and the one that waits in the queue."""
+"""The record of an image version, and messages that are deferred."""
 
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -15,9 +15,9 @@ from contract.inspections import Verdict
 from inspection import events
 from inspection.detector import Prediction
 from inspection.queue import Message, Queue
-from inspection.records import Facts, build, record_id
+from inspection.records import Inspection, build_record, record_id
 from inspection.rules import Judgement, Reason, Severity
-from tests.inspection_support import found, golden, message, prediction
+from tests.inspection_support import detection, golden, message, prediction
 
 NOW = datetime(2026, 1, 5, 9, 30, 16, 500_000, tzinfo=UTC)
 
@@ -33,7 +33,7 @@ def event(**changes: Any) -> events.ImageEvent:
     return events.ImageEvent(**(values | changes))
 
 
-FAILED = Facts(
+FAILED = Inspection(
     event(),
     Judgement(
         Verdict.FAIL,
@@ -42,15 +42,15 @@ FAILED = Facts(
     ),
     size_bytes=1234,
     header=ImageHeader(100, 200, "JPEG"),
-    prediction=Prediction.model_validate(prediction(found("pits", 0.75, (1, 2.25, 3, 4)))),
+    prediction=Prediction.model_validate(prediction(detection("pits", 0.75, (1, 2.25, 3, 4)))),
     rules_version="3",
     timings_ms={"read": 1.23456789},
 )
 
 
-def test_a_judged_image_s_record() -> None:
+def test_the_record_of_an_inspected_image() -> None:
     assert (
-        build(FAILED, NOW, index_shards=8, retention_days=1)
+        build_record(FAILED, NOW, index_shards=8, retention_days=1)
         == {
             "image": "s3://b/incoming/line-1/top/SN1.jpg",
             "version_id": "v1",
@@ -97,8 +97,10 @@ def test_a_judged_image_s_record() -> None:
     )
 
 
-def test_what_is_not_known_is_left_out() -> None:
-    record = build(Facts(event(), Judgement(Verdict.UNREADABLE, [Reason("deleted", "gone")])), NOW, 8, 1)
+def test_a_field_without_a_value_is_left_out() -> None:
+    record = build_record(
+        Inspection(event(), Judgement(Verdict.UNREADABLE, [Reason("deleted", "gone")])), NOW, 8, 1
+    )
     assert (
         not {"model", "detections", "image_width", "image_format", "severity", "rules_version"}
         & record.keys()
@@ -107,12 +109,12 @@ def test_what_is_not_known_is_left_out() -> None:
 
 
 def test_a_pass_stays_out_of_the_index_by_verdict() -> None:
-    assert "verdict_bucket" not in build(Facts(event(), Judgement(Verdict.PASS, [])), NOW, 8, 1)
+    assert "verdict_bucket" not in build_record(Inspection(event(), Judgement(Verdict.PASS, [])), NOW, 8, 1)
 
 
-def test_what_the_camera_says_of_the_time_comes_first() -> None:
-    facts = Facts(event(), Judgement(Verdict.PASS, []), captured_at="2026-01-05T09:30:14.000Z")
-    assert build(facts, NOW, 8, 1)["captured_at"] == "2026-01-05T09:30:14.000Z"
+def test_the_camera_s_time_takes_precedence() -> None:
+    inspection = Inspection(event(), Judgement(Verdict.PASS, []), captured_at="2026-01-05T09:30:14.000Z")
+    assert build_record(inspection, NOW, 8, 1)["captured_at"] == "2026-01-05T09:30:14.000Z"
 
 
 @given(st.text(max_size=50), st.text(max_size=50), st.text(max_size=50), st.text(max_size=50))
@@ -128,7 +130,9 @@ def test_the_index_spreads_a_day_evenly() -> None:
     """1,000 images/s need every partition: none may get more than a quarter above its share."""
     counts: dict[str, int] = {}
     for number in range(8_000):
-        record = build(Facts(event(version_id=str(number)), Judgement(Verdict.PASS, [])), NOW, 8, 1)
+        record = build_record(
+            Inspection(event(version_id=str(number)), Judgement(Verdict.PASS, [])), NOW, 8, 1
+        )
         counts[record["line_bucket"]] = counts.get(record["line_bucket"], 0) + 1
     assert len(counts) == 8
     assert max(counts.values()) < 1_250
@@ -144,7 +148,7 @@ def sqs() -> tuple[Queue, Stubber]:
 @pytest.mark.parametrize(
     ("deferrals", "longest"), [(0, 5), (1, 10), (4, 80), (7, 640), (8, 900), (9, 900), (1000, 900)]
 )
-def test_a_parked_message_waits_longer_each_time(deferrals: int, longest: int) -> None:
+def test_a_deferred_message_waits_longer_each_time(deferrals: int, longest: int) -> None:
     queue, stubber = sqs()
     stubber.add_response(
         "send_message",
@@ -156,23 +160,24 @@ def test_a_parked_message_waits_longer_each_time(deferrals: int, longest: int) -
             "MessageAttributes": {"deferrals": {"DataType": "Number", "StringValue": str(deferrals + 1)}},
         },
     )
-    delay = queue.park(Message.of(message(deferrals=deferrals)))
+    delay = queue.defer(Message.from_record(message(deferrals=deferrals)))
     assert longest / 2 - 1 <= delay <= longest
     stubber.assert_no_pending_responses()
 
 
 @pytest.mark.parametrize(("receives", "seconds"), [(1, 10), (2, 40), (3, 160), (4, 360), (99, 360)])
-def test_a_failed_message_comes_back_sooner_than_the_queue_would_bring_it(
-    receives: int, seconds: int
-) -> None:
+def test_a_failed_message_returns_before_its_visibility_timeout(receives: int, seconds: int) -> None:
     queue, stubber = sqs()
     expected = {"QueueUrl": "https://queue", "ReceiptHandle": "handle-1", "VisibilityTimeout": seconds}
     stubber.add_response("change_message_visibility", {}, expected)
-    queue.hasten(Message.of(message(receives=receives)))
+    queue.hasten(Message.from_record(message(receives=receives)))
     stubber.assert_no_pending_responses()
 
 
-def test_a_parked_message_knows_how_often() -> None:
-    (record,) = golden("inspect-parked")["Records"]
-    assert Message.of(record).deferrals == 3
-    assert Message.of(record | {"messageAttributes": {"deferrals": {"stringValue": "many"}}}).deferrals == 0
+def test_a_deferred_message_counts_its_deferrals() -> None:
+    (record,) = golden("inspect-deferred")["Records"]
+    assert Message.from_record(record).deferrals == 3
+    assert (
+        Message.from_record(record | {"messageAttributes": {"deferrals": {"stringValue": "many"}}}).deferrals
+        == 0
+    )

@@ -13,7 +13,8 @@ from pydantic import ValidationError
 from contract.inspections import Verdict
 from inspection.detector import Detection
 from inspection.errors import NotReadyError
-from inspection.rules import Judgement, Rules, RulesParameter, Severity, judge
+from inspection.rules import Judgement, Rules, Severity, judge
+from inspection.rules_parameter import RulesParameter
 
 DEFAULT = {"fail_score": 0.5, "review_score": 0.3, "severity": "major"}
 
@@ -22,15 +23,15 @@ def rules(**document: Any) -> Rules:
     return Rules.model_validate({"version": "1", "default": DEFAULT} | document)
 
 
-def seen(label: str, score: float, box: tuple[float, float, float, float] = (0, 0, 10, 10)) -> Detection:
+def detection(label: str, score: float, box: tuple[float, float, float, float] = (0, 0, 10, 10)) -> Detection:
     return Detection(label=label, score=score, box=box)
 
 
-def verdict(using: Rules, *detections: Detection, line: str = "line-1") -> Verdict:
-    return judge(using, line, detections).verdict
+def verdict(document: Rules, *detections: Detection, line: str = "line-1") -> Verdict:
+    return judge(document, line, detections).verdict
 
 
-def test_nothing_found_passes() -> None:
+def test_an_image_without_detections_passes() -> None:
     assert judge(rules(), "line-1", []) == Judgement(Verdict.PASS, [])
 
 
@@ -38,18 +39,18 @@ def test_nothing_found_passes() -> None:
     ("score", "expected"), [(0.29, "pass"), (0.3, "review"), (0.49, "review"), (0.5, "fail"), (1.0, "fail")]
 )
 def test_scores_divide_pass_review_and_fail(score: float, expected: str) -> None:
-    assert verdict(rules(), seen("scratches", score)) == expected
+    assert verdict(rules(), detection("scratches", score)) == expected
 
 
-def test_what_is_smaller_than_the_smallest_area_does_not_count() -> None:
+def test_a_detection_below_the_smallest_area_does_not_count() -> None:
     strict = rules(default=DEFAULT | {"smallest_area": 100})
-    assert verdict(strict, seen("scratches", 0.9, (0, 0, 9.9, 10))) == "pass"
-    assert verdict(strict, seen("scratches", 0.9, (0, 0, 10, 10))) == "fail"
+    assert verdict(strict, detection("scratches", 0.9, (0, 0, 9.9, 10))) == "pass"
+    assert verdict(strict, detection("scratches", 0.9, (0, 0, 10, 10))) == "fail"
 
 
 def test_a_box_inside_out_has_no_area() -> None:
     assert (
-        verdict(rules(default=DEFAULT | {"smallest_area": 1}), seen("scratches", 0.9, (10, 10, 0, 0)))
+        verdict(rules(default=DEFAULT | {"smallest_area": 1}), detection("scratches", 0.9, (10, 10, 0, 0)))
         == "pass"
     )
 
@@ -59,29 +60,31 @@ def test_a_box_inside_out_has_no_area() -> None:
     [
         ([0.9, 0.9], "pass"),
         ([0.9, 0.9, 0.9], "fail"),
-        ([0.9, 0.9, 0.4], "review"),  # the doubtful one might be the third
-        ([0.9, 0.4], "pass"),  # even if it is one, two are allowed
+        ([0.9, 0.9, 0.4], "review"),  # the doubtful detection may be the third defect
+        ([0.9, 0.4], "pass"),  # even if it is a defect, two are allowed
         ([0.4, 0.4, 0.4], "review"),
     ],
 )
-def test_so_many_as_allowed_pass(scores: list[float], expected: str) -> None:
+def test_the_allowed_count_of_defects_passes(scores: list[float], expected: str) -> None:
     tolerant = rules(classes={"pits": {"allowed_count": 2}})
-    assert verdict(tolerant, *[seen("pits", score) for score in scores]) == expected
+    assert verdict(tolerant, *[detection("pits", score) for score in scores]) == expected
 
 
 def test_the_allowed_count_is_per_class() -> None:
     tolerant = rules(default=DEFAULT | {"allowed_count": 1})
-    assert verdict(tolerant, seen("pits", 0.9), seen("scratches", 0.9)) == "pass"
+    assert verdict(tolerant, detection("pits", 0.9), detection("scratches", 0.9)) == "pass"
 
 
 def test_the_worst_class_decides_verdict_and_severity() -> None:
     using = rules(classes={"crazing": {"severity": "critical"}, "pits": {"severity": "minor"}})
 
-    judged = judge(using, "line-1", [seen("pits", 0.99), seen("patches", 0.4), seen("crazing", 0.6)])
+    judgement = judge(
+        using, "line-1", [detection("pits", 0.99), detection("patches", 0.4), detection("crazing", 0.6)]
+    )
 
-    assert judged.verdict is Verdict.FAIL
-    assert judged.severity is Severity.CRITICAL
-    assert [(r.code, r.label, r.detection) for r in judged.reasons] == [
+    assert judgement.verdict is Verdict.FAIL
+    assert judgement.severity is Severity.CRITICAL
+    assert [(r.code, r.label, r.detection) for r in judgement.reasons] == [
         ("defect", "crazing", 2),
         ("defect", "pits", 0),
         ("doubtful", "patches", 1),
@@ -101,10 +104,10 @@ def test_a_line_overrides_the_class_and_its_default_the_rest() -> None:
         classes={"pits": {"severity": "critical"}},
         lines={"line-2": {"pits": {"fail_score": 0.9}, "default": {"fail_score": 0.7}}},
     )
-    assert verdict(using, seen("pits", 0.6)) == "fail"
-    assert verdict(using, seen("pits", 0.85), line="line-2") == "review"
-    assert verdict(using, seen("patches", 0.65), line="line-2") == "review"
-    assert judge(using, "line-2", [seen("pits", 0.95)]).severity is Severity.CRITICAL
+    assert verdict(using, detection("pits", 0.6)) == "fail"
+    assert verdict(using, detection("pits", 0.85), line="line-2") == "review"
+    assert verdict(using, detection("patches", 0.65), line="line-2") == "review"
+    assert judge(using, "line-2", [detection("pits", 0.95)]).severity is Severity.CRITICAL
 
 
 @pytest.mark.parametrize(
@@ -124,22 +127,24 @@ def test_a_line_overrides_the_class_and_its_default_the_rest() -> None:
     ],
     ids=json.dumps,
 )
-def test_a_document_that_contradicts_itself_is_refused(wrong: dict[str, Any]) -> None:
+def test_an_invalid_document_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         rules(**wrong)
 
 
-def test_a_line_s_default_is_checked_against_the_classes_it_changes() -> None:
+def test_the_default_of_a_line_is_checked_against_the_classes_that_it_changes() -> None:
     with pytest.raises(ValidationError):
         rules(classes={"pits": {"review_score": 0.45}}, lines={"line-1": {"default": {"fail_score": 0.4}}})
 
 
 LABELS = st.sampled_from(["pits", "scratches", "patches"])
-DETECTIONS = st.lists(st.builds(seen, LABELS, st.floats(0, 1)), max_size=12)
+DETECTIONS = st.lists(st.builds(detection, LABELS, st.floats(0, 1)), max_size=12)
 
 
 @given(DETECTIONS, st.randoms(use_true_random=False))
-def test_the_order_of_detections_changes_no_verdict(detections: list[Detection], random: Any) -> None:
+def test_the_verdict_does_not_depend_on_the_order_of_detections(
+    detections: list[Detection], random: Any
+) -> None:
     using = rules(classes={"pits": {"allowed_count": 2}})
     shuffled = random.sample(detections, len(detections))
     assert judge(using, "a", detections).severity == judge(using, "a", shuffled).severity
@@ -147,12 +152,12 @@ def test_the_order_of_detections_changes_no_verdict(detections: list[Detection],
 
 
 @given(DETECTIONS, LABELS, st.floats(0, 1))
-def test_a_further_detection_never_makes_a_verdict_milder(
+def test_another_detection_never_makes_the_verdict_milder(
     detections: list[Detection], label: str, score: float
 ) -> None:
     using = rules(classes={"pits": {"allowed_count": 2}})
     order = [Verdict.PASS, Verdict.REVIEW, Verdict.FAIL]
-    before, after = verdict(using, *detections), verdict(using, *detections, seen(label, score))
+    before, after = verdict(using, *detections), verdict(using, *detections, detection(label, score))
     assert order.index(after) >= order.index(before)
 
 
@@ -194,7 +199,7 @@ FINE = {"sharpness": 100.0, "exposure": 0.5, "clipped": 0.0}
 
 
 @pytest.mark.parametrize(
-    ("measured", "said"),
+    ("measured", "message"),
     [
         ({"sharpness": 39.9}, "blurred"),
         ({"exposure": 0.05}, "too dark"),
@@ -202,19 +207,21 @@ FINE = {"sharpness": 100.0, "exposure": 0.5, "clipped": 0.0}
         ({"clipped": 0.31}, "clipped"),
     ],
 )
-def test_nothing_found_on_a_bad_picture_asks_for_a_review(measured: dict[str, float], said: str) -> None:
-    judged = judge(rules(picture=PICTURE), "line-1", [], FINE | measured)
-    assert judged.verdict is Verdict.REVIEW
-    assert [(reason.code, said in reason.message) for reason in judged.reasons] == [("bad_picture", True)]
+def test_a_bad_picture_without_detections_asks_for_a_review(measured: dict[str, float], message: str) -> None:
+    judgement = judge(rules(picture=PICTURE), "line-1", [], FINE | measured)
+    assert judgement.verdict is Verdict.REVIEW
+    assert [(reason.code, message in reason.message) for reason in judgement.reasons] == [
+        ("bad_picture", True)
+    ]
 
 
 def test_a_defect_on_a_bad_picture_still_fails() -> None:
-    judged = judge(rules(picture=PICTURE), "line-1", [seen("pits", 0.9)], FINE | {"sharpness": 1.0})
-    assert judged.verdict is Verdict.FAIL
-    assert [reason.code for reason in judged.reasons] == ["defect", "bad_picture"]
+    judgement = judge(rules(picture=PICTURE), "line-1", [detection("pits", 0.9)], FINE | {"sharpness": 1.0})
+    assert judgement.verdict is Verdict.FAIL
+    assert [reason.code for reason in judgement.reasons] == ["defect", "bad_picture"]
 
 
-def test_a_line_has_its_own_demands_on_pictures_and_what_is_not_measured_is_no_fault() -> None:
+def test_a_line_can_have_its_own_picture_rule_and_a_missing_measure_is_no_fault() -> None:
     using = rules(picture=PICTURE, line_pictures={"dark-line": PICTURE | {"least_exposure": 0.01}})
     dark = FINE | {"exposure": 0.05}
     assert judge(using, "line-1", [], dark).verdict is Verdict.REVIEW
@@ -226,6 +233,6 @@ def test_a_line_has_its_own_demands_on_pictures_and_what_is_not_measured_is_no_f
     )
 
 
-def test_contradicting_demands_on_pictures_are_no_rules() -> None:
+def test_a_picture_rule_that_contradicts_itself_is_refused() -> None:
     with pytest.raises(ValidationError, match="least_exposure must not be above"):
         rules(picture={"least_exposure": 0.9, "most_exposure": 0.1})

@@ -15,13 +15,13 @@ from inspection.detector import Detection, Detector
 from retraining.documents import Documents
 from retraining.errors import SmokeTestError
 from retraining.smoke import SmokeTest, unmatched
-from tests.inspection_support import Answer, answering, found, http, jpeg, model_error, prediction
+from tests.inspection_support import Answer, answering, detection, http, jpeg, model_error, prediction
 from tests.unit.retraining.evaluations import evaluation
 
 REPORT = "s3://artefacts/reports/0123456789ab/ssdlite/evaluation.json"
 VERSION = "0123456789ab"
-SEEN = (found("scratch", 0.9, (10, 20, 110, 70)), found("dent", 0.6, (0, 0, 30, 30)))
-WEAK = found("dent", 0.25, (150, 50, 160, 60))
+SEEN = (detection("scratch", 0.9, (10, 20, 110, 70)), detection("dent", 0.6, (0, 0, 30, 30)))
+WEAK = detection("dent", 0.25, (150, 50, 160, 60))
 
 
 class Stack:
@@ -82,19 +82,19 @@ def test_their_order_does_not_matter(stack: Stack) -> None:
 
 
 def test_what_a_gpu_rounds_passes(stack: Stack) -> None:
-    near = (found("scratch", 0.86, (11.9, 19, 110, 71)), found("dent", 0.64, (0, 1.9, 31.5, 30)))
+    near = (detection("scratch", 0.86, (11.9, 19, 110, 71)), detection("dent", 0.64, (0, 1.9, 31.5, 30)))
     assert stack.run(answer(*near))["images"] == 2
 
 
-@pytest.mark.parametrize("seen", [(), (WEAK,), (found("dent", 0.299, (0, 0, 9, 9)),)])
+@pytest.mark.parametrize("seen", [(), (WEAK,), (detection("dent", 0.299, (0, 0, 9, 9)),)])
 def test_weak_detections_may_come_and_go(stack: Stack, seen: tuple[dict[str, Any], ...]) -> None:
     stack.golden(("labelled/images/a.jpg", jpeg()), seen=(*SEEN, WEAK))
     assert stack.run(answer(*SEEN, *seen))["images"] == 1
 
 
 def test_a_detection_at_the_edge_of_weakness_may_fall_below_it(stack: Stack) -> None:
-    stack.golden(("labelled/images/a.jpg", jpeg()), seen=(found("dent", 0.31),))
-    assert stack.run(answer(found("dent", 0.29)))["images"] == 1
+    stack.golden(("labelled/images/a.jpg", jpeg()), seen=(detection("dent", 0.31),))
+    assert stack.run(answer(detection("dent", 0.29)))["images"] == 1
 
 
 @pytest.mark.parametrize(
@@ -102,10 +102,10 @@ def test_a_detection_at_the_edge_of_weakness_may_fall_below_it(stack: Stack) -> 
     [
         (SEEN[:1], "dent 0.60 at [0, 0, 30, 30]"),
         ((), "scratch 0.90 at [10, 20, 110, 70]"),
-        ((*SEEN, found("scratch", 0.5, (150, 0, 190, 40))), "scratch 0.50 at [150, 0, 190, 40]"),
-        ((found("scratch", 0.9, (13, 20, 110, 70)), SEEN[1]), "scratch 0.90 at [10, 20, 110, 70]"),
-        ((found("scratch", 0.84, (10, 20, 110, 70)), SEEN[1]), "scratch 0.90 at [10, 20, 110, 70]"),
-        ((found("dent", 0.9, (10, 20, 110, 70)), SEEN[1]), "scratch 0.90 at [10, 20, 110, 70]"),
+        ((*SEEN, detection("scratch", 0.5, (150, 0, 190, 40))), "scratch 0.50 at [150, 0, 190, 40]"),
+        ((detection("scratch", 0.9, (13, 20, 110, 70)), SEEN[1]), "scratch 0.90 at [10, 20, 110, 70]"),
+        ((detection("scratch", 0.84, (10, 20, 110, 70)), SEEN[1]), "scratch 0.90 at [10, 20, 110, 70]"),
+        ((detection("dent", 0.9, (10, 20, 110, 70)), SEEN[1]), "scratch 0.90 at [10, 20, 110, 70]"),
     ],
     ids=["one lost", "all lost", "one more", "moved", "rescored", "renamed"],
 )
