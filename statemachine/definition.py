@@ -1,4 +1,4 @@
-"""The retrain state machine's definition as a graph: for its picture, and for the rules that it must keep."""
+"""The retrain state machine's definition as a graph, for its picture and for the rules that the tests check."""
 
 from __future__ import annotations
 
@@ -15,53 +15,68 @@ State = dict[str, Any]
 
 @dataclass(frozen=True)
 class Scope:
-    """States that lead to one another: the machine's own, or those inside the Map state `of`."""
+    """States that can lead to one another: those of the state machine itself, or those inside one Map state.
 
-    of: str | None
+    Attributes:
+        map_state: The name of the Map state; None for the state machine itself.
+        start: The name of the first state.
+        states: The states by name.
+    """
+
+    map_state: str | None
     start: str
     states: dict[str, State]
 
 
 @dataclass(frozen=True)
-class Way:
-    """From one state to another. says: a choice rule's comment. assigns: variables that are set on the way."""
+class Transition:
+    """A transition from one state to another.
+
+    Attributes:
+        source: The name of the state that is left.
+        target: The name of the state that is entered.
+        kind: `next`, a rule of a Choice (`rule`), a Choice's default (`else`), or a failure (`catch`).
+        label: The comment of a Choice's rule, or the errors that are caught.
+        assigned: The variables that are set on the way.
+    """
 
     source: str
     target: str
     kind: Literal["next", "rule", "else", "catch"]
-    says: str = ""
-    assigns: frozenset[str] = frozenset()
+    label: str = ""
+    assigned: frozenset[str] = frozenset()
 
 
 def load() -> Definition:
-    """The definition as it lies in the repository, its substitutions unfilled."""
+    """Return the definition that template.yaml deploys, with its substitutions (`${Name}`) as they are."""
     definition: Definition = json.loads(FILE.read_text())
     return definition
 
 
-def scopes(definition: Definition, of: str | None = None) -> Iterator[Scope]:
-    """The machine's own scope first."""
-    yield Scope(of, definition["StartAt"], definition["States"])
+def scopes(definition: Definition, map_state: str | None = None) -> Iterator[Scope]:
+    """Yield the state machine's own scope first, then that of each Map state."""
+    yield Scope(map_state, definition["StartAt"], definition["States"])
     for name, state in definition["States"].items():
         if "ItemProcessor" in state:
             yield from scopes(state["ItemProcessor"], name)
 
 
-def ways(states: dict[str, State]) -> Iterator[Way]:
-    """All ways out of these states; a catcher's way counts where its state has failed."""
+def transitions(states: dict[str, State]) -> Iterator[Transition]:
+    """Yield all transitions between these states, also those that are taken after a failure."""
     for name, state in states.items():
         assigned = frozenset(state.get("Assign", {}))
         if "Next" in state:
-            yield Way(name, state["Next"], "next", assigns=assigned)
+            yield Transition(name, state["Next"], "next", assigned=assigned)
         for rule in state.get("Choices", []):
-            yield Way(name, rule["Next"], "rule", rule.get("Comment", ""), frozenset(rule.get("Assign", {})))
+            by_rule = frozenset(rule.get("Assign", {}))
+            yield Transition(name, rule["Next"], "rule", rule.get("Comment", ""), by_rule)
         if "Default" in state:
-            yield Way(name, state["Default"], "else", assigns=assigned)
+            yield Transition(name, state["Default"], "else", assigned=assigned)
         for catcher in state.get("Catch", []):
-            caught = frozenset(catcher.get("Assign", {}))
-            yield Way(name, catcher["Next"], "catch", ", ".join(catcher["ErrorEquals"]), caught)
+            by_catcher = frozenset(catcher.get("Assign", {}))
+            yield Transition(name, catcher["Next"], "catch", ", ".join(catcher["ErrorEquals"]), by_catcher)
 
 
-def ends(state: State) -> bool:
-    """Whether an execution, or a Map's iteration, ends here."""
+def is_terminal(state: State) -> bool:
+    """Return whether an execution, or a Map's iteration, ends in this state."""
     return state.get("End", False) or state["Type"] in ("Succeed", "Fail")

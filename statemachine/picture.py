@@ -1,4 +1,4 @@
-"""Draws the retrain state machine into docs/retrain.md, as Mermaid: python -m statemachine.picture
+"""Draw the retrain state machine into docs/retrain.md, as a Mermaid flowchart: python -m statemachine.picture
 
 https://mermaid.js.org/syntax/flowchart.html
 """
@@ -10,68 +10,92 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from statemachine.definition import Definition, Scope, State, Way, ends, load, scopes, ways
+from statemachine.definition import (
+    Definition,
+    Scope,
+    State,
+    Transition,
+    is_terminal,
+    load,
+    scopes,
+    transitions,
+)
 
 PAGE = Path(__file__).parents[1] / "docs" / "retrain.md"
 BEGIN, END = "<!-- state machine picture -->", "<!-- /state machine picture -->"
 _SHAPES = {"Task": '["{}"]', "Choice": '{{"{}"}}', "Wait": '(["{}"])', "Pass": '("{}")', "Fail": '[["{}"]]'}
-_MANY = 3  # failures that lead to one state: more are drawn as one
-_LEGEND = """Boxes are tasks, diamonds choices, rounded boxes waits. Dotted lines are failures, after what can be tried
-again was. A failure without a line of its own goes to `Retract` once a version is registered, else to
-`Explain`; that of a candidate goes to `CandidateFailed`, and the others go on."""
+_TERMINAL_SHAPE = '(("{}"))'
+# If more failures than this lead to one state, they are drawn as one line.
+_MOST_FAILURE_LINES = 3
+_LEGEND = """Boxes are tasks, diamonds are choices, rounded boxes are waits. A dotted line is a failure that remains
+after all retries. A failure that has no line of its own leads to `Retract` once a version is registered, and to
+`Explain` before that. A candidate's failure leads to `CandidateFailed`, and the other candidates continue."""
 
 
 def picture(definition: Definition) -> str:
-    """A flowchart."""
-    machine, *inner = scopes(definition)
-    within = {scope.of: scope for scope in inner}
+    """Return the state machine as a Mermaid flowchart."""
+    machine, *map_scopes = scopes(definition)
+    scope_of_map = {scope.map_state: scope for scope in map_scopes}
     lines = ["flowchart TD", f'  start(("start")) --> {machine.start}']
     for name, state in machine.states.items():
-        if name in within:
+        if name in scope_of_map:
+            scope = scope_of_map[name]
             lines += [f'  subgraph {name}["{name}: for each"]', "    direction TB"]
-            lines += [f"  {line}" for line in _drawn(within[name], f"{name}_failure")]
+            lines += [f"  {_node(inner, state)}" for inner, state in scope.states.items()]
+            lines += [f"  {line}" for line in _transition_lines(scope, f"{name}_failure")]
             lines.append("  end")
         else:
-            lines.append(f"  {name}{_shape(state).format(name)}")
-    lines += _drawn(machine, "failure")
+            lines.append(_node(name, state))
+    lines += _transition_lines(machine, "failure")
     return "\n".join(lines) + "\n"
 
 
-def _shape(state: State) -> str:
-    return _SHAPES[state["Type"]] if not ends(state) or state["Type"] == "Fail" else '(("{}"))'
+def _node(name: str, state: State) -> str:
+    ends_well = is_terminal(state) and state["Type"] != "Fail"
+    shape = _TERMINAL_SHAPE if ends_well else _SHAPES[state["Type"]]
+    return f"  {name}{shape.format(name)}"
 
 
-def _drawn(scope: Scope, failure: str) -> Iterator[str]:
-    """The lines of a scope: inside a Map its states, too."""
-    if scope.of:
-        for name, state in scope.states.items():
-            yield f"  {name}{_shape(state).format(name)}"
-    every = list(ways(scope.states))
-    caught = Counter(way.target for way in every if way.kind == "catch")
-    last = [target for target, count in caught.items() if count > _MANY]
-    for target in last:
-        yield f'  {failure}_{target}(("other failures")) -.-> {target}'
-    told: dict[tuple[str, str, str], list[str]] = {}
-    for way in every:
-        onward = any(
-            (each.source, each.target, each.kind) == (way.source, way.target, "next") for each in every
-        )
-        if way.kind == "next" or (way.target not in last and not onward):
-            line = "-.->" if way.kind == "catch" else "-->"
-            told.setdefault((way.source, line, way.target), []).append(_label(way))
-    for (source, line, target), labels in told.items():
-        label = " / ".join(filter(None, labels))
+def _transition_lines(scope: Scope, failure_node: str) -> Iterator[str]:
+    all_transitions = list(transitions(scope.states))
+    failures = Counter(transition.target for transition in all_transitions if transition.kind == "catch")
+    drawn_once = [target for target, count in failures.items() if count > _MOST_FAILURE_LINES]
+    for target in drawn_once:
+        yield f'  {failure_node}_{target}(("other failures")) -.-> {target}'
+    successors = {(edge.source, edge.target) for edge in all_transitions if edge.kind == "next"}
+    labels: dict[tuple[str, str, str], list[str]] = {}
+    for transition in all_transitions:
+        source, target = transition.source, transition.target
+        is_drawn = target not in drawn_once and (source, target) not in successors
+        if transition.kind == "next" or is_drawn:
+            line = "-.->" if transition.kind == "catch" else "-->"
+            labels.setdefault((source, line, target), []).append(_label(transition))
+    for (source, line, target), parts in labels.items():
+        label = " / ".join(filter(None, parts))
         yield f"  {source} {line}" + (f'|"{label}"|' if label else "") + f" {target}"
 
 
-def _label(way: Way) -> str:
-    if way.kind == "else":
+def _label(transition: Transition) -> str:
+    if transition.kind == "else":
         return "else"
-    return way.says.removeprefix("States.").removesuffix("ALL") if way.kind == "catch" else way.says
+    if transition.kind == "catch":
+        return transition.label.removeprefix("States.").removesuffix("ALL")
+    return transition.label
 
 
 def on_page(text: str, drawing: str) -> str:
-    """The page with the drawing between its markers; the second marker is set where it is missing."""
+    """Put the drawing between the page's markers.
+
+    Args:
+        text: The page, with the first marker; if the second is missing, it is added.
+        drawing: A Mermaid flowchart.
+
+    Returns:
+        The page with the drawing and its legend.
+
+    Raises:
+        ValueError: The page has no marker.
+    """
     before, begin, after = text.partition(BEGIN)
     if not begin:
         raise ValueError(f"{PAGE} has no {BEGIN}")
@@ -80,6 +104,7 @@ def on_page(text: str, drawing: str) -> str:
 
 
 def main() -> None:
+    """Write the page."""
     PAGE.write_text(on_page(PAGE.read_text(), picture(load())))
     sys.stdout.write(f"drawn into {PAGE}\n")
 

@@ -1,6 +1,6 @@
-"""template.yaml: queue arithmetic (RELIABILITY 7), posture (24), least privilege (25) and cost caps (19).
+"""Rules for template.yaml: the queue's figures, encryption and access, least privilege, and limits of cost.
 
-Each rule is a function that lists what breaks it; each is shown a template that breaks it, too.
+Each rule is a function that yields the violations in a template. Further tests show it templates that break it.
 """
 
 import copy
@@ -17,7 +17,7 @@ Template = dict[str, Any]
 
 
 def resources(template: Template, kind: str) -> dict[str, dict[str, Any]]:
-    """Properties by logical id."""
+    """Return the properties of all resources of a type, by their logical id."""
     return {
         name: resource.get("Properties", {})
         for name, resource in template["Resources"].items()
@@ -25,12 +25,12 @@ def resources(template: Template, kind: str) -> dict[str, dict[str, Any]]:
     }
 
 
-def target(value: Any) -> str:
-    """The logical id behind a Ref, GetAtt or Sub."""
+def logical_id(value: Any) -> str:
+    """Return the logical id that a Ref, GetAtt or Sub refers to."""
     if isinstance(value, list):
         return str(value[0])
     if isinstance(value, dict):
-        return target(next(iter(value.values())))
+        return logical_id(next(iter(value.values())))
     return str(value).removeprefix("${").split(".")[0].split("}")[0]
 
 
@@ -39,29 +39,25 @@ def queue_arithmetic(template: Template) -> Iterator[str]:
     queues = resources(template, "AWS::SQS::Queue")
     function = template["Resources"]["InspectFunction"]["Properties"]
     source = function["Events"]["Images"]["Properties"]
-    queue = queues[target(source["Queue"])]
+    queue = queues[logical_id(source["Queue"])]
     redrive = queue["RedrivePolicy"]
     if queue["VisibilityTimeout"] < 6 * function["Timeout"]:
         yield "visibility timeout below six function timeouts"
     if redrive["maxReceiveCount"] < 5:
         yield "maxReceiveCount below five"
     if int(function["Environment"]["Variables"]["MAX_RECEIVE_COUNT"]) != redrive["maxReceiveCount"]:
-        yield "the function does not know its last receive"
-    if (
-        queues[target(redrive["deadLetterTargetArn"])]["MessageRetentionPeriod"]
-        <= queue["MessageRetentionPeriod"]
-    ):
-        yield "the dead-letter queue forgets too early"
+        yield "the function does not know the queue's maxReceiveCount"
+    dead_letters = queues[logical_id(redrive["deadLetterTargetArn"])]
+    if dead_letters["MessageRetentionPeriod"] <= queue["MessageRetentionPeriod"]:
+        yield "the dead-letter queue deletes messages too early"
     if "ReportBatchItemFailures" not in source["FunctionResponseTypes"]:
-        yield "whole batches return"
-    mapping, reserved = (
-        source["ScalingConfig"]["MaximumConcurrency"],
-        function["ReservedConcurrentExecutions"]["Fn::If"],
-    )
+        yield "one failure returns the whole batch"
+    mapping = source["ScalingConfig"]["MaximumConcurrency"]
+    reserved = function["ReservedConcurrentExecutions"]["Fn::If"]
     if mapping != reserved[1]:
         yield "mapping concurrency differs from reserved concurrency"
     if source["BatchSize"] > 10:
-        yield "a batch larger than the threads that judge it"
+        yield "a batch is larger than the number of threads that inspect it"
 
 
 def buckets_are_private(template: Template) -> Iterator[str]:
@@ -76,7 +72,7 @@ def buckets_are_private(template: Template) -> Iterator[str]:
             yield f"{name}: public access"
         if not bucket.get("LifecycleConfiguration"):
             yield f"{name}: no lifecycle"
-        own = [policy for policy in policies if target(policy["Bucket"]) == name]
+        own = [policy for policy in policies if logical_id(policy["Bucket"]) == name]
         if not any(denies_plain_http(policy) for policy in own):
             yield f"{name}: plain HTTP"
 
@@ -96,11 +92,11 @@ def data_is_encrypted_and_kept(template: Template) -> Iterator[str]:
     for name, queue in resources(template, "AWS::SQS::Queue").items():
         if queue.get("SqsManagedSseEnabled") is not True:
             yield f"{name}: no encryption"
-        own = [p for p in queue_policies if name in map(target, p["Queues"])]
+        own = [p for p in queue_policies if name in map(logical_id, p["Queues"])]
         if not any(denies_plain_http(policy) for policy in own):
             yield f"{name}: plain HTTP"
     for name, topic in resources(template, "AWS::SNS::Topic").items():
-        if target(topic.get("KmsMasterKeyId", "")) not in resources(template, "AWS::KMS::Key"):
+        if logical_id(topic.get("KmsMasterKeyId", "")) not in resources(template, "AWS::KMS::Key"):
             yield f"{name}: not encrypted by a key that alarms may use"
     for name, table in resources(template, "AWS::DynamoDB::Table").items():
         if table.get("PointInTimeRecoverySpecification") != {"PointInTimeRecoveryEnabled": True}:
@@ -111,11 +107,8 @@ def data_is_encrypted_and_kept(template: Template) -> Iterator[str]:
         if key.get("EnableKeyRotation") is not True:
             yield f"{name}: no rotation"
     for name, resource in template["Resources"].items():
-        keeps = resource["Type"] in ("AWS::S3::Bucket", "AWS::DynamoDB::Table")
-        if keeps and (resource.get("DeletionPolicy"), resource.get("UpdateReplacePolicy")) != (
-            "Retain",
-            "Retain",
-        ):
+        policies = {resource.get("DeletionPolicy"), resource.get("UpdateReplacePolicy")}
+        if resource["Type"] in ("AWS::S3::Bucket", "AWS::DynamoDB::Table") and policies != {"Retain"}:
             yield f"{name}: deleted with the stack"
 
 
@@ -123,48 +116,44 @@ def functions_are_observed(template: Template) -> Iterator[str]:
     shared, groups = template["Globals"]["Function"], resources(template, "AWS::Logs::LogGroup")
     for name, group in groups.items():
         if not group.get("RetentionInDays"):
-            yield f"{name}: logs for ever"
+            yield f"{name}: keeps logs for ever"
     for name, function in resources(template, "AWS::Serverless::Function").items():
-        both = shared | function
-        if both.get("Tracing") != "Active":
+        properties = shared | function
+        if properties.get("Tracing") != "Active":
             yield f"{name}: no tracing"
-        if target(both.get("LoggingConfig", {}).get("LogGroup", "")) not in groups:
-            yield f"{name}: no log group of its own"
+        if logical_id(properties.get("LoggingConfig", {}).get("LogGroup", "")) not in groups:
+            yield f"{name}: no log group of the template"
         if "Role" not in function:
-            yield f"{name}: the role that SAM makes may do more than it needs"
+            yield f"{name}: the role that SAM creates allows more than the function needs"
 
 
-def alarms_tell_operations(template: Template) -> Iterator[str]:
+def alarms_reach_operations(template: Template) -> Iterator[str]:
     alarms = resources(template, "AWS::CloudWatch::Alarm")
     for name, alarm in alarms.items():
-        if [target(action) for action in alarm.get("AlarmActions", [])] != ["OperationsTopic"]:
-            yield f"{name}: tells nobody"
+        if [logical_id(action) for action in alarm.get("AlarmActions", [])] != ["OperationsTopic"]:
+            yield f"{name}: does not go to the operations topic"
         if "Metrics" in alarm:
-            yield f"{name}: metric mathematics, which the local cloud does not know"
+            yield f"{name}: metric mathematics, which the local cloud does not support"
         if not alarm.get("AlarmDescription"):
-            yield f"{name}: does not say what to do"
+            yield f"{name}: has no description"
     watched = {
-        (alarm["MetricName"], target(dimension["Value"]))
+        (alarm["MetricName"], logical_id(dimension["Value"]))
         for alarm in alarms.values()
         for dimension in alarm["Dimensions"]
     }
-    queues, functions = (
-        resources(template, "AWS::SQS::Queue"),
-        resources(template, "AWS::Serverless::Function"),
-    )
-    fed = {
-        target(queue["RedrivePolicy"]["deadLetterTargetArn"])
-        for queue in queues.values()
+    dead_letter_queues = {
+        logical_id(queue["RedrivePolicy"]["deadLetterTargetArn"])
+        for queue in resources(template, "AWS::SQS::Queue").values()
         if "RedrivePolicy" in queue
     }
-    for name in fed | {"AlertFailureQueue"}:
+    for name in dead_letter_queues | {"AlertFailureQueue"}:
         if ("ApproximateNumberOfMessagesVisible", name) not in watched:
-            yield f"{name}: nobody looks into it"
-    for name, function in functions.items():
-        # What a state machine calls fails with it.
+            yield f"{name}: no alarm on its messages"
+    for name, function in resources(template, "AWS::Serverless::Function").items():
+        # If a function of the state machine fails, the execution fails.
         failure = ("Errors", name) if "Events" in function else ("ExecutionsFailed", "RetrainStateMachine")
         if failure not in watched:
-            yield f"{name}: its errors tell nobody"
+            yield f"{name}: no alarm on its errors"
     for metric in (
         "ApproximateAgeOfOldestMessage",
         "Deferred",
@@ -176,7 +165,8 @@ def alarms_tell_operations(template: Template) -> Iterator[str]:
             yield f"{metric}: no alarm"
 
 
-UNRESTRICTABLE = {  # https://docs.aws.amazon.com/service-authorization/latest/reference/ knows no resource for these
+# Actions that support no resource: https://docs.aws.amazon.com/service-authorization/latest/reference/
+UNRESTRICTABLE = {
     "xray:PutTraceSegments",
     "xray:PutTelemetryRecords",
     "dynamodb:ListStreams",
@@ -201,46 +191,43 @@ def statements(template: Template) -> Iterator[tuple[str, dict[str, Any]]]:
                 yield name, statement
 
 
-def listed(value: Any) -> list[Any]:
+def as_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-def roles_may_little(template: Template) -> Iterator[str]:
+def roles_allow_little(template: Template) -> Iterator[str]:
     for name, role in resources(template, "AWS::IAM::Role").items():
         if role.get("ManagedPolicyArns"):
             yield f"{name}: managed policies"
     for name, statement in statements(template):
-        for action in listed(statement["Action"]):
+        for action in as_list(statement["Action"]):
             if "*" in action:
                 yield f"{name}: {action}"
-            for resource in listed(statement["Resource"]):
+            for resource in as_list(statement["Resource"]):
                 if resource == "*" and action not in UNRESTRICTABLE:
                     yield f"{name}: {action} on everything"
 
 
 def no_function_feeds_itself(template: Template) -> Iterator[str]:
-    """RELIABILITY 19: an object that a function puts must not start a function."""
-    announcing = {
+    """An object that a function writes must not start a function, which could loop and cost without a limit."""
+    notifying_buckets = {
         name
         for name, bucket in resources(template, "AWS::S3::Bucket").items()
         if "NotificationConfiguration" in bucket
     }
     for name, statement in statements(template):
-        if "s3:PutObject" in listed(statement["Action"]):
-            for resource in listed(statement["Resource"]):
-                if target(resource) in announcing:
-                    yield f"{name}: writes into {target(resource)}"
+        if "s3:PutObject" in as_list(statement["Action"]):
+            for resource in as_list(statement["Resource"]):
+                if logical_id(resource) in notifying_buckets:
+                    yield f"{name}: writes into {logical_id(resource)}"
 
 
 def parameters_are_described_and_bounded(template: Template) -> Iterator[str]:
     for name, parameter in template["Parameters"].items():
         if not parameter.get("Description"):
             yield f"{name}: not described"
-        bounded = {"MinValue", "MaxValue"} <= parameter.keys() or {
-            "AllowedValues",
-            "AllowedPattern",
-        } & parameter.keys()
-        if not bounded:
+        has_range = {"MinValue", "MaxValue"} <= parameter.keys()
+        if not has_range and not {"AllowedValues", "AllowedPattern"} & parameter.keys():
             yield f"{name}: not bounded"
     groups = template["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
     grouped = [name for group in groups for name in group["Parameters"]]
@@ -249,7 +236,7 @@ def parameters_are_described_and_bounded(template: Template) -> Iterator[str]:
 
 
 def at(*path: Any, to: Any = None) -> Callable[[Template], None]:
-    """A change for the worse: set what is at a path, or take it away."""
+    """Return a change that sets the value at a path, or removes it."""
 
     def change(template: Template) -> None:
         *parents, last = path
@@ -307,7 +294,7 @@ RULES: dict[Callable[[Template], Iterator[str]], list[Callable[[Template], None]
         at("AlertFunction", P, "LoggingConfig"),
         at("AlertFunction", P, "Role"),
     ],
-    alarms_tell_operations: [
+    alarms_reach_operations: [
         at("DeadLetterAlarm"),
         at("DeferredAlarm"),
         at("AlertErrorsAlarm"),
@@ -315,7 +302,7 @@ RULES: dict[Callable[[Template], Iterator[str]], list[Callable[[Template], None]
         at("OldestMessageAlarm", P, "AlarmActions"),
         at("InspectErrorsAlarm", P, "AlarmDescription"),
     ],
-    roles_may_little: [
+    roles_allow_little: [
         first_statement("InspectRole", "Action", "sqs:*"),
         first_statement("AlertRole", "Resource", "*"),
         at("SageMakerRole", P, "ManagedPolicyArns", to=["arn:aws:iam::aws:policy/AmazonSageMakerFullAccess"]),
@@ -348,7 +335,7 @@ def test_the_template_keeps_the_rule(rule: Callable[[Template], Iterator[str]]) 
     [(rule, worsen) for rule, changes in RULES.items() for worsen in changes],
     ids=[f"{rule.__name__}-{n}" for rule, changes in RULES.items() for n in range(len(changes))],
 )
-def test_a_template_that_is_worse_breaks_the_rule(
+def test_the_rule_finds_a_template_that_breaks_it(
     rule: Callable[[Template], Iterator[str]], worsen: Callable[[Template], None]
 ) -> None:
     worse = copy.deepcopy(TEMPLATE)
@@ -356,38 +343,36 @@ def test_a_template_that_is_worse_breaks_the_rule(
     assert list(rule(worse)) != []
 
 
-def test_the_sections_stand_in_the_order_in_which_they_are_read() -> None:
-    order = [
-        "AWSTemplateFormatVersion",
-        "Transform",
-        "Description",
-        "Metadata",
-        "Parameters",
-        "Conditions",
-        "Globals",
-    ]
-    assert list(TEMPLATE) == [*order, "Resources", "Outputs"]
+def test_the_sections_are_in_the_order_in_which_they_are_read() -> None:
+    header = ["AWSTemplateFormatVersion", "Transform", "Description", "Metadata"]
+    assert list(TEMPLATE) == [*header, "Parameters", "Conditions", "Globals", "Resources", "Outputs"]
 
 
-def test_every_wildcard_resource_has_its_reason_beside_it() -> None:
+def test_what_resources_share_is_written_once() -> None:
+    lines = (Path(__file__).parents[2] / "template.yaml").read_text().splitlines()
+    for expression in ("AWS::StackId", "[DerivesEndpointName,", "TreatMissingData:"):
+        assert len([line for line in lines if expression in line]) == 1, expression
+
+
+def test_every_wildcard_resource_has_a_reason_on_its_line() -> None:
     lines = (Path(__file__).parents[2] / "template.yaml").read_text().splitlines()
     wild = [line for line in lines if line.strip().startswith('Resource: "*"')]
     assert wild
     assert [line for line in wild if "#" not in line] == []
 
 
-def test_a_looping_message_is_not_taken_for_a_runaway_loop() -> None:
-    """Lambda's own guard would dead-letter an image that has waited 16 rounds for the endpoint."""
+def test_lambda_does_not_stop_messages_that_are_sent_again() -> None:
+    """Lambda's own guard would move an image to the dead-letter queue after 16 rounds of waiting for the endpoint."""
     assert TEMPLATE["Resources"]["InspectFunction"]["Properties"]["RecursiveLoop"] == "Allow"
 
 
 def test_alerts_pass_the_filter_that_the_stream_applies() -> None:
     mapping = TEMPLATE["Resources"]["AlertFunction"]["Properties"]["Events"]["Records"]["Properties"]
-    (pattern,) = (json.loads(each["Pattern"]) for each in mapping["FilterCriteria"]["Filters"])
+    (pattern,) = (json.loads(rule["Pattern"]) for rule in mapping["FilterCriteria"]["Filters"])
     assert pattern["dynamodb"]["NewImage"]["verdict"] == {"S": ["fail"]}
     assert "BisectBatchOnFunctionError" in mapping
     assert mapping["MaximumRetryAttempts"] >= 1
-    assert target(mapping["DestinationConfig"]["OnFailure"]["Destination"]) == "AlertFailureQueue"
+    assert logical_id(mapping["DestinationConfig"]["OnFailure"]["Destination"]) == "AlertFailureQueue"
 
 
 def test_the_command_finds_every_output_that_it_reads() -> None:

@@ -1,7 +1,7 @@
-"""An account at the edge of the retrain state machine, scripted.
+"""A scripted AWS account for the retrain state machine.
 
-SageMaker, its registry, autoscaling and SNS are answered here; S3 is moto's. Jobs are done at once, and endpoints
-change from one request for them to the next, so nothing waits.
+SageMaker, its registry, autoscaling and SNS are answered here; S3 is moto's. Jobs end at once, and an endpoint
+changes from one request to the next, so nothing waits.
 """
 
 import threading
@@ -11,8 +11,9 @@ from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
-from contract.s3 import split
 from localcloud.sagemaker.errors import in_use, invalid
+
+from contract.s3 import split
 from localcloud.sagemaker.validation import validate
 from retraining.documents import Documents
 from tests.unit.retraining.evaluations import evaluation
@@ -29,21 +30,29 @@ _Step = tuple[str, str, str | None]
 
 @dataclass
 class Endpoint:
-    """What DescribeEndpoint tells, and what it will tell: (status, config, FailureReason), a step at each look."""
+    """What DescribeEndpoint answers now, and in `upcoming` what it answers next: (status, config, FailureReason)."""
 
     config: str
     status: str = "InService"
     reason: str | None = None
-    ahead: list[_Step] = field(default_factory=list)
+    upcoming: list[_Step] = field(default_factory=list)
 
     def step(self) -> None:
-        if self.ahead:
-            self.status, self.config, self.reason = self.ahead.pop(0)
+        if self.upcoming:
+            self.status, self.config, self.reason = self.upcoming.pop(0)
 
 
 @dataclass
 class Fault:
-    """What goes wrong in a state. times: None for good. lost: the service did it, but its answer was lost."""
+    """A fault in a state.
+
+    Attributes:
+        state: The name of the state.
+        error: The error's name.
+        times: How many times the state still fails; None for every time.
+        lost: Whether the service did its work, but its answer was lost.
+        cause: The error's cause.
+    """
 
     state: str
     error: str
@@ -60,11 +69,17 @@ class Fault:
 
 
 class Account:
-    """By default a champion serves, and the candidate of the one family is better.
+    """An account in which a champion serves; by default the candidate of the only family is better.
 
-    quality: the mAP that evaluation finds, by candidate. failing_jobs: why jobs fail, by a part of their name.
-    swap, creation: what becomes of a change of the endpoint: well, fails or never ends. smoke: what the smoke
-    test does. answer: what a person does with the task token. meanwhile: runs as a task's state is entered.
+    Attributes:
+        quality: The mAP that an evaluation reports, by candidate.
+        failing_jobs: The reasons for which jobs fail, by a part of their name.
+        swap: How an update of the endpoint ends: `well`, `fails` or `never ends`.
+        creation: How the creation of an endpoint ends, in the same words.
+        smoke: What the smoke test does.
+        answer: What a person does with the task token.
+        meanwhile: What happens when a task's state is entered, by its name.
+        running_execution: The ARN of another execution that is running.
     """
 
     def __init__(self, s3: Any, bucket: str) -> None:
@@ -75,7 +90,7 @@ class Account:
         self.smoke: Callable[[dict[str, Any]], Any] = lambda event: {"images": 3}
         self.answer: Callable[[str], None] = lambda token: None
         self.meanwhile: dict[str, Callable[[], None]] = {}
-        self.at_work: str | None = None
+        self.running_execution: str | None = None
         self.fault: Fault | None = None
         self.visited: list[str] = []
         self.notices: list[dict[str, Any]] = []
@@ -95,7 +110,7 @@ class Account:
     # ------------------------------------------------------------ SageMaker
 
     def call(self, name: str, request: dict[str, Any]) -> dict[str, Any]:
-        """An operation, as loupe.local.sagemaker answers it."""
+        """Answer an operation, as localcloud.sagemaker does."""
         validate(name, request)
         with self._lock:
             for kind in self.records:
@@ -107,19 +122,19 @@ class Account:
             return answer
 
     def _job(self, kind: str, name: str) -> dict[str, Any]:
-        found = self.records[kind].get(name)
-        if found is None:
+        record = self.records[kind].get(name)
+        if record is None:
             raise invalid("Requested resource not found.")
-        return found
+        return record
 
     def _create_job(self, kind: str, request: dict[str, Any]) -> dict[str, Any]:
         name = request[f"{kind}Name"]
         if name in self.records[kind]:
             raise in_use(f"Job name must be unique, and {name} already exists")
-        why = next((why for part, why in self.failing_jobs.items() if part in name), None)
-        record = {**request, f"{kind}Status": "Failed" if why else "Completed"}
-        if why:
-            record["FailureReason"] = why
+        reason = next((reason for part, reason in self.failing_jobs.items() if part in name), None)
+        record = {**request, f"{kind}Status": "Failed" if reason else "Completed"}
+        if reason:
+            record["FailureReason"] = reason
         elif kind == "TrainingJob":
             record |= _trained(name, request["OutputDataConfig"]["S3OutputPath"])
         elif kind == "HyperParameterTuningJob":
@@ -139,7 +154,7 @@ class Account:
         return {f"{kind}Arn": f"{ARN}job/{name}"}
 
     def _ListTrainingJobsForHyperParameterTuningJob(self, request: dict[str, Any]) -> dict[str, Any]:
-        # Two children of an hour each, and one that was stopped before it began.
+        # Two training jobs of an hour each, and one that was stopped before it started.
         began = 1_790_000_000.0
         times = {"TrainingStartTime": began, "TrainingEndTime": began + 3600}
         names = (f"{request['HyperParameterTuningJobName']}-{number:03}-abc" for number in (1, 2, 3))
@@ -151,14 +166,14 @@ class Account:
         }
 
     def _CreateModel(self, request: dict[str, Any]) -> dict[str, Any]:
-        self._new(self.models, request["ModelName"], "model")
+        self._refuse_duplicate(self.models, request["ModelName"], "model")
         self.models[request["ModelName"]] = request["PrimaryContainer"]["ModelDataUrl"]
         return {"ModelArn": f"{ARN}model/{request['ModelName']}"}
 
     def _CreateEndpointConfig(self, request: dict[str, Any]) -> dict[str, Any]:
-        self._new(self.configs, request["EndpointConfigName"], "endpoint configuration")
+        self._refuse_duplicate(self.configs, request["EndpointConfigName"], "endpoint configuration")
         (variant,) = request["ProductionVariants"]
-        self._known(self.models, variant["ModelName"], "model")
+        self._require(self.models, variant["ModelName"], "model")
         self.configs[request["EndpointConfigName"]] = variant["ModelName"]
         return {"EndpointConfigArn": f"{ARN}endpoint-config/{request['EndpointConfigName']}"}
 
@@ -166,19 +181,19 @@ class Account:
         if self.endpoint:
             raise invalid(f'Cannot create already existing endpoint "{ARN}endpoint/{ENDPOINT}".')
         config = request["EndpointConfigName"]
-        self._known(self.configs, config, "endpoint configuration")
+        self._require(self.configs, config, "endpoint configuration")
         end: dict[str, list[_Step]] = {
             "well": [("Creating", config, None), ("InService", config, None)],
             "fails": [("Failed", config, "The container did not pass the ping health check.")],
             "never ends": [],
         }
-        self.endpoint = Endpoint(config, "Creating", ahead=end[self.creation])
+        self.endpoint = Endpoint(config, "Creating", upcoming=end[self.creation])
         return {"EndpointArn": f"{ARN}endpoint/{ENDPOINT}"}
 
     def _UpdateEndpoint(self, request: dict[str, Any]) -> dict[str, Any]:
-        endpoint, config = self._there(), request["EndpointConfigName"]
-        self._known(self.configs, config, "endpoint configuration")
-        self._settled(endpoint)
+        endpoint, config = self._existing_endpoint(), request["EndpointConfigName"]
+        self._require(self.configs, config, "endpoint configuration")
+        self._refuse_in_progress(endpoint)
         if endpoint.status != "InService" or endpoint.config == config:
             raise invalid("To update an endpoint, you must create a new EndpointConfig.")
         before, alarm = endpoint.config, "An alarm went into ALARM state: [latency]"
@@ -187,53 +202,53 @@ class Account:
             "fails": [("RollingBack", before, alarm), ("InService", before, alarm)],
             "never ends": [],
         }
-        self.endpoint = Endpoint(before, "Updating", ahead=end[self.swap])
-        self.swap = "well"  # the way back goes well
+        self.endpoint = Endpoint(before, "Updating", upcoming=end[self.swap])
+        self.swap = "well"  # the rollback goes well
         return {"EndpointArn": f"{ARN}endpoint/{ENDPOINT}"}
 
     def _DeleteEndpoint(self, request: dict[str, Any]) -> None:
-        endpoint = self._there()
-        self._settled(endpoint)
+        endpoint = self._existing_endpoint()
+        self._refuse_in_progress(endpoint)
         self.endpoint = None
         self.deleted.append(endpoint.config)
 
     def _DescribeEndpoint(self, request: dict[str, Any]) -> dict[str, Any]:
-        endpoint = self._there()
-        seen = {
+        endpoint = self._existing_endpoint()
+        description = {
             "EndpointName": ENDPOINT,
             "EndpointStatus": endpoint.status,
             "EndpointConfigName": endpoint.config,
             **({"FailureReason": endpoint.reason} if endpoint.reason else {}),
         }
         endpoint.step()
-        return seen
+        return description
 
-    def _there(self) -> Endpoint:
+    def _existing_endpoint(self) -> Endpoint:
         if self.endpoint is None:
             raise invalid(f'Could not find endpoint "{ARN}endpoint/{ENDPOINT}".')
         return self.endpoint
 
-    def _settled(self, endpoint: Endpoint) -> None:
+    def _refuse_in_progress(self, endpoint: Endpoint) -> None:
         if endpoint.status in _MOVING:
             endpoint.step()
             raise invalid(f'Cannot update in-progress endpoint "{ARN}endpoint/{ENDPOINT}".')
 
     def _DescribeEndpointConfig(self, request: dict[str, Any]) -> dict[str, Any]:
-        model = self._known(self.configs, request["EndpointConfigName"], "endpoint configuration")
+        model = self._require(self.configs, request["EndpointConfigName"], "endpoint configuration")
         return {"ProductionVariants": [{"VariantName": "AllTraffic", "ModelName": model}]}
 
     def _ListEndpointConfigs(self, request: dict[str, Any]) -> dict[str, Any]:
-        made = datetime(2026, 1, 1, tzinfo=UTC)
+        first = datetime(2026, 1, 1, tzinfo=UTC)
         return {
             "EndpointConfigs": [
-                {"EndpointConfigName": name, "CreationTime": made + timedelta(n)}
+                {"EndpointConfigName": name, "CreationTime": first + timedelta(n)}
                 for n, name in enumerate(self.configs)
             ]
         }
 
     def _DescribeModel(self, request: dict[str, Any]) -> dict[str, Any]:
         name = request["ModelName"]
-        artefact = self._known(self.models, name, "model")
+        artefact = self._require(self.models, name, "model")
         return {
             "ModelName": name,
             "ModelArn": f"{ARN}model/{name}",
@@ -258,29 +273,29 @@ class Account:
         return {"ModelPackageArn": arn}
 
     def _UpdateModelPackage(self, request: dict[str, Any]) -> None:
-        (package,) = (each for each in self.packages if each["arn"] == request["ModelPackageArn"])
+        (package,) = (version for version in self.packages if version["arn"] == request["ModelPackageArn"])
         package |= request
 
-    def _new(self, known: dict[str, str], name: str, kind: str) -> None:
+    def _refuse_duplicate(self, known: dict[str, str], name: str, kind: str) -> None:
         if name in known:
             raise invalid(f'Cannot create already existing {kind} "{ARN}{name}".')
 
-    def _known(self, known: dict[str, str], name: str, kind: str) -> str:
+    def _require(self, known: dict[str, str], name: str, kind: str) -> str:
         if name not in known:
             raise invalid(f'Could not find {kind} "{ARN}{name}".')
         return known[name]
 
     def _scale(self, name: str, request: dict[str, Any]) -> dict[str, Any]:
         validate(name, request, "application-autoscaling")
-        self._there()
+        self._existing_endpoint()
         self.scaled.append(name)
         return {}
 
-    # ------------------------------------------------------------ what became of it
+    # ------------------------------------------------------------ for the tests
 
-    def settled(self) -> Endpoint | None:
-        """The endpoint once what was begun has ended."""
-        while self.endpoint and self.endpoint.ahead:
+    def settle_endpoint(self) -> Endpoint | None:
+        """Let every change of the endpoint end, and return it."""
+        while self.endpoint and self.endpoint.upcoming:
             self.endpoint.step()
         return self.endpoint
 

@@ -1,6 +1,6 @@
-"""Rules for the retrain state machine and its surroundings: the template, the role, and the APIs it calls.
+"""Rules for the retrain state machine with the template, the role, and the APIs that it calls.
 
-Each lists what of a definition breaks it.
+Each rule yields the violations in a definition.
 """
 
 import json
@@ -15,12 +15,12 @@ from samtranslator.yaml_helper import yaml_parse
 
 from statemachine.definition import Definition
 from tests.unit.statemachine.rules import is_expression, tasks
-from tests.unit.test_template import listed, target
+from tests.unit.test_template import as_list, logical_id
 
 TEMPLATE: dict[str, Any] = yaml_parse((Path(__file__).parents[3] / "template.yaml").read_text())["Resources"]
 PROPERTIES = TEMPLATE["RetrainStateMachine"]["Properties"]
 AWS = botocore.session.Session()
-_PYTHONS: dict[str, Any] = {
+_PYTHON_TYPES: dict[str, Any] = {
     "structure": dict,
     "map": dict,
     "list": list,
@@ -31,9 +31,9 @@ _PYTHONS: dict[str, Any] = {
 
 
 def tasks_time_out(definition: Definition) -> Iterator[str]:
-    """A task without a limit of its own may wait for a year; a function must come to its own limit before."""
+    """Without a timeout a task may wait for a year; a function's own timeout must come first."""
     functions = {
-        f"${{{name}}}": target(value) for name, value in PROPERTIES["DefinitionSubstitutions"].items()
+        f"${{{name}}}": logical_id(value) for name, value in PROPERTIES["DefinitionSubstitutions"].items()
     }
     for name, task in tasks(definition):
         seconds = task.get("TimeoutSeconds")
@@ -42,18 +42,18 @@ def tasks_time_out(definition: Definition) -> Iterator[str]:
         elif "lambda:" in task["Resource"]:
             function = functions[task["Arguments"]["FunctionName"]]
             if seconds <= TEMPLATE[function]["Properties"]["Timeout"]:
-                yield f"{name}: ends before {function} does"
+                yield f"{name}: times out before {function} does"
 
 
 def substitutions_are_given(definition: Definition) -> Iterator[str]:
-    wanted = set(re.findall(r"\$\{(\w+)\}", json.dumps(definition)))
+    needed = set(re.findall(r"\$\{(\w+)\}", json.dumps(definition)))
     given = PROPERTIES["DefinitionSubstitutions"].keys()
-    yield from (f"{name}: template.yaml does not give it" for name in sorted(wanted - given))
-    yield from (f"{name}: template.yaml gives it in vain" for name in sorted(given - wanted))
+    yield from (f"{name}: template.yaml does not give it" for name in sorted(needed - given))
+    yield from (f"{name}: the definition does not use it" for name in sorted(given - needed))
 
 
 def operation(resource: str) -> tuple[str, OperationModel] | None:
-    """The IAM service prefix, and botocore's model, of what a task calls; None for what is not AWS's own API."""
+    """Return the IAM service prefix and botocore's model of the API that a task calls; None for a function."""
     *_, service, action = resource.split(".")[0].split(":")
     if service == "lambda":
         return None
@@ -61,30 +61,30 @@ def operation(resource: str) -> tuple[str, OperationModel] | None:
     return client, AWS.get_service_model(client).operation_model(action[0].upper() + action[1:])
 
 
-def arguments_are_the_apis(definition: Definition) -> Iterator[str]:
+def arguments_match_the_api(definition: Definition) -> Iterator[str]:
     for name, task in tasks(definition):
-        known = operation(task["Resource"])
-        if known and known[1].input_shape:
-            yield from (f"{name}: {problem}" for problem in misfits(task["Arguments"], known[1].input_shape))
+        api = operation(task["Resource"])
+        if api and api[1].input_shape:
+            yield from (f"{name}: {problem}" for problem in mismatches(task["Arguments"], api[1].input_shape))
 
 
-def misfits(value: Any, shape: Shape, path: str = "") -> Iterator[str]:
-    """What of the written part is no member, of another type, or missing; what is an expression shows at run time."""
+def mismatches(value: Any, shape: Shape, path: str = "") -> Iterator[str]:
+    """Yield what is unknown, missing or of another type; an expression is known only at run time."""
     if is_expression(value) or (isinstance(value, str) and "${" in value and shape.type_name == "string"):
         return
-    if not isinstance(value, _PYTHONS.get(shape.type_name, (int, float))):
-        yield f"{path} is no {shape.type_name}"
+    if not isinstance(value, _PYTHON_TYPES.get(shape.type_name, (int, float))):
+        yield f"{path} is not a {shape.type_name}"
     elif isinstance(shape, StructureShape):
         given = dict(value)
-        yield from (f"{path}{each} is unknown" for each in given.keys() - shape.members.keys())
-        yield from (f"{path}{each} is missing" for each in shape.required_members if each not in given)
-        for each in given.keys() & shape.members.keys():
-            yield from misfits(given[each], shape.members[each], f"{path}{each}.")
+        yield from (f"{path}{member} is unknown" for member in given.keys() - shape.members.keys())
+        yield from (f"{path}{member} is missing" for member in shape.required_members if member not in given)
+        for member in given.keys() & shape.members.keys():
+            yield from mismatches(given[member], shape.members[member], f"{path}{member}.")
     elif isinstance(shape, ListShape):
         for number, item in enumerate(list(value)):
-            yield from misfits(item, shape.member, f"{path}{number}.")
+            yield from mismatches(item, shape.member, f"{path}{number}.")
     elif (choices := getattr(shape, "enum", None)) and value not in choices:
-        yield f"{path}: {value} is none of {choices}"
+        yield f"{path}: {value} is not one of {choices}"
 
 
 def the_role_allows_its_tasks(definition: Definition) -> Iterator[str]:
@@ -94,13 +94,13 @@ def the_role_allows_its_tasks(definition: Definition) -> Iterator[str]:
         for statement in policy["PolicyDocument"]["Statement"]
         if statement["Effect"] == "Allow"
     ]
-    allowed = {action for statement in statements for action in listed(statement["Action"])}
+    allowed = {action for statement in statements for action in as_list(statement["Action"])}
     for name, task in tasks(definition):
-        known = operation(task["Resource"])
-        if known is None:
+        api = operation(task["Resource"])
+        if api is None:
             needed = {"lambda:InvokeFunction"}
         else:
-            service, model = known
+            service, model = api
             needed = {f"{service}:{model.name}"}
             if task["Resource"].endswith(".sync"):
                 job = model.name.removeprefix("Create")
@@ -110,6 +110,6 @@ def the_role_allows_its_tasks(definition: Definition) -> Iterator[str]:
     functions = {
         task["Arguments"]["FunctionName"] for _, task in tasks(definition) if "lambda:" in task["Resource"]
     }
-    callable_ = next(s for s in statements if "lambda:InvokeFunction" in listed(s["Action"]))
-    there = {f"${{{target(resource)}}}" for resource in callable_["Resource"]}
-    yield from (f"{function}: may not be invoked" for function in sorted(functions - there))
+    invoke = next(s for s in statements if "lambda:InvokeFunction" in as_list(s["Action"]))
+    invocable = {f"${{{logical_id(resource)}}}" for resource in invoke["Resource"]}
+    yield from (f"{function}: may not be invoked" for function in sorted(functions - invocable))

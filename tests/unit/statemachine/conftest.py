@@ -1,4 +1,4 @@
-"""Executions of the definition on accounts of their own."""
+"""The fixture that executes the definition, each time on a new account."""
 
 from collections.abc import Iterator
 
@@ -8,7 +8,7 @@ from moto import mock_aws
 from statemachine.definition import Definition, load
 from tests.unit.statemachine.account import Fault
 from tests.unit.statemachine.engine import Edge, run
-from tests.unit.statemachine.ways import Ended, Prepare, Run
+from tests.unit.statemachine.scenarios import Outcome, Scenario, Start
 
 DEFINITION = load()
 
@@ -20,19 +20,19 @@ def edge() -> Iterator[Edge]:
 
 
 @pytest.fixture
-def start(edge: Edge, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Runs the definition on an account that a function has prepared; it returns what is wished for."""
+def start(edge: Edge, monkeypatch: pytest.MonkeyPatch) -> Start:
+    """Execute the definition on an account that the scenario prepares."""
 
     def start(
-        prepare: Prepare = lambda account: None,
+        scenario: Scenario = lambda account: None,
         fault: Fault | None = None,
         definition: Definition = DEFINITION,
-    ) -> Ended:
-        account = edge.open()
-        wishes = prepare(account) or {}
+    ) -> Outcome:
+        account = edge.open_account()
+        request = scenario(account) or {}
         account.fault = fault
         with monkeypatch.context() as patch:
-            edge.functions(patch)
-            return Ended(account, run(account, definition, patch, **wishes))
+            edge.patch_functions(patch)
+            return Outcome(account, run(account, definition, patch, request))
 
     return start

@@ -1,7 +1,7 @@
-"""The retrain state machine's definition, run whole in MiniStack's own engine, with a scripted account behind it.
+"""Execute the retrain state machine's definition in MiniStack's own engine, with a scripted account behind it.
 
-Between the engine and the account lie the seams of the local cloud; the functions are the real ones, but for
-the smoke test.
+The engine reaches the account through the local cloud's own integration; the functions are the real ones, except
+for the smoke test.
 """
 
 import contextvars
@@ -12,11 +12,11 @@ from typing import Any
 
 import boto3
 import pytest
+from localcloud.sagemaker.errors import AwsError
 from ministack.services import stepfunctions
 
 from handlers import retrain_approval, retrain_gate, retrain_plan, retrain_report
 from localcloud.sagemaker import steps
-from localcloud.sagemaker.errors import AwsError
 from retraining.approval import Approval
 from retraining.gate import Bounds, Gate
 from retraining.plan import Planner
@@ -41,7 +41,6 @@ SUBSTITUTIONS = {
     "HostingInstanceType": "ml.c6i.xlarge",
     "InferenceAmiVersion": "",
     "EndpointName": ENDPOINT,
-    "EndpointVariantName": "AllTraffic",
     "MinInstances": "2",
     "MaxInstances": "4",
     "InvocationsPerInstance": "100",
@@ -56,7 +55,7 @@ _state: contextvars.ContextVar[str] = contextvars.ContextVar("state")
 
 
 class Edge:
-    """Clients whose requests the present account answers: botocore shapes and checks them as for AWS."""
+    """AWS clients whose requests the current account answers; botocore serialises and checks them as for AWS."""
 
     def __init__(self) -> None:
         session = boto3.Session("testing", "testing", region_name=REGION)
@@ -72,39 +71,39 @@ class Edge:
             client.meta.events.register_first(f"before-call.{service}", answer)
         self._buckets = 0
 
-    def open(self) -> Account:
-        """A fresh account."""
+    def open_account(self) -> Account:
+        """Return a new account, and make it the current one."""
         self._buckets += 1
         bucket = f"artefacts-{self._buckets}"
         self.s3.create_bucket(Bucket=bucket)
         self.account = Account(self.s3, bucket)
         return self.account
 
-    def _present(self) -> Account:
+    def _current_account(self) -> Account:
         assert self.account is not None
         return self.account
 
     def _sagemaker(self, model: Any, params: dict[str, Any], **_: Any) -> Any:
         try:
-            return SimpleNamespace(status_code=200), self._present().call(
+            return SimpleNamespace(status_code=200), self._current_account().call(
                 model.name, json.loads(params["body"])
             )
         except AwsError as error:
-            said = {"Error": {"Code": error.code, "Message": error.message}}
-            return SimpleNamespace(status_code=error.status), said
+            answer = {"Error": {"Code": error.code, "Message": error.message}}
+            return SimpleNamespace(status_code=error.status), answer
 
     def _describe_execution(self, model: Any, params: dict[str, Any], **_: Any) -> Any:
         arn = json.loads(params["body"])["executionArn"]
-        status = "RUNNING" if arn == self._present().at_work else "SUCCEEDED"
+        status = "RUNNING" if arn == self._current_account().running_execution else "SUCCEEDED"
         return SimpleNamespace(status_code=200), {"executionArn": arn, "status": status}
 
     def _publish(self, model: Any, params: dict[str, Any], **_: Any) -> Any:
-        self._present().notices.append(params["body"])
+        self._current_account().notices.append(params["body"])
         return SimpleNamespace(status_code=200), {"MessageId": "1"}
 
-    def functions(self, patch: pytest.MonkeyPatch) -> None:
-        """The handlers' own objects, over these clients."""
-        account = self._present()
+    def patch_functions(self, patch: pytest.MonkeyPatch) -> None:
+        """Let the handlers use these clients."""
+        account = self._current_account()
         documents = account.documents
         settings = Settings(
             artefacts_bucket=documents.bucket,
@@ -132,39 +131,43 @@ class Edge:
         patch.setattr(retrain_approval, "_approval", lambda: approval)
 
 
-def run(account: Account, definition: Definition, patch: pytest.MonkeyPatch, **wishes: Any) -> dict[str, Any]:
-    """One execution of the definition, from its input to its end, as DescribeExecution tells it."""
+def run(
+    account: Account, definition: Definition, patch: pytest.MonkeyPatch, request: dict[str, Any]
+) -> dict[str, Any]:
+    """Execute the definition once, and return what DescribeExecution answers."""
     _connect(account, patch)
     text = json.dumps(definition)
     for name, value in SUBSTITUTIONS.items():
         text = text.replace(f"${{{name}}}", value)
     machine = {"name": "retrain", "definition": text, "roleArn": "arn:aws:iam::000000000000:role/states"}
-    made = json.loads(stepfunctions._create_state_machine(machine)[2])
-    arn = made["stateMachineArn"]
-    with patch.context() as held:
-        held.setattr(stepfunctions, "_run_execution", lambda arn: None)
-        request = {"stateMachineArn": arn, "name": "one", "input": json.dumps(wishes)}
-        execution = json.loads(stepfunctions._start_execution(request)[2])["executionArn"]
-    stepfunctions._run_execution(execution)
-    found: dict[str, Any] = stepfunctions._executions[execution]
-    return {**found, "output": json.loads(found["output"])}
+    arn = json.loads(stepfunctions._create_state_machine(machine)[2])["stateMachineArn"]
+    # The execution is created first and run below, in this thread.
+    with patch.context() as not_yet:
+        not_yet.setattr(stepfunctions, "_run_execution", lambda arn: None)
+        start = {"stateMachineArn": arn, "name": "one", "input": json.dumps(request)}
+        execution_arn = json.loads(stepfunctions._start_execution(start)[2])["executionArn"]
+    stepfunctions._run_execution(execution_arn)
+    execution: dict[str, Any] = stepfunctions._executions[execution_arn]
+    return {**execution, "output": json.loads(execution["output"])}
 
 
 def _connect(account: Account, patch: pytest.MonkeyPatch) -> None:
-    """MiniStack's engine with nothing in it, the local cloud's own seams, and the account behind them."""
+    """Empty MiniStack's engine, and connect it to the account through the local cloud's own integration."""
+    # Registers every function of the module, so that everything that is patched below is undone.
     for name, value in vars(stepfunctions).copy().items():
         if callable(value):
-            patch.setattr(stepfunctions, name, value)  # so that all that is patched here is undone
+            patch.setattr(stepfunctions, name, value)
     for store in ("_state_machines", "_executions", "_task_tokens"):
         patch.setattr(stepfunctions, store, type(getattr(stepfunctions, store))())
     patch.setattr(stepfunctions, "_SFN_WAIT_SCALE", 0)
     patch.setattr(stepfunctions, "time", SimpleNamespace(sleep=lambda seconds: None))
     for slow in ("_emit_execution_status_event", "_validate_definition_jsonata"):
-        patch.setattr(stepfunctions, slow, lambda given: None)
-    patch.setattr(  # without a thread of its own
+        patch.setattr(stepfunctions, slow, lambda argument: None)
+    # In this thread, without a timeout.
+    patch.setattr(
         stepfunctions,
         "_invoke_resource_with_timeout",
-        lambda resource, given, timeout: stepfunctions._invoke_resource(resource, given),
+        lambda resource, arguments, timeout: stepfunctions._invoke_resource(resource, arguments),
     )
     patch.setattr(
         stepfunctions, "_call_lambda", lambda arn, event: _function(account, arn.rpartition(":")[2], event)
@@ -173,35 +176,35 @@ def _connect(account: Account, patch: pytest.MonkeyPatch) -> None:
     execute, invoke = stepfunctions._execute_task, stepfunctions._invoke_resource
     call_back = stepfunctions._invoke_with_callback
 
-    def execute_task(state: Any, given: Any, execution: Any, context: dict[str, Any]) -> Any:
+    def execute_task(state: Any, state_input: Any, execution: Any, context: dict[str, Any]) -> Any:
         name = context["State"]["Name"]
         account.visited.append(name)
         if name in account.meanwhile:
             account.meanwhile.pop(name)()
-        before = _state.set(name)
+        token = _state.set(name)
         try:
-            return execute(state, given, execution, context)
+            return execute(state, state_input, execution, context)
         finally:
-            _state.reset(before)
+            _state.reset(token)
 
-    def publish(given: dict[str, Any]) -> dict[str, Any]:
-        account.notices.append(given)
+    def publish(message: dict[str, Any]) -> dict[str, Any]:
+        account.notices.append(message)
         return {"MessageId": "1"}
 
-    def invoke_resource(resource: str, given: dict[str, Any]) -> Any:
+    def invoke_resource(resource: str, arguments: dict[str, Any]) -> Any:
         if resource.endswith(":sns:publish"):
-            return _faulty(account, lambda: publish(given))
-        return _faulty(account, lambda: invoke(resource, given))
+            return _with_fault(account, lambda: publish(arguments))
+        return _with_fault(account, lambda: invoke(resource, arguments))
 
     def invoke_with_callback(*arguments: Any) -> Any:
-        return _faulty(account, lambda: call_back(*arguments))
+        return _with_fault(account, lambda: call_back(*arguments))
 
     patch.setattr(stepfunctions, "_execute_task", execute_task)
     patch.setattr(stepfunctions, "_invoke_resource", invoke_resource)
     patch.setattr(stepfunctions, "_invoke_with_callback", invoke_with_callback)
 
 
-def _faulty(account: Account, call: Callable[[], Any]) -> Any:
+def _with_fault(account: Account, call: Callable[[], Any]) -> Any:
     fault = account.fault
     if fault is None or not fault.strikes(_state.get()):
         return call()
@@ -211,9 +214,9 @@ def _faulty(account: Account, call: Callable[[], Any]) -> Any:
 
 
 def _function(account: Account, name: str, event: dict[str, Any]) -> Any:
-    """What a Lambda function replies, or how it fails, as Step Functions tells it."""
+    """Return what a Lambda function answers, or raise its error as Step Functions does."""
 
-    def ask(event: dict[str, Any], _: Any) -> None:
+    def ask_and_answer(event: dict[str, Any], _: Any) -> None:
         retrain_approval.handler(event, _)
         account.answer(event["token"])
 
@@ -221,11 +224,11 @@ def _function(account: Account, name: str, event: dict[str, Any]) -> Any:
         "Plan": retrain_plan.handler,
         "Gate": retrain_gate.handler,
         "Report": retrain_report.handler,
-        "Approval": ask,
+        "Approval": ask_and_answer,
         "Smoke": lambda event, _: account.smoke(event),
     }
     try:
         return json.loads(json.dumps(handlers[name](json.loads(json.dumps(event)), None)))
     except Exception as error:
-        said = {"errorType": type(error).__name__, "errorMessage": str(error), "stackTrace": []}
-        raise stepfunctions._ExecutionError(said["errorType"], json.dumps(said)) from error
+        answer = {"errorType": type(error).__name__, "errorMessage": str(error), "stackTrace": []}
+        raise stepfunctions._ExecutionError(answer["errorType"], json.dumps(answer)) from error

@@ -1,6 +1,6 @@
-"""Rules for the retrain state machine: what Step Functions demands, and what a run that fails must still do.
+"""Rules for the retrain state machine: what Step Functions requires, and what a failed run must still do.
 
-Each lists what breaks it. Amazon States Language: https://states-language.net/spec.html
+Each rule yields the violations in a definition. Amazon States Language: https://states-language.net/spec.html
 """
 
 import re
@@ -9,13 +9,13 @@ from typing import Any
 
 import jsonata
 
-from statemachine.definition import Definition, Scope, State, ends, scopes, ways
+from statemachine.definition import Definition, Scope, State, is_terminal, scopes, transitions
 
 NOTICES = {"Notice", "NoticeFailure"}
 
 
 def states(definition: Definition) -> Iterator[tuple[str, State]]:
-    """Every state by its name, also those inside a Map."""
+    """Yield every state with its name, also those inside a Map."""
     for scope in scopes(definition):
         yield from scope.states.items()
 
@@ -25,16 +25,16 @@ def tasks(definition: Definition) -> Iterator[tuple[str, State]]:
 
 
 def texts(node: Any) -> Iterator[str]:
-    """Every string in it."""
+    """Yield every string in a part of a definition."""
     if isinstance(node, str):
         yield node
     elif isinstance(node, (dict, list)):
-        for each in node.values() if isinstance(node, dict) else node:
-            yield from texts(each)
+        for child in node.values() if isinstance(node, dict) else node:
+            yield from texts(child)
 
 
 def expressions(node: Any) -> Iterator[str]:
-    """Every JSONata expression in it."""
+    """Yield every JSONata expression in a part of a definition."""
     return (text[2:-2].strip() for text in texts(node) if is_expression(text))
 
 
@@ -42,25 +42,28 @@ def is_expression(value: Any) -> bool:
     return isinstance(value, str) and value.startswith("{%") and value.endswith("%}")
 
 
-def reached(definition: Definition, start: str, stop: set[str]) -> set[str]:
-    """The states that an execution may enter from `start` on, the Map's own among them, not going beyond `stop`."""
-    beyond: dict[str, set[str]] = {}
+def reachable(definition: Definition, start: str, stop: set[str]) -> set[str]:
+    """Return the states that an execution may enter from `start` on, also inside a Map.
+
+    The search does not continue after a state in `stop`.
+    """
+    successors: dict[str, set[str]] = {}
     for scope in scopes(definition):
-        for way in ways(scope.states):
-            beyond.setdefault(way.source, set()).add(way.target)
+        for transition in transitions(scope.states):
+            successors.setdefault(transition.source, set()).add(transition.target)
         for name, state in scope.states.items():
-            if scope.of and ends(state):
-                outer = definition["States"][scope.of]
-                beyond.setdefault(name, set()).add(outer.get("Next", scope.of))
-        if scope.of:
-            beyond.setdefault(scope.of, set()).add(scope.start)
-    found, ahead = set(), [start]
-    while ahead:
-        name = ahead.pop()
-        if name not in found:
-            found.add(name)
-            ahead += [] if name in stop else beyond.get(name, set())
-    return found
+            if scope.map_state and is_terminal(state):
+                outer = definition["States"][scope.map_state]
+                successors.setdefault(name, set()).add(outer.get("Next", scope.map_state))
+        if scope.map_state:
+            successors.setdefault(scope.map_state, set()).add(scope.start)
+    visited, pending = set(), [start]
+    while pending:
+        name = pending.pop()
+        if name not in visited:
+            visited.add(name)
+            pending += [] if name in stop else successors.get(name, set())
+    return visited
 
 
 # ---------------------------------------------------------------- the rules
@@ -72,16 +75,16 @@ def failures_are_caught(definition: Definition) -> Iterator[str]:
         if state["Type"] not in ("Task", "Map"):
             continue
         if state["Type"] == "Task" and not state.get("Retry"):
-            yield f"{name}: is not tried again"
+            yield f"{name}: has no Retry"
         caught = [catcher["ErrorEquals"] for catcher in state.get("Catch", [])]
         if not caught or caught[-1] != ["States.ALL"]:
             yield f"{name}: some failures are not caught"
         for field in ("Retry", "Catch"):
-            names = [each["ErrorEquals"] for each in state.get(field, [])]
+            names = [handler["ErrorEquals"] for handler in state.get(field, [])]
             if any("States.ALL" in errors for errors in names[:-1]) or (
                 names and "States.ALL" in names[-1] and len(names[-1]) > 1
             ):
-                yield f"{name}: States.ALL stands neither alone nor last"
+                yield f"{name}: States.ALL must be alone and last"
 
 
 def retriers_are_in_order(definition: Definition) -> Iterator[str]:
@@ -97,78 +100,78 @@ def retriers_are_in_order(definition: Definition) -> Iterator[str]:
                 yield f"{name}: {retrier}"
 
 
-def failures_are_told(definition: Definition) -> Iterator[str]:
-    """From every catcher each way to an end passes a notice; the notice of a failure is the last that is tried."""
-    at_an_end = {name for name, state in definition["States"].items() if ends(state)}
+def failures_are_reported(definition: Definition) -> Iterator[str]:
+    """Every path from a catcher to an end passes a notice. Only the notice of a failure may fail in silence."""
+    terminal = {name for name, state in definition["States"].items() if is_terminal(state)}
     for scope in scopes(definition):
-        for way in ways(scope.states):
-            if way.kind != "catch" or way.source == "NoticeFailure":
+        for transition in transitions(scope.states):
+            if transition.kind != "catch" or transition.source == "NoticeFailure":
                 continue
-            for name in sorted(reached(definition, way.target, NOTICES) & at_an_end):
-                yield f"{way.source} may fail and end in {name}, and nobody is told"
+            for name in sorted(reachable(definition, transition.target, NOTICES) & terminal):
+                yield f"{transition.source} may fail and end in {name} without a notice"
 
 
-def every_way_ends(definition: Definition) -> Iterator[str]:
-    at_an_end = {name for name, state in definition["States"].items() if ends(state)}
+def every_path_ends(definition: Definition) -> Iterator[str]:
+    terminal = {name for name, state in definition["States"].items() if is_terminal(state)}
     for name, _ in states(definition):
-        if not reached(definition, name, set()) & at_an_end:
+        if not reachable(definition, name, set()) & terminal:
             yield f"{name}: no end can be reached"
 
 
 def loops_have_a_bound(definition: Definition) -> Iterator[str]:
-    """Each loop asks how often it went round: without the choices that count there are none."""
+    """Each loop counts its rounds: without the choices that read the counter there are no loops."""
     for scope in scopes(definition):
         counted = {
             name
             for name, state in scope.states.items()
             if any("$polls" in rule["Condition"] for rule in state.get("Choices", []))
         }
-        onward: dict[str, set[str]] = {}
-        for way in ways(scope.states):
-            if way.source not in counted:
-                onward.setdefault(way.source, set()).add(way.target)
+        successors: dict[str, set[str]] = {}
+        for transition in transitions(scope.states):
+            if transition.source not in counted:
+                successors.setdefault(transition.source, set()).add(transition.target)
         for name in scope.states:
-            seen, ahead = set(), list(onward.get(name, ()))
-            while ahead:
-                each = ahead.pop()
-                if each not in seen:
-                    seen.add(each)
-                    ahead += onward.get(each, ())
-            if name in seen:
-                yield f"{name}: may go round for ever"
+            visited, pending = set(), list(successors.get(name, ()))
+            while pending:
+                successor = pending.pop()
+                if successor not in visited:
+                    visited.add(successor)
+                    pending += successors.get(successor, ())
+            if name in visited:
+                yield f"{name}: may loop for ever"
 
 
 def states_are_linked(definition: Definition) -> Iterator[str]:
     names: list[str] = [name for name, _ in states(definition)]
     for name in {name for name in names if names.count(name) > 1}:
-        yield f"{name}: the name is given twice"
-    for name in set(names) - reached(definition, definition["StartAt"], set()):
+        yield f"{name}: two states have this name"
+    for name in set(names) - reachable(definition, definition["StartAt"], set()):
         yield f"{name}: cannot be reached"
     for scope in scopes(definition):
         if scope.start not in scope.states:
-            yield f"{scope.of}: starts at {scope.start}, which is not there"
-        for way in ways(scope.states):
-            if way.target not in scope.states:
-                yield f"{way.source}: leads to {way.target}, which is not there"
+            yield f"{scope.map_state}: starts at {scope.start}, which does not exist"
+        for transition in transitions(scope.states):
+            if transition.target not in scope.states:
+                yield f"{transition.source}: leads to {transition.target}, which does not exist"
         for name, state in scope.states.items():
-            exits = {"Next", "End", "Choices"} & state.keys() if not ends(state) else {"End"}
-            if len(exits) != 1 or (ends(state) and "Next" in state):
-                yield f"{name}: has {len(exits)} ways out"
+            exits = {"Next", "End", "Choices"} & state.keys() if not is_terminal(state) else {"End"}
+            if len(exits) != 1 or (is_terminal(state) and "Next" in state):
+                yield f"{name}: has {len(exits)} exits"
             if len(name) > 80:
-                yield f"{name}: is too long a name"
+                yield f"{name}: the name is too long"
             if state["Type"] == "Choice" and ("Default" not in state or "Assign" in state):
-                # AWS and the language's specification differ on when a Choice's own Assign counts.
-                yield f"{name}: lacks a Default, or assigns where its rules should"
+                # AWS and the language's specification differ on when a Choice's own Assign takes effect.
+                yield f"{name}: has no Default, or has an Assign that belongs to its rules"
             if state["Type"] == "Succeed":
-                yield f"{name}: the local cloud's engine ignores the Output of a Succeed; a Pass with End does it"
+                yield f"{name}: the local cloud's engine ignores the Output of a Succeed; use a Pass with End"
 
 
 def variables(scope: Scope) -> set[str]:
-    return {name for way in ways(scope.states) for name in way.assigns}
+    return {name for transition in transitions(scope.states) for name in transition.assigned}
 
 
 def used(node: Any) -> set[str]:
-    """The state machine's variables in the expressions in it."""
+    """Return the state machine's variables that the expressions in a part of a definition use."""
     names: set[str] = set()
     for expression in expressions(node):
         own = set(re.findall(r"\$(\w+)\s*:=", expression))
@@ -180,50 +183,50 @@ def scopes_do_not_mix(definition: Definition) -> Iterator[str]:
     outer, *inner = scopes(definition)
     for scope in inner:
         for name in variables(scope) & variables(outer):
-            yield f"${name}: is assigned inside and outside of {scope.of}"
+            yield f"${name}: is assigned inside and outside of {scope.map_state}"
     if "states" in set().union(*map(variables, scopes(definition))):
         yield "$states: is reserved"
 
 
-def variables_are_there_before_they_are_used(definition: Definition) -> Iterator[str]:
-    """On every way to a state; to use one that is not fails the state, also where no catcher can be."""
+def variables_are_assigned_before_they_are_used(definition: Definition) -> Iterator[str]:
+    """On every path to a state. An unassigned variable fails the state, also states that cannot have a Catch."""
     outer, *inner = scopes(definition)
-    known = settled(outer, frozenset())
-    yield from unknown(outer, known)
+    known = assigned_on_every_path(outer, frozenset())
+    yield from unassigned(outer, known)
     for scope in inner:
-        assert scope.of
-        yield from unknown(scope, settled(scope, known[scope.of]))
+        assert scope.map_state
+        yield from unassigned(scope, assigned_on_every_path(scope, known[scope.map_state]))
 
 
-def settled(scope: Scope, before: frozenset[str]) -> dict[str, frozenset[str]]:
-    """The variables that are assigned whichever way a state was reached."""
+def assigned_on_every_path(scope: Scope, before: frozenset[str]) -> dict[str, frozenset[str]]:
+    """Return for each state the variables that are assigned on every path to it."""
     every = frozenset(variables(scope)) | before
     known = dict.fromkeys(scope.states, every) | {scope.start: before}
     while True:
         after = dict(known)
-        for way in ways(scope.states):
-            if way.target in after:
-                after[way.target] &= known[way.source] | way.assigns
+        for transition in transitions(scope.states):
+            if transition.target in after:
+                after[transition.target] &= known[transition.source] | transition.assigned
         if after == known:
             return known
         known = after
 
 
-def unknown(scope: Scope, known: dict[str, frozenset[str]]) -> Iterator[str]:
+def unassigned(scope: Scope, known: dict[str, frozenset[str]]) -> Iterator[str]:
     for name, state in scope.states.items():
         own = {field: value for field, value in state.items() if field != "ItemProcessor"}
         for variable in sorted(used(own) - known[name]):
-            yield f"{name}: ${variable} may not be there yet"
+            yield f"{name}: ${variable} may not be assigned yet"
 
 
 def assignments_do_not_see_one_another(definition: Definition) -> Iterator[str]:
-    """AWS takes the values from before the state, the local cloud's engine those from the line before."""
+    """AWS reads the values from before the state, the local cloud's engine those from the line before."""
     for name, state in states(definition):
         for holder in [state, *state.get("Catch", []), *state.get("Choices", [])]:
             earlier: set[str] = set()
             for variable, value in holder.get("Assign", {}).items():
-                if found := used(value) & earlier:
-                    yield f"{name}: ${variable} depends on {found}"
+                if dependencies := used(value) & earlier:
+                    yield f"{name}: ${variable} depends on {dependencies}"
                 earlier.add(variable)
 
 
@@ -240,7 +243,7 @@ def expressions_are_jsonata(definition: Definition) -> Iterator[str]:
 
 
 def results_and_errors_are_read_where_they_are(definition: Definition) -> Iterator[str]:
-    """$states.result in Assign and Output of a task, $states.errorOutput in a catcher: AWS refuses it elsewhere."""
+    """$states.result in a task's Assign and Output, $states.errorOutput in a catcher: AWS refuses them elsewhere."""
     for name, state in states(definition):
         caught = state.get("Catch", [])
         if any("$states.result" in text for text in texts(caught)):
@@ -254,30 +257,33 @@ def results_and_errors_are_read_where_they_are(definition: Definition) -> Iterat
             yield f"{name}: has no result"
 
 
-def it_ends_before_its_time_does(definition: Definition) -> Iterator[str]:
-    """What runs out of the execution's own time ends without a notice. Loops are bounded to five hours at most."""
+def the_tasks_fit_into_the_executions_time(definition: Definition) -> Iterator[str]:
+    """An execution that runs out of its own time sends no notice. A loop takes five hours at most."""
     seconds: dict[str, int] = {}
     for scope in reversed(list(scopes(definition))):
         inner = longest(scope, seconds)
-        if scope.of:
-            if (
-                definition["States"][scope.of]["MaxConcurrency"] < 40
-            ):  # the most at once, and more than there are
-                yield f"{scope.of}: some wait for the others"
-            seconds[scope.of] = inner
+        if scope.map_state:
+            # 40 is the most that an inline Map runs at once; there are fewer candidates.
+            if definition["States"][scope.map_state]["MaxConcurrency"] < 40:
+                yield f"{scope.map_state}: some candidates wait for others"
+            seconds[scope.map_state] = inner
         elif inner + 3 * 5 * 3600 >= definition["TimeoutSeconds"]:
             yield f"it may take {inner / 86400:.1f} days and three loops"
 
 
-def longest(scope: Scope, given: dict[str, int]) -> int:
-    """The most seconds that tasks take on a way which passes no state twice."""
-    onward: dict[str, set[str]] = {}
-    for way in ways(scope.states):
-        onward.setdefault(way.source, set()).add(way.target)
+def longest(scope: Scope, map_seconds: dict[str, int]) -> int:
+    """Return the most seconds that tasks take on a path that enters no state twice."""
+    successors: dict[str, set[str]] = {}
+    for transition in transitions(scope.states):
+        successors.setdefault(transition.source, set()).add(transition.target)
 
-    def from_here(name: str, passed: frozenset[str]) -> int:
-        own: int = given[name] if name in given else scope.states[name].get("TimeoutSeconds", 0)
-        ahead = [each for each in onward.get(name, ()) if each not in passed and each in scope.states]
-        return own + max((from_here(each, passed | {name}) for each in ahead), default=0)
+    def seconds_from(name: str, visited: frozenset[str]) -> int:
+        own: int = map_seconds[name] if name in map_seconds else scope.states[name].get("TimeoutSeconds", 0)
+        pending = [
+            successor
+            for successor in successors.get(name, ())
+            if successor not in visited and successor in scope.states
+        ]
+        return own + max((seconds_from(successor, visited | {name}) for successor in pending), default=0)
 
-    return from_here(scope.start, frozenset())
+    return seconds_from(scope.start, frozenset())

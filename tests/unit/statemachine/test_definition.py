@@ -1,12 +1,13 @@
-"""The retrain state machine keeps its rules, and each rule is broken by a definition that is worse."""
+"""The retrain state machine keeps its rules, and each rule finds a definition that breaks it."""
 
 import copy
-import json
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from statemachine.build import SOURCE, build, main, to_json
 from statemachine.definition import FILE, Definition, load
 from tests.unit.statemachine import aws_rules, rules
 
@@ -17,7 +18,7 @@ INNER = ("Candidates", "ItemProcessor", "States")
 
 
 def at(*path: Any, to: Any = None) -> Change:
-    """A change for the worse: set what is at a path below the states, or take it away."""
+    """Return a change that sets the value at a path below the states, or removes it."""
 
     def change(definition: Definition) -> None:
         *parents, last = path
@@ -33,14 +34,14 @@ def at(*path: Any, to: Any = None) -> Change:
 
 
 def state(name: str, **fields: Any) -> Change:
-    """Another state, to which nothing leads but what is said besides."""
+    """Return a change that adds a state to which no other state leads."""
     return at(name, to=fields)
 
 
 def both(*changes: Change) -> Change:
     def change(definition: Definition) -> None:
-        for each in changes:
-            each(definition)
+        for change_one in changes:
+            change_one(definition)
 
     return change
 
@@ -64,13 +65,13 @@ RULES: dict[Rule, list[Change]] = {
         at("Plan", "Retry", 0, "JitterStrategy", to="HALF"),
         at("Plan", "Retry", 0, "BackoffRate", to=0.5),
     ],
-    rules.failures_are_told: [
+    rules.failures_are_reported: [
         at("Gate", "Catch", 0, "Next", to="Failed"),
         at("Explain", "Next", to="Failed"),
         at("Withdraw", "Next", to="Done"),
         at("Report", "Next", to="Done"),
     ],
-    rules.every_way_ends: [at("Explain", "Next", to="Retract"), at("Done", "End")],
+    rules.every_path_ends: [at("Explain", "Next", to="Retract"), at("Done", "End")],
     rules.loops_have_a_bound: [
         at("Swapped", "Choices", slice(6, None)),
         at("EndpointState", "Choices", 2),
@@ -94,7 +95,7 @@ RULES: dict[Rule, list[Change]] = {
         at("Gate", "Assign", "failure", to=""),
         at("Gate", "Assign", "states", to=""),
     ],
-    rules.variables_are_there_before_they_are_used: [
+    rules.variables_are_assigned_before_they_are_used: [
         at("Candidates", "Assign", "trouble"),
         at("Plan", "Catch", 0, "Assign", "hint"),
         at("UpdateEndpoint", "Catch", 0, "Assign", to={"polls": "{% $tries + 1 %}"}),
@@ -118,7 +119,7 @@ RULES: dict[Rule, list[Change]] = {
     aws_rules.substitutions_are_given: [
         at("Smoke", "Arguments", "FunctionName", to="${SmokeTest}"),
     ],
-    aws_rules.arguments_are_the_apis: [
+    aws_rules.arguments_match_the_api: [
         at(*INNER, "Evaluate", "Arguments", "Image", to="x"),
         at(*INNER, "Evaluate", "Arguments", "ProcessingResources", "ClusterConfig", "InstanceCount", to="1"),
         at(*INNER, "Evaluate", "Arguments", "ProcessingInputs", 0, "S3Input", "S3InputMode", to="Files"),
@@ -136,7 +137,7 @@ RULES: dict[Rule, list[Change]] = {
         at(*INNER, "Train", "Resource", to="arn:aws:states:::sagemaker:createTransformJob.sync"),
         at("Smoke", "Arguments", "FunctionName", to="${InspectFunction}"),
     ],
-    rules.it_ends_before_its_time_does: [
+    rules.the_tasks_fit_into_the_executions_time: [
         at("AskApproval", "TimeoutSeconds", to=9 * 86400),
         at("Candidates", "MaxConcurrency", to=10),
         lambda definition: definition.update(TimeoutSeconds=12 * 86400),
@@ -154,18 +155,42 @@ def test_the_definition_keeps_the_rule(rule: Rule) -> None:
     [(rule, worsen) for rule, changes in RULES.items() for worsen in changes],
     ids=[f"{rule.__name__}-{n}" for rule, changes in RULES.items() for n in range(len(changes))],
 )
-def test_a_definition_that_is_worse_breaks_the_rule(rule: Rule, worsen: Change) -> None:
+def test_the_rule_finds_a_definition_that_breaks_it(rule: Rule, worsen: Change) -> None:
     worse = copy.deepcopy(DEFINITION)
     worsen(worse)
     assert list(rule(worse)) != []
 
 
-def test_a_substitution_too_many_breaks_the_rule(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_rule_finds_a_substitution_that_nothing_uses(monkeypatch: pytest.MonkeyPatch) -> None:
     given = aws_rules.PROPERTIES["DefinitionSubstitutions"]
     monkeypatch.setitem(aws_rules.PROPERTIES, "DefinitionSubstitutions", given | {"Stage": "test"})
-    assert list(aws_rules.substitutions_are_given(DEFINITION)) == ["Stage: template.yaml gives it in vain"]
+    assert list(aws_rules.substitutions_are_given(DEFINITION)) == ["Stage: the definition does not use it"]
 
 
-def test_the_file_is_written_as_json_writes_it() -> None:
-    """So that a change shows as what it changes."""
-    assert FILE.read_text() == json.dumps(DEFINITION, indent=1, ensure_ascii=False) + "\n"
+def test_the_json_is_what_the_yaml_describes() -> None:
+    command = "write it again: python -m statemachine.build"
+    assert FILE.read_text() == to_json(build(SOURCE.read_text())), command
+
+
+def test_the_command_writes_the_json(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "retrain.asl.json"
+    monkeypatch.setattr("statemachine.build.FILE", file)
+    main()
+    assert file.read_text() == FILE.read_text()
+
+
+def test_shared_parts_are_resolved_and_left_out() -> None:
+    source = """
+    x-shared:
+      errors: &errors [A, B]
+      retry: &retry {MaxAttempts: 3}
+    States:
+      One: {Retry: [{ErrorEquals: [*errors, C], <<: *retry}]}
+      Two: {Retry: [{ErrorEquals: [D], <<: *retry, MaxAttempts: 5}]}
+    """
+    assert build(source) == {
+        "States": {
+            "One": {"Retry": [{"ErrorEquals": ["A", "B", "C"], "MaxAttempts": 3}]},
+            "Two": {"Retry": [{"ErrorEquals": ["D"], "MaxAttempts": 5}]},
+        }
+    }

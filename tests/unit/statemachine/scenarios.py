@@ -1,4 +1,4 @@
-"""Ways through the retrain state machine, how they are gone, and what holds at the end of each."""
+"""Scenarios for the retrain state machine, their outcomes, and what holds after each of them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,12 +9,13 @@ from ministack.services import stepfunctions
 from retraining.errors import SmokeTestError
 from tests.unit.statemachine.account import CHAMPION, Account, Endpoint
 
-Prepare = Callable[[Account], dict[str, Any] | None]
+# Prepares an account, and returns the execution's input if that is not empty.
+Scenario = Callable[[Account], dict[str, Any] | None]
 
 
 @dataclass
-class Ended:
-    """An execution that is over."""
+class Outcome:
+    """An execution that has ended, and the account that it leaves."""
 
     account: Account
     execution: dict[str, Any]
@@ -34,14 +35,14 @@ class Ended:
 
     @property
     def entered(self) -> list[str]:
-        """The machine's own states, one after the other."""
+        """The state machine's own states in the order in which they were entered, without those inside the Map."""
         events = self.execution["events"]
         return [e["stateEnteredEventDetails"]["name"] for e in events if "stateEnteredEventDetails" in e]
 
     @property
     def serves(self) -> str | None:
-        """`champion` or `new`, once all that was begun with the endpoint has ended; None where none serves."""
-        endpoint = self.account.settled()
+        """`champion` or `new`, after every change of the endpoint has ended; None if no model serves."""
+        endpoint = self.account.settle_endpoint()
         if endpoint is None or endpoint.status not in ("InService", "Updating"):
             return None
         return "champion" if endpoint.config == CHAMPION else "new"
@@ -52,25 +53,25 @@ class Ended:
 
     @property
     def versions(self) -> list[str]:
-        """The registry's, by their status."""
+        """The status of each version in the registry."""
         return [package["ModelApprovalStatus"] for package in self.account.packages]
 
 
-Run = Callable[..., Ended]
+Start = Callable[..., Outcome]
 
 
-def stays_safe(ended: Ended) -> None:
-    """What holds however a run ends."""
-    assert ended.status in ("SUCCEEDED", "FAILED")
-    assert ended.account.notices, "nobody was told"
-    live = "Live" in ended.entered
-    assert (ended.decision == "promoted") <= live
-    if ended.serves == "new":
-        assert live, "a model serves that the smoke test has not passed"
-        assert ended.versions == ["Approved"]
+def assert_safe(outcome: Outcome) -> None:
+    """Assert what must hold after every run."""
+    assert outcome.status in ("SUCCEEDED", "FAILED")
+    assert outcome.account.notices, "no notice was sent"
+    live = "Live" in outcome.entered
+    assert (outcome.decision == "promoted") <= live
+    if outcome.serves == "new":
+        assert live, "a model serves that has not passed the smoke test"
+        assert outcome.versions == ["Approved"]
     else:
         assert not live
-        assert "Approved" not in ended.versions, "a version may be gone back to that never was live"
+        assert "Approved" not in outcome.versions, "a version is approved that was never live"
 
 
 def a_better_model(account: Account) -> None:
@@ -119,8 +120,8 @@ def _raise(error: Exception) -> Any:
     raise error
 
 
-# The way that leads through a task; all others lie on the way of a better model.
-WAY: dict[str, Prepare] = {
+# The scenario that enters a task. All other tasks are entered by `a_better_model`.
+_SCENARIOS: dict[str, Scenario] = {
     "Tune": tuned_too,
     "Children": tuned_too,
     "AskApproval": a_person_approves,
@@ -138,5 +139,6 @@ WAY: dict[str, Prepare] = {
 }
 
 
-def way(task: str) -> Prepare:
-    return WAY.get(task, a_better_model)
+def scenario_for(task: str) -> Scenario:
+    """Return a scenario that enters the task."""
+    return _SCENARIOS.get(task, a_better_model)
