@@ -1,8 +1,8 @@
-"""How fast the inspection path is on this machine: `loupe bench inspect [--images 2000] [--json]`.
+"""The speed of the inspection path on this machine: `loupe bench inspect [--images 2000] [--json]`.
 
-The whole local cloud runs in a process of its own, as `loupe up` starts it, with a model that finds nothing
-at no cost, so that the chain S3 → SQS → Lambda → endpoint → DynamoDB is measured and not the model. This
-process drops the images and reads the records, on the same cores.
+`loupe up` runs the local cloud in another process, with a model that finds nothing and costs nothing. So the chain
+S3 → SQS → Lambda → endpoint → DynamoDB is measured, and not the model. This process uploads the images and reads the
+records, on the same cores.
 """
 
 from __future__ import annotations
@@ -29,15 +29,18 @@ from PIL import Image
 
 from benchmarks import null_model
 from benchmarks.output import machine, say, show
-from loupe.stack import uploads as drop
+from contract.keys import incoming
+from contract.s3 import join
+from loupe.stack import uploads
 from loupe.stack.target import Target
+from loupe.stack.uploads import Source
 
 ROOT = Path(__file__).resolve().parent.parent
 _MIB = 1 << 20
 
 
 def _image(seed: int) -> bytes:
-    """A 200 × 200 grey JPEG, none like another, of the size of a NEU-DET image (about 20 kB)."""
+    """Return a 200 × 200 grey JPEG, each different, of the size of a NEU-DET image (about 20 kB)."""
     picture = Image.effect_noise((200, 200), 40 + seed % 40)
     buffer = io.BytesIO()
     picture.save(buffer, "JPEG", quality=90)
@@ -46,7 +49,7 @@ def _image(seed: int) -> bytes:
 
 @contextmanager
 def _cloud(home: Path) -> Iterator[psutil.Process]:
-    """`loupe up` with the null model, until the block ends."""
+    """Run `loupe up` with the null model until the block ends, and yield its process."""
     model = null_model.write(home.parent / "null-model.tar.gz")
     arguments = ["up", "--home", str(home), "--model", str(model), "--json"]
     code = "from loupe.cli import main; main()"
@@ -63,7 +66,7 @@ def _cloud(home: Path) -> Iterator[psutil.Process]:
 
 
 def _resident_mib(process: psutil.Process) -> dict[str, float]:
-    """Resident memory of the cloud and of its children (functions and model server), in MiB."""
+    """Return the resident memory of the cloud and of its children (functions and model server)."""
     children = process.children(recursive=True)
     return {
         "cloud": round(process.memory_info().rss / _MIB, 1),
@@ -72,26 +75,27 @@ def _resident_mib(process: psutil.Process) -> dict[str, float]:
 
 
 def _single_images(target: Target, count: int) -> list[float]:
-    """Milliseconds from the start of a put until its record can be read, one image at a time."""
+    """Return the milliseconds from the start of each upload until its record can be read, one image at a time."""
     table = target.dynamodb.Table(target.output("InspectionsTableName"))
-    bucket, taken = target.output("ImagesBucketName"), []
+    bucket, latencies = target.output("ImagesBucketName"), []
     for number in range(count):
-        body, key = _image(number), f"incoming/bench/single/{number}.jpg"
+        body, key = _image(number), incoming("bench", "single", f"{number}.jpg")
         began = time.perf_counter()
         version = target.s3.put_object(Bucket=bucket, Key=key, Body=body)["VersionId"]
-        identity = {"image": f"s3://{bucket}/{key}", "version_id": version}
+        identity = {"image": join(bucket, key), "version_id": version}
         while "Item" not in table.get_item(Key=identity, ConsistentRead=True):
             time.sleep(0.005)
-        taken.append((time.perf_counter() - began) * 1000)
-        time.sleep(0.3)  # each image on its own: the next comes to a chain at rest
-    return taken
+        latencies.append((time.perf_counter() - began) * 1000)
+        # So that the next image finds the chain idle.
+        time.sleep(0.3)
+    return latencies
 
 
 def _many_images(target: Target, process: psutil.Process, count: int) -> dict[str, Any]:
-    """Drop all at once; images per second from the first put to the last record."""
+    """Upload all images at once, and return the images per second from the first upload to the last record."""
     bodies = [_image(seed) for seed in range(64)]
     sources = [
-        drop.Source(f"incoming/bench/many/{n}.jpg", partial(bodies.__getitem__, n % 64), str(n))
+        Source(incoming("bench", "many", f"{n}.jpg"), partial(bodies.__getitem__, n % 64), str(n))
         for n in range(count)
     ]
     memory = [_resident_mib(process)]
@@ -105,23 +109,23 @@ def _many_images(target: Target, process: psutil.Process, count: int) -> dict[st
             say(f"  {done} of {count} records, resident MiB {memory[-1]}")
 
     began = time.time()
-    dropped = drop.upload(target, sources, lambda _: None)
-    uploaded = time.time()
-    found = drop.follow(target, dropped, on_record, poll_every=1.0)
-    last = max(datetime.fromisoformat(record["inspected_at"]).timestamp() for record in found.values())
+    uploaded = uploads.upload(target, sources, lambda _: None)
+    upload_ended = time.time()
+    records = uploads.follow(target, uploaded, on_record, poll_every=1.0)
+    last = max(datetime.fromisoformat(record["inspected_at"]).timestamp() for record in records.values())
     return {
         "images": count,
-        "lost": count - len(found),
-        "upload_s": round(uploaded - began, 2),
+        "lost": count - len(records),
+        "upload_s": round(upload_ended - began, 2),
         "total_s": round(last - began, 2),
-        "images_per_s": round(len(found) / (last - began), 1),
+        "images_per_s": round(len(records) / (last - began), 1),
         "resident_mib": memory,
     }
 
 
 def _inspect_function() -> dict[str, Any]:
-    """The function's own costs, in an interpreter of its own (benchmarks/inspect_cost.py)."""
-    ran = subprocess.run(
+    """Return the function's own costs, measured in a new interpreter (benchmarks/inspect_cost.py)."""
+    measured = subprocess.run(
         [sys.executable, "-m", "benchmarks.inspect_cost"],
         capture_output=True,
         text=True,
@@ -129,19 +133,19 @@ def _inspect_function() -> dict[str, Any]:
         cwd=ROOT,
         env=os.environ | {"PYTHONPATH": str(ROOT / "functions")},
     )
-    costs: dict[str, Any] = json.loads(ran.stdout)
+    costs: dict[str, Any] = json.loads(measured.stdout)
     return costs
 
 
 def main() -> None:
-    """Run all parts and print the figures."""
+    """Run the benchmark and print the figures."""
     parser = argparse.ArgumentParser(prog="loupe bench inspect", description=__doc__)
     parser.add_argument("--images", type=int, default=2000)
     parser.add_argument("--single", type=int, default=40)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     result: dict[str, Any] = {"machine": machine(system=platform.machine())}
-    say("the inspect function by itself ...")
+    say("the inspect function on its own ...")
     result["inspect"] = _inspect_function()
     with tempfile.TemporaryDirectory(prefix="loupe-bench-") as folder:
         home = Path(folder) / "home"

@@ -2,8 +2,8 @@
 
 loupe bench real --model PATH.tar.gz --dataset NEU-DET.zip [--json]
 
-Takes the test part of a labelled data set (COCO or Pascal VOC, folder or zip), drops every image into a local
-cloud that serves the model, follows each to its record and its alert, and measures mAP on the same part.
+Takes the test part of a labelled data set (COCO or Pascal VOC, folder or zip), uploads every image to a local cloud
+that serves the model, follows each to its record and its alert, and measures mAP on the same part.
 """
 
 from __future__ import annotations
@@ -21,73 +21,74 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.output import say, show
+from contract.inspections import Verdict
+from contract.keys import incoming
 from localcloud import LocalCloud
-from loupe.stack import demo
-from loupe.stack import endpoint as models
-from loupe.stack import uploads as drop
+from loupe.stack import demo, deployment, uploads
 from loupe.stack.alert_inbox import AlertInbox
+from loupe.stack.inspections import Inspection
 from loupe.stack.target import Target
+from loupe.stack.uploads import Source, Upload
 from training.datasets import Dataset, open_dataset
 
 
-def _run(home: Path, model: Path, part: Dataset) -> dict[str, Any]:
+def _inspect(home: Path, model: Path, part: Dataset) -> dict[str, Any]:
+    """Inspect the images of a part in a new local cloud, and return the figures."""
     with LocalCloud(home) as cloud:
         cloud.deploy()
         target = Target.local(home)
-        models.deploy(target, model, models.Hosting(), say)
+        deployment.deploy(target, model, deployment.Hosting(), say)
         inbox = AlertInbox(target)
         sources = [
-            drop.Source(f"incoming/line-1/top/{Path(s.name).name}", partial(part.read, s), s.name)
-            for s in part.samples
+            Source(incoming("line-1", "top", Path(sample.name).name), partial(part.read, sample), sample.name)
+            for sample in part.samples
         ]
         began = time.time()
-        dropped = drop.upload(target, sources, lambda _: None)
-        found = drop.follow(target, dropped, lambda _: None)
-        fails = sum(record["verdict"] == "fail" for record in found.values())
-        alerts = demo.gather(inbox, fails)
-    labelled = {sample.name: {o.label for o in sample.objects} for sample in part.samples}
-    seen = [
-        (labelled[item.origin], found[key])
-        for item in dropped
-        if (key := (item.image, item.version_id)) in found
-    ]
-    latencies = [demo.latency_ms(i, found[k]) for i in dropped if (k := (i.image, i.version_id)) in found]
-    ids = [json.loads(alert["Message"])["alert_id"] for alert in alerts]
+        uploaded = uploads.upload(target, sources, lambda _: None)
+        records = uploads.follow(target, uploaded, lambda _: None)
+        failed = sum(record["verdict"] == Verdict.FAIL for record in records.values())
+        alerts = demo.receive_alerts(inbox, failed)
+    alert_ids = {json.loads(alert["Message"])["alert_id"] for alert in alerts}
+    inspected = [(item, records[item.identity]) for item in uploaded if item.identity in records]
     return {
-        "images": len(dropped),
-        "records": len(found),
-        "lost": len(dropped) - len(found),
-        "verdicts": dict(Counter(record["verdict"] for record in found.values())),
+        "images": len(uploaded),
+        "records": len(records),
+        "lost": len(uploaded) - len(records),
+        "verdicts": dict(Counter(record["verdict"] for record in records.values())),
         "alerts": len(alerts),
-        "alert_ids": len(set(ids)),
-        "defective_images_passed": sum(bool(labels) and r["verdict"] == "pass" for labels, r in seen),
+        "alert_ids": len(alert_ids),
+        "defective_images_passed": _escaped(part, inspected),
         "seconds": round(time.time() - began, 1),
-        "model_ms_median": round(
-            statistics.median(r["timings_ms"]["total"] for _, r in seen if "timings_ms" in r), 1
-        ),
-        **demo.percentiles(latencies),
+        "model_ms_median": round(_median_model_ms(inspected), 1),
+        **demo.percentiles([demo.latency_ms(upload, record) for upload, record in inspected]),
     }
 
 
-def _evaluate(model: Path, dataset: Path) -> dict[str, Any]:
-    command = [
-        sys.executable,
-        "-m",
-        "training.evaluate",
-        "--model",
-        str(model),
-        "--dataset",
-        str(dataset),
-        "--json",
-    ]
-    scores: dict[str, Any] = json.loads(
-        subprocess.run(command, capture_output=True, text=True, check=True).stdout  # noqa: S603
+def _escaped(part: Dataset, inspected: list[tuple[Upload, Inspection]]) -> int:
+    """Return how many images with a labelled defect have passed."""
+    defective = {sample.name for sample in part.samples if sample.objects}
+    return sum(
+        upload.origin in defective and record["verdict"] == Verdict.PASS for upload, record in inspected
     )
+
+
+def _median_model_ms(inspected: list[tuple[Upload, Inspection]]) -> float:
+    timings: list[float] = [
+        record["timings_ms"]["total"] for _, record in inspected if "timings_ms" in record
+    ]
+    return statistics.median(timings)
+
+
+def _evaluate(model: Path, dataset: Path) -> dict[str, Any]:
+    program = [sys.executable, "-m", "training.evaluate"]
+    command = [*program, "--model", str(model), "--dataset", str(dataset), "--json"]
+    evaluated = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603
+    scores: dict[str, Any] = json.loads(evaluated.stdout)
     return scores
 
 
 def main() -> None:
-    """Run it and print the figures."""
+    """Run the benchmark and print the figures."""
     parser = argparse.ArgumentParser(prog="loupe bench real", description=__doc__)
     parser.add_argument("--model", type=Path, required=True)
     parser.add_argument("--dataset", type=Path, required=True)
@@ -95,7 +96,7 @@ def main() -> None:
     options = parser.parse_args()
     part = open_dataset(options.dataset).part("test")
     with tempfile.TemporaryDirectory(prefix="loupe-bench-") as home:
-        result = {"chain": _run(Path(home), options.model, part)}
+        result = {"chain": _inspect(Path(home), options.model, part)}
     result["evaluation"] = _evaluate(options.model, options.dataset)
     show(result, options.json)
 

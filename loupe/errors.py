@@ -1,12 +1,12 @@
-"""Errors that a person at the command line can act on."""
+"""Errors that the person at the command line can act on."""
 
 
 class LoupeError(Exception):
-    """Something the user can put right.
+    """A problem that the user can fix.
 
-    Args:
-        message: what is wrong, in one sentence.
-        hint: what to do next, in one sentence.
+    Attributes:
+        message: What is wrong, in one sentence.
+        hint: What to do next, in one sentence; may be empty.
     """
 
     def __init__(self, message: str, hint: str = "") -> None:

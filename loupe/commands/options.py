@@ -15,11 +15,19 @@ Home = Annotated[
     typer.Option(envvar="LOUPE_HOME", default_factory=default_home, help="The local cloud's private folder."),
 ]
 Stack = Annotated[
-    str | None, typer.Option(help="A stack on AWS, by the ordinary AWS profile. Without it: the local cloud.")
+    str | None,
+    typer.Option(help="A stack on AWS, reached with your AWS profile. Without it: the local cloud."),
 ]
-PASSED_ON = {"allow_extra_args": True, "ignore_unknown_options": True}  # the program has options of its own
+Line = Annotated[str | None, typer.Option(help="The production line.")]
+# For commands that pass their arguments on to a program, which has its own options.
+PASS_THROUGH = {"allow_extra_args": True, "ignore_unknown_options": True}
 
 
-def chosen(stack: str | None, home: Path) -> Target:
-    """Where the command works. Raises LoupeError and NotRunningError."""
+def open_target(stack: str | None, home: Path) -> Target:
+    """Return the stack that the options choose.
+
+    Raises:
+        LoupeError: There is no such stack on AWS.
+        NotRunningError: No local cloud runs on `home`.
+    """
     return Target.aws(stack) if stack else Target.local(home)

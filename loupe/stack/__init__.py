@@ -1,1 +1,1 @@
-"""What talks to AWS: the deployed stack, or the local cloud in its place."""
+"""Everything that talks to AWS: the deployed stack, or the local cloud in its place."""

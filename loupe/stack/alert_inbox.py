@@ -1,4 +1,4 @@
-"""Listen to the defects topic as a receiver of alerts does: a queue subscribed to SNS."""
+"""Receive the alerts of the defects topic through an SQS queue, as a subscriber does."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _QUEUE = "loupe-alert-inbox"
 
 
 class AlertInbox:
-    """A queue of our own that gets every alert; made on the local cloud for the person who watches it."""
+    """A queue on the local cloud that is subscribed to the defects topic and receives every alert."""
 
     def __init__(self, target: Target) -> None:
         self._sqs = target.sqs
@@ -38,7 +38,14 @@ class AlertInbox:
         target.sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn, ReturnSubscriptionArn=True)
 
     def receive(self, wait_seconds: int = 1) -> list[dict[str, Any]]:
-        """The SNS envelopes (`Subject`, `Message`, `MessageAttributes`) that have come; each comes once."""
+        """Return the alerts that have arrived since the last call, and delete them from the queue.
+
+        Args:
+            wait_seconds: How long to wait for the first one.
+
+        Returns:
+            SNS envelopes (`Subject`, `Message`, `MessageAttributes`).
+        """
         reply = self._sqs.receive_message(
             QueueUrl=self._url, MaxNumberOfMessages=10, WaitTimeSeconds=wait_seconds
         )

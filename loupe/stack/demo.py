@@ -1,4 +1,4 @@
-"""The sample images through the whole path, in a local cloud of the demo's own."""
+"""The demo: the sample images through the whole system, in a temporary local cloud."""
 
 from __future__ import annotations
 
@@ -13,23 +13,34 @@ from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from contract.inspections import Verdict
 from contract.keys import ANNOTATED
 from localcloud import LocalCloud
-from loupe.stack import endpoint as models
-from loupe.stack import uploads as drop
+from loupe.stack import deployment, uploads
 from loupe.stack.alert_inbox import AlertInbox
 from loupe.stack.inspections import Inspection
 from loupe.stack.target import Target
+from loupe.stack.uploads import Upload
 
 SAMPLES = Path(__file__).parents[2] / "samples"
-_ALERT_PATIENCE = 30.0  # seconds without a further alert
+_ALERT_PATIENCE_SECONDS = 30.0
+# In the order of the demo's last line.
+_VERDICTS = (Verdict.PASS, Verdict.FAIL, Verdict.REVIEW, Verdict.UNREADABLE)
 
 
 @dataclass(frozen=True)
-class Report:
-    """What came of the demo."""
+class DemoReport:
+    """The results of a demo.
 
-    dropped: int
+    Attributes:
+        uploaded: How many images.
+        records: The inspection records, by image.
+        alerts: The SNS envelopes.
+        latencies_ms: From the end of each upload to the verdict.
+        pictures: The annotated pictures.
+    """
+
+    uploaded: int
     records: list[Inspection]
     alerts: list[dict[str, Any]]
     latencies_ms: list[float]
@@ -37,15 +48,16 @@ class Report:
 
     @property
     def lost(self) -> int:
-        return self.dropped - len(self.records)
+        """How many images have no record."""
+        return self.uploaded - len(self.records)
 
     def summary(self) -> dict[str, int | float]:
-        """The figures of the last line, in its order."""
-        verdicts = Counter(record["verdict"] for record in self.records)
+        """Return the figures of the demo's last line, in its order."""
+        counts = Counter(record["verdict"] for record in self.records)
         return {
-            "images": self.dropped,
+            "images": self.uploaded,
             "inspected": len(self.records),
-            **{verdict: verdicts[verdict] for verdict in ("pass", "fail", "review", "unreadable")},
+            **{str(verdict): counts[verdict] for verdict in _VERDICTS},
             "alerts": len(self.alerts),
             "lost": self.lost,
             **percentiles(self.latencies_ms),
@@ -53,7 +65,7 @@ class Report:
 
 
 def percentiles(latencies_ms: list[float]) -> dict[str, float]:
-    """p50 and p95 in whole milliseconds; nothing to measure gives zeros."""
+    """Return p50 and p95 in whole milliseconds; zeros if there are no latencies."""
     if len(latencies_ms) < 2:
         only = latencies_ms[0] if latencies_ms else 0.0
         return {"p50_ms": round(only), "p95_ms": round(only)}
@@ -61,21 +73,27 @@ def percentiles(latencies_ms: list[float]) -> dict[str, float]:
     return {"p50_ms": round(cuts[9]), "p95_ms": round(cuts[18])}
 
 
-def latency_ms(dropped: drop.Dropped, record: Inspection) -> float:
-    """From the end of the upload to the verdict, both by this machine's clock."""
+def latency_ms(upload: Upload, record: Inspection) -> float:
+    """Return the time from the end of the upload to the verdict; both clocks are this machine's."""
     inspected = datetime.fromisoformat(record["inspected_at"]).timestamp()
-    return max(0.0, (inspected - dropped.at) * 1000)
+    return max(0.0, (inspected - upload.uploaded_at) * 1000)
 
 
-def run(
-    pictures_to: Path,
+def run_demo(
+    pictures_folder: Path,
     on_status: Callable[[str], None],
     on_total: Callable[[int], None],
     on_record: Callable[[Inspection], None],
-) -> Report:
-    """Start a fresh local cloud, deploy template and starter model, drop the samples, wait for the results.
+) -> DemoReport:
+    """Start a new local cloud, deploy the template and the starter model, and inspect the sample images.
 
-    The cloud lives in a temporary folder, so a demo neither sees nor disturbs a running `loupe up`.
+    The cloud is in a temporary folder, so a demo does not touch a running `loupe up`.
+
+    Args:
+        pictures_folder: Where the annotated pictures go.
+        on_status: Receives a text for each step.
+        on_total: Receives the number of images.
+        on_record: Receives each record.
     """
     with tempfile.TemporaryDirectory(prefix="loupe-demo-") as home:
         on_status("starting the local cloud")
@@ -83,47 +101,48 @@ def run(
             on_status("deploying template.yaml")
             cloud.deploy()
             target = Target.local(Path(home))
-            models.deploy(target, models.STARTER, models.Hosting(), on_status)
+            deployment.deploy(target, deployment.STARTER, deployment.Hosting(), on_status)
             inbox = AlertInbox(target)
-            sources, _ = drop.find_images([SAMPLES], None, None)
+            sources, _ = uploads.find_images([SAMPLES], None, None)
             on_status(f"inspecting {len(sources)} sample images")
             on_total(len(sources))
-            dropped = drop.upload(target, sources, lambda _: None)
-            found = drop.follow(target, dropped, on_record)
+            uploaded = uploads.upload(target, sources, lambda _: None)
+            records = uploads.follow(target, uploaded, on_record)
             on_status("waiting for the alerts")
-            alerts = gather(inbox, sum(record["verdict"] == "fail" for record in found.values()))
-            pictures = _fetch_pictures(target, list(found.values()), pictures_to)
+            failed = sum(record["verdict"] == Verdict.FAIL for record in records.values())
+            alerts = receive_alerts(inbox, failed)
+            pictures = _download_pictures(target, list(records.values()), pictures_folder)
             on_status("stopping the local cloud")
-    at = {(item.image, item.version_id): item for item in dropped}
-    return Report(
-        dropped=len(dropped),
-        records=sorted(found.values(), key=lambda record: record["image"]),
+    by_identity = {upload.identity: upload for upload in uploaded}
+    return DemoReport(
+        uploaded=len(uploaded),
+        records=sorted(records.values(), key=lambda record: record["image"]),
         alerts=alerts,
-        latencies_ms=[latency_ms(at[identity], record) for identity, record in found.items()],
+        latencies_ms=[latency_ms(by_identity[identity], record) for identity, record in records.items()],
         pictures=pictures,
     )
 
 
-def gather(inbox: AlertInbox, expected: int) -> list[dict[str, Any]]:
-    """The alerts that come, until there are as many as expected or none came for a while."""
+def receive_alerts(inbox: AlertInbox, expected: int) -> list[dict[str, Any]]:
+    """Return the alerts that arrive, until there are as many as expected or none has arrived for 30 seconds."""
     alerts: list[dict[str, Any]] = []
-    last_news = time.monotonic()
-    while len(alerts) < expected and time.monotonic() - last_news < _ALERT_PATIENCE:
-        if came := inbox.receive():
-            alerts += came
-            last_news = time.monotonic()
+    last_alert = time.monotonic()
+    while len(alerts) < expected and time.monotonic() - last_alert < _ALERT_PATIENCE_SECONDS:
+        if received := inbox.receive():
+            alerts += received
+            last_alert = time.monotonic()
     return alerts
 
 
-def _fetch_pictures(target: Target, records: list[Inspection], folder: Path) -> list[Path]:
-    """Bring the annotated pictures, which bear the records' ids, as `<line>-<station>-<serial>.jpg`."""
-    bucket, found = target.output("ArtefactsBucketName"), []
+def _download_pictures(target: Target, records: list[Inspection], folder: Path) -> list[Path]:
+    """Download the annotated pictures as `<line>-<station>-<serial>.jpg`; their keys end with the records' ids."""
+    bucket, files = target.output("ArtefactsBucketName"), []
     by_id = {record["id"]: record for record in records}
     folder.mkdir(parents=True, exist_ok=True)
-    for entry in target.artefacts(ANNOTATED):
+    for entry in target.list_artefacts(ANNOTATED):
         record = by_id[PurePosixPath(entry["Key"]).stem]
         name = "-".join(record[part] for part in ("line", "station", "serial"))
         file = folder / (re.sub(r"[^\w.-]+", "-", name) + ".jpg")
         target.s3.download_file(bucket, entry["Key"], str(file))
-        found.append(file)
-    return sorted(found)
+        files.append(file)
+    return sorted(files)

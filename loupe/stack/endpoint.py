@@ -1,60 +1,40 @@
-"""Put a model behind the endpoint: artefact to S3, then SageMaker's model, endpoint config and endpoint."""
+"""The stack's endpoint: what it serves, and how it switches to another model."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import tarfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from botocore.exceptions import ClientError
 
-from contract.keys import MODELS
-from contract.s3 import join, split
 from loupe.errors import LoupeError
 from loupe.stack.target import Target
 
 if TYPE_CHECKING:
     from mypy_boto3_sagemaker.type_defs import DescribeEndpointOutputTypeDef
 
-_Reply = TypeVar("_Reply")
+_Description = TypeVar("_Description")
 
-LOCAL_IMAGE_URI = "loupe/serve:local"
-STARTER = Path(__file__).parents[2] / "models" / "starter" / "model.tar.gz"
-# SageMaker's names are 63 characters of letters, digits and hyphens.
+TIMEOUT_SECONDS = 1800.0
+# SageMaker's limit for the names of models and endpoint configurations.
 _NAME_LIMIT = 63
-# How it calls a name that it does not know, by operation.
-_UNKNOWN = ("ValidationException", "ResourceNotFound")
+# SageMaker's error codes for an unknown name; which one it is depends on the operation.
+_NOT_FOUND = ("ValidationException", "ResourceNotFound")
 
 
 @dataclass(frozen=True)
-class Hosting:
-    """What the endpoint runs on; the local cloud ignores all but the image's name."""
+class EndpointDescription:
+    """What the endpoint serves, as SageMaker describes it.
 
-    image_uri: str = LOCAL_IMAGE_URI
-    instance_type: str = "ml.g5.xlarge"
-    instance_count: int = 1
-    inference_ami_version: str | None = None
-
-    def settings(self) -> dict[str, Any]:
-        """The request for an endpoint config, without its name and the model's."""
-        variant: dict[str, Any] = {
-            "VariantName": "AllTraffic",
-            "InstanceType": self.instance_type,
-            "InitialInstanceCount": self.instance_count,
-        }
-        if self.inference_ami_version:
-            variant["InferenceAmiVersion"] = self.inference_ami_version
-        return {"ProductionVariants": [variant]}
-
-
-@dataclass(frozen=True)
-class Serving:
-    """What the endpoint serves: SageMaker's descriptions of the endpoint, its config and its model."""
+    Attributes:
+        endpoint: The answer of DescribeEndpoint.
+        config: The answer of DescribeEndpointConfig.
+        model: The answer of DescribeModel.
+    """
 
     endpoint: dict[str, Any]
     config: dict[str, Any]
@@ -62,236 +42,155 @@ class Serving:
 
     @property
     def status(self) -> str:
+        """SageMaker's status, such as InService."""
         return str(self.endpoint["EndpointStatus"])
 
     @property
-    def name(self) -> str:
-        """Of the SageMaker model."""
+    def model_name(self) -> str:
+        """The name of the SageMaker model."""
         return str(self.model["ModelName"])
 
     @property
     def container(self) -> dict[str, Any]:
-        """The model's container, which a model may also have as the only one of a list."""
-        found: dict[str, Any] = self.model.get("PrimaryContainer") or self.model["Containers"][0]
-        return found
+        """The model's container, which may also be the only one in a list."""
+        container: dict[str, Any] = self.model.get("PrimaryContainer") or self.model["Containers"][0]
+        return container
 
 
-def read_card(artefact: Path) -> dict[str, Any]:
-    """`model.json` of a model.tar.gz.
-
-    Raises:
-        LoupeError: the file is missing, no tar, or holds no model.json.
-    """
-    try:
-        with tarfile.open(artefact, "r:gz") as archive:
-            member = archive.extractfile("model.json")
-            if member is None:
-                raise KeyError("model.json")
-            card: dict[str, Any] = json.load(member)
-            return card
-    except (OSError, tarfile.TarError, KeyError, ValueError) as error:
-        raise LoupeError(
-            f"{artefact} is no model: {error}",
-            "A model is a model.tar.gz that holds model.onnx and model.json (docs/models.md).",
-        ) from error
-
-
-def deploy(
-    target: Target,
-    artefact: Path,
-    hosting: Hosting,
-    on_status: Callable[[str], None],
-    patience: float = 1800.0,
-) -> str:
-    """Make the endpoint serve this artefact, and wait until it does.
-
-    Returns:
-        The name of the SageMaker model.
-
-    Raises:
-        LoupeError: the artefact is no model, or the endpoint did not come into service.
-    """
-    name, uri = upload(target, artefact, on_status)
-    if not described(lambda: target.sagemaker.describe_model(ModelName=name)):
-        target.sagemaker.create_model(
-            ModelName=name,
-            PrimaryContainer={"Image": hosting.image_uri, "ModelDataUrl": uri},
-            ExecutionRoleArn=target.output("SageMakerRoleArn"),
-            # So that retraining knows what it may start from.
-            Tags=[{"Key": "loupe:family", "Value": str(read_card(artefact).get("family", ""))}],
-        )
-    switch(target, name, hosting.settings(), on_status, patience)
-    return name
-
-
-def upload(target: Target, artefact: Path, on_status: Callable[[str], None]) -> tuple[str, str]:
-    """Bring a model.tar.gz to the artefacts bucket, under its hash.
-
-    Returns:
-        The name for a SageMaker model of it, and its S3 URI.
-
-    Raises:
-        LoupeError: it is no model.
-    """
-    card = read_card(artefact)
-    payload = artefact.read_bytes()
-    digest = hashlib.sha256(payload).hexdigest()[:12]
-    bucket, key = target.output("ArtefactsBucketName"), f"{MODELS}{digest}/model.tar.gz"
-    on_status(f"uploading {card.get('name', artefact.name)}")
-    target.s3.put_object(Bucket=bucket, Key=key, Body=payload)
-    return model_name(target, digest), join(bucket, key)
-
-
-def model_name(target: Target, digest: str) -> str:
-    """What a SageMaker model of this stack's endpoint is called."""
-    return f"{target.output('EndpointName')}-{digest}"[-_NAME_LIMIT:].lstrip("-")
-
-
-def serving(target: Target) -> Serving | None:
-    """What the stack's endpoint serves; None while there is no endpoint."""
-    endpoint = _endpoint(target)
+def describe(target: Target) -> EndpointDescription | None:
+    """Return what the endpoint serves; None if there is no endpoint."""
+    endpoint = _describe_endpoint(target)
     if endpoint is None:
         return None
     config = target.sagemaker.describe_endpoint_config(EndpointConfigName=endpoint["EndpointConfigName"])
     model = target.sagemaker.describe_model(ModelName=config["ProductionVariants"][0]["ModelName"])
-    return Serving(dict(endpoint), dict(config), dict(model))
+    return EndpointDescription(dict(endpoint), dict(config), dict(model))
 
 
-def serve_artefact(
+def exists(target: Target) -> bool:
+    """Return whether the stack has an endpoint, in service or not."""
+    return _describe_endpoint(target) is not None
+
+
+def describe_or_none(describe: Callable[[], _Description]) -> _Description | None:
+    """Return SageMaker's description of a resource; None if there is no resource of that name."""
+    try:
+        return describe()
+    except ClientError as error:
+        if error.response["Error"]["Code"] in _NOT_FOUND:
+            return None
+        raise
+
+
+def model_name(target: Target, digest: str) -> str:
+    """Return the name for a SageMaker model of this stack: the endpoint's name and a hash."""
+    return f"{target.output('EndpointName')}-{digest}"[-_NAME_LIMIT:].lstrip("-")
+
+
+def switch(
     target: Target,
-    now: Serving,
-    uri: str,
-    tags: Mapping[str, str],
+    model: str,
+    config_request: dict[str, Any],
     on_status: Callable[[str], None],
-    patience: float = 1800.0,
-) -> str:
-    """Make the endpoint serve the artefact at an S3 URI, in the container and on the hosting that it has now.
+    timeout_s: float = TIMEOUT_SECONDS,
+    keep_instance_count: bool = False,
+) -> None:
+    """Make the endpoint serve a SageMaker model, and wait until it does.
 
     Args:
-        tags: of the SageMaker model, should it have to be made.
-
-    Returns:
-        The name of the SageMaker model, which is made where there is none.
-
-    Raises:
-        LoupeError: the artefact is gone, or the endpoint did not come into service.
-    """
-    bucket, key = split(uri)
-    try:
-        target.s3.head_object(Bucket=bucket, Key=key)
-    except ClientError as error:
-        raise LoupeError(f"the artefact {uri} cannot be read: {error}", "Was it deleted?") from error
-    container = {**now.container, "ModelDataUrl": uri}
-    container.pop("ModelDataSource", None)
-    name = model_name(target, hashlib.sha256(f"{uri} {container['Image']}".encode()).hexdigest()[:12])
-    if not described(lambda: target.sagemaker.describe_model(ModelName=name)):
-        request = _request(target, "CreateModel", now.model)
-        request |= {"ModelName": name, "PrimaryContainer": container}
-        request["Tags"] = [{"Key": key, "Value": value} for key, value in tags.items()]
-        request.pop("Containers", None)
-        target.sagemaker.create_model(**request)
-    return serve_model(target, now, name, on_status, patience)
-
-
-def serve_model(
-    target: Target, now: Serving, name: str, on_status: Callable[[str], None], patience: float = 1800.0
-) -> str:
-    """Make the endpoint serve a SageMaker model on the hosting that it has now. Returns the model's name.
+        target: The stack.
+        model: The name of the SageMaker model.
+        config_request: A CreateEndpointConfig request without its name and the model's.
+        on_status: Receives a text for each status on the way.
+        timeout_s: How long to wait.
+        keep_instance_count: Keep the current number of instances, which autoscaling may have changed.
 
     Raises:
-        LoupeError: the endpoint did not come into service.
+        LoupeError: The endpoint did not come into service with this model.
     """
-    settings = _request(target, "CreateEndpointConfig", now.config)
-    del settings["EndpointConfigName"]
-    settings.pop("ShadowProductionVariants", None)
-    switch(target, name, settings, on_status, patience, retain=True)
-    return name
+    variant = {**config_request["ProductionVariants"][0], "ModelName": model}
+    request = {**config_request, "ProductionVariants": [variant]}
+    digest = hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()[:6]
+    config = f"{model[: _NAME_LIMIT - 7]}-{digest}"
+    if not describe_or_none(lambda: target.sagemaker.describe_endpoint_config(EndpointConfigName=config)):
+        target.sagemaker.create_endpoint_config(EndpointConfigName=config, **request)
+    _create_or_update(target, config, keep_instance_count)
+    _wait_until_in_service(target, config, on_status, timeout_s)
 
 
-def _request(target: Target, operation: str, description: dict[str, Any]) -> dict[str, Any]:
-    """The members of a description that a request of the operation takes, empty ones left out."""
+def switch_model(
+    target: Target,
+    current: EndpointDescription,
+    model: str,
+    on_status: Callable[[str], None],
+    timeout_s: float = TIMEOUT_SECONDS,
+) -> None:
+    """Make the endpoint serve another SageMaker model on the instances that it has now.
+
+    Raises:
+        LoupeError: The endpoint did not come into service with this model.
+    """
+    request = copy_request(target, "CreateEndpointConfig", current.config)
+    del request["EndpointConfigName"]
+    request.pop("ShadowProductionVariants", None)
+    switch(target, model, request, on_status, timeout_s, keep_instance_count=True)
+
+
+def copy_request(target: Target, operation: str, description: dict[str, Any]) -> dict[str, Any]:
+    """Return a request that creates the described resource again; empty members are left out.
+
+    Args:
+        target: The stack.
+        operation: The operation that creates it, such as CreateModel.
+        description: What SageMaker's Describe operation answered.
+    """
     shape = target.sagemaker.meta.service_model.operation_model(operation).input_shape
     members: Any = shape.members if shape else {}
     return {name: description[name] for name in members if description.get(name)}
 
 
-def switch(
-    target: Target,
-    name: str,
-    settings: dict[str, Any],
-    on_status: Callable[[str], None],
-    patience: float,
-    retain: bool = False,
-) -> None:
-    """Make the endpoint serve a SageMaker model, and wait until it does.
-
-    Args:
-        settings: the request for an endpoint config, but for its name and the model's.
-        retain: keep the number of instances that run now, which autoscaling may have changed.
-
-    Raises:
-        LoupeError: the endpoint did not come into service.
-    """
-    settings = {**settings, "ProductionVariants": [{**settings["ProductionVariants"][0], "ModelName": name}]}
-    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:6]
-    config = f"{name[: _NAME_LIMIT - 7]}-{digest}"
-    if not described(lambda: target.sagemaker.describe_endpoint_config(EndpointConfigName=config)):
-        target.sagemaker.create_endpoint_config(EndpointConfigName=config, **settings)
-    _point_endpoint(target, config, retain)
-    _await_in_service(target, config, on_status, patience)
+def _describe_endpoint(target: Target) -> DescribeEndpointOutputTypeDef | None:
+    name = target.output("EndpointName")
+    return describe_or_none(lambda: target.sagemaker.describe_endpoint(EndpointName=name))
 
 
-def endpoint_status(target: Target) -> str | None:
-    """SageMaker's status of the stack's endpoint, or None while there is none."""
-    found = _endpoint(target)
-    return found["EndpointStatus"] if found else None
-
-
-def _endpoint(target: Target) -> DescribeEndpointOutputTypeDef | None:
-    return described(lambda: target.sagemaker.describe_endpoint(EndpointName=target.output("EndpointName")))
-
-
-def described(describe: Callable[[], _Reply]) -> _Reply | None:
-    """What SageMaker says of a name; None for one that it does not know."""
-    try:
-        return describe()
-    except ClientError as error:
-        if error.response["Error"]["Code"] in _UNKNOWN:
-            return None
-        raise
-
-
-def _point_endpoint(target: Target, config: str, retain: bool) -> None:
-    name, found = target.output("EndpointName"), _endpoint(target)
-    if found and found["EndpointStatus"] == "Failed":
+def _create_or_update(target: Target, config: str, keep_instance_count: bool) -> None:
+    name, endpoint = target.output("EndpointName"), _describe_endpoint(target)
+    # SageMaker does not update a failed endpoint.
+    if endpoint and endpoint["EndpointStatus"] == "Failed":
         target.sagemaker.delete_endpoint(EndpointName=name)
-        while found := _endpoint(target):
+        while endpoint := _describe_endpoint(target):
             time.sleep(0.5)
-    if found is None:
+    if endpoint is None:
         target.sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=config)
-    elif found["EndpointConfigName"] != config:
+    elif endpoint["EndpointConfigName"] != config:
         target.sagemaker.update_endpoint(
-            EndpointName=name, EndpointConfigName=config, RetainAllVariantProperties=retain
+            EndpointName=name, EndpointConfigName=config, RetainAllVariantProperties=keep_instance_count
         )
 
 
-def _await_in_service(target: Target, config: str, on_status: Callable[[str], None], patience: float) -> None:
-    endpoint, deadline = target.output("EndpointName"), time.monotonic() + patience
+def _wait_until_in_service(
+    target: Target, config: str, on_status: Callable[[str], None], timeout_s: float
+) -> None:
+    name, deadline = target.output("EndpointName"), time.monotonic() + timeout_s
     while time.monotonic() < deadline:
-        found = target.sagemaker.describe_endpoint(EndpointName=endpoint)
-        status = found["EndpointStatus"]
-        on_status(f"endpoint {endpoint}: {status}")
+        endpoint = target.sagemaker.describe_endpoint(EndpointName=name)
+        status = endpoint["EndpointStatus"]
+        on_status(f"endpoint {name}: {status}")
         if status == "InService":
-            if found["EndpointConfigName"] == config:
+            if endpoint["EndpointConfigName"] == config:
                 return
             raise LoupeError(
-                f"the endpoint {endpoint} kept its former model: {found.get('FailureReason', '')}",
-                "Look at the container's log.",
+                f"the endpoint {name} kept its previous model: {endpoint.get('FailureReason', '')}",
+                "Check the container's log.",
             )
         if status in ("Failed", "OutOfService", "UpdateRollbackFailed"):
             raise LoupeError(
-                f"the endpoint {endpoint} is {status}: {found.get('FailureReason', 'no reason given')}",
-                "Look at the container's log, mend the model, and deploy again.",
+                f"the endpoint {name} is {status}: {endpoint.get('FailureReason', 'no reason given')}",
+                "Check the container's log, fix the model, and deploy again.",
             )
         time.sleep(0.2 if target.endpoint_url else 10)
-    raise LoupeError(f"the endpoint {endpoint} is still {status} after {patience:.0f} s", "Ask again later.")
+    raise LoupeError(
+        f"the endpoint {name} is still {status} after {timeout_s:.0f} s",
+        "Check later which model serves: loupe models.",
+    )

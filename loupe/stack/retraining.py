@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import pkgutil
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from importlib.util import find_spec
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,200 +15,159 @@ from botocore.exceptions import ConnectionError as UnreachableError
 from contract.s3 import split
 from loupe.errors import LoupeError
 from loupe.stack.history import History, Step
-from loupe.stack.jobs import Jobs, Line
+from loupe.stack.jobs import JobProgress, Jobs
+from loupe.stack.retrain_request import RetrainRequest
 from loupe.stack.target import Target
 
-_AT_WORK = ("RUNNING", "PENDING_REDRIVE")
-_OFFLINE_SECONDS = 300.0  # a laptop that changes its network goes on following
+_NOT_ENDED = ("RUNNING", "PENDING_REDRIVE")
+# Long enough for a laptop that changes its network.
+_OFFLINE_SECONDS = 300.0
 
 
-@dataclass(frozen=True)
-class Wish:
-    """What an execution is asked for; what is None or empty is left to the stack's own settings."""
-
-    families: list[str] = field(default_factory=list)
-    tune: bool = False
-    tuning_jobs: int | None = None
-    hyperparameters: dict[str, str] = field(default_factory=dict)
-    approval: bool | None = None
-    force: bool = False
-
-    def document(self) -> dict[str, Any]:
-        """The execution's input."""
-        optional = {"families": self.families, "hyperparameters": self.hyperparameters}
-        given: dict[str, Any] = {name: value for name, value in optional.items() if value}
-        if self.tuning_jobs is not None:
-            given["tuning_jobs"] = self.tuning_jobs
-        if self.approval is not None:
-            given["approval"] = self.approval
-        return {**given, "tune": self.tune, "force": self.force, "trigger": "manual"}
-
-
-def wish(
-    families: str | None,
-    tune: bool,
-    jobs: int | None,
-    epochs: int | None,
-    settings: list[str],
-    approval: bool | None,
-    force: bool,
-) -> Wish:
-    """What the command line asks for, as far as it can be checked here.
-
-    Args:
-        families: names, separated by commas.
-        settings: each NAME=VALUE.
-
-    Raises:
-        LoupeError: an unknown family, a setting without a value or twice, or jobs without tuning.
-    """
-    names = list(dict.fromkeys(each.strip() for each in (families or "").split(",") if each.strip()))
-    if families is not None and not names:
-        raise LoupeError("--families names no family", f"There are: {', '.join(known_families())}.")
-    if unknown := [name for name in names if name not in known_families()]:
-        raise LoupeError(f"unknown family {unknown[0]!r}", f"There are: {', '.join(known_families())}.")
-    if jobs is not None and not tune:
-        raise LoupeError("--jobs counts the jobs of a tuning", "Add --tune.")
-    hyperparameters: dict[str, str] = {} if epochs is None else {"epochs": str(epochs)}
-    for setting in settings:
-        name, equals, value = setting.partition("=")
-        if not (name and equals and value):
-            raise LoupeError(f"--set {setting} is no NAME=VALUE", "For example --set patience=5.")
-        if name == "family":
-            raise LoupeError("--set family=… is not possible", "Say --families NAME.")
-        if name in hyperparameters:
-            raise LoupeError(f"the hyperparameter {name} is given twice", "Give it once.")
-        hyperparameters[name] = value
-    return Wish(names, tune, jobs, hyperparameters, approval, force)
-
-
-def known_families() -> list[str]:
-    """The detector families of this checkout, by their modules' names: to import them would bring torch."""
-    spec = find_spec("training")
-    rooms = (spec.submodule_search_locations or []) if spec else []
-    folders = [str(Path(room) / "detectors" / "families") for room in rooms]
-    return sorted(module.name for module in pkgutil.iter_modules(folders))
-
-
-def start(target: Target, asked: Wish) -> str:
-    """Starts an execution. Returns its ARN."""
-    reply = target.states.start_execution(
-        stateMachineArn=target.output("RetrainStateMachineArn"), input=json.dumps(asked.document())
+def start(target: Target, request: RetrainRequest) -> str:
+    """Start an execution, and return its ARN."""
+    reply = target.stepfunctions.start_execution(
+        stateMachineArn=target.output("RetrainStateMachineArn"), input=json.dumps(request.document())
     )
     return reply["executionArn"]
 
 
-def running(target: Target) -> list[str]:
-    """The ARNs of the executions at work, newest first."""
-    pages = target.states.get_paginator("list_executions").paginate(
+def list_running(target: Target) -> list[str]:
+    """Return the ARNs of the executions that are running, newest first."""
+    pages = target.stepfunctions.get_paginator("list_executions").paginate(
         stateMachineArn=target.output("RetrainStateMachineArn"), statusFilter="RUNNING"
     )
-    return [each["executionArn"] for page in pages for each in page["executions"]]
+    return [execution["executionArn"] for page in pages for execution in page["executions"]]
 
 
 def stop(target: Target) -> list[str]:
-    """Stops every execution at work, which stops their jobs. Returns their ARNs.
+    """Stop every execution that is running, and with it its jobs.
+
+    Returns:
+        The ARNs of the executions.
 
     Raises:
-        LoupeError: none is at work.
+        LoupeError: No execution is running.
     """
-    arns = running(target)
+    arns = list_running(target)
     if not arns:
-        raise LoupeError("no retraining is at work", "`loupe retrain` starts one.")
+        raise LoupeError("no retraining is running", "`loupe retrain` starts one.")
     for arn in arns:
-        target.states.stop_execution(
+        target.stepfunctions.stop_execution(
             executionArn=arn, error="Stopped", cause="stopped by `loupe retrain --stop`"
         )
     return arns
 
 
-def at_work(target: Target) -> str:
-    """The ARN of the execution that works on the models: one that starts later ends as soon as it finds it.
+def find_running(target: Target) -> str:
+    """Return the ARN of the execution that trains.
+
+    It is the oldest one: an execution that starts later ends as soon as it finds another.
 
     Raises:
-        LoupeError: none is at work.
+        LoupeError: No execution is running.
     """
-    arns = running(target)
+    arns = list_running(target)
     if not arns:
-        raise LoupeError("no retraining is at work", "`loupe retrain --wait` starts one and follows it.")
+        raise LoupeError("no retraining is running", "`loupe retrain --wait` starts one and follows it.")
     return arns[-1]
 
 
 @dataclass(frozen=True)
-class Progress:
-    """Where an execution is: the steps of the state machine, and the jobs of its candidates."""
+class RunProgress:
+    """How far an execution is.
+
+    Attributes:
+        steps: The states of the state machine that it has reached.
+        jobs: The candidates and the champion.
+        run: The run's id; None until the plan is made.
+    """
 
     steps: list[Step]
-    jobs: list[Line]
+    jobs: list[JobProgress]
     run: str | None
 
 
 def follow(
-    target: Target, arn: str, on_progress: Callable[[Progress], None], poll_every: float | None = None
+    target: Target, arn: str, on_progress: Callable[[RunProgress], None], poll_every: float | None = None
 ) -> dict[str, Any]:
-    """Waits for the execution's end.
+    """Wait until an execution has ended.
+
+    Args:
+        target: The stack.
+        arn: The execution's ARN.
+        on_progress: Receives the progress at each poll.
+        poll_every: Seconds; None for 1 on the local cloud and 10 on AWS.
 
     Returns:
-        Its output; where it did not succeed, its `status`, `error` and `cause`.
+        The execution's output; if it did not succeed, its `status`, `error` and `cause`.
 
     Raises:
-        LoupeError: AWS has been out of reach for minutes; the execution goes on.
+        LoupeError: AWS has not been reachable for minutes. The execution continues.
     """
     poll_every = poll_every if poll_every is not None else (1.0 if target.endpoint_url else 10.0)
     patience = 10.0 if target.endpoint_url else _OFFLINE_SECONDS
     history, jobs = History(target, arn), Jobs(target)
-    last_news = time.monotonic()
+    last_answer = time.monotonic()
     while True:
         try:
-            found = target.states.describe_execution(executionArn=arn)
+            execution = target.stepfunctions.describe_execution(executionArn=arn)
             history.read()
             plan = history.plan or {}
-            on_progress(Progress(history.steps, jobs.look(plan), plan.get("run")))
+            on_progress(RunProgress(history.steps, jobs.read(plan), plan.get("run")))
         except (BotoCoreError, ClientError) as error:
-            if not _passes(error):
+            if not _is_transient(error):
                 raise
-            if time.monotonic() - last_news > patience:
+            if time.monotonic() - last_answer > patience:
                 raise LoupeError(
-                    f"cannot be followed any longer: {error}",
-                    "The execution goes on: loupe retrain --follow.",
+                    f"the run can no longer be followed: {error}",
+                    "The run continues. Follow it again: loupe retrain --follow.",
                 ) from error
         else:
-            last_news = time.monotonic()
-            if found["status"] not in _AT_WORK:
-                return _result(dict(found))
+            last_answer = time.monotonic()
+            if execution["status"] not in _NOT_ENDED:
+                return _result(dict(execution))
         time.sleep(poll_every)
 
 
-def _passes(error: BotoCoreError | ClientError) -> bool:
-    """Whether the same question may get an answer later."""
+def _is_transient(error: BotoCoreError | ClientError) -> bool:
+    """Return whether the same request may succeed later."""
     if isinstance(error, ClientError):
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         return status >= 500 or "Throttling" in error.response["Error"]["Code"]
     return isinstance(error, (UnreachableError, HTTPClientError))
 
 
-def _result(found: dict[str, Any]) -> dict[str, Any]:
-    if found["status"] == "SUCCEEDED":
-        output: dict[str, Any] = json.loads(found["output"])
+def _result(execution: dict[str, Any]) -> dict[str, Any]:
+    if execution["status"] == "SUCCEEDED":
+        output: dict[str, Any] = json.loads(execution["output"])
         return output
-    return {"status": found["status"], "error": found.get("error"), "cause": found.get("cause")}
+    return {"status": execution["status"], "error": execution.get("error"), "cause": execution.get("cause")}
 
 
 def fetch_report(target: Target, uri: str, folder: Path) -> Path | None:
-    """Brings the report and the candidates' pages that it links to `folder`/<run>; None if the report is gone."""
+    """Download a run's report and the candidates' pages that it links to.
+
+    Args:
+        target: The stack.
+        uri: The report's S3 URI.
+        folder: The files go to a subfolder of it with the run's id.
+
+    Returns:
+        The report's file; None if the report cannot be read.
+    """
     bucket, key = split(uri)
     prefix, _, page = key.rpartition("/")
-    here = folder / prefix.rpartition("/")[2]
+    run_folder = folder / prefix.rpartition("/")[2]
     try:
-        body = target.s3.get_object(Bucket=bucket, Key=key)["Body"].read()
-        listed = [each["Key"] for each in target.artefacts(f"{prefix}/")]
-        linked = [key for key in listed if key.endswith("/evaluation.html")]
-        for each in linked:
-            place = here / each.removeprefix(f"{prefix}/")
-            place.parent.mkdir(parents=True, exist_ok=True)
-            target.s3.download_file(bucket, each, str(place))
+        report = target.s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+        keys = [entry["Key"] for entry in target.list_artefacts(f"{prefix}/")]
+        for linked in (key for key in keys if key.endswith("/evaluation.html")):
+            file = run_folder / linked.removeprefix(f"{prefix}/")
+            file.parent.mkdir(parents=True, exist_ok=True)
+            target.s3.download_file(bucket, linked, str(file))
     except ClientError:
         return None
-    here.mkdir(parents=True, exist_ok=True)
-    (here / page).write_bytes(body)
-    return here / page
+    run_folder.mkdir(parents=True, exist_ok=True)
+    (run_folder / page).write_bytes(report)
+    return run_folder / page

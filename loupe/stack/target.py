@@ -1,4 +1,4 @@
-"""Where a command works: the local cloud, or a stack in the user's AWS account."""
+"""The stack that a command works on: the local cloud, or a stack in the user's AWS account."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from platformdirs import user_state_path
 
+from contract.s3 import join
 from localcloud import connection
 from loupe.errors import LoupeError
 
@@ -28,18 +29,24 @@ if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
     from mypy_boto3_sts import STSClient
 
-# Uploads and look-ups go side by side; botocore's default pool of 10 would make the rest wait.
+# Uploads and look-ups run in parallel; with botocore's default pool of 10 connections some would wait.
 _CLIENT_CONFIG = Config(max_pool_connections=32, retries={"mode": "standard", "max_attempts": 4})
 
 
 def default_home() -> Path:
-    """The private folder that holds the local cloud's state."""
+    """Return the private folder that contains the local cloud's state."""
     return user_state_path("loupe", appauthor=False)
 
 
 @dataclass(frozen=True)
 class Target:
-    """A deployed stack: a session that reaches it and the outputs that name its parts."""
+    """A deployed stack.
+
+    Attributes:
+        session: The credentials and the region.
+        endpoint_url: The local cloud's address; None on AWS.
+        outputs: The stack's outputs, which name its resources.
+    """
 
     session: boto3.Session
     endpoint_url: str | None
@@ -47,49 +54,49 @@ class Target:
 
     @classmethod
     def local(cls, home: Path) -> Target:
-        """The local cloud that runs on `home`.
+        """Return the stack in the local cloud that runs on `home`.
 
         Raises:
-            LoupeError: no local cloud runs there.
+            NotRunningError: No local cloud runs there.
         """
-        found = connection(home)
-        return cls(found.session, found.endpoint_url, dict(found.outputs))
+        cloud = connection(home)
+        return cls(cloud.session, cloud.endpoint_url, dict(cloud.outputs))
 
     @classmethod
     def aws(cls, stack: str) -> Target:
-        """The stack of that name in the account and region of the ordinary AWS profile.
+        """Return the stack of that name in the account and region of the user's AWS profile.
 
         Raises:
-            LoupeError: no credentials, no region, or no such stack.
+            LoupeError: No credentials, no region, or no such stack.
         """
         try:
             session = boto3.Session()
             client: CloudFormationClient = session.client("cloudformation")
-            described = client.describe_stacks(StackName=stack)["Stacks"][0]
+            description = client.describe_stacks(StackName=stack)["Stacks"][0]
         except (BotoCoreError, ClientError) as error:
             raise LoupeError(
                 f"cannot read the stack {stack!r}: {error}",
-                "Check AWS_PROFILE and AWS_REGION, or deploy it first (docs/deploy.md).",
+                "Check AWS_PROFILE and AWS_REGION, or deploy the stack first (docs/deploy.md).",
             ) from error
-        outputs = {output["OutputKey"]: output["OutputValue"] for output in described.get("Outputs", [])}
+        outputs = {output["OutputKey"]: output["OutputValue"] for output in description.get("Outputs", [])}
         return cls(session, None, outputs)
 
     def output(self, name: str) -> str:
-        """The stack output of that name.
+        """Return a stack output.
 
         Raises:
-            LoupeError: the stack has none, so it is not (or no current) Loupe.
+            LoupeError: The stack does not have it, so it is not Loupe, or an older version of it.
         """
         try:
             return self.outputs[name]
         except KeyError:
             raise LoupeError(f"the stack has no output {name}", "Deploy the current template.yaml.") from None
 
-    def document(self, key: str) -> Any | None:
-        """The JSON document under a key of the artefacts bucket; None without one.
+    def read_json(self, key: str) -> Any | None:
+        """Return the JSON document under a key of the artefacts bucket; None if there is no such object.
 
         Raises:
-            LoupeError: what lies there is no JSON.
+            LoupeError: The object is not JSON.
         """
         bucket = self.output("ArtefactsBucketName")
         try:
@@ -99,57 +106,46 @@ class Target:
                 return None
             raise
         except ValueError as error:
-            raise LoupeError(f"s3://{bucket}/{key} is no JSON document: {error}") from error
+            raise LoupeError(f"{join(bucket, key)} is not a JSON document: {error}") from error
 
-    def artefacts(self, prefix: str) -> list[ObjectTypeDef]:
-        """What the artefacts bucket lists under a prefix, all pages of it."""
+    def list_artefacts(self, prefix: str) -> list[ObjectTypeDef]:
+        """Return all objects under a prefix of the artefacts bucket."""
         pages = self.s3.get_paginator("list_objects_v2").paginate(
             Bucket=self.output("ArtefactsBucketName"), Prefix=prefix
         )
-        return [each for page in pages for each in page.get("Contents", [])]
-
-    def _client(self, service: str) -> Any:
-        config = _CLIENT_CONFIG
-        if self.endpoint_url and service == "s3":
-            # Bucket names as host names need a DNS that a laptop's loopback does not have.
-            config = config.merge(Config(signature_version="s3v4", s3={"addressing_style": "path"}))
-        client: Any = self.session.client  # one call for all services, where boto3's stubs have one each
-        return client(service, endpoint_url=self.endpoint_url, config=config)
+        return [entry for page in pages for entry in page.get("Contents", [])]
 
     @cached_property
     def s3(self) -> S3Client:
-        client: S3Client = self._client("s3")
-        return client
+        config = _CLIENT_CONFIG
+        if self.endpoint_url:
+            # A bucket's name as a host name needs a DNS entry, which the loopback interface does not have.
+            config = config.merge(Config(signature_version="s3v4", s3={"addressing_style": "path"}))
+        return self.session.client("s3", endpoint_url=self.endpoint_url, config=config)
 
     @cached_property
     def sqs(self) -> SQSClient:
-        client: SQSClient = self._client("sqs")
-        return client
+        return self.session.client("sqs", endpoint_url=self.endpoint_url, config=_CLIENT_CONFIG)
 
     @cached_property
     def sns(self) -> SNSClient:
-        client: SNSClient = self._client("sns")
-        return client
+        return self.session.client("sns", endpoint_url=self.endpoint_url, config=_CLIENT_CONFIG)
 
     @cached_property
     def sagemaker(self) -> SageMakerClient:
-        client: SageMakerClient = self._client("sagemaker")
-        return client
+        return self.session.client("sagemaker", endpoint_url=self.endpoint_url, config=_CLIENT_CONFIG)
 
     @cached_property
-    def states(self) -> SFNClient:
-        client: SFNClient = self._client("stepfunctions")
-        return client
+    def stepfunctions(self) -> SFNClient:
+        return self.session.client("stepfunctions", endpoint_url=self.endpoint_url, config=_CLIENT_CONFIG)
 
     @cached_property
     def logs(self) -> CloudWatchLogsClient:
-        client: CloudWatchLogsClient = self._client("logs")
-        return client
+        return self.session.client("logs", endpoint_url=self.endpoint_url, config=_CLIENT_CONFIG)
 
     @cached_property
     def sts(self) -> STSClient:
-        client: STSClient = self._client("sts")
-        return client
+        return self.session.client("sts", endpoint_url=self.endpoint_url, config=_CLIENT_CONFIG)
 
     @cached_property
     def dynamodb(self) -> DynamoDBServiceResource:

@@ -1,1 +1,1 @@
-"""What a person sees in the terminal."""
+"""What the commands print: text for people, JSON for programs."""

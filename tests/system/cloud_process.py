@@ -1,4 +1,4 @@
-"""A local cloud in a process of its own, as `loupe up` runs it: MiniStack keeps its state in modules."""
+"""A local cloud in its own process, as `loupe up` runs it, because MiniStack keeps its state in modules."""
 
 import io
 import json
@@ -16,7 +16,8 @@ import psutil
 
 from localcloud import Connection, connection
 
-# Not one long read: a signal that another thread takes would not end it, and Python sees it only between calls.
+# Not one long read: a signal that another thread receives does not interrupt it, and Python handles signals only
+# between calls.
 _PROGRAM = """
 import select
 import sys
@@ -35,7 +36,13 @@ with LocalCloud(home, repo=repo) as cloud:
 
 
 class CloudProcess:
-    """Started and deployed when made; `connection` reaches it."""
+    """A local cloud that runs, with the template deployed.
+
+    Attributes:
+        home: Its private folder.
+        process: The process that runs it.
+        connection: How to reach it.
+    """
 
     def __init__(self, home: Path, repo: Path, **environment: str) -> None:
         self.home = home
@@ -52,22 +59,22 @@ class CloudProcess:
         self.connection: Connection = connection(home)
 
     def children(self) -> list[psutil.Process]:
-        """Functions and model servers at this moment."""
+        """Return the processes of functions and model servers."""
         return psutil.Process(self.process.pid).children(recursive=True)
 
     def kill(self) -> None:
-        """As the kernel does to a process that takes too much memory."""
+        """Kill the process, as the kernel does when memory runs out."""
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
 
     def stop(self) -> int:
-        """As Ctrl+C does; the exit status."""
+        """Stop the cloud as Ctrl+C does, and return the exit status."""
         self.process.send_signal(signal.SIGINT)
         return self.process.wait(timeout=20)
 
 
 def eventually(check: Callable[[], Any], timeout_s: float = 15) -> Any:
-    """The first true result of `check`."""
+    """Call `check` until its result is true, and return that result."""
     deadline = time.monotonic() + timeout_s
     while not (result := check()):
         assert time.monotonic() < deadline, f"not within {timeout_s} seconds"
@@ -76,13 +83,13 @@ def eventually(check: Callable[[], Any], timeout_s: float = 15) -> Any:
 
 
 def saved(home: Path, text: str, service: str = "dynamodb") -> None:
-    """Wait until the autosave has written a state that holds `text`; how soon depends on the machine's load."""
+    """Wait until the autosave has written a state that contains `text`; it takes longer on a busy machine."""
     file = home / "state" / f"{service}.json"
     eventually(lambda: file.exists() and text in file.read_text(), 60)
 
 
 def model_archive(**model: Any) -> bytes:
-    """A model.tar.gz whose model.json is `model`."""
+    """Return a model.tar.gz whose model.json is `model`."""
     content = json.dumps(model).encode()
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w:gz") as tar:
@@ -95,7 +102,19 @@ def model_archive(**model: Any) -> bytes:
 def host(
     cloud: Connection, endpoint: str, *, bucket: str, role: str, settle: bool = True, **model: Any
 ) -> dict[str, Any]:
-    """Create or update an endpoint with a model of ours; its description once it has settled."""
+    """Create or update an endpoint with a new model.
+
+    Args:
+        cloud: The local cloud.
+        endpoint: The endpoint's name.
+        bucket: Where the model goes.
+        role: The model's role.
+        settle: Wait until the endpoint is in service or has failed.
+        model: The content of model.json.
+
+    Returns:
+        The endpoint's description; empty without `settle`.
+    """
     sagemaker = cloud.client("sagemaker")
     name = f"{endpoint}-{time.time_ns()}"
     cloud.client("s3").put_object(Bucket=bucket, Key=f"models/{name}.tar.gz", Body=model_archive(**model))
@@ -108,18 +127,18 @@ def host(
     sagemaker.create_endpoint_config(
         EndpointConfigName=name, ProductionVariants=[variant | {"InitialInstanceCount": 1}]
     )
-    existing = {found["EndpointName"] for found in sagemaker.list_endpoints()["Endpoints"]}
+    existing = {listed["EndpointName"] for listed in sagemaker.list_endpoints()["Endpoints"]}
     deploy = sagemaker.update_endpoint if endpoint in existing else sagemaker.create_endpoint
     deploy(EndpointName=endpoint, EndpointConfigName=name)
     return settled(cloud, endpoint) if settle else {}
 
 
 def settled(cloud: Connection, endpoint: str) -> dict[str, Any]:
-    """The endpoint's description when nothing is under way any more."""
+    """Wait until an endpoint is in service or has failed, and return its description."""
 
-    def look() -> dict[str, Any] | None:
-        found: dict[str, Any] = cloud.client("sagemaker").describe_endpoint(EndpointName=endpoint)
-        return found if found["EndpointStatus"] in ("InService", "Failed") else None
+    def describe() -> dict[str, Any] | None:
+        description: dict[str, Any] = cloud.client("sagemaker").describe_endpoint(EndpointName=endpoint)
+        return description if description["EndpointStatus"] in ("InService", "Failed") else None
 
-    result: dict[str, Any] = eventually(look)
+    result: dict[str, Any] = eventually(describe)
     return result

@@ -1,4 +1,4 @@
-"""The whole product on one machine: real template, real functions, real model, through the loupe command."""
+"""The whole system on one machine: real template, real functions, real model, through the loupe command."""
 
 import json
 import os
@@ -14,7 +14,7 @@ from bad_images import AWKWARD_SERIALS, UNREADABLE, jpeg
 from cloud_process import CloudProcess, eventually, saved
 
 from loupe.stack.alert_inbox import AlertInbox
-from loupe.stack.inspections import Inspection, plain
+from loupe.stack.inspections import Inspection, to_json_types
 from loupe.stack.target import Target
 from loupe.stack.uploads import Source, follow, upload
 
@@ -37,7 +37,7 @@ def loupe(
 
 
 class Up:
-    """`loupe up` in a process of its own."""
+    """`loupe up` in its own process."""
 
     def __init__(self, home: Path) -> None:
         self.home = home
@@ -59,20 +59,21 @@ class Up:
 
 
 def put(target: Target, bodies: dict[str, bytes]) -> dict[str, Inspection]:
-    """Put objects by key, wait for their records, and return these by key."""
+    """Upload objects by key, wait for their records, and return the records by key."""
     sources = [Source(key, lambda body=body: body, key) for key, body in bodies.items()]
-    dropped = upload(target, sources, lambda _: None)
-    found = follow(target, dropped, lambda _: None, patience=60)
-    return {item.origin: found[(item.image, item.version_id)] for item in dropped}
+    uploads = upload(target, sources, lambda _: None)
+    records = follow(target, uploads, lambda _: None, patience=60)
+    return {uploaded.origin: records[uploaded.identity] for uploaded in uploads}
 
 
 def waiting(target: Target, queue: str) -> int:
+    """Return how many messages are in a queue, in flight included."""
     names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
     reply = target.sqs.get_queue_attributes(QueueUrl=target.output(queue), AttributeNames=names)  # type: ignore[arg-type]
     return sum(int(reply["Attributes"][name]) for name in names)  # type: ignore[index]
 
 
-def test_every_file_that_is_no_picture_gets_a_record_that_says_why_and_the_queue_is_empty(target: Target):
+def test_every_unreadable_file_gets_a_record_with_the_reason_and_the_queue_is_empty(target: Target):
     records = put(target, {f"incoming/line-9/bad/{name}": make() for name, make in UNREADABLE.items()})
     verdicts = {key.rsplit("/", 1)[1]: record["verdict"] for key, record in records.items()}
     assert verdicts == dict.fromkeys(UNREADABLE, "unreadable")
@@ -85,7 +86,7 @@ def test_every_file_that_is_no_picture_gets_a_record_that_says_why_and_the_queue
     assert waiting(target, "DeadLetterQueueUrl") == 0
 
 
-def test_an_image_too_large_for_a_request_is_judged_by_reference_under_the_models_own_role(target: Target):
+def test_an_image_too_large_for_a_request_is_inspected_by_reference_with_the_models_own_role(target: Target):
     key = "incoming/line-1/top/large.jpg"
     small = jpeg()
     records = put(target, {key: small + bytes(7 * 1024 * 1024), "incoming/line-1/top/small.jpg": small})
@@ -95,13 +96,13 @@ def test_an_image_too_large_for_a_request_is_judged_by_reference_under_the_model
     assert (large["image_format"], large["image_width"]) == (same["image_format"], same["image_width"])
 
 
-def test_awkward_keys_arrive_as_they_were_put(target: Target):
+def test_unusual_keys_arrive_unchanged(target: Target):
     records = put(target, {f"incoming/line 1/s+1/{serial}.jpg": jpeg() for serial in AWKWARD_SERIALS})
     assert {record["serial"] for record in records.values()} == set(AWKWARD_SERIALS)
     assert {(record["line"], record["station"]) for record in records.values()} == {("line 1", "s+1")}
 
 
-def test_a_key_without_line_or_station_is_judged_all_the_same(target: Target):
+def test_an_image_without_line_or_station_in_its_key_is_inspected(target: Target):
     records = put(target, {"incoming/alone.jpg": jpeg(), "incoming/line-1/half.jpg": jpeg()})
     assert [(r["line"], r["station"], r["verdict"]) for r in records.values()] == [
         ("unknown", "unknown", "pass"),
@@ -109,7 +110,7 @@ def test_a_key_without_line_or_station_is_judged_all_the_same(target: Target):
     ]
 
 
-def test_messages_that_announce_no_image_are_acknowledged(target: Target):
+def test_messages_without_an_image_are_acknowledged(target: Target):
     for body in (
         "no json",
         '{"Event": "s3:TestEvent"}',
@@ -136,11 +137,11 @@ def test_an_image_that_was_deleted_before_it_is_read_gets_a_record(target: Targe
     target.sqs.send_message(QueueUrl=target.output("QueueUrl"), MessageBody=json.dumps({"Records": [event]}))
     table = target.dynamodb.Table(target.output("InspectionsTableName"))
     identity = {"image": f"s3://{bucket}/{key}", "version_id": event["s3"]["object"]["versionId"]}  # type: ignore[index]
-    record = plain(eventually(lambda: table.get_item(Key=identity).get("Item")))
+    record = to_json_types(eventually(lambda: table.get_item(Key=identity).get("Item")))
     assert (record["verdict"], record["reasons"][0]["code"]) == ("unreadable", "deleted")
 
 
-def test_each_version_of_a_key_gets_a_record_of_its_own(target: Target):
+def test_each_version_of_a_key_gets_its_own_record(target: Target):
     key = "incoming/line-1/top/again.jpg"
     first = put(target, {key: jpeg(shade=90)})[key]
     second = put(target, {key: b""})[key]
@@ -173,41 +174,41 @@ def test_a_duplicate_event_raises_one_alert(target: Target):
     assert eventually(lambda: waiting(target, "QueueUrl") == 0, 30)
     time.sleep(2)
     assert table.get_item(Key=identity)["Item"]["alert"] == alert
-    got = [json.loads(envelope["Message"]) for _ in range(3) for envelope in inbox.receive(1)]
-    assert [message["alert_id"] for message in got if message["line"] == "line-dup"] == [record["id"]]
+    messages = [json.loads(envelope["Message"]) for _ in range(3) for envelope in inbox.receive(1)]
+    assert [message["alert_id"] for message in messages if message["line"] == "line-dup"] == [record["id"]]
 
 
-def test_drop_and_inspections_speak_json_and_agree(loupe_process: CloudProcess, target: Target):
+def test_drop_and_inspections_print_the_same_records_as_json(loupe_process: CloudProcess, target: Target):
     dropped = loupe("drop", "samples", "--wait", "--json", home=loupe_process.home)
     assert dropped.returncode == 0, dropped.stderr
     result = json.loads(dropped.stdout)
     files = [path for path in (ROOT / "samples").rglob("*") if path.is_file()]
     assert (result["dropped"], result["lost"], len(result["records"])) == (len(files), 0, len(files))
-    asked = loupe("inspections", "--line", "line-2", "--json", "--limit", "500", home=loupe_process.home)
-    got = {(i["image"], i["version_id"]) for i in json.loads(asked.stdout)["inspections"]}
-    assert {(r["image"], r["version_id"]) for r in result["records"] if r["line"] == "line-2"} <= got
+    listed = loupe("inspections", "--line", "line-2", "--json", "--limit", "500", home=loupe_process.home)
+    versions = {(i["image"], i["version_id"]) for i in json.loads(listed.stdout)["inspections"]}
+    assert {(r["image"], r["version_id"]) for r in result["records"] if r["line"] == "line-2"} <= versions
     failed = loupe("inspections", "--verdict", "fail", "--since", "1h", "--json", home=loupe_process.home)
     assert {i["verdict"] for i in json.loads(failed.stdout)["inspections"]} == {"fail"}
 
 
-def test_a_second_up_says_who_runs_and_what_to_do(loupe_process: CloudProcess):
+def test_a_second_up_names_the_running_process_and_what_to_do(loupe_process: CloudProcess):
     second = loupe("up", "--home", str(loupe_process.home))
     assert second.returncode == 1
     assert "is already running by process" in second.stderr
     assert "loupe down" in second.stderr
 
 
-def test_images_wait_while_there_is_no_endpoint_and_are_judged_when_it_comes(
+def test_images_wait_while_there_is_no_endpoint_and_are_inspected_when_it_exists(
     loupe_process: CloudProcess, target: Target
 ):
     endpoint = target.output("EndpointName")
     config = target.sagemaker.describe_endpoint(EndpointName=endpoint)["EndpointConfigName"]
     target.sagemaker.delete_endpoint(EndpointName=endpoint)
-    dropped = upload(target, [Source("incoming/line-1/top/early.jpg", jpeg, "early")], lambda _: None)
-    assert follow(target, dropped, lambda _: None, patience=4) == {}
+    uploads = upload(target, [Source("incoming/line-1/top/early.jpg", jpeg, "early")], lambda _: None)
+    assert follow(target, uploads, lambda _: None, patience=4) == {}
     target.sagemaker.create_endpoint(EndpointName=endpoint, EndpointConfigName=config)
-    found = follow(target, dropped, lambda _: None, patience=60)
-    assert [record["verdict"] for record in found.values()] == ["pass"]
+    records = follow(target, uploads, lambda _: None, patience=60)
+    assert [record["verdict"] for record in records.values()] == ["pass"]
     assert waiting(target, "DeadLetterQueueUrl") == 0
 
 
@@ -223,7 +224,7 @@ def test_a_killed_cloud_comes_back_with_its_records_and_its_endpoint(tmp_path: P
     try:
         table = second.target.dynamodb.Table(second.target.output("InspectionsTableName"))
         identity = {"image": before["image"], "version_id": before["version_id"]}
-        assert plain(table.get_item(Key=identity)["Item"])["verdict"] == "pass"
+        assert to_json_types(table.get_item(Key=identity)["Item"])["verdict"] == "pass"
         after = put(second.target, {"incoming/line-1/top/new.jpg": jpeg()})["incoming/line-1/top/new.jpg"]
         assert after["verdict"] == "pass"
     finally:
@@ -232,10 +233,10 @@ def test_a_killed_cloud_comes_back_with_its_records_and_its_endpoint(tmp_path: P
     assert stopped.returncode == 0
 
 
-def test_the_demo_loses_nothing_and_ends_in_its_figures(tmp_path: Path):
-    ran = loupe("demo", "--pictures", str(tmp_path / "pictures"))
-    assert ran.returncode == 0, ran.stderr
-    last = ran.stdout.splitlines()[-1]
+def test_the_demo_loses_nothing_and_its_last_line_is_its_figures(tmp_path: Path):
+    demo = loupe("demo", "--pictures", str(tmp_path / "pictures"))
+    assert demo.returncode == 0, demo.stderr
+    last = demo.stdout.splitlines()[-1]
     assert last.startswith("demo: ")
     figures = dict(pair.split("=") for pair in last.removeprefix("demo: ").split())
     assert list(figures) == [

@@ -1,6 +1,6 @@
-"""An account's edge for tests: each AWS operation answered by a function of its request, without a socket.
+"""AWS's answers in tests: each operation is answered by a function of its request, without a socket.
 
-botocore checks and shapes every request as it does for AWS; only the answers are made here.
+botocore validates and serialises every request as it does for AWS; only the answers are the tests' own.
 """
 
 import json
@@ -13,7 +13,7 @@ from loupe.stack.target import Target
 
 
 class RefusedError(Exception):
-    """An error of the service."""
+    """Raised by an answering function: the service answers with this error."""
 
     def __init__(self, code: str, message: str = "refused", status: int = 400) -> None:
         super().__init__(message)
@@ -22,7 +22,7 @@ class RefusedError(Exception):
 
 @contextmanager
 def answering(target: Target, service: str, **operations: Callable[[dict[str, Any]], Any]) -> Iterator[None]:
-    """Answers these operations of `target.<service>`; any other goes where it went before."""
+    """Answer these operations of `target.<service>`; other operations are not affected."""
     client = getattr(target, service)
     prefix = client.meta.service_model.service_id.hyphenize()
 
@@ -32,8 +32,8 @@ def answering(target: Target, service: str, **operations: Callable[[dict[str, An
             return SimpleNamespace(status_code=200), answer(json.loads(params["body"]))
         except RefusedError as refusal:
             error = {"Code": refusal.code, "Message": refusal.message}
-            meta = {"HTTPStatusCode": refusal.status}
-            return SimpleNamespace(status_code=refusal.status), {"Error": error, "ResponseMetadata": meta}
+            metadata = {"HTTPStatusCode": refusal.status}
+            return SimpleNamespace(status_code=refusal.status), {"Error": error, "ResponseMetadata": metadata}
 
     events = [f"before-call.{prefix}.{name}" for name in operations]
     for event in events:

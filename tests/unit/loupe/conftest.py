@@ -1,4 +1,4 @@
-"""A stack in moto's account."""
+"""A stack for tests, in moto's AWS account or without any."""
 
 from collections.abc import Iterator
 
@@ -18,14 +18,14 @@ OUTPUTS = {
 
 
 @pytest.fixture(scope="session")
-def stack_free() -> Target:
-    """A stack without an account, for properties: every operation needs an answer of the test's own."""
+def stack_without_account() -> Target:
+    """A stack without an account, for property tests: the test must answer every operation."""
     return Target(boto3.Session("testing", "testing", region_name="eu-central-1"), None, OUTPUTS)
 
 
 @pytest.fixture
 def stack() -> Iterator[Target]:
-    """Its artefacts bucket is there, and nothing else yet."""
+    """A stack whose artefacts bucket exists, and nothing else yet."""
     with mock_aws():
         session = boto3.Session("testing", "testing", region_name="eu-central-1")
         target = Target(session, None, OUTPUTS)

@@ -1,4 +1,4 @@
-"""Executions of the retrain state machine, as Step Functions tells of them."""
+"""Executions of the retrain state machine, as Step Functions describes them."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -32,7 +32,7 @@ PLAN = {
 
 
 class Recorder:
-    """Writes a history down, a second from one event to the next."""
+    """Records the history of an execution, with one second between two events."""
 
     def __init__(self) -> None:
         self.events: list[dict[str, Any]] = []
@@ -52,10 +52,10 @@ class Recorder:
 
 
 def history(events: list[dict[str, Any]], page: int = 3) -> Any:
-    """GetExecutionHistory over a list that may grow."""
+    """Answer GetExecutionHistory from a list of events, which may grow."""
 
     def answer(request: dict[str, Any]) -> dict[str, Any]:
-        assert request["reverseOrder"], "the newest first, so that old events are not read again"
+        assert request["reverseOrder"], "newest first, so that old events are not read again"
         whole = events[::-1]
         start = int(request.get("nextToken", 0))
         rest = {"nextToken": str(start + page)} if start + page < len(whole) else {}
@@ -65,7 +65,7 @@ def history(events: list[dict[str, Any]], page: int = 3) -> Any:
 
 
 def described(status: str, **members: Any) -> Any:
-    """DescribeExecution with one answer."""
+    """Answer DescribeExecution with this status."""
 
     def answer(request: dict[str, Any]) -> dict[str, Any]:
         if request["executionArn"] != ARN:

@@ -1,4 +1,4 @@
-"""A person's word to a run that waits for it."""
+"""A person's answer to a run that waits for approval."""
 
 import json
 from typing import Any
@@ -28,11 +28,11 @@ def _ask(target: Target, run: str, version: str, at: str) -> None:
     )
 
 
-@pytest.mark.parametrize(("which", "run"), [(RUN, RUN), ("3", RUN), ("4", LATER), (LATER, LATER)])
-def test_a_run_is_approved_by_its_name_or_its_version(target: Target, which: str, run: str):
+@pytest.mark.parametrize(("version_or_run", "run"), [(RUN, RUN), ("3", RUN), ("4", LATER), (LATER, LATER)])
+def test_a_run_is_approved_by_its_id_or_its_version(target: Target, version_or_run: str, run: str):
     sent: list[dict[str, Any]] = []
-    with answering(target, "states", SendTaskSuccess=lambda request: sent.append(request) or {}):
-        assert approvals.approve(target, which).run == run
+    with answering(target, "stepfunctions", SendTaskSuccess=lambda request: sent.append(request) or {}):
+        assert approvals.approve(target, version_or_run).run == run
     output = json.loads(sent[0]["output"])
     assert sent[0]["taskToken"] == f"token of {run}"
     assert output["approved"] is True
@@ -40,28 +40,28 @@ def test_a_run_is_approved_by_its_name_or_its_version(target: Target, which: str
 
 
 @pytest.mark.parametrize(("reason", "cause"), [("too slow", "too slow"), (None, "rejected by arn:aws:")])
-def test_a_rejection_tells_its_reason_or_at_least_who_rejected(target: Target, reason, cause: str):
+def test_a_rejection_gives_its_reason_or_else_who_rejected(target: Target, reason, cause: str):
     sent: list[dict[str, Any]] = []
-    with answering(target, "states", SendTaskFailure=lambda request: sent.append(request) or {}):
+    with answering(target, "stepfunctions", SendTaskFailure=lambda request: sent.append(request) or {}):
         approvals.reject(target, "3", reason)
     assert (sent[0]["taskToken"], sent[0]["error"]) == (f"token of {RUN}", "Rejected")
     assert sent[0]["cause"].startswith(cause)
 
 
-def test_what_was_answered_waits_no_longer(target: Target):
-    with answering(target, "states", SendTaskSuccess=lambda request: {}):
+def test_a_request_that_was_answered_no_longer_waits(target: Target):
+    with answering(target, "stepfunctions", SendTaskSuccess=lambda request: {}):
         approvals.approve(target, "3")
-    assert [request.run for request in approvals.waiting(target)] == [LATER]
+    assert [request.run for request in approvals.pending(target)] == [LATER]
 
 
-@pytest.mark.parametrize("which", ["9", "aaaaaaaaaaaa"])
-def test_what_does_not_wait_is_refused_with_what_does(target: Target, which: str):
+@pytest.mark.parametrize("version_or_run", ["9", "aaaaaaaaaaaa"])
+def test_a_run_that_does_not_wait_is_refused_with_those_that_do(target: Target, version_or_run: str):
     with pytest.raises(LoupeError, match="does not wait") as caught:
-        approvals.approve(target, which)
+        approvals.approve(target, version_or_run)
     assert f"version 3 of run {RUN}, version 4 of run {LATER}" in caught.value.hint
 
 
-def test_where_nothing_waits_that_is_said(stack: Target):
+def test_if_nothing_waits_the_hint_is_nothing(stack: Target):
     with pytest.raises(LoupeError) as caught:
         approvals.reject(stack, "1", None)
     assert "nothing" in caught.value.hint
@@ -73,12 +73,12 @@ def test_a_name_that_is_neither_version_nor_run_is_refused(target: Target):
 
 
 @pytest.mark.parametrize("code", ["TaskDoesNotExist", "TaskTimedOut", "InvalidToken"])
-def test_a_run_that_no_longer_waits_is_told(target: Target, code: str):
+def test_a_run_that_no_longer_waits_is_an_error(target: Target, code: str):
     def refuse(_: Any) -> Any:
         raise RefusedError(code)
 
     with (
-        answering(target, "states", SendTaskSuccess=refuse),
+        answering(target, "stepfunctions", SendTaskSuccess=refuse),
         pytest.raises(LoupeError, match=f"run {RUN} no longer waits"),
     ):
         approvals.approve(target, "3")
@@ -87,7 +87,7 @@ def test_a_run_that_no_longer_waits_is_told(target: Target, code: str):
 @pytest.mark.parametrize(
     "body", [b"{}", b"[]", b"{", b'{"token":"t","run":"r","version":"x","requested_at":"y"}']
 )
-def test_a_damaged_request_is_named(stack: Target, body: bytes):
+def test_a_damaged_request_is_an_error_with_its_key(stack: Target, body: bytes):
     key = f"retraining/approvals/{RUN}.json"
     stack.s3.put_object(Bucket="artefacts", Key=key, Body=body)
     with pytest.raises(LoupeError, match=key):

@@ -1,4 +1,4 @@
-"""Where an execution is: the same on AWS and on the local cloud, read at once or bit by bit."""
+"""The steps of an execution: the same on AWS and on the local cloud, read at once or in parts."""
 
 from datetime import timedelta
 
@@ -12,7 +12,11 @@ from tests.unit.loupe.executions import ARN, BEGAN, PLAN, Recorder, history
 
 
 def _whole_run(inner: bool) -> Recorder:
-    """A run up to its swap. inner: with the events inside the map, which the local cloud does not record."""
+    """Record a run.
+
+    Args:
+        inner: Include the events inside the map, which the local cloud does not record.
+    """
     recorder = Recorder()
     recorder.add("ExecutionStarted")
     recorder.through("Task", "Plan", PLAN)
@@ -37,10 +41,10 @@ def _whole_run(inner: bool) -> Recorder:
 
 
 def _read(target: Target, recorder: Recorder) -> History:
-    found = History(target, ARN)
-    with answering(target, "states", GetExecutionHistory=history(recorder.events)):
-        found.read()
-    return found
+    steps = History(target, ARN)
+    with answering(target, "stepfunctions", GetExecutionHistory=history(recorder.events)):
+        steps.read()
+    return steps
 
 
 def test_aws_and_the_local_cloud_show_the_same_steps(stack: Target):
@@ -49,7 +53,7 @@ def test_aws_and_the_local_cloud_show_the_same_steps(stack: Target):
     assert names[0] == ["Plan", "Candidates", "Gate", "AwaitEndpoint", "DescribeEndpoint", "Report"]
 
 
-def test_a_step_tells_when_it_began_and_whether_it_goes_on(stack: Target):
+def test_a_step_has_its_start_and_its_end_if_it_has_ended(stack: Target):
     steps = {step.name: step for step in _read(stack, _whole_run(inner=False)).steps}
     assert steps["Plan"].began == BEGAN + timedelta(seconds=2)
     assert steps["Plan"].seconds() == 1
@@ -57,7 +61,7 @@ def test_a_step_tells_when_it_began_and_whether_it_goes_on(stack: Target):
     assert not any(step.failed for step in steps.values())
 
 
-def test_the_plan_is_known_once_that_step_is_over(stack: Target):
+def test_the_plan_is_known_when_its_step_has_ended(stack: Target):
     recorder = Recorder()
     recorder.add("TaskStateEntered", "Plan")
     assert _read(stack, recorder).plan is None
@@ -65,15 +69,15 @@ def test_the_plan_is_known_once_that_step_is_over(stack: Target):
     assert _read(stack, recorder).plan == PLAN
 
 
-def test_a_plan_that_is_cut_off_costs_the_jobs_only(stack: Target):
+def test_a_truncated_plan_does_not_hide_the_steps(stack: Target):
     recorder = Recorder()
     recorder.through("Task", "Plan", PLAN)
     recorder.events[-1]["stateExitedEventDetails"]["output"] = '{"run": "01234'
-    found = _read(stack, recorder)
-    assert (found.plan, [step.name for step in found.steps]) == (None, ["Plan"])
+    read = _read(stack, recorder)
+    assert (read.plan, [step.name for step in read.steps]) == (None, ["Plan"])
 
 
-def test_the_end_of_an_execution_ends_the_step_that_it_was_in(stack: Target):
+def test_the_failure_of_an_execution_ends_its_current_step(stack: Target):
     recorder = _whole_run(inner=True)
     recorder.add("ExecutionFailed")
     steps = _read(stack, recorder).steps
@@ -82,14 +86,14 @@ def test_the_end_of_an_execution_ends_the_step_that_it_was_in(stack: Target):
 
 
 @given(st.lists(st.integers(0, 40), max_size=6), st.integers(1, 7), st.booleans())
-def test_reading_bit_by_bit_gives_what_reading_at_once_gives(stack_free: Target, cuts, page, inner):
+def test_reading_in_parts_gives_the_same_as_reading_at_once(stack_without_account: Target, cuts, page, inner):
     events, growing = _whole_run(inner).events, []
-    found = History(stack_free, ARN)
-    with answering(stack_free, "states", GetExecutionHistory=history(growing, page)):
+    in_parts = History(stack_without_account, ARN)
+    with answering(stack_without_account, "stepfunctions", GetExecutionHistory=history(growing, page)):
         for cut in [*sorted(cuts), len(events)]:
             growing[:] = events[: max(cut, len(growing))]
-            found.read()
-    whole = History(stack_free, ARN)
-    with answering(stack_free, "states", GetExecutionHistory=history(events, 1000)):
+            in_parts.read()
+    whole = History(stack_without_account, ARN)
+    with answering(stack_without_account, "stepfunctions", GetExecutionHistory=history(events, 1000)):
         whole.read()
-    assert (found.steps, found.plan) == (whole.steps, whole.plan)
+    assert (in_parts.steps, in_parts.plan) == (whole.steps, whole.plan)

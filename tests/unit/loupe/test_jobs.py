@@ -1,4 +1,4 @@
-"""What a retraining's jobs are doing, from SageMaker's descriptions and from CloudWatch Logs."""
+"""The progress of a retraining's jobs, from SageMaker's descriptions and from CloudWatch Logs."""
 
 import json
 import time
@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from loupe.stack.jobs import Jobs, Line
+from loupe.stack.jobs import JobProgress, Jobs
 from loupe.stack.target import Target
 from tests.unit.loupe.account import RefusedError, answering
 from tests.unit.loupe.executions import PLAN
@@ -19,18 +19,18 @@ COUNTERS = {"Completed": 2, "InProgress": 1, "RetryableError": 0, "NonRetryableE
 
 
 class SageMaker:
-    """Three operations over one dict: job name → description; unknown names are refused as AWS does."""
+    """Answers three Describe operations from a dict of job descriptions; refuses unknown names as AWS does."""
 
     def __init__(self, target: Target, stack: ExitStack) -> None:
         self.jobs: dict[str, dict[str, Any]] = {}
-        self.asked: list[str] = []
+        self.described: list[str] = []
         kinds = ("TrainingJob", "HyperParameterTuningJob", "ProcessingJob")
         operations = {f"Describe{kind}": self._describe(f"{kind}Name") for kind in kinds}
         stack.enter_context(answering(target, "sagemaker", **operations))
 
     def _describe(self, member: str) -> Any:
         def answer(request: dict[str, Any]) -> dict[str, Any]:
-            self.asked.append(request[member])
+            self.described.append(request[member])
             if request[member] not in self.jobs:
                 raise RefusedError("ValidationException", "Requested resource not found.")
             return self.jobs[request[member]]
@@ -61,42 +61,40 @@ def _epoch(number: int, **more: float) -> dict[str, Any]:
 
 
 def test_before_its_job_exists_a_candidate_waits(stack: Target, sagemaker: SageMaker):
-    assert [line.stage for line in Jobs(stack).look(PLAN)] == ["waiting", "waiting"]
-    assert Jobs(stack).look({}) == []
+    assert [job.stage for job in Jobs(stack).read(PLAN)] == ["waiting", "waiting"]
+    assert Jobs(stack).read({}) == []
 
 
-def test_a_training_tells_its_newest_epoch_and_the_last_map_that_was_measured(
-    stack: Target, sagemaker: SageMaker
-):
+def test_a_training_shows_its_newest_epoch_and_the_last_measured_map(stack: Target, sagemaker: SageMaker):
     sagemaker.jobs[JOB] = {"TrainingJobStatus": "InProgress", "SecondaryStatus": "Downloading"}
     jobs = Jobs(stack)
-    assert jobs.look(PLAN)[0] == Line("ssdlite", "training", "Downloading")
+    assert jobs.read(PLAN)[0] == JobProgress("ssdlite", "training", "Downloading")
     _log(stack, {"event": "start"}, _epoch(1, **{"val:map": 0.125}), "epoch=1 loss=2.5", "null", "[1]")
-    assert jobs.look(PLAN)[0].detail == "epoch 1/20, loss 2.500, mAP 0.125"
+    assert jobs.read(PLAN)[0].detail == "epoch 1/20, loss 2.500, mAP 0.125"
     _log(stack, _epoch(2), {"event": "epoch"}, "Traceback: {")
-    assert jobs.look(PLAN)[0].detail == "epoch 2/20, loss 1.250, mAP 0.125"
+    assert jobs.read(PLAN)[0].detail == "epoch 2/20, loss 1.250, mAP 0.125"
 
 
-def test_a_spot_job_that_was_interrupted_goes_on_in_its_next_stream(stack: Target, sagemaker: SageMaker):
+def test_an_interrupted_spot_job_continues_in_its_next_stream(stack: Target, sagemaker: SageMaker):
     sagemaker.jobs[JOB] = {"TrainingJobStatus": "InProgress"}
     jobs = Jobs(stack)
     _log(stack, _epoch(1), stream="algo-1-100")
-    jobs.look(PLAN)
+    jobs.read(PLAN)
     _log(stack, _epoch(2), stream="algo-1-200")
-    assert jobs.look(PLAN)[0].detail.startswith("epoch 2/20")
+    assert jobs.read(PLAN)[0].detail.startswith("epoch 2/20")
 
 
-def test_logs_that_may_not_be_read_cost_the_detail_only(stack: Target, sagemaker: SageMaker):
+def test_without_permission_for_logs_only_the_epochs_are_missing(stack: Target, sagemaker: SageMaker):
     sagemaker.jobs[JOB] = {"TrainingJobStatus": "InProgress", "SecondaryStatus": "Training"}
 
     def refuse(_: Any) -> Any:
         raise RefusedError("AccessDeniedException")
 
     with answering(stack, "logs", DescribeLogStreams=refuse):
-        assert Jobs(stack).look(PLAN)[0] == Line("ssdlite", "training", "Training")
+        assert Jobs(stack).read(PLAN)[0] == JobProgress("ssdlite", "training", "Training")
 
 
-def test_a_tuning_tells_its_children_and_the_best_objective(stack: Target, sagemaker: SageMaker):
+def test_a_tuning_shows_its_jobs_and_the_best_objective(stack: Target, sagemaker: SageMaker):
     job: dict[str, Any] = {
         "HyperParameterTuningJobStatus": "InProgress",
         "HyperParameterTuningJobConfig": {"ResourceLimits": {"MaxNumberOfTrainingJobs": 9}},
@@ -104,24 +102,24 @@ def test_a_tuning_tells_its_children_and_the_best_objective(stack: Target, sagem
     }
     sagemaker.jobs[PLAN["candidates"][1]["name"]] = job
     jobs = Jobs(stack)
-    assert jobs.look(PLAN)[1].detail == "4 of 9 jobs ended, 1 at work, 1 failed"
+    assert jobs.read(PLAN)[1].detail == "4 of 9 jobs ended, 1 running, 1 failed"
     best = {"FinalHyperParameterTuningJobObjectiveMetric": {"MetricName": "val:map", "Value": 0.4567}}
     job["BestTrainingJob"] = best
-    assert jobs.look(PLAN)[1].detail.endswith("best mAP 0.457")
+    assert jobs.read(PLAN)[1].detail.endswith("best mAP 0.457")
 
 
-def test_what_is_trained_is_evaluated_and_then_not_asked_for_again(stack: Target, sagemaker: SageMaker):
+def test_a_trained_candidate_is_evaluated_and_then_not_looked_up_again(stack: Target, sagemaker: SageMaker):
     evaluation = PLAN["candidates"][0]["evaluation"]["name"]
     sagemaker.jobs[JOB] = {"TrainingJobStatus": "Completed"}
     jobs = Jobs(stack)
-    assert jobs.look(PLAN)[0].stage == "evaluating"
+    assert jobs.read(PLAN)[0].stage == "evaluating"
     sagemaker.jobs[evaluation] = {"ProcessingJobStatus": "InProgress"}
-    assert jobs.look(PLAN)[0].stage == "evaluating"
+    assert jobs.read(PLAN)[0].stage == "evaluating"
     sagemaker.jobs[evaluation] = {"ProcessingJobStatus": "Completed"}
-    assert jobs.look(PLAN)[0].stage == "done"
-    sagemaker.asked.clear()
-    assert jobs.look(PLAN)[0].stage == "done"
-    assert JOB not in sagemaker.asked
+    assert jobs.read(PLAN)[0].stage == "done"
+    sagemaker.described.clear()
+    assert jobs.read(PLAN)[0].stage == "done"
+    assert JOB not in sagemaker.described
 
 
 @pytest.mark.parametrize(
@@ -140,14 +138,14 @@ def test_what_is_trained_is_evaluated_and_then_not_asked_for_again(stack: Target
         ),
     ],
 )
-def test_a_failure_is_told_with_its_reason(stack: Target, sagemaker: SageMaker, training, evaluation, detail):
+def test_a_failure_shows_its_reason(stack: Target, sagemaker: SageMaker, training, evaluation, detail):
     sagemaker.jobs[JOB] = training
     if evaluation:
         sagemaker.jobs[PLAN["candidates"][0]["evaluation"]["name"]] = evaluation
-    assert Jobs(stack).look(PLAN)[0] == Line("ssdlite", "failed", detail)
+    assert Jobs(stack).read(PLAN)[0] == JobProgress("ssdlite", "failed", detail)
 
 
-def test_what_an_earlier_run_left_is_done_at_once_and_the_champion_is_measured(
+def test_a_candidate_of_an_earlier_run_is_done_at_once_and_the_champion_is_evaluated(
     stack: Target, sagemaker: SageMaker
 ):
     reused = {"id": "ssdlite", "kind": "reuse", "name": JOB, "evaluation": {"name": "e", "done": True}}
@@ -156,5 +154,8 @@ def test_what_an_earlier_run_left_is_done_at_once_and_the_champion_is_measured(
         "model": "press-1",
         "evaluation": {"name": "champion-eval", "done": False},
     }
-    lines = Jobs(stack).look({"candidates": [reused], "champion": champion})
-    assert lines == [Line("ssdlite", "done", "found from an earlier run"), Line("champion", "evaluating")]
+    jobs = Jobs(stack).read({"candidates": [reused], "champion": champion})
+    assert jobs == [
+        JobProgress("ssdlite", "done", "found from an earlier run"),
+        JobProgress("champion", "evaluating"),
+    ]

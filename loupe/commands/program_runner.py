@@ -1,4 +1,4 @@
-"""Programs of another room, each in a process of its own."""
+"""Run the container's programs and the benchmarks, each in a process of its own."""
 
 from __future__ import annotations
 
@@ -10,10 +10,15 @@ from importlib.util import find_spec
 from loupe.errors import LoupeError
 
 
-def run(module: str, arguments: list[str], environment: Mapping[str, str] | None = None) -> int:
-    """Runs `python -m module` to its end, in this environment or the given one.
+def run_program(module: str, arguments: list[str], environment: Mapping[str, str] | None = None) -> int:
+    """Run `python -m module` until it ends.
 
-    Ctrl+C reaches both processes; this one waits for the other's end.
+    Ctrl+C reaches both processes; this one waits until the other has ended.
+
+    Args:
+        module: The program's module.
+        arguments: Its command line.
+        environment: Its environment; None for that of this process.
 
     Returns:
         The exit status.
@@ -26,7 +31,11 @@ def run(module: str, arguments: list[str], environment: Mapping[str, str] | None
                 continue
 
 
-def need_torch() -> None:
-    """Raises LoupeError where this environment cannot train."""
+def require_torch() -> None:
+    """Check that this environment can train.
+
+    Raises:
+        LoupeError: torch is not installed.
+    """
     if find_spec("torch") is None:
         raise LoupeError("training needs torch, which is not installed", "Run `make dev` once (5 GB).")

@@ -1,4 +1,4 @@
-"""What `loupe drop` takes, and the keys that it gives."""
+"""Which files `loupe drop` uploads, and under which keys."""
 
 import zipfile
 from pathlib import Path, PurePosixPath
@@ -6,7 +6,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from loupe.errors import LoupeError
-from loupe.stack import uploads as drop
+from loupe.stack import uploads
 
 
 @pytest.mark.parametrize(
@@ -21,17 +21,17 @@ from loupe.stack import uploads as drop
     ],
 )
 def test_line_and_station_come_from_the_options_or_the_last_two_folders(relative, line, station, key):
-    assert drop._key(PurePosixPath(relative), line, station) == key
+    assert uploads._key(PurePosixPath(relative), line, station) == key
 
 
-def test_a_folder_gives_its_images_and_counts_what_it_passes_over(tmp_path: Path):
+def test_a_folder_gives_its_images_and_the_number_of_skipped_files(tmp_path: Path):
     (tmp_path / "line-1" / "top").mkdir(parents=True)
     (tmp_path / "line-1" / "top" / "1.JPG").write_bytes(b"one")
     (tmp_path / "line-1" / "top" / "1.xml").write_text("<annotation/>")
-    sources, passed_over = drop.find_images([tmp_path], None, None)
+    sources, skipped = uploads.find_images([tmp_path], None, None)
     assert [source.key for source in sources] == ["incoming/line-1/top/1.JPG"]
     assert sources[0].read() == b"one"
-    assert passed_over == 1
+    assert skipped == 1
 
 
 def test_a_zip_is_read_without_being_unpacked_so_that_no_member_can_leave_it(tmp_path: Path):
@@ -39,7 +39,7 @@ def test_a_zip_is_read_without_being_unpacked_so_that_no_member_can_leave_it(tmp
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("line-1/top/1.png", b"one")
         archive.writestr("../../evil.png", b"two")
-    sources, _ = drop.find_images([path], None, None)
+    sources, _ = uploads.find_images([path], None, None)
     assert {source.key: source.read() for source in sources} == {
         "incoming/line-1/top/1.png": b"one",
         "incoming/unknown/unknown/evil.png": b"two",
@@ -48,8 +48,8 @@ def test_a_zip_is_read_without_being_unpacked_so_that_no_member_can_leave_it(tmp
 
 
 @pytest.mark.parametrize("name", ["missing", "empty"])
-def test_nothing_to_drop_says_what_to_do(tmp_path: Path, name: str):
+def test_without_an_image_the_error_has_a_hint(tmp_path: Path, name: str):
     (tmp_path / "empty").mkdir()
     with pytest.raises(LoupeError) as caught:
-        drop.find_images([tmp_path / name], None, None)
+        uploads.find_images([tmp_path / name], None, None)
     assert caught.value.hint

@@ -1,4 +1,4 @@
-"""The commands around learning, as a person or a program calls them."""
+"""The commands of retraining, as a person or a program calls them."""
 
 import json
 import re
@@ -10,10 +10,10 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from loupe import cli
-from loupe.commands import learning
-from loupe.commands import processes as programs
+from loupe.commands import program_runner, retraining
 from loupe.errors import LoupeError
-from loupe.stack import labelled_data as labelled
+from loupe.stack import labelled_data
+from loupe.stack.labelled_data import ImportCall
 from loupe.stack.target import Target
 from tests.unit.loupe.account import answering
 from tests.unit.loupe.executions import ARN, PLAN, Recorder, described, history
@@ -65,7 +65,7 @@ Command = Callable[..., Result]
 
 @pytest.fixture
 def loupe(stack: Target, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Command:
-    """`loupe` on the stack, in an empty folder."""
+    """The command `loupe` with this stack, in an empty folder."""
     monkeypatch.setattr(Target, "aws", lambda name: stack)
     monkeypatch.chdir(tmp_path)
     return lambda *arguments: CliRunner().invoke(cli.app, [*arguments, "--stack", "press"])
@@ -76,14 +76,14 @@ def _execution(target: Target, status: str = "SUCCEEDED", **members: Any) -> Any
     recorder.through("Task", "Plan", {"run": PLAN["run"]})
     return answering(
         target,
-        "states",
+        "stepfunctions",
         StartExecution=lambda request: {"executionArn": ARN},
         DescribeExecution=described(status, **members),
         GetExecutionHistory=history(recorder.events),
     )
 
 
-def test_without_wait_a_run_is_started_and_the_way_to_follow_it_is_told(loupe: Command, stack: Target):
+def test_without_wait_a_run_is_started_and_the_command_to_follow_it_is_printed(loupe: Command, stack: Target):
     with _execution(stack):
         result, document = loupe("retrain"), loupe("retrain", "--json")
     assert result.exit_code == 0
@@ -95,14 +95,14 @@ def test_without_wait_a_run_is_started_and_the_way_to_follow_it_is_told(loupe: C
 def test_a_laptop_without_torch_starts_nothing(
     loupe: Command, stack: Target, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(programs, "find_spec", lambda name: None)
-    monkeypatch.setattr(learning, "chosen", lambda *_: stack)
+    monkeypatch.setattr(program_runner, "find_spec", lambda name: None)
+    monkeypatch.setattr(retraining, "open_target", lambda *_: stack)
     result = CliRunner().invoke(cli.app, ["retrain"])
     assert isinstance(result.exception, LoupeError)
     assert "make dev" in result.exception.hint
 
 
-def test_wait_with_json_prints_the_output_alone_and_the_news_on_stderr(loupe: Command, stack: Target):
+def test_wait_with_json_prints_the_output_alone_and_the_progress_on_stderr(loupe: Command, stack: Target):
     with _execution(stack, output=json.dumps(DONE)):
         result = loupe("retrain", "--wait", "--json")
     assert json.loads(result.stdout) == DONE
@@ -123,7 +123,7 @@ def test_wait_ends_with_the_table_the_decision_and_every_reason(loupe: Command, 
     assert "no candidate is surely better than the champion" in text
 
 
-def test_the_report_is_brought_here_with_the_pages_that_it_links(loupe: Command, stack: Target):
+def test_the_report_is_downloaded_with_the_pages_that_it_links(loupe: Command, stack: Target):
     for name in ("report.html", "ssdlite/evaluation.html", "ssdlite/evaluation.json"):
         stack.s3.put_object(Bucket="artefacts", Key=f"reports/0123456789ab/{name}", Body=b"<html>")
     with _execution(stack, output=json.dumps(DONE)):
@@ -134,7 +134,7 @@ def test_the_report_is_brought_here_with_the_pages_that_it_links(loupe: Command,
     assert f"{folder}/report.html" in result.stdout
 
 
-def test_a_report_that_is_gone_does_not_spoil_the_result(loupe: Command, stack: Target):
+def test_a_missing_report_does_not_change_the_result(loupe: Command, stack: Target):
     with _execution(stack, output=json.dumps(DONE)):
         result = loupe("retrain", "--wait", "--json")
     assert result.exit_code == 0
@@ -143,7 +143,7 @@ def test_a_report_that_is_gone_does_not_spoil_the_result(loupe: Command, stack: 
 
 
 @pytest.mark.parametrize("status", ["FAILED", "TIMED_OUT", "ABORTED"])
-def test_whatever_did_not_succeed_ends_with_1_and_its_cause(loupe: Command, stack: Target, status: str):
+def test_a_run_without_success_exits_with_1_and_its_cause(loupe: Command, stack: Target, status: str):
     with _execution(stack, status, error="LabelledDataError", cause="no labelled data [yet]"):
         plain, document = loupe("retrain", "--wait"), loupe("retrain", "--wait", "--json")
     assert (plain.exit_code, document.exit_code) == (1, 1)
@@ -155,42 +155,48 @@ def test_whatever_did_not_succeed_ends_with_1_and_its_cause(loupe: Command, stac
     }
 
 
-def test_a_run_that_found_another_says_so_and_how_to_follow_that_one(loupe: Command, stack: Target):
-    found = {
+def test_a_run_that_found_another_shows_how_to_follow_that_one(loupe: Command, stack: Target):
+    output = {
         "status": "SUCCEEDED",
         "decision": "already_running",
-        "reasons": ["another run is at work: arn:…"],
+        "reasons": ["another run is in progress: arn:…"],
     }
-    with _execution(stack, output=json.dumps(found)):
+    with _execution(stack, output=json.dumps(output)):
         result = loupe("retrain", "--wait")
     assert result.exit_code == 0
     assert "already running" in result.stdout
-    assert "another run is at work" in result.stdout
+    assert "another run is in progress: arn:…" in result.stdout
     assert "loupe retrain --follow" in result.stdout
 
 
-def test_ctrl_c_leaves_the_run_at_work_and_says_how_to_stop_it(loupe: Command, stack: Target):
+def test_ctrl_c_does_not_stop_the_run_and_shows_how_to_stop_it(loupe: Command, stack: Target):
     def interrupt(request: dict[str, Any]) -> Any:
         raise KeyboardInterrupt
 
     def started(request: dict[str, Any]) -> Any:
         return {"executionArn": ARN}
 
-    with answering(stack, "states", StartExecution=started, DescribeExecution=interrupt):
+    with answering(stack, "stepfunctions", StartExecution=started, DescribeExecution=interrupt):
         result = loupe("retrain", "--wait", "--json")
     assert (result.exit_code, result.stdout) == (130, "")
-    assert "The run goes on" in result.stderr
+    assert "The run continues" in result.stderr
     assert "loupe retrain --stop --stack press" in result.stderr
     assert f"aws stepfunctions stop-execution --execution-arn {ARN}" in result.stderr
 
 
 @pytest.mark.parametrize("more", [["--wait"], ["--force"], ["--stop"], ["--families", "ssdlite"]])
-def test_follow_starts_nothing_so_it_takes_no_wish(loupe: Command, more: list[str]):
+def test_follow_starts_nothing_so_it_accepts_no_other_option(loupe: Command, more: list[str]):
     with pytest.raises(LoupeError, match="start nothing"):
         raise loupe("retrain", "--follow", *more).exception or AssertionError
 
 
-def test_the_registry_without_versions_says_what_to_do(loupe: Command, stack: Target):
+def test_jobs_without_tune_is_refused(loupe: Command):
+    with pytest.raises(LoupeError, match="--jobs") as caught:
+        raise loupe("retrain", "--jobs", "3").exception or AssertionError
+    assert caught.value.hint == "Add --tune."
+
+
+def test_an_empty_registry_shows_what_to_do(loupe: Command, stack: Target):
     text = loupe("models").stdout
     assert "loupe import PATH" in text
     assert "no endpoint yet" in text
@@ -201,7 +207,7 @@ def test_the_registry_without_versions_says_what_to_do(loupe: Command, stack: Ta
     }
 
 
-def test_an_answer_to_a_run_is_told_back(loupe: Command, stack: Target):
+def test_an_answer_to_a_run_is_confirmed(loupe: Command, stack: Target):
     request = {"token": "t", "run": "0123456789ab", "version": 3, "requested_at": "2026-03-02T08:00:00Z"}
 
     def ask() -> None:
@@ -211,7 +217,7 @@ def test_an_answer_to_a_run_is_told_back(loupe: Command, stack: Target):
     def taken(request: dict[str, Any]) -> Any:
         return {}
 
-    with answering(stack, "states", SendTaskSuccess=taken, SendTaskFailure=taken):
+    with answering(stack, "stepfunctions", SendTaskSuccess=taken, SendTaskFailure=taken):
         ask()
         approved = loupe("approve", "3", "--json")
         ask()
@@ -220,11 +226,11 @@ def test_an_answer_to_a_run_is_told_back(loupe: Command, stack: Target):
     assert "Version 3 of run 0123456789ab is rejected" in rejected.stdout
 
 
-def test_import_takes_stack_and_home_out_and_passes_the_rest_on_in_order(
+def test_import_reads_stack_and_home_and_passes_the_rest_on_in_order(
     loupe: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):
     calls: list[tuple[str, list[str], Any]] = []
-    monkeypatch.setattr(programs, "run", lambda *call: calls.append(call) or 3)
+    monkeypatch.setattr(program_runner, "run_program", lambda *call: calls.append(call) or 3)
     result = loupe("import", "--format", "voc", "data", f"--home={tmp_path}", "--labels", "a,b", "--json")
     arguments = ["--format", "voc", "data", "--labels", "a,b", "--json", "--out", "s3://artefacts/labelled"]
     assert calls == [("training.imports", arguments, None)]
@@ -233,13 +239,15 @@ def test_import_takes_stack_and_home_out_and_passes_the_rest_on_in_order(
     assert result.stdout == ""
 
 
-def test_import_asks_for_a_home_only_where_the_command_line_names_one(
+def test_import_requires_a_running_home_only_if_the_command_line_names_one(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):
-    wanted: list[bool] = []
-    monkeypatch.setattr(labelled, "prepare", lambda *given: wanted.append(given[3]) or labelled.Import([]))
-    monkeypatch.setattr(programs, "run", lambda *call: 0)
+    required: list[bool] = []
+    monkeypatch.setattr(
+        labelled_data, "prepare", lambda *arguments: required.append(arguments[3]) or ImportCall([])
+    )
+    monkeypatch.setattr(program_runner, "run_program", lambda *call: 0)
     monkeypatch.setenv("LOUPE_HOME", str(tmp_path))
     for arguments in (["data"], ["data", "--home", str(tmp_path)]):
         CliRunner().invoke(cli.app, ["import", *arguments])
-    assert wanted == [False, True]
+    assert required == [False, True]

@@ -1,4 +1,4 @@
-"""Where `loupe import` leaves its snapshot."""
+"""Where `loupe import` puts its snapshot."""
 
 import os
 import time
@@ -10,16 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from localcloud import Connection, NotRunningError
-from loupe.stack import labelled_data as labelled
+from loupe.stack import labelled_data
 from loupe.stack.target import Target
 from tests.unit.loupe.conftest import OUTPUTS
 
-PLACE = "s3://artefacts/labelled"
+DESTINATION = "s3://artefacts/labelled"
 
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
-    """The private folder of a local cloud that runs: this very process."""
+    """The private folder of a running local cloud, whose process is this one."""
     Connection(
         pid=os.getpid(),
         pid_created=psutil.Process().create_time(),
@@ -37,7 +37,7 @@ def home(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def reachable(stack: Target, monkeypatch: pytest.MonkeyPatch) -> Target:
-    """moto's account in the place of that cloud."""
+    """moto's account in place of that cloud."""
     monkeypatch.setattr(Target, "local", lambda home: stack)
     monkeypatch.setattr(Target, "aws", lambda name: stack)
     return stack
@@ -48,24 +48,30 @@ def _snapshot(target: Target, name: str) -> None:
 
 
 def test_with_a_local_cloud_the_snapshot_goes_there(reachable: Target, home: Path):
-    call = labelled.prepare(["NEU-DET.zip", "--repair"], None, home, False)
-    assert call.arguments == ["NEU-DET.zip", "--repair", "--out", PLACE]
-    assert call.cloud == PLACE
+    call = labelled_data.prepare(["NEU-DET.zip", "--repair"], None, home, False)
+    assert call.arguments == ["NEU-DET.zip", "--repair", "--out", DESTINATION]
+    assert call.destination == DESTINATION
 
 
 def test_the_newest_snapshot_there_keeps_its_test_set(reachable: Target, home: Path):
     _snapshot(reachable, "bbbb")
-    time.sleep(1.1)  # S3 tells LastModified to the second
+    # S3 gives LastModified in whole seconds.
+    time.sleep(1.1)
     _snapshot(reachable, "aaaa")
     reachable.s3.put_object(Bucket="artefacts", Key="labelled/images/cc.jpg", Body=b"")
-    call = labelled.prepare(["data"], None, home, False)
-    assert call.arguments[-2:] == ["--previous", f"{PLACE}/snapshots/aaaa.json"]
+    call = labelled_data.prepare(["data"], None, home, False)
+    assert call.arguments[-2:] == ["--previous", f"{DESTINATION}/snapshots/aaaa.json"]
 
 
-@pytest.mark.parametrize("given", [["--previous", "old.json"], ["--previous="], ["--prev", "old.json"]])
-def test_a_previous_snapshot_that_is_named_stays(reachable: Target, home: Path, given: list[str]):
+@pytest.mark.parametrize("options", [["--previous", "old.json"], ["--previous="], ["--prev", "old.json"]])
+def test_a_given_previous_snapshot_is_kept(reachable: Target, home: Path, options: list[str]):
     _snapshot(reachable, "aaaa")
-    assert labelled.prepare(["data", *given], None, home, False).arguments == ["data", *given, "--out", PLACE]
+    assert labelled_data.prepare(["data", *options], None, home, False).arguments == [
+        "data",
+        *options,
+        "--out",
+        DESTINATION,
+    ]
 
 
 @given(
@@ -74,28 +80,30 @@ def test_a_previous_snapshot_that_is_named_stays(reachable: Target, home: Path, 
     ),
     st.integers(0, 3),
 )
-def test_where_the_command_line_says_what_to_do_no_cloud_is_asked(option: str, place: int):
+def test_an_option_for_another_place_needs_no_cloud(option: str, position: int):
     arguments = ["data", "--format", "voc"]
-    arguments.insert(place, option)
-    # No cloud and no account is there in this test: to ask for one would raise.
-    assert labelled.prepare(arguments, "stack", Path("/none"), True) == labelled.Import(arguments)
+    arguments.insert(position, option)
+    # This test has neither a cloud nor an account: opening one would raise.
+    assert labelled_data.prepare(arguments, "stack", Path("/none"), True) == labelled_data.ImportCall(
+        arguments
+    )
 
 
-def test_without_a_cloud_the_program_decides(tmp_path: Path):
-    assert labelled.prepare(["data"], None, tmp_path, False) == labelled.Import(["data"])
+def test_without_a_cloud_the_arguments_stay_as_they_are(tmp_path: Path):
+    assert labelled_data.prepare(["data"], None, tmp_path, False) == labelled_data.ImportCall(["data"])
 
 
-def test_a_home_that_was_asked_for_must_run(tmp_path: Path):
+def test_a_required_home_must_have_a_running_cloud(tmp_path: Path):
     with pytest.raises(NotRunningError):
-        labelled.prepare(["data"], None, tmp_path, True)
+        labelled_data.prepare(["data"], None, tmp_path, True)
 
 
-def test_the_program_sees_the_local_cloud_alone(
+def test_the_program_sees_no_aws_settings_but_the_local_clouds(
     reachable: Target, home: Path, monkeypatch: pytest.MonkeyPatch
 ):
     for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL_S3"):
         monkeypatch.setenv(name, "the user's")
-    environment = labelled.prepare(["data"], None, home, False).environment
+    environment = labelled_data.prepare(["data"], None, home, False).environment
     assert environment is not None
     assert {name: value for name, value in environment.items() if name.startswith("AWS_")} == {
         "AWS_ENDPOINT_URL": "http://127.0.0.1:4566",
@@ -109,6 +117,6 @@ def test_the_program_sees_the_local_cloud_alone(
     assert environment["PATH"] == os.environ["PATH"]
 
 
-def test_on_aws_the_ordinary_profile_stays_in_force(reachable: Target, tmp_path: Path):
-    call = labelled.prepare(["data"], "press", tmp_path, False)
-    assert (call.environment, call.cloud) == (None, PLACE)
+def test_on_aws_the_users_profile_is_used(reachable: Target, tmp_path: Path):
+    call = labelled_data.prepare(["data"], "press", tmp_path, False)
+    assert (call.environment, call.destination) == (None, DESTINATION)

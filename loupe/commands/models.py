@@ -1,0 +1,88 @@
+"""The model behind the endpoint: `deploy`, `models` and `rollback`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from loupe.commands.options import Home, Json, Stack, open_target
+from loupe.errors import LoupeError
+from loupe.stack import deployment, endpoint, registry
+from loupe.stack.deployment import Hosting
+from loupe.stack.rollback import rollback as roll_back
+from loupe.views.console import err, out, print_json
+from loupe.views.versions import show_versions
+
+app = typer.Typer()
+
+
+@app.command()
+def deploy(
+    model: Annotated[Path, typer.Argument(help="A model.tar.gz.")],
+    home: Home,
+    image_uri: Annotated[str | None, typer.Option(help="On AWS: the serving container in ECR.")] = None,
+    instance_type: Annotated[str, typer.Option(help="On AWS.")] = Hosting.instance_type,
+    instance_count: Annotated[int, typer.Option(help="On AWS.", min=1)] = 1,
+    inference_ami_version: Annotated[
+        str | None,
+        typer.Option(help="On AWS: the host's machine image, for a container with CUDA 12.4 or newer."),
+    ] = None,
+    stack: Stack = None,
+    json_: Json = False,
+) -> None:
+    """Serve a model; the current one serves until the new one is ready."""
+    if stack and not image_uri:
+        raise LoupeError(
+            "on AWS the endpoint needs the serving container", "Add --image-uri (docs/deploy.md)."
+        )
+    image = image_uri or deployment.LOCAL_IMAGE_URI
+    hosting = Hosting(image, instance_type, instance_count, inference_ami_version)
+    target = open_target(stack, home)
+    with err.status("deploying") as status:
+        name = deployment.deploy(target, model, hosting, status.update)
+    if json_:
+        print_json({"endpoint": target.output("EndpointName"), "model": name})
+    else:
+        out.print(f"{target.output('EndpointName')} serves {name}.")
+
+
+@app.command("models")
+def list_versions(home: Home, stack: Stack = None, json_: Json = False) -> None:
+    """List the model's versions, newest first, and which one serves."""
+    target = open_target(stack, home)
+    current = endpoint.describe(target)
+    versions = registry.versions(target, current)
+    group = target.output("ModelPackageGroupName")
+    endpoint_model = current.model_name if current else None
+    if json_:
+        documents = [version.document() for version in versions]
+        print_json({"group": group, "endpoint_model": endpoint_model, "versions": documents})
+    else:
+        show_versions(versions, group, endpoint_model)
+
+
+@app.command()
+def rollback(
+    home: Home,
+    version: Annotated[
+        int | None, typer.Argument(help="Without it: the model that served before.", min=1)
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Accept a version that is not approved.")] = False,
+    stack: Stack = None,
+    json_: Json = False,
+) -> None:
+    """Return to an earlier version; the current one serves until that one is ready."""
+    target = open_target(stack, home)
+    with err.status("rolling back") as status:
+        result = roll_back(target, version, force, status.update)
+    name = target.output("EndpointName")
+    if json_:
+        print_json(
+            {"endpoint": name, "model": result.model, "version": result.version, "changed": result.changed}
+        )
+        return
+    model = f"version {result.version} ({result.model})" if result.version else result.model
+    verb = "serves" if result.changed else "already served"
+    out.print(f"{name} {verb} {model}.", soft_wrap=True)

@@ -1,0 +1,162 @@
+"""Retraining: `import`, `retrain`, `approve` and `reject`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from loupe.commands import program_runner
+from loupe.commands.options import PASS_THROUGH, Home, Json, Stack, open_target
+from loupe.commands.retrain_options import (
+    Approval,
+    Epochs,
+    Families,
+    Follow,
+    Force,
+    Jobs,
+    Settings,
+    Stop,
+    Tune,
+    Wait,
+)
+from loupe.errors import LoupeError
+from loupe.stack import approvals, labelled_data, retraining
+from loupe.stack.approvals import ApprovalRequest
+from loupe.stack.retrain_request import RetrainRequest, parse_families, parse_hyperparameters
+from loupe.stack.target import Target, default_home
+from loupe.views.console import err, out, print_json
+from loupe.views.run_progress import watch
+from loupe.views.run_result import show_report, show_result
+
+app = typer.Typer()
+
+REPORTS = Path("loupe-reports")
+VersionOrRun = Annotated[
+    str, typer.Argument(metavar="VERSION|RUN", help="From `loupe models`, or from the notice.")
+]
+
+
+@app.command("import", add_help_option=False, context_settings=PASS_THROUGH)
+def import_labelled_images(context: typer.Context, home: Home, stack: Stack = None) -> None:
+    """Import labelled images of any usual format, check them, and take a snapshot: import PATH [--check]."""
+    source = context.get_parameter_source("home")
+    home_required = source is not None and source.name == "COMMANDLINE"
+    call = labelled_data.prepare(context.args, stack, home, home_required)
+    if call.destination:
+        cloud = f"the stack {stack}" if stack else "the local cloud"
+        err.print(f"The snapshot goes to {escape(call.destination)} of {cloud}.", soft_wrap=True)
+    raise typer.Exit(program_runner.run_program("training.imports", call.arguments, call.environment))
+
+
+@app.command()
+def retrain(
+    home: Home,
+    families: Families = None,
+    tune: Tune = False,
+    jobs: Jobs = None,
+    epochs: Epochs = None,
+    settings: Settings = None,
+    approval: Approval = None,
+    force: Force = False,
+    wait: Wait = False,
+    follow: Follow = False,
+    stop: Stop = False,
+    stack: Stack = None,
+    json_: Json = False,
+) -> None:
+    """Train new models, compare them with the one that serves, and switch to a better one."""
+    if jobs is not None and not tune:
+        raise LoupeError("--jobs is the number of jobs in a tuning", "Add --tune.")
+    hyperparameters = parse_hyperparameters(epochs, settings or [])
+    request = RetrainRequest(parse_families(families), tune, jobs, hyperparameters, approval, force)
+    starts = wait or request != RetrainRequest()
+    if stop + follow + starts > 1:
+        raise LoupeError("--stop and --follow start nothing", "Use each of them alone.")
+    target, options = open_target(stack, home), _target_options(stack, home)
+    if stop:
+        _stop(target, json_)
+    elif follow:
+        _follow(target, retraining.find_running(target), options, json_)
+    else:
+        if not stack:
+            # The local cloud runs the training jobs in this environment.
+            program_runner.require_torch()
+        arn = retraining.start(target, request)
+        if wait:
+            _follow(target, arn, options, json_)
+        else:
+            _show_started(arn, options, json_)
+
+
+def _target_options(stack: str | None, home: Path) -> str:
+    """Return the options with which another command works on the same target."""
+    if stack:
+        return f" --stack {stack}"
+    return f" --home {home}" if home != default_home() else ""
+
+
+def _stop(target: Target, json_: bool) -> None:
+    stopped = retraining.stop(target)
+    if json_:
+        print_json({"stopped": stopped})
+    else:
+        out.print(f"Stopped {', '.join(stopped)}.", soft_wrap=True)
+
+
+def _show_started(arn: str, target_options: str, json_: bool) -> None:
+    if json_:
+        print_json({"execution": arn})
+    else:
+        out.print(f"Started {arn}", soft_wrap=True)
+        out.print(f"Follow it: loupe retrain --follow{target_options}", soft_wrap=True)
+
+
+def _follow(target: Target, arn: str, target_options: str, json_: bool) -> None:
+    try:
+        with watch(plain=json_) as on_progress:
+            document = retraining.follow(target, arn, on_progress)
+    except KeyboardInterrupt:
+        _explain_interrupt(target, arn, target_options)
+        raise typer.Exit(130) from None
+    if json_:
+        print_json(document)
+    else:
+        show_result(document)
+    if uri := document.get("report"):
+        show_report(uri, retraining.fetch_report(target, uri, REPORTS), quiet=json_)
+    if document["status"] != "SUCCEEDED":
+        raise typer.Exit(1)
+
+
+def _explain_interrupt(target: Target, arn: str, target_options: str) -> None:
+    err.print(f"The run continues. Follow it: loupe retrain --follow{target_options}", soft_wrap=True)
+    on_aws = "" if target.endpoint_url else f", or aws stepfunctions stop-execution --execution-arn {arn}"
+    err.print(f"Stop it: loupe retrain --stop{target_options}{on_aws}", soft_wrap=True)
+
+
+@app.command()
+def approve(version_or_run: VersionOrRun, home: Home, stack: Stack = None, json_: Json = False) -> None:
+    """Let a waiting run put its model into service."""
+    _show_answer(approvals.approve(open_target(stack, home), version_or_run), "approved", json_)
+
+
+@app.command()
+def reject(
+    version_or_run: VersionOrRun,
+    home: Home,
+    reason: Annotated[str | None, typer.Option(help="For the report and the notice.")] = None,
+    stack: Stack = None,
+    json_: Json = False,
+) -> None:
+    """Let a waiting run end without its model."""
+    _show_answer(approvals.reject(open_target(stack, home), version_or_run, reason), "rejected", json_)
+
+
+def _show_answer(request: ApprovalRequest, answer: str, json_: bool) -> None:
+    if json_:
+        print_json({"run": request.run, "version": request.version, "answer": answer})
+    else:
+        out.print(f"Version {request.version} of run {request.run} is {answer}; the run continues.")

@@ -1,0 +1,40 @@
+"""Times, amounts and scores, formatted for people."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def accuracy(scores: dict[str, Any]) -> str:
+    """Format a mAP with its interval; `-` if there is no mAP.
+
+    >>> accuracy({"map": 0.4123, "map_interval": [0.371, 0.455]})
+    '0.412 [0.371, 0.455]'
+    """
+    interval = scores.get("map_interval")
+    if scores.get("map") is None or not interval:
+        return score(scores.get("map"))
+    return f"{scores['map']:.3f} [{interval[0]:.3f}, {interval[1]:.3f}]"
+
+
+def duration(seconds: float) -> str:
+    """Format a duration.
+
+    >>> duration(9), duration(75), duration(7500)
+    ('9 s', '1 min 15 s', '2 h 5 min')
+    """
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def dollars(amount: float | None) -> str:
+    """Format US dollars; `-` if the amount is not known, as on a laptop."""
+    return "-" if amount is None else f"${amount:.2f}"
+
+
+def score(value: float | None) -> str:
+    """Format a score; `-` if there is none."""
+    return "-" if value is None else f"{value:.3f}"

@@ -1,0 +1,257 @@
+"""The registry's versions, and the rollback to one of them, on moto's SageMaker."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from moto.sagemaker.models import sagemaker_backends
+
+from loupe.errors import LoupeError
+from loupe.stack import endpoint, registry
+from loupe.stack.rollback import RollbackResult, rollback
+from loupe.stack.target import Target
+from tests.unit.loupe.account import answering
+
+HOSTING = {
+    "VariantName": "Line",
+    "InstanceType": "ml.g4dn.xlarge",
+    "InitialInstanceCount": 3,
+    "InferenceAmiVersion": "al2-ami-sagemaker-inference-gpu-2",
+}
+IMAGE = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/serve:2"
+
+
+class Stack:
+    """A stack with an endpoint and a registry.
+
+    Attributes:
+        updates: The UpdateEndpoint requests.
+        status: Any other value than InService: an update fails, and SageMaker returns to the old model.
+    """
+
+    def __init__(self, target: Target) -> None:
+        self.target = target
+        self.updates: list[dict[str, Any]] = []
+        self.status = "InService"
+        target.sagemaker.create_model_package_group(ModelPackageGroupName="press")
+
+    @property
+    def endpoint(self) -> Any:
+        """moto's own object, because moto does not implement UpdateEndpoint."""
+        return sagemaker_backends["123456789012"]["eu-central-1"].endpoints["press"]
+
+    def update(self, request: dict[str, Any]) -> dict[str, str]:
+        self.updates.append(request)
+        if self.status == "InService":
+            self.endpoint.endpoint_config_name = request["EndpointConfigName"]
+        return {"EndpointArn": "arn:aws:sagemaker:eu-central-1:123456789012:endpoint/press"}
+
+    def artefact(self, name: str) -> str:
+        key = f"models/{name}/model.tar.gz"
+        self.target.s3.put_object(Bucket="artefacts", Key=key, Body=b"model")
+        return f"s3://artefacts/{key}"
+
+    def register(
+        self, name: str, status: str = "Approved", before: str | None = None, model: bool = True
+    ) -> str:
+        """Register a version of the run `name`, and return the name of its SageMaker model.
+
+        Args:
+            name: The run.
+            status: The approval status.
+            before: The SageMaker model that served before.
+            model: Whether the SageMaker model exists.
+        """
+        uri, model_name = self.artefact(name), f"press-{name}"
+        metadata = {
+            "run": name,
+            "family": "ssdlite",
+            "tuned": "true",
+            "map": "0.4123",
+            "model_name": model_name,
+        }
+        self.target.sagemaker.create_model_package(
+            ModelPackageGroupName="press",
+            ModelApprovalStatus=status,  # type: ignore[arg-type]
+            CustomerMetadataProperties=metadata,
+            InferenceSpecification={"Containers": [{"Image": IMAGE, "ModelDataUrl": uri}]},
+        )
+        report = json.dumps({"champion_before": before}).encode()
+        self.target.s3.put_object(Bucket="artefacts", Key=f"reports/{name}/report.json", Body=report)
+        if model:
+            self.model(model_name, uri)
+        return model_name
+
+    def model(self, name: str, uri: str) -> None:
+        self.target.sagemaker.create_model(
+            ModelName=name,
+            PrimaryContainer={"Image": IMAGE, "ModelDataUrl": uri, "Environment": {"LOG_LEVEL": "INFO"}},
+            ExecutionRoleArn="arn:aws:iam::123456789012:role/sagemaker",
+        )
+
+    def serve(self, model: str) -> None:
+        client, config = self.target.sagemaker, f"{model}-config"
+        variant: Any = {**HOSTING, "ModelName": model}
+        client.create_endpoint_config(EndpointConfigName=config, ProductionVariants=[variant])
+        client.create_endpoint(EndpointName="press", EndpointConfigName=config)
+
+    def serves(self) -> str:
+        current = endpoint.describe(self.target)
+        assert current is not None
+        return current.model_name
+
+
+@pytest.fixture
+def press(stack: Target) -> Iterator[Stack]:
+    press = Stack(stack)
+    with answering(stack, "sagemaker", UpdateEndpoint=press.update):
+        yield press
+
+
+def _versions(press: Stack) -> list[registry.Version]:
+    return registry.versions(press.target, endpoint.describe(press.target))
+
+
+def _roll_back(press: Stack, number: int | None = None, force: bool = False) -> RollbackResult:
+    return rollback(press.target, number, force, lambda _: None, timeout_s=1)
+
+
+def test_versions_come_newest_first_and_the_serving_one_is_marked(press: Stack):
+    for name, status in [("a", "Approved"), ("b", "Approved"), ("c", "PendingManualApproval")]:
+        press.register(name, status)
+    press.serve("press-b")
+    documents = [version.document() for version in _versions(press)]
+    assert [(version["version"], version["status"], version["serving"]) for version in documents] == [
+        (3, "PendingManualApproval", False),
+        (2, "Approved", True),
+        (1, "Approved", False),
+    ]
+    scores = {(version["family"], version["tuned"], version["map"]) for version in documents}
+    assert scores == {("ssdlite", True, 0.4123)}
+
+
+def test_before_the_first_run_there_is_neither_version_nor_endpoint(stack: Target):
+    assert endpoint.describe(stack) is None
+    assert registry.versions(stack, None) == []
+
+
+def test_without_a_number_the_model_that_served_before_returns_not_the_next_in_the_list(press: Stack):
+    for name, before in [("a", None), ("b", "press-a"), ("c", "press-a")]:
+        press.register(name, before=before)
+    press.serve("press-c")
+    assert _roll_back(press) == RollbackResult("press-a", 1, True)
+    assert press.serves() == "press-a"
+
+
+def test_a_model_that_was_deployed_by_hand_returns_too(press: Stack):
+    press.model("press-starter", press.artefact("starter"))
+    press.register("a", before="press-starter")
+    press.serve("press-a")
+    assert _roll_back(press) == RollbackResult("press-starter", None, True)
+    assert press.serves() == "press-starter"
+
+
+def test_without_a_report_the_newest_approved_version_returns(press: Stack):
+    for name, status in [("a", "Approved"), ("b", "Approved"), ("c", "Rejected"), ("d", "Approved")]:
+        press.register(name, status)
+    press.target.s3.delete_object(Bucket="artefacts", Key="reports/d/report.json")
+    press.serve("press-d")
+    assert _roll_back(press).version == 2
+
+
+def test_a_deleted_model_is_created_again_in_the_current_container(press: Stack):
+    press.register("a", model=False)
+    press.register("b")
+    press.serve("press-b")
+    result = _roll_back(press, 1)
+    current = endpoint.describe(press.target)
+    assert current is not None
+    assert (current.model_name, result.version) == (result.model, 1)
+    assert current.container == {
+        "Image": IMAGE,
+        "ModelDataUrl": "s3://artefacts/models/a/model.tar.gz",
+        "Environment": {"LOG_LEVEL": "INFO"},
+    }
+    tags = press.target.sagemaker.list_tags(ResourceArn=current.model["ModelArn"])["Tags"]
+    assert {tag["Key"]: tag["Value"] for tag in tags} == {"loupe:family": "ssdlite", "loupe:run": "a"}
+
+
+def test_the_hosting_and_the_number_of_instances_stay(press: Stack):
+    press.register("a")
+    press.register("b")
+    press.serve("press-b")
+    _roll_back(press, 1)
+    current = endpoint.describe(press.target)
+    assert current is not None
+    assert current.config["ProductionVariants"] == [{**HOSTING, "ModelName": "press-a"}]
+    assert [update["RetainAllVariantProperties"] for update in press.updates] == [True]
+
+
+def test_a_version_that_serves_already_changes_nothing(press: Stack):
+    press.register("a")
+    press.serve("press-a")
+    assert _roll_back(press, 1) == RollbackResult("press-a", 1, False)
+    assert press.updates == []
+
+
+@pytest.mark.parametrize("status", ["Rejected", "PendingManualApproval"])
+def test_a_version_without_approval_returns_with_force_only(press: Stack, status: str):
+    press.register("a", status)
+    press.register("b")
+    press.serve("press-b")
+    with pytest.raises(LoupeError, match=f"version 1 is {status}"):
+        _roll_back(press, 1)
+    assert press.updates == []
+    assert _roll_back(press, 1, force=True).version == 1
+
+
+def test_an_unknown_version_is_refused_with_the_known_ones(press: Stack):
+    press.register("a")
+    press.serve("press-a")
+    with pytest.raises(LoupeError, match="no version 7") as caught:
+        _roll_back(press, 7)
+    assert "1" in caught.value.hint
+
+
+def test_without_an_endpoint_a_rollback_is_refused(press: Stack):
+    press.register("a")
+    with pytest.raises(LoupeError, match="no endpoint"):
+        _roll_back(press, 1)
+
+
+def test_the_only_version_has_no_earlier_one(press: Stack):
+    press.register("a")
+    press.serve("press-a")
+    with pytest.raises(LoupeError, match="no earlier version"):
+        _roll_back(press)
+
+
+def test_an_endpoint_that_is_updating_is_left_alone(press: Stack):
+    press.register("a")
+    press.register("b")
+    press.serve("press-b")
+    press.endpoint.endpoint_status = "Updating"
+    with pytest.raises(LoupeError, match="Updating"):
+        _roll_back(press, 1)
+    assert press.updates == []
+
+
+def test_a_missing_artefact_is_an_error_before_anything_is_created(press: Stack):
+    press.register("a", model=False)
+    press.register("b")
+    press.serve("press-b")
+    press.target.s3.delete_object(Bucket="artefacts", Key="models/a/model.tar.gz")
+    with pytest.raises(LoupeError, match="cannot be read"):
+        _roll_back(press, 1)
+    assert press.serves() == "press-b"
+
+
+def test_an_update_that_sagemaker_rolls_back_is_an_error(press: Stack):
+    press.register("a")
+    press.register("b")
+    press.serve("press-b")
+    # SageMaker accepts UpdateEndpoint, and returns to the old model.
+    press.status = "the container does not answer"
+    with pytest.raises(LoupeError, match="kept its previous model"):
+        _roll_back(press, 1)
