@@ -9,7 +9,7 @@ from typing import Any
 from training.job.container import cores
 from training.model.onnx_model import OnnxModel
 from training.model.pixels import decode, quality
-from training.serving.inference import described
+from training.serving.inference import answer_document
 
 CORES = cores()
 PORT = int(os.environ.get("PEER_PORT", "0"))
@@ -24,4 +24,4 @@ def answer(model: OnnxModel, data: bytes) -> dict[str, Any]:
     """The endpoint's document. Raises UnreadableError."""
     picture = decode(data, model.card.input_size)
     (found,) = model.detect([picture.pixels])
-    return described(model.card, picture, found) | {"quality": quality(picture.pixels)}
+    return answer_document(model.card, picture, found) | {"quality": quality(picture.pixels)}

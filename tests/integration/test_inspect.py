@@ -113,12 +113,12 @@ def test_an_image_too_large_for_a_request_is_sent_by_reference(
 @pytest.mark.parametrize("version", ["3HL4kqtJlcpXroDTDmJ", "null"])
 def test_the_container_understands_a_reference_to_an_image(version: str) -> None:
     from training.serving.app import REFERENCE
-    from training.serving.objects import parse
+    from training.serving.objects import parse_reference
 
     body, content_type = reference("images", "incoming/line 1/a+b.jpg", version)
     assert content_type == REFERENCE
     request = {"Bucket": "images", "Key": "incoming/line 1/a+b.jpg"}
-    assert parse(body) == request | ({} if version == "null" else {"VersionId": version})
+    assert parse_reference(body) == request | ({} if version == "null" else {"VersionId": version})
 
 
 def test_an_image_deleted_before_it_is_read_gets_a_record(cloud: Cloud) -> None:

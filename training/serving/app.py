@@ -1,4 +1,4 @@
-"""The endpoint's two routes: POST /invocations judges one image, GET /ping says whether it can."""
+"""The endpoint's two routes: POST /invocations answers one image, GET /ping tells whether the model is ready."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from starlette.routing import Route
 
 from contract.images import UnreadableError
 from training.job.container import emit
-from training.serving.errors import RefusedError, internal
-from training.serving.inference import Judging, Timings
+from training.serving.inference import Predictor, Timings
 from training.serving.metrics import Metrics
-from training.serving.objects import Objects
+from training.serving.objects import ObjectReader
+from training.serving.refusals import RefusedError, internal_error
 from training.serving.settings import Settings
 
 MEDIA_TYPES = ("application/octet-stream", "application/x-image", "binary/octet-stream")
 REFERENCE = "application/json"
 MAX_REFERENCE_BYTES = 16 * 1024
-BODY_SECONDS = 30.0  # a client that sends more slowly must not hold a place
+BODY_SECONDS = 30.0  # for a request's body: a slow client must not occupy a place for long
 
 
 class Endpoint:
@@ -32,24 +32,30 @@ class Endpoint:
 
     def __init__(
         self,
-        judge: Judging,
+        predictor: Predictor,
         settings: Settings,
         on_failure: Callable[[], None] = lambda: None,
     ) -> None:
-        """on_failure: called when the warm-up fails; `failure` says why."""
-        self._judge, self._settings, self._on_failure = judge, settings, on_failure
-        # An object may be sixteen times as large as a body: few are in memory at once.
+        """Prepare the endpoint. The model warms up once the application starts.
+
+        Args:
+            predictor: Answers images.
+            settings: The endpoint's limits.
+            on_failure: Called when the warm-up fails; `failure` is then its error.
+        """
+        self._predictor, self._settings, self._on_failure = predictor, settings, on_failure
+        # An object may be sixteen times as large as a body, so only a few are in memory at once.
         objects_at_once = self._settings.workers
-        self._objects = Objects(self._settings.max_object_bytes, objects_at_once)
+        self._objects = ObjectReader(self._settings.max_object_bytes, objects_at_once)
         self._readers = ThreadPoolExecutor(objects_at_once, thread_name_prefix="reader")
-        self._places = asyncio.Semaphore(objects_at_once)
-        self._metrics = Metrics(judge.card.name, judge.card.version)
-        self._busy = 0
+        self._object_places = asyncio.Semaphore(objects_at_once)
+        self._metrics = Metrics(predictor.card.name, predictor.card.version)
+        self._inside = 0
         self._warm = False
         self.failure: Exception | None = None
 
     def app(self) -> Starlette:
-        """The ASGI application. It accepts connections at once, and images once it is warm."""
+        """Return the ASGI application. It accepts connections at once, and images once the model is warm."""
         routes = [
             Route("/ping", self._ping, methods=["GET"]),
             Route("/invocations", self._invocations, methods=["POST"]),
@@ -64,14 +70,14 @@ class Endpoint:
             task.cancel()
         await asyncio.gather(*background, return_exceptions=True)
         self._readers.shutdown(wait=True)
-        self._judge.close()
+        self._predictor.close()
         self._emit_metrics()
 
     async def _warm_up(self) -> None:
         try:
-            await asyncio.to_thread(self._judge.warm_up)
+            await asyncio.to_thread(self._predictor.warm_up)
             self._warm = True
-        except Exception as error:  # noqa: BLE001 - the program ends with it, and its log says why
+        except Exception as error:  # noqa: BLE001 - the program ends with it and logs it
             self.failure = error
             self._on_failure()
 
@@ -85,7 +91,7 @@ class Endpoint:
             emit("endpoint", line)
 
     async def _ping(self, _: Request) -> Response:
-        card = self._judge.card
+        card = self._predictor.card
         document = {"status": "ok" if self._warm else "warming_up"}
         return JSONResponse(
             document | {"model": {"name": card.name, "version": card.version}}, 200 if self._warm else 503
@@ -99,9 +105,10 @@ class Endpoint:
         except RefusedError as error:
             refusal = error
         except ClientDisconnect:
-            return Response(status_code=499)  # nobody is left to read it
-        except Exception as error:  # noqa: BLE001 - an error of ours is an answer, and counted
-            refusal = internal(error)
+            # The client has closed the connection: nobody reads this.
+            return Response(status_code=499)
+        except Exception as error:  # noqa: BLE001 - the client gets an answer, and the metrics count it
+            refusal = internal_error(error)
         self._metrics.refused(refusal.status, refusal.code)
         content = {"error": {"code": refusal.code, "message": str(refusal)}}
         return JSONResponse(content, refusal.status, refusal.headers)
@@ -109,36 +116,38 @@ class Endpoint:
     async def _admitted(self, request: Request) -> Response:
         if not self._warm:
             raise RefusedError(503, "not_ready", "the model is warming up; try again shortly")
-        if self._busy >= self._settings.workers + self._settings.waiting:
+        if self._inside >= self._settings.workers + self._settings.waiting:
             raise RefusedError(503, "busy", "all workers are busy; try again shortly")
-        self._busy += 1
-        self._metrics.queued(self._busy)
+        self._inside += 1
+        self._metrics.queued(self._inside)
         try:
             timings = Timings()
-            kind = request.headers.get("content-type", MEDIA_TYPES[0]).split(";")[0].strip().lower()
-            if kind == REFERENCE:
+            media_type = request.headers.get("content-type", MEDIA_TYPES[0]).split(";")[0].strip().lower()
+            if media_type == REFERENCE:
                 reference = await _body(request, MAX_REFERENCE_BYTES)
-                async with self._places:
+                async with self._object_places:
                     loop = asyncio.get_running_loop()
                     data = await loop.run_in_executor(self._readers, self._objects.read, reference)
                     return await self._answer(data, timings)
-            if not kind.startswith("image/") and kind not in MEDIA_TYPES:
+            if not media_type.startswith("image/") and media_type not in MEDIA_TYPES:
                 raise RefusedError(
-                    415, "unsupported_media_type", f"send an image's bytes or {REFERENCE}, not {kind[:100]}"
+                    415,
+                    "unsupported_media_type",
+                    f"send an image's bytes or {REFERENCE}, not {media_type[:100]}",
                 )
             return await self._answer(await _body(request, self._settings.max_body_bytes), timings)
         finally:
-            self._busy -= 1
+            self._inside -= 1
 
     async def _answer(self, data: bytes, timings: Timings) -> Response:
         timings.received = time.perf_counter()
-        answer = await self._judge.answer(data, timings)
+        answer = await self._predictor.answer(data, timings)
         self._metrics.answered((time.perf_counter() - timings.arrived) * 1000, answer.batch_size)
         return Response(answer.body, media_type="application/json")
 
 
 async def _body(request: Request, limit: int) -> bytes:
-    """The request's body, refused as soon as it is known to be too long."""
+    """Read the request's body. A body over the limit is refused as soon as that is known."""
     declared = request.headers.get("content-length", "0")
     chunks: list[bytes] = []
     length = int(declared) if declared.isdecimal() else 0

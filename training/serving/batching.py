@@ -1,8 +1,8 @@
-"""Dynamic batching: images that are there at the same time share one inference.
+"""Dynamic batching: images that are inside at the same time share one inference.
 
-Our own, small, because the libraries at hand (async-batcher 0.2, batched 0.1) make a lone client wait out the
-whole window before its image is judged, and let one item that fails take its batch with it. This one knows
-what else is on its way, so it waits only where waiting can help.
+The libraries that were considered (async-batcher 0.2, batched 0.1) let a lone client wait for the whole window before
+its inference starts, and one item that fails makes its whole batch fail. This batcher knows how many items are on
+their way, so it waits only when waiting can help.
 """
 
 from __future__ import annotations
@@ -21,7 +21,14 @@ R = TypeVar("R")
 
 @dataclass(frozen=True, slots=True)
 class Done(Generic[R]):
-    """A result, and how it came about: items in its batch, when the batch began and ended (perf_counter)."""
+    """The result of one item.
+
+    Attributes:
+        result: As `run` returned it.
+        batch_size: How many items were in its batch.
+        began: When the batch began, by time.perf_counter.
+        ended: When it ended.
+    """
 
     result: R
     batch_size: int
@@ -30,10 +37,10 @@ class Done(Generic[R]):
 
 
 class Batcher(Generic[T, R]):
-    """Collects items and runs them in batches on one thread of its own, in the order in which they came.
+    """Collects items and runs them in batches on its own thread, in the order in which they arrive.
 
-    It runs what is there as soon as it is free. It waits for more, at most `wait_seconds`, only while
-    `coming` says that more items are on their way, so a lone client never waits.
+    It runs the items in its queue as soon as it is free. It waits for more items, at most `wait_seconds`, only while
+    `coming` counts items on their way. A lone client therefore never waits.
     """
 
     def __init__(
@@ -43,36 +50,39 @@ class Batcher(Generic[T, R]):
         wait_seconds: float,
         coming: Callable[[], int] = lambda: 0,
     ) -> None:
-        """run: gives one result per item, in order. size: items in a batch, at most."""
+        """Start the thread.
+
+        Args:
+            run: Returns one result per item, in order.
+            size: The most items in a batch.
+            wait_seconds: The longest wait for items that are on their way.
+            coming: Returns how many items are on their way.
+        """
         self._run, self._size, self._wait, self._coming = run, size, wait_seconds, coming
         self._queue: queue.SimpleQueue[tuple[T, Future[Done[R]]] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="batcher", daemon=True)
         self._thread.start()
 
     def submit(self, item: T) -> Future[Done[R]]:
-        """The future result of `item`; what `run` raises for it alone is raised by the future."""
+        """Return the future result of `item`. If `run` raises for this item alone, the future raises the same."""
         future: Future[Done[R]] = Future()
         self._queue.put((item, future))
         return future
 
-    def waiting(self) -> int:
-        """Items in the queue, about."""
-        return self._queue.qsize()
-
     def close(self) -> None:
-        """Finishes what was submitted and ends the thread."""
+        """Finish the items that were submitted, and end the thread."""
         self._queue.put(None)
         self._thread.join()
 
     def _work(self) -> None:
         while (first := self._queue.get()) is not None:
             batch, last = [first], False
-            until = time.monotonic() + self._wait
+            deadline = time.monotonic() + self._wait
             while len(batch) < self._size:
-                patience = until - time.monotonic()
+                remaining = deadline - time.monotonic()
                 try:
-                    if patience > 0 and self._coming() > 0:
-                        item = self._queue.get(timeout=patience)
+                    if remaining > 0 and self._coming() > 0:
+                        item = self._queue.get(timeout=remaining)
                     else:
                         item = self._queue.get_nowait()
                 except queue.Empty:
@@ -81,23 +91,23 @@ class Batcher(Generic[T, R]):
                     last = True
                     break
                 batch.append(item)
-            self._judge(batch)
+            self._run_batch(batch)
             if last:
                 return
 
-    def _judge(self, batch: Sequence[tuple[T, Future[Done[R]]]]) -> None:
+    def _run_batch(self, batch: Sequence[tuple[T, Future[Done[R]]]]) -> None:
         began = time.perf_counter()
         try:
             results = self._run([item for item, _ in batch])
             if len(results) != len(batch):
                 raise ValueError(f"{len(batch)} items gave {len(results)} results")
-        except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to whoever asked
+        except Exception as error:  # noqa: BLE001 - the future raises it again
             if len(batch) == 1:
                 batch[0][1].set_exception(error)
                 return
-            # One item may have spoiled it for all: each is tried on its own.
-            for each in batch:
-                self._judge([each])
+            # One item may have made the whole batch fail, so each is tried alone.
+            for entry in batch:
+                self._run_batch([entry])
             return
         ended = time.perf_counter()
         for (_, future), result in zip(batch, results, strict=True):

@@ -1,8 +1,9 @@
 """From an image's bytes to the endpoint's answer.
 
-Without batching one thread does all that an image needs, up to the answer's bytes; on a CPU, where that is the
-default, it is that of a worker process (workers.py). With batching (a GPU's default) a pool of threads decodes,
-and one thread infers what is ready; an image that cannot be decoded never reaches a batch.
+Without batching, one thread does everything for an image, up to the answer's bytes. On a CPU, where that is the
+default, it is the thread of a worker process (workers.py). With batching (the default on a GPU), a pool of threads
+decodes, and one thread runs the inference of the images that are ready. An image that cannot be decoded never reaches
+a batch.
 """
 
 from __future__ import annotations
@@ -23,21 +24,21 @@ from training.model.artefact import ModelCard
 from training.model.decoding import Detections, shift_boxes, to_json
 from training.model.pixels import Picture, decode, quality
 from training.model.tiling import detect_in_tiles, plan
-from training.serving.batching import Batcher, Done
-from training.serving.errors import RefusedError
+from training.serving.batching import Batcher
+from training.serving.refusals import RefusedError
 from training.serving.settings import Settings
 
 
 class Model(Protocol):
-    """What the endpoint needs of a model; OnnxModel has it."""
+    """What the endpoint needs of a model. OnnxModel has it."""
 
     card: ModelCard
 
     def detect(self, pixels: Sequence[NDArray[np.uint8]]) -> list[Detections]: ...
 
 
-class Judging(Protocol):
-    """What the endpoint asks: a Judge in threads of its own process, or Workers."""
+class Predictor(Protocol):
+    """What the routes call: a ThreadPredictor, or Workers, which has one in each of its processes."""
 
     card: ModelCard
 
@@ -50,7 +51,7 @@ class Judging(Protocol):
 
 @dataclass(slots=True)
 class Timings:
-    """Moments of one request, in seconds of perf_counter; 0: not reached."""
+    """Moments of one request, in seconds of time.perf_counter; 0 if it has not got there."""
 
     arrived: float = field(default_factory=time.perf_counter)
     received: float = 0.0
@@ -60,9 +61,9 @@ class Timings:
     inferred: float = 0.0
 
     def milliseconds(self) -> dict[str, float]:
-        """Each stage, and the whole up to now.
+        """Return how long each stage took, and the total up to now.
 
-        receive: reading the body, or the object. queue: waiting for a worker. wait: for its batch to begin.
+        "receive" is reading the body, or the object; "queue" is waiting for a worker; "wait" is waiting for the batch.
         """
         moments = {
             "receive": (self.arrived, self.received),
@@ -76,24 +77,29 @@ class Timings:
 
 
 @dataclass(slots=True)
-class _Look:
-    """What a worker made of an image; `found` is None where the batcher has still to infer it."""
+class _DecodedImage:
+    """A decoded image, and its detections unless the batcher is still to run its inference."""
 
     picture: Picture
     quality: dict[str, float]
-    found: Detections | None = None
+    detections: Detections | None = None
     batch_size: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The contract's document as JSON."""
+    """The answer to one image.
+
+    Attributes:
+        body: JSON, as docs/serving.md describes it.
+        batch_size: Of the inference.
+    """
 
     body: bytes
     batch_size: int
 
 
-class Judge:
+class ThreadPredictor:
     """One model, its threads and, with batching, its batcher."""
 
     def __init__(self, model: Model, settings: Settings) -> None:
@@ -107,55 +113,71 @@ class Judge:
             self._batcher = Batcher(model.detect, settings.batch, wait, lambda: self._decoding)
 
     def warm_up(self) -> None:
-        """Infers once with each batch size there will be: the first run of each allocates and tunes."""
+        """Run the inference once with each possible batch size: the first run of each allocates and tunes."""
         black = np.zeros((self.card.input_size,) * 2 + (3,), np.uint8)
         for size in [1, 1, *range(1, self._settings.batch + 1)]:
             self._model.detect([black] * size)
 
     def close(self) -> None:
-        """Ends the threads once they have finished what they have."""
+        """End the threads once they have finished their images."""
         self._pool.shutdown(wait=True)
         if self._batcher:
             self._batcher.close()
 
     async def answer(self, data: bytes, timings: Timings) -> Answer:
-        """The document that the contract wants. Raises UnreadableError, RefusedError."""
+        """Answer one image.
+
+        Raises:
+            UnreadableError: The image cannot be decoded, or takes too long.
+            RefusedError: The model failed on it.
+        """
         self._decoding += 1
         try:
             loop = asyncio.get_running_loop()
-            look = await loop.run_in_executor(self._pool, self.work, data, timings)
+            result = await loop.run_in_executor(self._pool, self.process, data, timings)
         finally:
             self._decoding -= 1
-        if isinstance(look, Answer):
-            return look
-        assert self._batcher is not None  # noqa: S101 - or the worker would have inferred
+        if isinstance(result, Answer):
+            return result
+        assert self._batcher is not None  # noqa: S101 - without a batcher, `process` has returned an Answer
         try:
-            done = await asyncio.wrap_future(self._batcher.submit(look.picture.pixels))
+            done = await asyncio.wrap_future(self._batcher.submit(result.picture.pixels))
         except Exception as error:
-            raise _failed(error) from error
+            raise _inference_failed(error) from error
         timings.inferring, timings.inferred = done.began, done.ended
-        look.batch_size = done.batch_size
-        return self._answer(look, done.result, timings)
+        result.batch_size = done.batch_size
+        return self._answer(result, done.result, timings)
 
-    def work(self, data: bytes, timings: Timings) -> Answer | _Look:
-        """All that the calling thread can do: with batching the image is still to be inferred.
+    def process(self, data: bytes, timings: Timings) -> Answer | _DecodedImage:
+        """Do everything for an image that the calling thread can do.
 
-        The event loop, which has every client to attend to, should not be that thread.
+        This runs in a thread of the pool, not in the event loop, which has all clients to serve.
+
+        Returns:
+            The answer; with batching, the decoded image, whose inference is still to be run.
+
+        Raises:
+            UnreadableError: The image cannot be decoded, or takes too long.
+            RefusedError: The model failed on it.
         """
-        look = self._look(data, timings)
-        return look if look.found is None else self._answer(look, look.found, timings)
+        image = self._decode(data, timings)
+        if image.picture.full is not None or self._batcher is None:
+            self._detect(image, timings)
+        return image if image.detections is None else self._answer(image, image.detections, timings)
 
-    def _look(self, data: bytes, timings: Timings) -> _Look:
-        """Pillow and ONNX Runtime let go of the interpreter's lock."""
+    def _decode(self, data: bytes, timings: Timings) -> _DecodedImage:
         card, settings = self.card, self._settings
         timings.started = time.perf_counter()
         picture = decode(data, card.input_size, settings.max_pixels, card.full_above, settings.image_seconds)
-        look = _Look(picture, quality(picture.pixels))
+        image = _DecodedImage(picture, quality(picture.pixels))
         timings.decoded = timings.inferring = time.perf_counter()
-        if picture.full is None and self._batcher:
-            return look
+        return image
 
-        def in_time() -> None:
+    def _detect(self, image: _DecodedImage, timings: Timings) -> None:
+        """Run the inference of an image, tile by tile if it is large. Tiles of several images share batches."""
+        card, settings, picture = self.card, self._settings, image.picture
+
+        def check_time() -> None:
             if time.perf_counter() - timings.started > settings.image_seconds:
                 raise UnreadableError(
                     "timed_out",
@@ -163,47 +185,51 @@ class Judge:
                     f"{settings.image_seconds:g} s",
                 )
 
-        most = card.postprocess.detections
         try:
-            look.found = detect_in_tiles(
-                self._detect, picture, card.tiles, max_detections=most, batch_size=settings.batch, before_batch=in_time
+            image.detections = detect_in_tiles(
+                self._infer,
+                picture,
+                card.tiles,
+                max_detections=card.postprocess.detections,
+                batch_size=settings.batch,
+                before_batch=check_time,
             )
         except UnreadableError:
             raise
         except Exception as error:
-            raise _failed(error) from error
-        look.batch_size = settings.batch if picture.full else 1
-        look.picture = replace(picture, full=None)  # many times as large as all else that is kept
+            raise _inference_failed(error) from error
+        image.batch_size = settings.batch if picture.full else 1
+        # Full resolution takes many times the memory of everything else that is kept.
+        image.picture = replace(picture, full=None)
         timings.inferred = time.perf_counter()
-        return look
 
-    def _detect(self, pixels: Sequence[NDArray[np.uint8]]) -> list[Detections]:
+    def _infer(self, pixels: Sequence[NDArray[np.uint8]]) -> list[Detections]:
         if self._batcher is None:
             return self._model.detect(pixels)
-        jobs = [self._batcher.submit(each) for each in pixels]
-        done: list[Done[Detections]] = [job.result() for job in jobs]
-        return [each.result for each in done]
+        futures = [self._batcher.submit(view) for view in pixels]
+        return [future.result().result for future in futures]
 
-    def _answer(self, look: _Look, found: Detections, timings: Timings) -> Answer:
-        card, picture = self.card, look.picture
-        document = described(card, picture, found) | {"quality": look.quality, "batch_size": look.batch_size}
+    def _answer(self, image: _DecodedImage, detections: Detections, timings: Timings) -> Answer:
+        card, picture = self.card, image.picture
+        document = answer_document(card, picture, detections)
+        document |= {"quality": image.quality, "batch_size": image.batch_size}
         if card.tiles and max(picture.width, picture.height) > card.tiles.size:
             document["tiles"] = len(plan(picture.width, picture.height, card.tiles))
         document["timings_ms"] = timings.milliseconds()
         text = json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-        return Answer(text.encode(), look.batch_size)
+        return Answer(text.encode(), image.batch_size)
 
 
-def described(card: ModelCard, picture: Picture, found: Detections) -> dict[str, Any]:
-    """The part of the contract's document that tells what the model saw, and in which image."""
-    found = shift_boxes(found, card.box_offset, picture.width, picture.height)
+def answer_document(card: ModelCard, picture: Picture, detections: Detections) -> dict[str, Any]:
+    """Return the part of the answer that names the model, the image and the detections."""
+    detections = shift_boxes(detections, card.box_offset, picture.width, picture.height)
     return {
         "model": {"name": card.name, "version": card.version},
         "image": {"width": picture.width, "height": picture.height, "format": picture.format},
-        "detections": to_json(found, card.labels, picture.width, picture.height),
+        "detections": to_json(detections, card.labels, picture.width, picture.height),
     }
 
 
-def _failed(error: Exception) -> RefusedError:
-    # ONNX Runtime's errors share no public base class, and their text may hold no image: only its type is told.
+def _inference_failed(error: Exception) -> RefusedError:
+    # Only the type: ONNX Runtime's errors share no public base class, and a message could contain bytes of the image.
     return RefusedError(500, "inference_failed", f"the model failed on this image: {type(error).__name__}")

@@ -1,7 +1,7 @@
-"""What the endpoint has done, as one log line every so often.
+"""The endpoint's metrics, as one log line at regular intervals.
 
-The line is in CloudWatch's embedded metric format, so that CloudWatch Logs makes metrics of it (namespace
-Loupe/Endpoint, dimension Model) and no call of an API is needed. It holds counts and times, never an image.
+The line is in CloudWatch's embedded metric format: CloudWatch Logs turns it into metrics (namespace Loupe/Endpoint,
+dimension Model) without an API call. It contains counts and times, never an image.
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
 """
 
@@ -13,7 +13,7 @@ from collections import Counter
 from typing import Any
 
 NAMESPACE = "Loupe/Endpoint"
-_MOST_VALUES = 100  # of one metric in one line, by the format's specification
+_MAX_VALUES = 100  # of one metric in one line, by the format's specification
 _UNITS = {
     "Requests": "Count",
     "Judged": "Count",
@@ -27,7 +27,7 @@ _UNITS = {
 
 
 class Metrics:
-    """Counts answers, and forgets them once they are reported. For one thread: the event loop's."""
+    """Counts answers until they are reported. Not safe to share between threads: only the event loop uses it."""
 
     def __init__(self, model: str, version: str) -> None:
         self._model, self._version = model, version
@@ -39,47 +39,47 @@ class Metrics:
         self._errors: Counter[str] = Counter()
         self._batches: Counter[int] = Counter()
         self._durations: list[float] = []
-        self._judged = 0
+        self._answered = 0
         self._depth = 0
 
     def queued(self, depth: int) -> None:
-        """So many requests are in the endpoint at this moment."""
+        """Record how many requests are inside the endpoint at this moment."""
         self._depth = max(self._depth, depth)
 
     def answered(self, milliseconds: float, batch_size: int) -> None:
-        """An image was judged."""
+        """Count an image that was answered."""
         self._statuses[200] += 1
         self._batches[batch_size] += 1
-        self._judged += 1
-        # A reservoir: every duration has the same chance to be among those reported.
-        if len(self._durations) < _MOST_VALUES:
+        self._answered += 1
+        # Reservoir sampling: every duration has the same chance to be among those reported.
+        if len(self._durations) < _MAX_VALUES:
             self._durations.append(milliseconds)
-        elif (place := random.randrange(self._judged)) < _MOST_VALUES:  # noqa: S311 - no secret
-            self._durations[place] = milliseconds
+        elif (index := random.randrange(self._answered)) < _MAX_VALUES:  # noqa: S311 - not a secret
+            self._durations[index] = milliseconds
 
     def refused(self, status: int, code: str) -> None:
-        """A request got an error."""
+        """Count a request that got an error."""
         self._statuses[status] += 1
         self._errors[code] += 1
 
     def line(self) -> dict[str, Any] | None:
-        """The line about everything since the last one; None if there was nothing."""
+        """Return the line about everything since the last one, and start again; None if there was no request."""
         requests = sum(self._statuses.values())
         if not requests:
             return None
         values: dict[str, Any] = {
             "Requests": requests,
-            "Judged": self._judged,
+            "Judged": self._answered,
             "Refused": sum(count for status, count in self._statuses.items() if 400 <= status < 500),
             "Busy": self._statuses[503],
             "Failed": self._statuses[500],
             "QueueDepth": self._depth,
         }
-        if self._judged:
+        if self._answered:
             values["BatchSize"] = round(
-                sum(size * count for size, count in self._batches.items()) / self._judged, 2
+                sum(size * count for size, count in self._batches.items()) / self._answered, 2
             )
-            values["Duration"] = [round(each, 2) for each in self._durations]
+            values["Duration"] = [round(duration, 2) for duration in self._durations]
         line = {
             "_aws": {
                 "Timestamp": int(time.time() * 1000),

@@ -1,8 +1,8 @@
 """Images by reference: the endpoint reads an object version from S3 with its own role.
 
-What is the image's fault is 422, and its record says so: the version is gone, or too large. What is the
-account's or the network's fault is 503, `object_unavailable`, whoever is to blame, so that images wait until
-it is put right: S3 denies access, throttles, or does not answer.
+An error of the image is 422, and ends its inspection: the version was deleted, or is too large. An error of the account
+or the network is 503 `object_unavailable`, so that images wait until somebody fixes it: S3 denies access, throttles, or
+does not answer.
 """
 
 from __future__ import annotations
@@ -11,37 +11,43 @@ import json
 import time
 from typing import TYPE_CHECKING, Any
 
-from training.serving.errors import RefusedError
+from training.serving.refusals import RefusedError
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-# 405 is a delete marker, InvalidArgument a version id that can be none. Without s3:ListBucket S3 says
-# AccessDenied of keys that are not there, so the role needs that too.
+# 405 is a delete marker, InvalidArgument a version id that cannot exist. Without s3:ListBucket S3 answers AccessDenied
+# for keys that do not exist, so the role needs that, too.
 _GONE = frozenset({"NoSuchKey", "NoSuchVersion", "MethodNotAllowed", "InvalidArgument", "404", "405"})
 _ARCHIVED = "InvalidObjectState"
 _CHUNK = 1 << 20
-_SECONDS = 30.0  # for one object: SageMaker gives up on a container's answer after 60
+# For one object: SageMaker stops waiting for a container's answer after 60 s.
+_SECONDS = 30.0
 
 
-class Objects:
-    """Reads object versions. Safe to share between threads.
-
-    max_bytes: of one object; a larger one is refused before its bytes travel.
-    """
+class ObjectReader:
+    """Reads object versions from S3. Safe to share between threads."""
 
     def __init__(self, max_bytes: int, connections: int) -> None:
+        """Prepare without importing boto3.
+
+        Args:
+            max_bytes: Of one object; a larger one is refused before its bytes are transferred.
+            connections: The most objects that are read at once.
+        """
         self._max_bytes, self._connections = max_bytes, connections
         self._client: S3Client | None = None
 
-    def prepare(self) -> None:
-        """Makes the client; region, endpoint and credentials come from the ordinary AWS environment.
+    def _s3(self) -> S3Client:
+        """Return the client. Region, endpoint and credentials come from the ordinary AWS environment.
 
-        boto3 takes half a second to import, which most endpoints never need: not before the first reference.
-        Raises RefusedError.
+        boto3 takes half a second to import and most endpoints never need it, so the first reference imports it.
+
+        Raises:
+            RefusedError: boto3 is missing, or the environment gives it no region.
         """
         if self._client is not None:
-            return
+            return self._client
         try:
             import boto3
             from botocore.config import Config
@@ -62,19 +68,21 @@ class Objects:
             )
         except (BotoCoreError, ValueError) as error:
             raise _unavailable(error) from error
+        return self._client
 
     def read(self, reference: bytes) -> bytes:
-        """The bytes of the object version that `{"s3": {"bucket", "key", "version_id"}}` names.
+        """Return the bytes of the object version that `{"s3": {"bucket", "key", "version_id"}}` names.
 
-        Raises RefusedError.
+        Raises:
+            RefusedError: It is no such reference, there is no such object version, it is too large, or S3 cannot be
+                read now.
         """
-        where = parse(reference)
-        self.prepare()
+        parameters = parse_reference(reference)
+        client = self._s3()
         from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
-        assert self._client is not None  # noqa: S101 - prepare made it
         try:
-            reply = self._client.get_object(**where)
+            reply = client.get_object(**parameters)
             with reply["Body"] as body:
                 if reply["ContentLength"] > self._max_bytes:
                     raise self._too_large(f"{reply['ContentLength']:,} bytes")
@@ -92,7 +100,7 @@ class Objects:
             raise _unavailable(error) from error
 
     def _read(self, body: Any) -> bytes:
-        """All of `body`, which may be longer than S3 said and may stop arriving."""
+        """Read all of `body`, which may be longer than S3 declared and may stop arriving."""
         deadline = time.monotonic() + _SECONDS
         data = bytearray()
         while chunk := body.read(_CHUNK):
@@ -103,26 +111,30 @@ class Objects:
                 raise RefusedError(503, "object_unavailable", f"S3 takes longer than {_SECONDS:.0f} s")
         return bytes(data)
 
-    def _too_large(self, found: str) -> RefusedError:
-        return RefusedError(422, "object_too_large", f"{found}, the limit is {self._max_bytes:,} bytes")
+    def _too_large(self, size: str) -> RefusedError:
+        return RefusedError(422, "object_too_large", f"{size}, the limit is {self._max_bytes:,} bytes")
 
 
-def parse(reference: bytes) -> dict[str, Any]:
-    """The parameters of GetObject. Raises RefusedError."""
+def parse_reference(reference: bytes) -> dict[str, Any]:
+    """Return the parameters of GetObject.
+
+    Raises:
+        RefusedError: `reference` is not the JSON of an object version.
+    """
     try:
-        named = json.loads(reference)["s3"]
-        bucket, key, version = named["bucket"], named["key"], named["version_id"]
+        location = json.loads(reference)["s3"]
+        bucket, key, version = location["bucket"], location["key"], location["version_id"]
         if not all(isinstance(part, str) and part for part in (bucket, key, version)):
             raise TypeError
     except (ValueError, LookupError, TypeError, RecursionError) as error:
         raise RefusedError(
             400, "bad_reference", 'send {"s3": {"bucket": …, "key": …, "version_id": …}}, each a string'
         ) from error
-    # "null" is the version of an object that was put while its bucket kept no versions.
+    # "null" is the version of an object that was put while versioning was off.
     return {"Bucket": bucket, "Key": key} | ({} if version == "null" else {"VersionId": version})
 
 
 def _unavailable(error: Exception) -> RefusedError:
     response: Any = getattr(error, "response", {})
-    said = response.get("Error", {}).get("Code") or type(error).__name__
-    return RefusedError(503, "object_unavailable", f"S3 cannot be read now: {said}")
+    reason = response.get("Error", {}).get("Code") or type(error).__name__
+    return RefusedError(503, "object_unavailable", f"S3 cannot be read now: {reason}")

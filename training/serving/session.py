@@ -1,4 +1,4 @@
-"""The model on the processor that is wanted: a GPU where there is one, or as the setting says."""
+"""The model on the processor that LOUPE_DEVICE asks for: by default a GPU if there is one."""
 
 from __future__ import annotations
 
@@ -13,22 +13,29 @@ CUDA, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
 
 
 class ProviderError(TrainingError):
-    """The processor that was asked for cannot be used."""
+    """The processor that LOUPE_DEVICE asks for cannot be used."""
 
 
 class ServedModel(OnnxModel):
-    """An OnnxModel on the processor that was asked for."""
+    """An OnnxModel on the processor that LOUPE_DEVICE asks for."""
 
     def __init__(self, folder: Path, threads: int = 0, device: str = "auto") -> None:
-        """device: "cpu", "cuda", or "auto", which takes a GPU where ONNX Runtime can use one.
+        """Load the model.
 
-        Raises ArtefactError, and ProviderError if "cuda" cannot be had: ONNX Runtime itself would go on
-        with the CPU, silently, on an instance that is paid for its GPU.
+        Args:
+            folder: An unpacked artefact.
+            threads: Of one inference; 0 lets ONNX Runtime use every core.
+            device: "cpu", "cuda", or "auto", which uses a GPU if ONNX Runtime can.
+
+        Raises:
+            ArtefactError: The artefact is damaged, or ONNX Runtime cannot load it.
+            ProviderError: `device` is unknown, or "cuda" cannot be used. ONNX Runtime itself would silently continue
+                on the CPU, on an instance whose GPU is paid for.
         """
         if device not in ("auto", "cpu", "cuda"):
             raise ProviderError(f"LOUPE_DEVICE={device!r} must be auto, cpu or cuda")
         if device != "cpu" and cuda_offered():
-            # Finds CUDA and cuDNN where pip has put them (onnxruntime-gpu[cuda,cudnn]).
+            # Find CUDA and cuDNN where pip installed them (onnxruntime-gpu[cuda,cudnn]).
             onnxruntime.preload_dlls()
         super().__init__(folder, threads)
         if device == "cpu" and self.provider != CPU:
@@ -39,5 +46,5 @@ class ServedModel(OnnxModel):
 
 
 def cuda_offered() -> bool:
-    """Whether this ONNX Runtime was built for CUDA; whether there is a GPU shows when a model is loaded."""
+    """Return whether this ONNX Runtime was built for CUDA. Whether there is a GPU shows when a model is loaded."""
     return CUDA in onnxruntime.get_available_providers()

@@ -1,4 +1,4 @@
-"""What can be set of the endpoint, each by an environment variable; docs/serving.md explains them."""
+"""The endpoint's settings, each read from an environment variable. docs/serving.md explains them."""
 
 from __future__ import annotations
 
@@ -19,14 +19,18 @@ class SettingError(TrainingError):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the endpoint takes at most, and how it works.
+    """The endpoint's limits, and how it works.
 
-    workers: images decoded at once; without batching inferred by the same thread, too.
-    waiting: further images that may be inside before a 503.
-    batch: images of one inference; 1: none share one.
-    batch_wait_ms: how long a batch waits for images that are on their way.
-    image_seconds: for decoding one image and, by tiles, judging it.
-    report_seconds: between two lines of metrics; 0: never.
+    Attributes:
+        workers: Images decoded at once. Without batching, the same thread runs the inference, too.
+        waiting: Further images that may be inside before the endpoint answers 503.
+        batch: The most images that share one inference; 1: none share one.
+        batch_wait_ms: How long a batch waits for images that are on their way.
+        max_body_bytes: Of a request.
+        max_object_bytes: Of an image by reference.
+        max_pixels: Of an image, checked before a pixel is decoded.
+        image_seconds: For decoding one image and running the inference of its tiles.
+        report_seconds: Between two lines of metrics; 0: never.
     """
 
     workers: int = 2
@@ -41,26 +45,36 @@ class Settings:
 
     @classmethod
     def read(cls, gpu: bool, environment: Mapping[str, str] = os.environ) -> Settings:
-        """The defaults for this machine, each overridden by LOUPE_<ITS NAME>. Raises SettingError."""
-        # One more than cores on a CPU: while a worker's next image is on its way to it, another computes.
+        """Return the defaults for this machine, each overridden by LOUPE_<ITS NAME>.
+
+        Args:
+            gpu: Whether to take the defaults of a GPU.
+            environment: Where to read from.
+
+        Raises:
+            SettingError: A value is out of range; the message names the variable.
+        """
+        # On a CPU one more than there are cores: while one worker waits for its next image, another one computes.
         workers = cores() if gpu else cores() + 1
         defaults = cls(workers=workers, batch=8 if gpu else 1, waiting=64 if gpu else 32)
         values: dict[str, Any] = {
-            each.name: _number(environment, f"LOUPE_{each.name.upper()}", getattr(defaults, each.name))
-            for each in fields(cls)
+            setting.name: _number(
+                environment, f"LOUPE_{setting.name.upper()}", getattr(defaults, setting.name)
+            )
+            for setting in fields(cls)
         }
         return cls(**values)
 
 
 def _number(environment: Mapping[str, str], name: str, default: float) -> float:
-    """A setting of its default's type; those without a default of 0 or more than 0 stay positive."""
+    """Read a setting of its default's type."""
     text = environment.get(name, str(default))
-    may_be_nothing = name in ("LOUPE_WAITING", "LOUPE_BATCH_WAIT_MS", "LOUPE_REPORT_SECONDS")
+    may_be_zero = name in ("LOUPE_WAITING", "LOUPE_BATCH_WAIT_MS", "LOUPE_REPORT_SECONDS")
     try:
         value = type(default)(text)
     except ValueError:
         value = type(default)(-1)
-    if not (0 <= value < float("inf")) or (value == 0 and not may_be_nothing):
+    if not (0 <= value < float("inf")) or (value == 0 and not may_be_zero):
         kind = "a whole number" if isinstance(default, int) else "a number"
-        raise SettingError(f"{name}={text!r} must be {kind} {'from' if may_be_nothing else 'above'} 0")
+        raise SettingError(f"{name}={text!r} must be {kind} {'from' if may_be_zero else 'above'} 0")
     return value

@@ -1,9 +1,9 @@
-"""Worker processes: images judged side by side on a CPU, each with an interpreter and a model of its own.
+"""Worker processes for a CPU: each answers one image at a time with its own interpreter and model.
 
-Around its inference an image needs about a millisecond of Python, and threads of one interpreter take turns in
-it, so that cores idle. A process can also be killed: an image that hangs or crashes a decoder costs one worker,
-which starts anew, and no other image. concurrent.futures.ProcessPoolExecutor can do neither: one death breaks
-the pool for all, a task that runs cannot be ended, and its three threads cost more of a request than HTTP does.
+Besides its inference an image needs about a millisecond of Python. Threads of one interpreter take turns in it, and
+cores would idle. A process can also be killed: an image that hangs or crashes a decoder costs one worker, which is
+restarted, and no other image. concurrent.futures.ProcessPoolExecutor does neither: one process that dies breaks the
+pool, a running task cannot be stopped, and its three threads cost more time per request than HTTP does.
 """
 
 from __future__ import annotations
@@ -25,13 +25,14 @@ from contract.images import UnreadableError
 from training.job.container import emit
 from training.job.errors import TrainingError
 from training.model.artefact import ModelCard
-from training.serving.errors import RefusedError, internal
-from training.serving.inference import Answer, Judge, Timings
+from training.serving.inference import Answer, ThreadPredictor, Timings
+from training.serving.refusals import RefusedError, internal_error
 from training.serving.settings import Settings
 
-GRACE_SECONDS = 5.0  # a worker that keeps the time itself answers within it, and need not start anew
-# Workers are forked from a process that has imported the program and done nothing else: they start at once and
-# share its memory. macOS' own libraries do not bear a fork.
+# A worker that checks its own deadline answers within this time after it, and need not be killed.
+GRACE_SECONDS = 5.0
+# Workers are forked from a process that has only imported the program: they start at once and share its memory. The
+# libraries of macOS do not support a fork.
 _CONTEXT = (
     multiprocessing.get_context("forkserver")
     if sys.platform == "linux"
@@ -42,60 +43,77 @@ _MOMENTS = struct.Struct("dd")
 
 
 class WorkerError(TrainingError):
-    """A worker process cannot start; the message says what it said."""
+    """A worker process cannot start; the message is the worker's."""
 
 
 class Workers:
-    """As many processes as `settings.workers`, each of which judges one image at a time."""
+    """As many processes as `settings.workers`, each of which answers one image at a time."""
 
-    def __init__(self, make: Callable[[], Judge], card: ModelCard, settings: Settings) -> None:
-        """make: gives a worker its judge, in the worker; to be found by its name there."""
+    def __init__(
+        self, make_predictor: Callable[[], ThreadPredictor], card: ModelCard, settings: Settings
+    ) -> None:
+        """Prepare the workers. `warm_up` starts them.
+
+        Args:
+            make_predictor: Called in each worker; it must be picklable.
+            card: Of the model that the workers load.
+            settings: The endpoint's.
+        """
         self.card = card
-        self._patience = settings.image_seconds + GRACE_SECONDS
-        self._all = [_Worker(make) for _ in range(settings.workers)]
-        # The last to become free comes first: its caches are warm.
+        self._timeout = settings.image_seconds + GRACE_SECONDS
+        self._workers = [_Worker(make_predictor) for _ in range(settings.workers)]
+        # The worker that became free last is used first: its caches are warm.
         self._free: queue.LifoQueue[_Worker] = queue.LifoQueue()
         self._threads = ThreadPoolExecutor(settings.workers, thread_name_prefix="worker")
 
     def warm_up(self) -> None:
-        """Starts all, and returns when each has judged a black picture. Raises WorkerError."""
-        for worker in self._all:
+        """Start all workers, and return when each has run its model on a black picture.
+
+        Raises:
+            WorkerError: A worker ended, or its model failed.
+        """
+        for worker in self._workers:
             worker.start()
-        for worker in self._all:
+        for worker in self._workers:
             worker.wait_until_warm()
             self._free.put(worker)
 
     async def answer(self, data: bytes, timings: Timings) -> Answer:
-        """The document that the contract wants. Raises UnreadableError, RefusedError."""
+        """Answer one image.
+
+        Raises:
+            UnreadableError: The image cannot be decoded, or takes too long.
+            RefusedError: The model failed on it, or its worker ended.
+        """
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._ask, data, timings)
 
     def _ask(self, data: bytes, timings: Timings) -> Answer:
         worker = self._free.get()
         try:
-            return worker.ask(data, timings, self._patience)
+            return worker.ask(data, timings, self._timeout)
         finally:
             self._free.put(worker)
 
     def close(self) -> None:
-        """Ends the processes once they have finished what they have."""
+        """End the processes once they have finished their images."""
         self._threads.shutdown(wait=True)
-        for worker in self._all:
+        for worker in self._workers:
             worker.end()
 
 
 class _Worker:
-    """One process, and the pipe to it; for one thread at a time."""
+    """One process, and the pipe to it. Only one thread at a time may use it."""
 
-    def __init__(self, make: Callable[[], Judge]) -> None:
-        self._make = make
+    def __init__(self, make_predictor: Callable[[], ThreadPredictor]) -> None:
+        self._make_predictor = make_predictor
         self._process: multiprocessing.process.BaseProcess | None = None
 
     def start(self) -> None:
         _CONTEXT.set_forkserver_preload(_PRELOADED)
-        self._pipe, theirs = _CONTEXT.Pipe()
-        process = _CONTEXT.Process(target=_serve, args=(self._make, theirs), daemon=True)
+        self._pipe, other_end = _CONTEXT.Pipe()
+        process = _CONTEXT.Process(target=_run_worker, args=(self._make_predictor, other_end), daemon=True)
         process.start()
-        theirs.close()
+        other_end.close()
         self._process = process
 
     def wait_until_warm(self) -> None:
@@ -106,30 +124,30 @@ class _Worker:
         if failure:
             raise WorkerError(failure)
 
-    def ask(self, data: bytes, timings: Timings, patience: float) -> Answer:
+    def ask(self, data: bytes, timings: Timings, timeout: float) -> Answer:
         try:
-            if self._process is None or not self._sent(data, timings):
+            if self._process is None or not self._try_to_send(data, timings):
                 self.end()
                 self.start()
                 self.wait_until_warm()
                 self._send(data, timings)
-            in_time = self._pipe.poll(patience)
+            in_time = self._pipe.poll(timeout)
             reply = self._pipe.recv_bytes() if in_time else b""
         except (EOFError, OSError) as error:
             emit("worker_ended", {"exit_code": self.end()}, to=sys.stderr)
             raise RefusedError(500, "worker_ended", "the process that judged this image ended") from error
         if not in_time:
             self.end()
-            emit("worker_killed", {"seconds": patience}, to=sys.stderr)
-            raise UnreadableError("timed_out", f"the image takes longer than {patience:g} s")
-        return _read(reply)
+            emit("worker_killed", {"seconds": timeout}, to=sys.stderr)
+            raise UnreadableError("timed_out", f"the image takes longer than {timeout:g} s")
+        return _read_reply(reply)
 
     def _send(self, data: bytes, timings: Timings) -> None:
         self._pipe.send_bytes(_MOMENTS.pack(timings.arrived, timings.received))
         self._pipe.send_bytes(data)
 
-    def _sent(self, data: bytes, timings: Timings) -> bool:
-        """False if the process has ended since its last image, which is not this one's fault."""
+    def _try_to_send(self, data: bytes, timings: Timings) -> bool:
+        """False if the process has ended since its last image: this image has not caused that."""
         try:
             self._send(data, timings)
         except OSError:
@@ -137,7 +155,7 @@ class _Worker:
         return True
 
     def end(self) -> int | None:
-        """Kills the process, which keeps nothing; its exit code."""
+        """Kill the process, which has nothing to save. Returns its exit code."""
         if self._process is None:
             return None
         process, self._process = self._process, None
@@ -147,41 +165,41 @@ class _Worker:
         return process.exitcode
 
 
-def _serve(make: Callable[[], Judge], pipe: Connection) -> None:
-    """The worker's own program, until the other end of its pipe is closed or lost."""
-    # Ctrl+C, or a signal to the program's group, is for the program: it drains, and ends its workers.
+def _run_worker(make_predictor: Callable[[], ThreadPredictor], pipe: Connection) -> None:
+    """The program of a worker process. It ends when the other end of its pipe is closed."""
+    # Ctrl+C, or a signal to the process group, must reach the main process only: it drains, and ends its workers.
     os.setsid()
     with suppress(EOFError, OSError):
         try:
-            judge = make()
-            judge.warm_up()
-        except Exception as error:  # noqa: BLE001 - the program ends with it, and its log says why
+            predictor = make_predictor()
+            predictor.warm_up()
+        except Exception as error:  # noqa: BLE001 - the program ends with it and logs it
             pipe.send_bytes(f"{type(error).__name__}: {error}".encode())
             return
         pipe.send_bytes(b"")
         while True:
             moments = _MOMENTS.unpack(pipe.recv_bytes())
-            pipe.send_bytes(_reply(judge, pipe.recv_bytes(), Timings(*moments)))
+            pipe.send_bytes(_reply(predictor, pipe.recv_bytes(), Timings(*moments)))
 
 
-def _reply(judge: Judge, data: bytes, timings: Timings) -> bytes:
-    """A line of JSON that says what became of the image, and the answer's body."""
+def _reply(predictor: ThreadPredictor, data: bytes, timings: Timings) -> bytes:
+    """Return a line of JSON, which is {} or the arguments of an error, and after it the answer's body."""
     try:
-        answer = cast(Answer, judge.work(data, timings))  # a worker never batches
+        answer = cast(Answer, predictor.process(data, timings))  # a worker never batches
         return b"{}\n" + answer.body
     except UnreadableError as error:
-        refusal: dict[str, object] = {"code": error.code, "message": str(error)}
-    except Exception as error:  # noqa: BLE001 - an error of ours is an answer, and counted
-        told = error if isinstance(error, RefusedError) else internal(error)
-        refusal = {"status": told.status, "code": told.code, "message": str(told)}
-    return json.dumps(refusal).encode() + b"\n"
+        arguments: dict[str, object] = {"code": error.code, "message": str(error)}
+    except Exception as error:  # noqa: BLE001 - the client gets an answer, and the metrics count it
+        refusal = error if isinstance(error, RefusedError) else internal_error(error)
+        arguments = {"status": refusal.status, "code": refusal.code, "message": str(refusal)}
+    return json.dumps(arguments).encode() + b"\n"
 
 
-def _read(reply: bytes) -> Answer:
-    head, _, body = reply.partition(b"\n")
-    refusal = json.loads(head)
-    if "status" in refusal:
-        raise RefusedError(**refusal)
-    if refusal:
-        raise UnreadableError(**refusal)
+def _read_reply(reply: bytes) -> Answer:
+    first_line, _, body = reply.partition(b"\n")
+    arguments = json.loads(first_line)
+    if "status" in arguments:
+        raise RefusedError(**arguments)
+    if arguments:
+        raise UnreadableError(**arguments)
     return Answer(body, batch_size=1)

@@ -14,7 +14,7 @@ from PIL import Image
 from training.model.artefact import ModelCard
 from training.model.decoding import Detections, Postprocess
 from training.serving.app import Endpoint
-from training.serving.inference import Judge
+from training.serving.inference import ThreadPredictor
 from training.serving.settings import Settings
 from training.serving.workers import Workers
 
@@ -68,8 +68,8 @@ async def running(model, settings=None, warm=True, **options):
     model: a model, or Workers, which have theirs.
     """
     settings = settings or Settings()
-    judge = model if isinstance(model, Workers) else Judge(model, settings)
-    endpoint = Endpoint(judge, settings, **options)
+    predictor = model if isinstance(model, Workers) else ThreadPredictor(model, settings)
+    endpoint = Endpoint(predictor, settings, **options)
     app = endpoint.app()
     async with app.router.lifespan_context(app):
         while warm and (await call(app, path="/ping", method="GET")).status != 200:

@@ -15,7 +15,7 @@ from training.job.container import cores
 from training.model.tiling import Tiles
 from training.serving import app as serving_app
 from training.serving import inference
-from training.serving.inference import Judge
+from training.serving.inference import ThreadPredictor
 from training.serving.settings import SettingError, Settings
 
 
@@ -42,7 +42,7 @@ def test_an_image_is_answered_by_the_contract(starter, jpeg):
 
 
 @pytest.mark.parametrize("batch", [1, 4])
-def test_the_time_of_each_stage_is_told_and_they_add_up(starter, jpeg, batch):
+def test_the_answer_contains_the_time_of_each_stage_and_they_add_up(starter, jpeg, batch):
     (answer,) = ask(starter, jpeg, settings=Settings(batch=batch))
     taken = answer.document["timings_ms"]
     assert list(taken) == ["receive", "queue", "decode", "wait", "inference", "total"]
@@ -57,7 +57,7 @@ def test_the_content_decides_not_the_declared_image_type(starter, jpeg, kind):
     assert ask(starter, jpeg, content_type=kind)[0].status == 200
 
 
-def test_what_is_not_declared_as_an_image_is_refused():
+def test_another_media_type_than_an_images_is_refused():
     (answer,) = ask(Brightness(), b"{}", content_type="text/html")
     assert (answer.status, answer.code) == (415, "unsupported_media_type")
 
@@ -110,7 +110,7 @@ def test_an_image_beyond_the_pixel_cap_is_refused(jpeg):
 
 
 @pytest.mark.parametrize("tiled", [False, True])
-def test_an_image_that_takes_too_long_is_refused_and_its_worker_goes_on(tiled):
+def test_an_image_that_takes_too_long_is_refused_and_its_worker_continues(tiled):
     model = Brightness(Tiles(32, 0.0) if tiled else None)
     settings = Settings(workers=1, image_seconds=1e-6)
     large = png(100, (3000, 3000) if tiled else (2000, 2000))
@@ -131,7 +131,7 @@ def test_an_error_never_echoes_the_image(capfd):
 
 
 @pytest.mark.parametrize("batch", [1, 4])
-def test_a_model_that_fails_on_an_image_says_500_and_judges_the_next(batch):
+def test_a_model_that_fails_on_an_image_answers_500_and_then_the_next_image(batch):
     class Fussy(Brightness):
         def detect(self, pixels):
             if any(each.min() == 13 for each in pixels):
@@ -143,8 +143,8 @@ def test_a_model_that_fails_on_an_image_says_500_and_judges_the_next(batch):
     assert good.status == 200
 
 
-def test_a_fault_of_ours_is_a_typed_500(monkeypatch, capfd):
-    monkeypatch.setattr(Judge, "answer", None)
+def test_an_error_of_the_program_is_a_typed_500(monkeypatch, capfd):
+    monkeypatch.setattr(ThreadPredictor, "answer", None)
     (answer,) = ask(Brightness(), png(1))
     assert (answer.status, answer.code) == (500, "internal_error")
     assert "TypeError" in capfd.readouterr().err
@@ -224,7 +224,7 @@ def test_ping_does_not_queue_behind_inference(batch):
     assert taken < 2  # what SageMaker gives it
 
 
-def test_a_model_that_cannot_even_judge_black_ends_the_server():
+def test_a_model_that_fails_on_a_black_picture_ends_the_server():
     class Broken(Brightness):
         def detect(self, pixels):
             raise RuntimeError("no kernel")
@@ -240,20 +240,20 @@ def test_a_model_that_cannot_even_judge_black_ends_the_server():
 
 
 def test_an_answer_is_made_by_a_worker_and_not_by_the_event_loop(monkeypatch):
-    makers = []
-    describe = inference.described
+    threads = []
+    answer_document = inference.answer_document
 
-    def described(*arguments):
-        makers.append(threading.current_thread())
-        return describe(*arguments)
+    def recorded(*arguments):
+        threads.append(threading.current_thread())
+        return answer_document(*arguments)
 
-    monkeypatch.setattr(inference, "described", described)
+    monkeypatch.setattr(inference, "answer_document", recorded)
     assert ask(Brightness(), png(1))[0].status == 200
-    assert makers
-    assert threading.main_thread() not in makers
+    assert threads
+    assert threading.main_thread() not in threads
 
 
-def test_a_large_picture_is_judged_by_tiles_of_its_own_resolution(starter, encode):
+def test_a_large_picture_is_answered_by_tiles_of_its_own_resolution(starter, encode):
     scene, defects = draw(5, 2, size=1200, kind="patches", defect_size=200)
     tiled = Brightness(Tiles(256, 0.2))
     tiled.card = replace(starter.card, tiles=Tiles(256, 0.2))
@@ -286,7 +286,7 @@ def test_a_setting_that_cannot_work_is_refused_by_name(name, value):
         Settings.read(gpu=False, environment={name: value})
 
 
-def test_a_gpu_batches_and_a_cpu_does_not_unless_it_is_told():
+def test_a_gpu_batches_and_a_cpu_does_not_unless_it_is_set():
     cpu, gpu = (Settings.read(gpu=each, environment={}) for each in (False, True))
     assert (cpu.batch, gpu.batch, gpu.batch_wait_ms) == (1, 8, 2.0)
     assert (cpu.workers, gpu.workers) == (cores() + 1, cores())

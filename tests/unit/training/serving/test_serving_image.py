@@ -1,4 +1,4 @@
-"""The images' recipe: what it copies is there, what it installs is locked, what SageMaker runs can be run."""
+"""The Dockerfile: what it copies exists, what it installs is locked, and SageMaker can run its programs."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ def requirements(path):
     return [line for line in joined.splitlines() if line and not line.startswith("#")]
 
 
-def test_both_targets_are_there_and_each_starts_its_own_program():
+def test_both_targets_exist_and_each_starts_its_own_program():
     commands = {stage: arguments for stage, name, arguments in instructions() if name == "CMD"}
     assert commands == {"train": '["train"]', "serve": '["serve"]'}
 
 
-def test_every_source_that_is_copied_exists_and_is_let_through():
+def test_every_source_that_is_copied_exists_and_is_not_ignored():
     sources = [
         source for _, name, arguments in instructions() if name == "COPY" for source in arguments.split()[:-1]
     ]
@@ -73,14 +73,14 @@ def test_nothing_is_installed_without_a_hash():
 
 
 @pytest.mark.parametrize("program", ["train", "evaluate", "serve"])
-def test_what_sagemaker_runs_is_a_program_of_ours(program):
+def test_each_program_that_sagemaker_runs_exists(program):
     (made,) = [arguments for _, name, arguments in instructions() if name == "RUN" and "printf" in arguments]
     assert program in made.split("for program in ")[1].split(";")[0].split()
     assert "exec python -m training.%s" in made
     assert (ROOT / f"training/{program}.py").exists()
 
 
-def test_all_that_serving_needs_at_its_start_is_in_its_lock():
+def test_every_module_that_serving_imports_at_its_start_is_in_its_lock():
     locked = {line.split("==")[0].lower() for line in requirements(ROOT / "requirements/serve.txt")}
     seen, wanted = set(), ["training.serve"]
     while wanted:

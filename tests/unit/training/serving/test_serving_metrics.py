@@ -34,7 +34,7 @@ def fits_the_format(line):
     return directive
 
 
-def test_what_was_answered_is_told_when_the_server_ends(capsys):
+def test_the_answers_are_reported_when_the_server_ends(capsys):
     async def some():
         async with running(Brightness(), Settings(batch=4)) as app:
             for body in (png(1), png(2), png(3), b"CANARY", b""):
@@ -58,7 +58,7 @@ def test_what_was_answered_is_told_when_the_server_ends(capsys):
     assert "CANARY" not in json.dumps(line)
 
 
-def test_a_line_comes_every_so_often_and_counts_only_what_is_new(capsys):
+def test_a_line_comes_at_regular_intervals_and_counts_only_what_is_new(capsys):
     async def some():
         async with running(Brightness(), Settings(report_seconds=0.05)) as app:
             await call(app, png(1))
@@ -73,7 +73,7 @@ def test_a_line_comes_every_so_often_and_counts_only_what_is_new(capsys):
     assert max(line["QueueDepth"] for line in found) > 1
 
 
-def test_an_endpoint_that_nobody_asks_and_one_that_shall_not_report_say_nothing(capsys):
+def test_an_endpoint_without_requests_or_without_reports_logs_nothing(capsys):
     async def some():
         async with running(Brightness()):
             pass
@@ -85,7 +85,7 @@ def test_an_endpoint_that_nobody_asks_and_one_that_shall_not_report_say_nothing(
 
 
 @pytest.mark.parametrize("count", [1, 100, 5000])
-def test_however_many_answers_a_line_keeps_to_its_size(count):
+def test_a_line_stays_within_the_formats_limits_for_any_number_of_answers(count):
     metrics = Metrics("detector", "abc")
     for number in range(count):
         metrics.answered(float(number), 1 + number % 8)

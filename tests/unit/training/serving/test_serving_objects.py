@@ -1,4 +1,4 @@
-"""Images by reference: the endpoint reads exactly the version it is told, and blames the right one."""
+"""Images by reference: the endpoint reads exactly the named version, and tells an image's error from the account's."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from serving_support import Brightness, png, refer, running
 
 from training.serving import objects
-from training.serving.errors import RefusedError
-from training.serving.objects import Objects
+from training.serving.objects import ObjectReader
+from training.serving.refusals import RefusedError
 from training.serving.settings import Settings
 
 BUCKET = "images"
@@ -42,7 +42,7 @@ def asked(*references, model=None, **options):
 
 
 @pytest.mark.parametrize("batch", [1, 4])
-def test_the_version_that_is_named_is_judged_and_no_other(s3, batch):
+def test_the_named_version_is_answered_and_no_other(s3, batch):
     old, new = put(s3, png(10)), put(s3, png(250))
     scores = [answer.document["detections"][0]["score"] for answer in asked(old, new, old, new, batch=batch)]
     assert scores == pytest.approx([10 / 255, 250 / 255] * 2, abs=0.01)
@@ -64,7 +64,7 @@ def test_an_image_by_reference_gets_the_errors_of_any_image(s3, encode, scene):
     ]
 
 
-def test_a_version_that_is_gone_is_the_images_fault(s3):
+def test_a_deleted_version_is_an_error_of_the_image(s3):
     gone, hidden = put(s3, png(1)), put(s3, png(2), key="hidden")
     s3.delete_object(Bucket=BUCKET, Key=gone["s3"]["key"], VersionId=gone["s3"]["version_id"])
     marker = s3.delete_object(Bucket=BUCKET, Key="hidden")["VersionId"]
@@ -75,7 +75,7 @@ def test_a_version_that_is_gone_is_the_images_fault(s3):
     assert asked(hidden)[0].status == 200  # the version below the marker is still there
 
 
-def test_an_object_that_is_too_large_is_refused_before_it_travels(s3, monkeypatch):
+def test_an_object_that_is_too_large_is_refused_before_its_bytes_are_read(s3, monkeypatch):
     reference = put(s3, bytes(2001))
     monkeypatch.setattr(StreamingBody, "read", lambda *_: pytest.fail("its bytes were read"))
     (answer,) = asked(reference, max_object_bytes=2000)
@@ -93,15 +93,15 @@ class Client:
 
 
 def reader(body, length, limit):
-    made = Objects(limit, 1)
-    made._client = Client(body, length)
-    return made
+    objects_reader = ObjectReader(limit, 1)
+    objects_reader._client = Client(body, length)
+    return objects_reader
 
 
 GIVEN = b'{"s3": {"bucket": "bbb", "key": "k", "version_id": "v"}}'
 
 
-def test_an_object_longer_than_s3_said_is_not_read_to_its_end():
+def test_an_object_longer_than_declared_is_not_read_to_its_end():
     class Endless(io.RawIOBase):
         given = 0
 
@@ -116,7 +116,7 @@ def test_an_object_longer_than_s3_said_is_not_read_to_its_end():
     assert Endless.given <= 5 * 1024 * 1024
 
 
-def test_an_object_that_stops_arriving_is_not_waited_for_without_end(monkeypatch):
+def test_an_object_that_stops_arriving_ends_after_a_timeout(monkeypatch):
     monkeypatch.setattr(objects, "_SECONDS", 0.0)
     with pytest.raises(RefusedError) as caught:
         reader(io.BytesIO(bytes(100)), 100, limit=1000).read(GIVEN)
@@ -126,7 +126,7 @@ def test_an_object_that_stops_arriving_is_not_waited_for_without_end(monkeypatch
 @pytest.mark.parametrize(
     "code", ["AccessDenied", "SlowDown", "InternalError", "NoSuchBucket", "ExpiredToken"]
 )
-def test_what_is_the_accounts_fault_lets_the_image_wait(s3, monkeypatch, code):
+def test_an_error_of_the_account_lets_the_image_wait(s3, monkeypatch, code):
     reference = put(s3, png(1))
 
     def refuse(*_, **__):
@@ -164,7 +164,7 @@ def test_a_network_that_does_not_answer_lets_the_image_wait(s3, monkeypatch):
     )
 )
 @settings(max_examples=80, deadline=None)
-def test_whatever_json_is_no_reference_gets_a_typed_400(document):
+def test_any_json_but_a_reference_gets_a_typed_400(document):
     import json
 
     with pytest.raises(RefusedError) as caught:
@@ -175,7 +175,7 @@ def test_whatever_json_is_no_reference_gets_a_typed_400(document):
 @pytest.mark.parametrize(
     "text", [b"", b"{", b"\xff", b"[" * 100_000, b'{"s3": {"bucket": "B/../", "key": "", ']
 )
-def test_what_is_no_json_gets_a_typed_400(text):
+def test_invalid_json_gets_a_typed_400(text):
     with pytest.raises(RefusedError) as caught:
         reader(io.BytesIO(), 0, limit=10).read(text)
     assert caught.value.code == "bad_reference"

@@ -1,4 +1,4 @@
-"""Worker processes: what they judge is what a thread would, and one that dies or hangs costs its image alone."""
+"""Worker processes answer as a thread does, and one that dies or hangs costs only its own image."""
 
 import asyncio
 import os
@@ -11,7 +11,7 @@ import pytest
 from serving_support import Brightness, ask, call, png, running
 
 from training.serving import workers as serving_workers
-from training.serving.inference import Judge
+from training.serving.inference import ThreadPredictor
 from training.serving.settings import Settings
 from training.serving.workers import WorkerError, Workers
 
@@ -34,7 +34,7 @@ class Dangerous(Brightness):
 
 
 class Sociable(Brightness):
-    """Judges a picture that is not black once another process has one to judge, too."""
+    """Answers a picture that is not black once another process has one, too."""
 
     def __init__(self, folder):
         super().__init__()
@@ -56,23 +56,23 @@ class Broken(Brightness):
 
 
 def dangerous():
-    return Judge(Dangerous(), SETTINGS)
+    return ThreadPredictor(Dangerous(), SETTINGS)
 
 
 def sociable(folder):
-    return Judge(Sociable(folder), SETTINGS)
+    return ThreadPredictor(Sociable(folder), SETTINGS)
 
 
 def broken():
-    return Judge(Broken(), SETTINGS)
+    return ThreadPredictor(Broken(), SETTINGS)
 
 
 def ending():
     os._exit(7)
 
 
-def of(make, settings=SETTINGS):
-    return Workers(make, Brightness().card, settings)
+def workers_of(make_predictor, settings=SETTINGS):
+    return Workers(make_predictor, Brightness().card, settings)
 
 
 def without_times(document):
@@ -81,21 +81,21 @@ def without_times(document):
 
 def test_a_worker_gives_the_answer_that_a_thread_gives():
     bodies = [png(0), png(100, size=(64, 48)), png(255), b"", b"no image", png(7)[:-20]]
-    for worker, thread in zip(ask(of(dangerous), *bodies), ask(Brightness(), *bodies), strict=True):
+    for worker, thread in zip(ask(workers_of(dangerous), *bodies), ask(Brightness(), *bodies), strict=True):
         assert worker.status == thread.status
         assert without_times(worker.document) == without_times(thread.document)
 
 
 def test_a_workers_times_are_on_the_clock_of_the_program():
-    (answer,) = ask(of(dangerous), png(100))
+    (answer,) = ask(workers_of(dangerous), png(100))
     times = answer.document["timings_ms"]
     assert all(each >= 0 for each in times.values())
     assert times["total"] == pytest.approx(sum(times.values()) - times["total"], abs=5)
 
 
-def test_workers_judge_side_by_side_in_processes_of_their_own(tmp_path):
+def test_workers_answer_side_by_side_each_in_its_own_process(tmp_path):
     async def two():
-        async with running(of(partial(sociable, str(tmp_path))), SETTINGS) as app:
+        async with running(workers_of(partial(sociable, str(tmp_path))), SETTINGS) as app:
             return await asyncio.gather(call(app, png(50)), call(app, png(60)))
 
     assert [each.status for each in asyncio.run(two())] == [200, 200]
@@ -104,7 +104,7 @@ def test_workers_judge_side_by_side_in_processes_of_their_own(tmp_path):
 
 def test_an_image_that_kills_its_worker_gets_a_typed_500_and_the_others_their_answers():
     async def several():
-        async with running(of(dangerous), SETTINGS) as app:
+        async with running(workers_of(dangerous), SETTINGS) as app:
             shades = [50, DEADLY, 60, 70, DEADLY, DEADLY, 80]
             return await asyncio.gather(*[call(app, png(shade)) for shade in shades])
 
@@ -113,37 +113,38 @@ def test_an_image_that_kills_its_worker_gets_a_typed_500_and_the_others_their_an
     assert {each.code for each in answers if each.status == 500} == {"worker_ended"}
 
 
-def test_an_image_that_never_ends_is_refused_in_time_and_its_worker_starts_anew(monkeypatch):
+def test_an_image_that_never_ends_is_refused_in_time_and_its_worker_is_restarted(monkeypatch):
     monkeypatch.setattr(serving_workers, "GRACE_SECONDS", 0.2)
     settings = Settings(workers=1, image_seconds=0.3)
-    endless, good = ask(of(dangerous, settings), png(ENDLESS), png(50), settings=settings)
+    endless, good = ask(workers_of(dangerous, settings), png(ENDLESS), png(50), settings=settings)
     assert (endless.status, endless.code) == (422, "timed_out")
     assert good.status == 200
 
 
 def test_an_error_in_a_worker_is_typed_and_never_echoes_the_image():
-    bad, good = ask(of(dangerous), png(CARELESS), png(50))
+    bad, good = ask(workers_of(dangerous), png(CARELESS), png(50))
     assert (bad.status, bad.code) == (500, "inference_failed")
     assert b"CANARY" not in bad.body
     assert good.status == 200
 
 
 @pytest.mark.parametrize(
-    ("make", "said"), [(broken, "RuntimeError: no kernel for this graph"), (ending, "exit code 7")]
+    ("make_predictor", "reason"),
+    [(broken, "RuntimeError: no kernel for this graph"), (ending, "exit code 7")],
 )
-def test_workers_that_cannot_start_say_why(make, said):
-    workers = of(make)
+def test_workers_that_cannot_start_give_the_reason(make_predictor, reason):
+    workers = workers_of(make_predictor)
     try:
-        with pytest.raises(WorkerError, match=said):
+        with pytest.raises(WorkerError, match=reason):
             workers.warm_up()
     finally:
         workers.close()
 
 
 def test_no_worker_outlives_its_endpoint():
-    workers = of(dangerous)
+    workers = workers_of(dangerous)
     workers.warm_up()
-    processes = [each._process for each in workers._all]
+    processes = [each._process for each in workers._workers]
     assert all(each.is_alive() for each in processes)
     workers.close()
     assert not any(each.is_alive() for each in processes)
