@@ -60,7 +60,8 @@ class Fault:
     lost: bool = False
     cause: str = "Rate exceeded (Service: SageMaker, Status Code: 400, Request ID: 0)"
 
-    def strikes(self, state: str) -> bool:
+    def occurs_in(self, state: str) -> bool:
+        """Return whether the state fails now; this counts as one of `times`."""
         if state != self.state or self.times == 0:
             return False
         if self.times is not None:

@@ -7,20 +7,20 @@ from moto import mock_aws
 
 from statemachine.definition import Definition, load
 from tests.unit.statemachine.account import Fault
-from tests.unit.statemachine.engine import Edge, run
+from tests.unit.statemachine.engine import ScriptedClients, run
 from tests.unit.statemachine.scenarios import Outcome, Scenario, Start
 
 DEFINITION = load()
 
 
 @pytest.fixture(scope="module")
-def edge() -> Iterator[Edge]:
+def clients() -> Iterator[ScriptedClients]:
     with mock_aws():
-        yield Edge()
+        yield ScriptedClients()
 
 
 @pytest.fixture
-def start(edge: Edge, monkeypatch: pytest.MonkeyPatch) -> Start:
+def start(clients: ScriptedClients, monkeypatch: pytest.MonkeyPatch) -> Start:
     """Execute the definition on an account that the scenario prepares."""
 
     def start(
@@ -28,11 +28,11 @@ def start(edge: Edge, monkeypatch: pytest.MonkeyPatch) -> Start:
         fault: Fault | None = None,
         definition: Definition = DEFINITION,
     ) -> Outcome:
-        account = edge.open_account()
+        account = clients.open_account()
         request = scenario(account) or {}
         account.fault = fault
         with monkeypatch.context() as patch:
-            edge.patch_functions(patch)
+            clients.patch_functions(patch)
             return Outcome(account, run(account, definition, patch, request))
 
     return start

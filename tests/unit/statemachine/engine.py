@@ -54,7 +54,7 @@ SUBSTITUTIONS = {
 _state: contextvars.ContextVar[str] = contextvars.ContextVar("state")
 
 
-class Edge:
+class ScriptedClients:
     """AWS clients whose requests the current account answers; botocore serialises and checks them as for AWS."""
 
     def __init__(self) -> None:
@@ -135,6 +135,7 @@ def run(
     account: Account, definition: Definition, patch: pytest.MonkeyPatch, request: dict[str, Any]
 ) -> dict[str, Any]:
     """Execute the definition once, and return what DescribeExecution answers."""
+    _reset_engine(patch)
     _connect(account, patch)
     text = json.dumps(definition)
     for name, value in SUBSTITUTIONS.items():
@@ -151,8 +152,8 @@ def run(
     return {**execution, "output": json.loads(execution["output"])}
 
 
-def _connect(account: Account, patch: pytest.MonkeyPatch) -> None:
-    """Empty MiniStack's engine, and connect it to the account through the local cloud's own integration."""
+def _reset_engine(patch: pytest.MonkeyPatch) -> None:
+    """Empty MiniStack's engine, and let it run in this thread without waiting."""
     # Registers every function of the module, so that everything that is patched below is undone.
     for name, value in vars(stepfunctions).copy().items():
         if callable(value):
@@ -163,14 +164,17 @@ def _connect(account: Account, patch: pytest.MonkeyPatch) -> None:
     patch.setattr(stepfunctions, "time", SimpleNamespace(sleep=lambda seconds: None))
     for slow in ("_emit_execution_status_event", "_validate_definition_jsonata"):
         patch.setattr(stepfunctions, slow, lambda argument: None)
-    # In this thread, without a timeout.
     patch.setattr(
         stepfunctions,
         "_invoke_resource_with_timeout",
         lambda resource, arguments, timeout: stepfunctions._invoke_resource(resource, arguments),
     )
+
+
+def _connect(account: Account, patch: pytest.MonkeyPatch) -> None:
+    """Connect MiniStack's engine to the account through the local cloud's own integration."""
     patch.setattr(
-        stepfunctions, "_call_lambda", lambda arn, event: _function(account, arn.rpartition(":")[2], event)
+        stepfunctions, "_call_lambda", lambda arn, event: _invoke(account, arn.rpartition(":")[2], event)
     )
     steps.connect(account)  # type: ignore[arg-type]
     execute, invoke = stepfunctions._execute_task, stepfunctions._invoke_resource
@@ -206,14 +210,14 @@ def _connect(account: Account, patch: pytest.MonkeyPatch) -> None:
 
 def _with_fault(account: Account, call: Callable[[], Any]) -> Any:
     fault = account.fault
-    if fault is None or not fault.strikes(_state.get()):
+    if fault is None or not fault.occurs_in(_state.get()):
         return call()
     if fault.lost:
         call()
     raise stepfunctions._ExecutionError(fault.error, fault.cause)
 
 
-def _function(account: Account, name: str, event: dict[str, Any]) -> Any:
+def _invoke(account: Account, name: str, event: dict[str, Any]) -> Any:
     """Return what a Lambda function answers, or raise its error as Step Functions does."""
 
     def ask_and_answer(event: dict[str, Any], _: Any) -> None:

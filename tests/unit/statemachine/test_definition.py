@@ -1,6 +1,7 @@
 """The retrain state machine keeps its rules, and each rule finds a definition that breaks it."""
 
 import copy
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -96,7 +97,7 @@ RULES: dict[Rule, list[Change]] = {
         at("Gate", "Assign", "states", to=""),
     ],
     rules.variables_are_assigned_before_they_are_used: [
-        at("Candidates", "Assign", "trouble"),
+        at("Candidates", "Assign", "request_error"),
         at("Plan", "Catch", 0, "Assign", "hint"),
         at("UpdateEndpoint", "Catch", 0, "Assign", to={"polls": "{% $tries + 1 %}"}),
         at("Retract", "Next", to="NoticeFailure"),
@@ -105,7 +106,7 @@ RULES: dict[Rule, list[Change]] = {
     ],
     rules.assignments_do_not_see_one_another: [
         at("AwaitSwap", "Assign", "last", to="{% $polls %}"),
-        at("RollBack", "Catch", 0, "Assign", "said", to="{% $refusals %}"),
+        at("RollBack", "Catch", 0, "Assign", "failure_reason", to="{% $refusals %}"),
     ],
     rules.expressions_are_jsonata: [
         at("Better", "Choices", 0, "Condition", to="{% $gate.decision = %}"),
@@ -194,3 +195,14 @@ def test_shared_parts_are_resolved_and_left_out() -> None:
             "Two": {"Retry": [{"ErrorEquals": ["D"], "MaxAttempts": 5}]},
         }
     }
+
+
+def test_the_alarm_and_autoscaling_watch_the_variant_that_the_definition_creates() -> None:
+    states = DEFINITION["States"]
+    (variant,) = re.findall(
+        r"'VariantName': '(\w+)'", states["CreateEndpointConfig"]["Arguments"]["ProductionVariants"]
+    )
+    dimensions = aws_rules.TEMPLATE["EndpointErrorsAlarm"]["Properties"]["Dimensions"]
+    assert {"Name": "VariantName", "Value": variant} in dimensions
+    for state in ("RegisterScaling", "PutScalingPolicy"):
+        assert states[state]["Arguments"]["ResourceId"] == f"endpoint/${{EndpointName}}/variant/{variant}"
