@@ -1,9 +1,9 @@
 """What the endpoint costs above its model: `loupe bench serve [--model PATH] [--peers] [--soak MINUTES] [--json]`.
 
-Bare is one process that does nothing but decode and `InferenceSession.run`, with the threads and the batch
-size that are best on this machine. The endpoint, and each peer, is a process of its own that does the same with
-the same functions behind HTTP; its clients are a further process on the same cores, whose CPU time is told and
-is part of what a server is measured with. Rounds alternate, so that a busy machine is busy for all.
+Bare inference is one process that only decodes images and calls `InferenceSession.run`, with the numbers of threads
+and images in a batch that are best on this machine. The endpoint, and each peer, is another process that does the same
+with the same functions behind HTTP. Its clients are a third process on the same cores; their CPU time is part of a
+server's result, and is printed. The rounds alternate, so that a busy machine is busy for all.
 """
 
 from __future__ import annotations
@@ -35,114 +35,126 @@ STARTER = ROOT / "models/starter/model.tar.gz"
 
 
 def bare(folder: Path, seconds: float) -> dict[str, Any]:
-    """Images per second of the best way of threads and batch, and p50 in milliseconds of one at a time."""
+    """Measure bare inference.
+
+    Returns:
+        The images per second of the best numbers of threads and images in a batch, and the p50 in milliseconds of one
+        image at a time.
+    """
     best: dict[str, Any] = {"images_per_s": 0.0}
     for threads, batch in [(cores(), 1), (1, 1), (1, 4), (1, 8)]:
         model = ServedModel(folder, max(1, cores() // threads))
         if batch == 1 or model.any_batch:
             with ThreadPoolExecutor(threads) as pool, ThreadPoolExecutor(cores()) as decoders:
-                _until(model, time.perf_counter() + 0.3, batch, decoders)
+                _infer_until(model, time.perf_counter() + 0.3, batch, decoders)
                 began = time.perf_counter()
-                work = [pool.submit(_until, model, began + seconds, batch, decoders) for _ in range(threads)]
-                done = sum(each.result() for each in work)
+                loops = [
+                    pool.submit(_infer_until, model, began + seconds, batch, decoders) for _ in range(threads)
+                ]
+                done = sum(loop.result() for loop in loops)
                 rate = round(done / (time.perf_counter() - began), 1)
             if rate > best["images_per_s"]:
                 best = {"images_per_s": rate, "threads": threads, "batch": batch}
     return best | {"p50_ms": _one_at_a_time(ServedModel(folder, 1), seconds)}
 
 
-def _until(model: ServedModel, until: float, batch: int, decoders: ThreadPoolExecutor) -> int:
+def _infer_until(model: ServedModel, until: float, batch: int, decoders: ThreadPoolExecutor) -> int:
+    """Decode and infer until a time, and return the number of images."""
     images, size, done = serve_images.steel(), model.card.input_size, 0
     while time.perf_counter() < until:
-        some = [images[(done + number) % len(images)] for number in range(batch)]
-        pictures = [decode(some[0], size)] if batch == 1 else list(decoders.map(decode, some, [size] * batch))
+        files = [images[(done + number) % len(images)] for number in range(batch)]
+        pictures = (
+            [decode(files[0], size)] if batch == 1 else list(decoders.map(decode, files, [size] * batch))
+        )
         model.detect([picture.pixels for picture in pictures])
         done += batch
     return done
 
 
 def _one_at_a_time(model: ServedModel, seconds: float) -> float:
-    images, taken = serve_images.steel(), [0.0]
+    images, times = serve_images.steel(), [0.0]
     until = time.perf_counter() + seconds
     while (began := time.perf_counter()) < until:
-        model.detect([decode(images[len(taken) % len(images)], model.card.input_size).pixels])
-        taken.append(time.perf_counter() - began)
-    return round(statistics.median(taken) * 1000, 2)
+        model.detect([decode(images[len(times) % len(images)], model.card.input_size).pixels])
+        times.append(time.perf_counter() - began)
+    return round(statistics.median(times) * 1000, 2)
 
 
-def apart(folder: Path, seconds: float) -> dict[str, Any]:
-    """`bare` in a fresh process."""
+def bare_in_new_process(folder: Path, seconds: float) -> dict[str, Any]:
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         return pool.submit(bare, folder, seconds).result()
 
 
-def against(url: str, seconds: float) -> dict[str, Any]:
-    """One server: throughput at the better of two numbers of connections, and p50 of one client."""
+def measure_server(url: str, seconds: float) -> dict[str, Any]:
+    """Measure a server: throughput at the better of two numbers of connections, and the p50 of one client."""
     load(url, 0.5, 2)
     runs = [load(url, seconds, connections) for connections in (2 * cores(), 8 * cores())]
-    many = max(runs, key=lambda each: float(each["images_per_s"]))
+    many = max(runs, key=lambda run: float(run["images_per_s"]))
     one = load(url, seconds, 1)
-    wrong = {status: n for each in (many, one) for status, n in each["statuses"].items() if status != "200"}
+    not_200 = {status: n for run in (many, one) for status, n in run["statuses"].items() if status != "200"}
     return {
         "images_per_s": many["images_per_s"],
         "client_cpu_ms": many["client_cpu_ms"],
         "p50_ms": one["p50_ms"],
         "p99_ms": one["p99_ms"],
-        "not_200": wrong,
+        "not_200": not_200,
     }
 
 
 def compare(model: Path, folder: Path, peers: bool, rounds: int, seconds: float) -> dict[str, Any]:
-    """Medians over the rounds, and the ratios to bare within each round."""
+    """Return the medians over the rounds, and of the ratios to bare inference within each round."""
     names = ["bare", "endpoint", *(PEERS if peers else ())]
-    found: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
+    figures: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
     for number in range(rounds):
         for name in names:
             say(f"round {number + 1} of {rounds}: {name} ...")
             if name == "bare":
-                found[name].append(apart(folder, seconds))
+                figures[name].append(bare_in_new_process(folder, seconds))
                 continue
             with endpoint(model) if name == "endpoint" else peer(name, folder) as (url, _):
-                found[name].append(against(url, seconds))
-    result: dict[str, Any] = {}
-    for name in names:
-        rates = [each["images_per_s"] / free["images_per_s"] for each, free in _pairs(found, name)]
-        over = [each["p50_ms"] - free["p50_ms"] for each, free in _pairs(found, name)]
-        result[name] = {
-            **found[name][-1],
-            "images_per_s": statistics.median(each["images_per_s"] for each in found[name]),
-            "p50_ms": statistics.median(each["p50_ms"] for each in found[name]),
-            "share_of_bare": round(statistics.median(rates), 3),
-            "p50_over_bare_ms": round(statistics.median(over), 2),
-        }
-    return result
+                figures[name].append(measure_server(url, seconds))
+    return {name: _medians(figures[name], figures["bare"]) for name in names}
 
 
-def _pairs(found: dict[str, list[dict[str, Any]]], name: str) -> list[tuple[dict[str, Any], dict[str, Any]]]:
-    return list(zip(found[name], found["bare"], strict=True))
+def _medians(rounds: list[dict[str, Any]], bare_rounds: list[dict[str, Any]]) -> dict[str, Any]:
+    pairs = list(zip(rounds, bare_rounds, strict=True))
+    shares = [server["images_per_s"] / bare["images_per_s"] for server, bare in pairs]
+    overheads = [server["p50_ms"] - bare["p50_ms"] for server, bare in pairs]
+    return {
+        **rounds[-1],
+        "images_per_s": statistics.median(server["images_per_s"] for server in rounds),
+        "p50_ms": statistics.median(server["p50_ms"] for server in rounds),
+        "share_of_bare": round(statistics.median(shares), 3),
+        "p50_over_bare_ms": round(statistics.median(overheads), 2),
+    }
 
 
-def tiles(model: Path, work: Path, size: int) -> dict[str, Any]:
-    """One picture of 24 megapixels by tiles: its time, that of a tile, and the server's memory at its peak."""
+def measure_tiles(model: Path, work: Path, size: int) -> dict[str, Any]:
+    """Return the time of an image with 24 megapixels in tiles, that of one tile, and the server's peak memory."""
     tiled = work / "tiled.tar.gz"
     retile(model, tiling.Tiles(size, overlap=0.2), tiled)
     with endpoint(tiled) as (url, process):
-        before = peak_mib(process)
+        peak_before = peak_mib(process)
         answers = load(url, 0.0, 1, "--large", "3")
-        count = answers["tiles"] + 1  # the whole picture is judged, too
+        # The model also sees the whole image at once.
+        inferences = answers["tiles"] + 1
         return {
             "megapixels": 24,
             "tile": size,
             "tiles": answers["tiles"],
             "p50_ms": answers["p50_ms"],
-            "ms_a_tile": round(answers["p50_ms"] / count, 2),
-            "peak_mib_before": before,
+            "ms_a_tile": round(answers["p50_ms"] / inferences, 2),
+            "peak_mib_before": peak_before,
             "peak_mib": peak_mib(process),
         }
 
 
 def soak(model: Path, minutes: float) -> dict[str, Any]:
-    """Good, bad and huge images at once for long: memory at ten moments, and what was lost or answered wrongly."""
+    """Send good, bad and huge images for a long time.
+
+    Returns:
+        The memory at ten moments, and the numbers of answers that were wrong, lost, or refused because of load.
+    """
     memory, totals = [], {"answers": 0, "wrong": 0, "lost": 0, "busy": 0}
     with endpoint(model) as (url, process):
         load(url, 3, 4 * cores(), "--mix")
@@ -158,14 +170,18 @@ def soak(model: Path, minutes: float) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Run what is asked for and print the figures."""
+    """Run the benchmark and print the figures."""
     parser = argparse.ArgumentParser(prog="loupe bench serve", description=__doc__)
     parser.add_argument("--model", type=Path, default=STARTER, help="model.tar.gz (default: the starter)")
-    parser.add_argument("--peers", action="store_true", help=f"also {', '.join(PEERS)}, installed at first")
+    parser.add_argument(
+        "--peers", action="store_true", help=f"also measure {', '.join(PEERS)}; installed on first use"
+    )
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=5, help="of each measurement")
-    parser.add_argument("--tile", type=int, default=1000, help="edge of a tile, in pixels")
-    parser.add_argument("--soak", type=float, default=0, metavar="MINUTES", help="the mixed load, that long")
+    parser.add_argument("--seconds", type=float, default=5, help="the length of each measurement")
+    parser.add_argument("--tile", type=int, default=1000, help="the edge of a tile in pixels")
+    parser.add_argument(
+        "--soak", type=float, default=0, metavar="MINUTES", help="send the mixed load for so long"
+    )
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="loupe-bench-") as folder:
@@ -173,7 +189,7 @@ def main() -> None:
         card = unpack(options.model, work / "model")
         result: dict[str, Any] = {
             "machine": machine(
-                load_average=[round(each, 1) for each in os.getloadavg()],
+                load_average=[round(load_average, 1) for load_average in os.getloadavg()],
                 memory_gib=round(psutil.virtual_memory().total / (1 << 30)),
                 onnxruntime=onnxruntime.__version__,
                 provider=ServedModel(work / "model").provider,
@@ -181,8 +197,8 @@ def main() -> None:
             "model": {"name": card.name, "family": card.family, "input_size": card.input_size},
             "serving": compare(options.model, work / "model", options.peers, options.rounds, options.seconds),
         }
-        say("a picture of 24 megapixels by tiles ...")
-        result["tiles"] = tiles(options.model, work, options.tile)
+        say("an image with 24 megapixels in tiles ...")
+        result["tiles"] = measure_tiles(options.model, work, options.tile)
         if options.soak:
             say(f"the mixed load for {options.soak:g} minutes ...")
             result["soak"] = soak(options.model, options.soak)

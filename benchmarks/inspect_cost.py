@@ -1,7 +1,7 @@
-"""What the inspect function costs by itself: importing it, and its CPU for an image beside AWS's calls.
+"""What the inspect function itself costs: its import, and its CPU time for an image without the AWS calls.
 
-AWS is replaced at botocore's transport, so everything above the socket is real. The CPU of the same AWS calls
-made on their own is measured too and taken off. Runs with functions/ on the path; prints one JSON document.
+AWS is replaced below botocore, so everything above the socket is real. The CPU time of the same AWS calls on their own
+is measured, too, and subtracted. Needs functions/ on the path; prints one JSON document.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from unittest.mock import patch
@@ -51,7 +52,7 @@ def _picture() -> bytes:
 
 
 _IMAGE = _picture()
-_ANSWER = json.dumps(
+_RESPONSE = json.dumps(
     {
         "model": {"name": "bench", "version": "1"},
         "image": {"width": 200, "height": 200},
@@ -73,7 +74,7 @@ def _send(_: URLLib3Session, request: AWSPreparedRequest) -> AWSResponse:
     if ".s3." in url:
         body = _IMAGE
     elif "runtime.sagemaker" in url:
-        body = _ANSWER
+        body = _RESPONSE
     elif "ssm." in url:
         body = _RULES
     headers = {"content-length": str(len(body)), "content-type": "application/json"}
@@ -107,18 +108,18 @@ def _message(number: int) -> dict[str, Any]:
     }
 
 
-def _cpu_ms(run: Any, batches: int) -> float:
-    """Milliseconds of this process's CPU, all threads, for an image."""
+def _cpu_ms(inspect_batch: Callable[[], object], batches: int) -> float:
+    """Return the milliseconds of this process's CPU time, all threads, for an image."""
     for _ in range(5):
-        run()
+        inspect_batch()
     began = time.process_time()
     for _ in range(batches):
-        run()
+        inspect_batch()
     return (time.process_time() - began) * 1000 / (batches * _BATCH)
 
 
 def measure_cpu(batches: int = 60) -> dict[str, float]:
-    """CPU per image: the whole handler, the AWS calls on their own, and the difference, the function's own."""
+    """Return the CPU time for an image: the whole handler, the AWS calls on their own, and the difference."""
     os.environ.update(_ENVIRONMENT)
     from handlers.inspect import handler
 
@@ -146,19 +147,23 @@ def measure_cpu(batches: int = 60) -> dict[str, float]:
 
 
 def measure_import(times: int = 7) -> dict[str, float]:
-    """Milliseconds to import the handler in a fresh interpreter, boto3 included; medians, bytecode compiled."""
+    """Return the milliseconds to import the handler, boto3 included, and boto3 alone.
+
+    They are medians over new interpreters that find compiled bytecode.
+    """
     code = "import time; t=time.perf_counter(); import {0}; print((time.perf_counter()-t)*1000)"
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"} | _ENVIRONMENT
 
-    def one(module: str) -> float:
-        ran = [sys.executable, "-c", code.format(module)]
-        output = subprocess.run(ran, capture_output=True, text=True, check=True, env=environment).stdout  # noqa: S603
+    def import_ms(module: str) -> float:
+        command = [sys.executable, "-c", code.format(module)]
+        output = subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout  # noqa: S603
         return float(output)
 
     medians = {}
     for module in ("handlers.inspect", "boto3"):
-        one(module)  # writes the bytecode
-        medians[module] = round(statistics.median(one(module) for _ in range(times)), 1)
+        # The first import compiles the bytecode.
+        import_ms(module)
+        medians[module] = round(statistics.median(import_ms(module) for _ in range(times)), 1)
     return medians
 
 

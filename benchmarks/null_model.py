@@ -1,4 +1,4 @@
-"""A model that finds nothing, at once: what is left to measure is the chain around it.
+"""A model that finds nothing and takes no time, so that a benchmark measures the chain around it.
 
 python -m benchmarks.null_model --out null.tar.gz
 """
@@ -21,7 +21,7 @@ INPUT_SIZE = 64
 
 
 def write(target: Path) -> Path:
-    """Packs the model into `target`: any batch of images has one candidate box each, of score zero."""
+    """Write the model.tar.gz and return its path. The model returns one box with score zero for each image."""
     nodes = [
         helper.make_node("Shape", ["images"], ["n"], start=0, end=1),
         helper.make_node("Concat", ["n", "box_shape"], ["boxes_shape"], axis=0),
@@ -62,6 +62,7 @@ def write(target: Path) -> Path:
 
 
 def main() -> None:
+    """Write the model."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.null_model", description=__doc__)
     parser.add_argument("--out", type=Path, required=True, help="model.tar.gz to write")
     write(parser.parse_args().out)

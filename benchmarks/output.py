@@ -1,4 +1,4 @@
-"""What the benchmarks say while they run, and the figures at their end."""
+"""What the benchmarks print: progress on stderr, the figures on stdout."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ say = Console(stderr=True).print
 
 
 def machine(**more: object) -> dict[str, object]:
-    """The cores and the Python that the figures were taken with, and `more`."""
+    """Return the number of cores, the Python version, and `more`, for the figures."""
     return {"cores": cores(), "python": platform.python_version(), **more}
 
 
 def show(result: dict[str, Any], as_json: bool) -> None:
-    """The figures on standard output: one line for machines, or laid out for people."""
+    """Print the figures: on one line for programs, or formatted for people."""
     if as_json:
         sys.stdout.write(json.dumps(result) + "\n")
     else:

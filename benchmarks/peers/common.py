@@ -1,4 +1,4 @@
-"""What every peer does with an image: the same functions as our endpoint, around the same ONNX file."""
+"""What every peer does with an image: it calls the same functions as the endpoint, with the same ONNX file."""
 
 from __future__ import annotations
 
@@ -16,12 +16,16 @@ PORT = int(os.environ.get("PEER_PORT", "0"))
 
 
 def load() -> OnnxModel:
-    """The model in the folder $PEER_MODEL, one thread an inference: each peer runs one worker a core."""
+    """Return the model in the folder $PEER_MODEL, with one thread, because each peer runs a worker on each core."""
     return OnnxModel(Path(os.environ["PEER_MODEL"]), threads=1)
 
 
 def answer(model: OnnxModel, data: bytes) -> dict[str, Any]:
-    """The endpoint's document. Raises UnreadableError."""
+    """Return the endpoint's response to an image.
+
+    Raises:
+        UnreadableError: The image cannot be inspected.
+    """
     picture = decode(data, model.card.input_size)
     (found,) = model.detect([picture.pixels])
     return answer_document(model.card, picture, found) | {"quality": quality(picture.pixels)}

@@ -1,4 +1,4 @@
-"""The model behind LitServe: one worker process a core, as its documentation advises for a CPU."""
+"""The model behind LitServe, with one worker process for each core, as its documentation advises for CPUs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Raw = Annotated[bytes, Body(media_type="image/jpeg")]
 
 
 class Detector(litserve.LitAPI):  # type: ignore[misc]
-    """Bytes in, the endpoint's document out."""
+    """Receives an image's bytes, and returns the endpoint's response."""
 
     def setup(self, device: str) -> None:
         self.model = load()
@@ -32,7 +32,7 @@ class Detector(litserve.LitAPI):  # type: ignore[misc]
         return output
 
 
-# FastAPI reads annotations at run time, and this module's are text.
+# FastAPI reads annotations at run time, and those of this module are strings.
 Detector.decode_request.__annotations__["request"] = Raw
 Detector.encode_response.__annotations__.pop("return")
 

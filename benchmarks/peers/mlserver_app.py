@@ -1,7 +1,7 @@
-"""The model behind MLServer: one worker process a core; `python -m benchmarks.peers.mlserver_app` starts it.
+"""The model behind MLServer, with one worker process for each core: `python -m benchmarks.peers.mlserver_app`.
 
-Raw bytes, by its custom handlers: its own protocol would wrap each image in base64 and JSON. Its requirements
-hold uvloop below 0.22, with which MLServer 1.7.1 does not start.
+It receives raw bytes through MLServer's custom handlers, because MLServer's own protocol would wrap each image in
+base64 and JSON. Its requirements keep uvloop below 0.22, with which MLServer 1.7.1 does not start.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Raw = Annotated[bytes, Body(media_type="image/jpeg")]
 
 
 class Detector(MLModel):  # type: ignore[misc]
-    """Bytes in, the endpoint's document out."""
+    """Receives an image's bytes, and returns the endpoint's response."""
 
     async def load(self) -> bool:
         self.model = load()
@@ -33,13 +33,13 @@ class Detector(MLModel):  # type: ignore[misc]
             raise HTTPException(422, str(error)) from error
 
 
-# FastAPI reads annotations at run time, and this module's are text.
+# FastAPI reads annotations at run time, and those of this module are strings.
 Detector.invocations.__annotations__.update({"data": Raw, "return": dict})
 custom_handler(rest_path="/invocations")(Detector.invocations)
 
 
 async def main() -> None:
-    """Serves until it is told to end."""
+    """Serve until the process is stopped."""
     settings = Settings(
         host="127.0.0.1",
         http_port=PORT,

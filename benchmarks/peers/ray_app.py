@@ -1,4 +1,4 @@
-"""The model behind Ray Serve: one replica a core."""
+"""The model behind Ray Serve, with one replica for each core."""
 
 from __future__ import annotations
 
@@ -14,11 +14,10 @@ from benchmarks.peers.common import CORES, PORT, answer, load
 from contract.images import UnreadableError
 
 
-@serve.deployment(
-    num_replicas=CORES, max_ongoing_requests=8, ray_actor_options={"num_cpus": 0.5}
-)  # the proxy and the controller need a place, too
+# Half a core, because the proxy and the controller need a part of the cores, too.
+@serve.deployment(num_replicas=CORES, max_ongoing_requests=8, ray_actor_options={"num_cpus": 0.5})
 class Detector:
-    """Bytes in, the endpoint's document out."""
+    """Receives an image's bytes, and returns the endpoint's response."""
 
     def __init__(self) -> None:
         self.model = load()
