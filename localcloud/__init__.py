@@ -1,7 +1,7 @@
 """The local cloud: AWS on one laptop, in one process, without an account and without Docker.
 
 :class:`LocalCloud` starts it in the current process; :func:`connection` finds the one that another
-process runs on the same private folder.
+process runs in the same home, a private folder.
 
 >>> from pathlib import Path
 >>> from localcloud import LocalCloud

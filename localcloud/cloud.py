@@ -1,8 +1,8 @@
 """Starts and stops the local cloud in the current process."""
 
 import os
+import socket
 import threading
-import time
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -13,12 +13,13 @@ from botocore.exceptions import BotoCoreError, ClientError
 from localcloud import connections, credentials
 from localcloud import deploy as deployment
 from localcloud.connections import Connection
-from localcloud.environment import ACCOUNT, REGION, Environment
 from localcloud.errors import LocalCloudError, NotRunningError, StartError
 from localcloud.home import Home
+from localcloud.ministack import compatibility
+from localcloud.ministack.environment import ACCOUNT, REGION, Environment
 from localcloud.ports import bind, bind_free
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # these import MiniStack
     from localcloud.ministack.autosave import Autosave
     from localcloud.ministack.observability import Observability
     from localcloud.sagemaker import SageMaker
@@ -26,20 +27,24 @@ if TYPE_CHECKING:
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 STACK_NAME = "loupe"
-DRAIN_S = 10.0
 
-_once = threading.Lock()
+_started = threading.Lock()  # never released: MiniStack cannot start twice in a process
 
 
 class LocalCloud:
-    """AWS in this process: MiniStack, our SageMaker beside it, state in `home`.
+    """AWS in this process: MiniStack and our SageMaker.
 
-    One cloud a process and one a home. `home` is made if need be, readable by its owner only.
-    `port` is a wish; without it the last one is taken again, or a free one. `repo` holds template.yaml,
-    functions/ and training/.
+    A process can start one cloud, and a home can have one running. Use it as a context manager, or call `start`
+    and `stop`.
+
+    Attributes:
+        home: The private folder with the cloud's state.
+        port: The port to serve on; None for the last one, or a free one.
+        repo: The folder that contains template.yaml, functions/ and training/.
     """
 
     def __init__(self, home: Path, port: int | None = None, repo: Path = REPOSITORY) -> None:
+        """Prepare a cloud; `home` is created at the start, readable by its owner only."""
         self.home = Home(home)
         self.port = port
         self.repo = repo.resolve()
@@ -52,54 +57,38 @@ class LocalCloud:
 
     @property
     def connection(self) -> Connection:
-        """Clients, address and credentials. Raises NotRunningError before `start`."""
+        """Clients, address and credentials.
+
+        Raises:
+            NotRunningError: Before `start`.
+        """
         if self._connection is None:
             raise NotRunningError(self.home.root)
         return self._connection
 
     def start(self) -> Connection:
-        """Start serving and return the connection; endpoints of an earlier run come back by themselves.
+        """Start serving; endpoints and jobs of an earlier run continue by themselves.
 
-        Raises PortInUseError, AlreadyRunningError, IncompatibleMiniStackError, StartError.
+        Returns:
+            The connection to this cloud.
+
+        Raises:
+            PortInUseError: If the given port is in use.
+            AlreadyRunningError: If a cloud is running in this home.
+            IncompatibleMiniStackError: If another MiniStack is installed.
+            StartError: If anything else prevents the start.
         """
-        self.home.open()
-        try:
-            previous = connections.read(self.home.root)
-            listener = bind(self.port) if self.port else bind_free(previous.port if previous else None)
-            if not _once.acquire(blocking=False):
-                listener.close()
-                raise StartError("A process can start one local cloud: MiniStack keeps its state in modules.")
-        except LocalCloudError:
-            self.home.close()
-            raise
+        previous, listener = self._open_home()
         port = int(listener.getsockname()[1])
-        if previous is not None and previous.port != port:
-            self.home.move_to_port(previous.port, port)
-        environment = self._environment = Environment(self.home, port)
+        self._environment = Environment(self.home, port)
         try:
-            environment.enter()
-            # These import MiniStack, which must come after its environment.
-            from localcloud.gateway import Gateway
-            from localcloud.ministack import patches
-            from localcloud.ministack.autosave import Autosave
-            from localcloud.ministack.observability import Observability, record
-            from localcloud.sagemaker import SageMaker, integrations
-            from localcloud.sagemaker.roles import Roles
-            from localcloud.server import Server
-
-            self._observability = Observability(self.home.logs)
-            patches.apply(self._observability, self.home.secret())
-            self._observability.start()
-            roles = Roles(f"http://127.0.0.1:{port}", REGION, ACCOUNT)
-            sagemaker = SageMaker(self.home.sagemaker, self.home.logs, self.repo, roles, record)
-            self._server = Server(Gateway(port, environment.root_key, sagemaker), listener)
-            self._server.start()
-            self._autosave = Autosave(self.home.state)
-            self._autosave.start()
-            self._connection = self._connect(environment, previous)
-            self._sagemaker = sagemaker
-            sagemaker.resume()
-            integrations.connect(sagemaker)
+            if previous is not None and previous.port != port:
+                self.home.move_to_port(previous.port, port)
+            self._environment.enter()
+            compatibility.check()
+            sagemaker = self._start_services(self._environment, listener)
+            self._connection = self._connect(self._environment, previous)
+            self._resume(sagemaker)
         except LocalCloudError:
             self.stop()
             raise
@@ -109,50 +98,91 @@ class LocalCloud:
         return self._connection
 
     def deploy(self, parameters: dict[str, str] | None = None) -> dict[str, str]:
-        """Create or update the stack from template.yaml and functions/; return its outputs.
+        """Create or update the stack from template.yaml and functions/.
 
-        Unchanged template, code and parameters change nothing. Raises DeployError with the reasons.
+        If template, code and parameters are unchanged, nothing is done.
+
+        Args:
+            parameters: Template parameters.
+
+        Returns:
+            The stack's outputs.
+
+        Raises:
+            DeployError: With the reasons why the stack could not be created or updated.
         """
         outputs = deployment.deploy(self.connection, self.repo, parameters or {})
         self.connection.outputs = outputs
         self.connection.write(self.home.root)
         if self._autosave is not None:
-            self._autosave.save()  # a stack half saved could be neither updated nor made anew
+            # A stack that is only partly saved could neither be updated nor created again.
+            self._autosave.save()
         return outputs
 
     def stop(self) -> None:
-        """Drain and end every child process, save the state, stop serving. A second call does nothing."""
+        """End every child process, save the state and stop serving. A second call does nothing.
+
+        Running functions and requests may finish first, within a few seconds.
+        """
         if self._environment is None:
             return
         if self._server is not None:
-            self._drain()
+            from localcloud.ministack import functions
+
+            functions.drain()
         if self._sagemaker is not None:
             self._sagemaker.close()
         if self._autosave is not None:
             self._autosave.stop()
         if self._server is not None:
-            from ministack.core import lambda_runtime
+            from localcloud.ministack import functions
 
             self._server.stop()
-            lambda_runtime.reset()
+            functions.end_workers()
         if self._observability is not None:
             self._observability.stop()
         self._environment.leave()
         self._environment = self._connection = None
         self.home.close()
 
-    def _drain(self) -> None:
-        """Take nothing new from queues and streams; let the functions at work finish."""
-        from ministack.services import lambda_svc
+    def _open_home(self) -> tuple[Connection | None, socket.socket]:
+        """Lock the home; return the connection of the last run, and a socket that listens on the port."""
+        self.home.open()
+        try:
+            previous = connections.read(self.home.root)
+            listener = bind(self.port) if self.port else bind_free(previous.port if previous else None)
+            if not _started.acquire(blocking=False):
+                listener.close()
+                raise StartError("A process can start one local cloud: MiniStack keeps its state in modules.")
+        except LocalCloudError:
+            self.home.close()
+            raise
+        return previous, listener
 
-        from localcloud.ministack import patches
+    def _start_services(self, environment: Environment, listener: socket.socket) -> "SageMaker":
+        """Start MiniStack, changed as needed, and our SageMaker in front of it."""
+        # These import MiniStack, which must come after its environment.
+        from localcloud.gateway import Gateway
+        from localcloud.ministack import metrics, patches
+        from localcloud.ministack.autosave import Autosave
+        from localcloud.ministack.observability import Observability
+        from localcloud.sagemaker import SageMaker
+        from localcloud.sagemaker.roles import Roles
+        from localcloud.server import Server
 
-        patches.stopping.set()
-        deadline = time.monotonic() + DRAIN_S
-        while lambda_svc.executions_in_flight()[0] and time.monotonic() < deadline:
-            time.sleep(0.02)
+        self._observability = Observability(self.home.logs)
+        patches.apply(self._observability, self.home.secret())
+        self._observability.start()
+        roles = Roles(f"http://127.0.0.1:{environment.port}", REGION, ACCOUNT)
+        sagemaker = SageMaker(self.home.sagemaker, self.home.logs, self.repo, roles, metrics.record)
+        self._server = Server(Gateway(environment.port, environment.root_key, sagemaker), listener)
+        self._server.start()
+        self._autosave = Autosave(self.home.state)
+        self._autosave.start()
+        return sagemaker
 
     def _connect(self, environment: Environment, previous: Connection | None) -> Connection:
+        """Write and return the connection, with the operator's credentials."""
         connection = Connection(
             pid=os.getpid(),
             pid_created=psutil.Process().create_time(),
@@ -165,9 +195,19 @@ class LocalCloud:
             stack_name=STACK_NAME,
             outputs=previous.outputs if previous else {},
         )
-        credentials.settle(connection, previous)
+        credentials.use_operator(connection, previous)
         connection.write(self.home.root)
         return connection
+
+    def _resume(self, sagemaker: "SageMaker") -> None:
+        """Continue endpoints, jobs and executions, and let state machines and templates use SageMaker."""
+        from localcloud.ministack import step_functions
+        from localcloud.sagemaker import integrations
+
+        self._sagemaker = sagemaker
+        sagemaker.resume()
+        integrations.connect(sagemaker)
+        step_functions.resume_executions()
 
     def __enter__(self) -> Self:
         self.start()

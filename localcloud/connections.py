@@ -17,22 +17,39 @@ from localcloud.errors import NotRunningError
 FILE_NAME = "cloud.json"
 
 
-def own_session(**settings: Any) -> boto3.Session:
-    """A session that no profile of the user's reaches, not even a missing one named by AWS_PROFILE."""
-    blind: Any = {
+def isolated_session(**settings: Any) -> boto3.Session:
+    """Return a session that ignores the user's AWS profiles, even a missing one named by AWS_PROFILE.
+
+    Args:
+        **settings: Arguments of boto3.Session.
+    """
+    no_profiles: Any = {
         "profile": (None, None, None, None),
         "config_file": (None, None, os.devnull, None),
         "credentials_file": (None, None, os.devnull, None),
     }
-    core = botocore.session.Session(session_vars=blind)
-    # Paths, since host names of buckets would need DNS; no proxy, since none knows this machine's loopback.
+    core = botocore.session.Session(session_vars=no_profiles)
+    # Buckets in paths, since host names would need DNS; no proxy, since none reaches this machine's loopback.
     core.set_default_client_config(Config(s3={"addressing_style": "path"}, proxies={}))
     return boto3.Session(botocore_session=core, **settings)
 
 
 @dataclass
 class Connection:
-    """Address and credentials of a running local cloud, and the outputs of the stack deployed in it."""
+    """Address and credentials of a running local cloud, and the outputs of the stack deployed in it.
+
+    Attributes:
+        pid: The process that runs the cloud.
+        pid_created: When that process was created, in seconds since 1970.
+        port: The port on 127.0.0.1.
+        endpoint_url: The address for AWS clients.
+        region: The only region.
+        account_id: The only account.
+        access_key_id: The operator's access key.
+        secret_access_key: The operator's secret key.
+        stack_name: The name of the stack.
+        outputs: The outputs of the stack; empty before its first deployment.
+    """
 
     pid: int
     pid_created: float
@@ -48,7 +65,7 @@ class Connection:
     @cached_property
     def session(self) -> boto3.Session:
         """A session with these credentials."""
-        return own_session(
+        return isolated_session(
             aws_access_key_id=self.access_key_id,
             aws_secret_access_key=self.secret_access_key,
             region_name=self.region,
@@ -60,13 +77,14 @@ class Connection:
         self.__dict__.pop("session", None)
 
     def client(self, service: str, config: Config | None = None) -> Any:
-        """A boto3 client of `service` ("s3", "sagemaker-runtime", ...) that talks to this cloud only."""
-        if service == "s3":  # presigned URLs too
+        """Return a boto3 client of `service` ("s3", "sagemaker-runtime", ...) that talks to this cloud only."""
+        if service == "s3":
+            # For presigned URLs too, which boto3 would sign in the older way.
             config = Config(signature_version="s3v4").merge(config or Config())
         return self.session.client(service, endpoint_url=self.endpoint_url, config=config)  # type: ignore[call-overload]
 
     def alive(self) -> bool:
-        """True while the very process that wrote this connection runs; a reused pid or a zombie is not it."""
+        """Return whether the process that wrote this connection still runs; a reused pid or a zombie does not count."""
         try:
             process = psutil.Process(self.pid)
             same = abs(process.create_time() - self.pid_created) < 1
@@ -75,7 +93,7 @@ class Connection:
             return False
 
     def write(self, home: Path) -> None:
-        """Store it as `home/cloud.json`, mode 0600, replaced in one step."""
+        """Store the connection as `home/cloud.json`, mode 0600, replaced in one step."""
         temporary = home / f".{FILE_NAME}.{os.getpid()}"
         with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
             json.dump(asdict(self), file, indent=1)
@@ -83,7 +101,7 @@ class Connection:
 
 
 def read(home: Path) -> Connection | None:
-    """The connection stored in `home`, whether its process still lives or not; None if there is none."""
+    """Return the connection stored in `home`, even if its process has ended; None if there is none."""
     try:
         return Connection(**json.loads((home / FILE_NAME).read_text()))
     except (OSError, ValueError, TypeError):
@@ -91,11 +109,12 @@ def read(home: Path) -> Connection | None:
 
 
 def connection(home: Path) -> Connection:
-    """The local cloud running in `home`, for other processes.
+    """Return the connection to the local cloud that another process runs in `home`.
 
-    Raises :class:`NotRunningError` when nothing runs there.
+    Raises:
+        NotRunningError: If no cloud runs there.
     """
-    found = read(home)
-    if found is None or not found.alive():
+    stored = read(home)
+    if stored is None or not stored.alive():
         raise NotRunningError(home)
-    return found
+    return stored

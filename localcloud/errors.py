@@ -1,4 +1,4 @@
-"""What can go wrong with the local cloud; each message says what to do next."""
+"""The errors of the local cloud; each message tells what to do next."""
 
 from pathlib import Path
 
@@ -8,30 +8,44 @@ class LocalCloudError(Exception):
 
 
 class PortInUseError(LocalCloudError):
-    """The wished port belongs to another program."""
+    """The requested port is in use by another program.
+
+    Attributes:
+        port: The port.
+    """
 
     def __init__(self, port: int) -> None:
         self.port = port
         super().__init__(
             f"Port {port} on 127.0.0.1 is in use by another program. "
-            "Choose another port, or leave it out and a free one is taken."
+            "Choose another port, or omit it to use a free one."
         )
 
 
 class AlreadyRunningError(LocalCloudError):
-    """A live process holds this home; there is one local cloud a home."""
+    """A local cloud is already running in this home.
+
+    Attributes:
+        home: The home.
+        pid: The process that runs the cloud; None if unknown.
+        port: The port that the cloud is served on; None if unknown.
+    """
 
     def __init__(self, home: Path, pid: int | None, port: int | None) -> None:
         self.home, self.pid, self.port = home, pid, port
-        where = f" by process {pid} on port {port}" if pid else ""
+        by = f" by process {pid} on port {port}" if pid else ""
         super().__init__(
-            f"The local cloud in {home} is already running{where}. "
+            f"The local cloud in {home} is already running{by}. "
             "Use it from here, stop it first (Ctrl+C in its shell, or `loupe down`), or choose another home."
         )
 
 
 class NotRunningError(LocalCloudError):
-    """No live process holds this home."""
+    """No local cloud is running in this home.
+
+    Attributes:
+        home: The home.
+    """
 
     def __init__(self, home: Path) -> None:
         self.home = home
@@ -39,12 +53,12 @@ class NotRunningError(LocalCloudError):
 
 
 class StartError(LocalCloudError):
-    """The local cloud did not come up."""
+    """The local cloud did not start."""
 
 
 class IncompatibleMiniStackError(LocalCloudError):
-    """The installed MiniStack is not the one that our patches were written for."""
+    """The installed MiniStack is not the one that the changes to it were written for."""
 
 
 class DeployError(LocalCloudError):
-    """The template was refused or a resource failed; the message carries the stack events' reasons."""
+    """The template was refused or a resource failed; the message contains the reasons from the stack's events."""

@@ -1,7 +1,7 @@
-"""The door of the local cloud: an ASGI application before MiniStack's.
+"""The entrance of the local cloud: an ASGI application in front of MiniStack's.
 
-It turns away what no AWS client sends (a web page, an unsigned request, MiniStack's own administration
-paths), and hands SageMaker's requests to our SageMaker, under the same signatures and policies as the rest.
+It refuses what no AWS client sends (requests of web pages, unsigned requests, MiniStack's own administration
+paths), and passes SageMaker's requests to our SageMaker, under the same signatures and policies as all others.
 """
 
 import asyncio
@@ -10,6 +10,7 @@ import logging
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs, quote, unquote
 
@@ -20,7 +21,7 @@ from contract.endpoint import MAX_BODY_BYTES
 from localcloud.guard import refusal
 from localcloud.sagemaker import SageMaker
 from localcloud.sagemaker.api import Answer
-from localcloud.sagemaker.errors import AwsError
+from localcloud.sagemaker.aws_errors import AwsError
 
 logger = logging.getLogger(__name__)
 
@@ -33,16 +34,31 @@ _TARGET = "SageMaker."
 _MAX_BUFFERED = 2 * MAX_BODY_BYTES
 
 
+@dataclass(frozen=True)
+class _Request:
+    """An HTTP request.
+
+    Attributes:
+        scope: ASGI's description of it.
+        headers: The headers, with names in lower case.
+        query: The query parameters.
+    """
+
+    scope: Scope
+    headers: dict[str, str]
+    query: Query
+
+
 class Gateway:
-    """Guards `ministack_app.app` and serves SageMaker beside it."""
+    """Guards `ministack_app.app`, and answers SageMaker's requests."""
 
     def __init__(self, port: int, root_key: str, sagemaker: SageMaker) -> None:
         self.port, self.root_key, self.sagemaker = port, root_key, sagemaker
-        # Its own threads: sixteen slow invocations must not hold up MiniStack's Lambdas.
+        # Threads of its own: sixteen slow invocations must not block MiniStack's functions.
         self._threads = ThreadPoolExecutor(16, thread_name_prefix="loupe-sagemaker")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """ASGI."""
+        """Answer one request (ASGI)."""
         if scope["type"] == "lifespan":
             await ministack_app.app(scope, receive, send)
             return
@@ -55,7 +71,7 @@ class Gateway:
         }
         query = parse_qs(scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True)
         key = router.extract_access_key_id(headers, query)
-        # MiniStack takes a missing key, "test" and any 12 digits for the account's root, without a signature.
+        # MiniStack accepts a missing key, "test" and any 12 digits as the account's root, without a signature.
         signed = key == self.root_key or not iam_evaluator.is_root_access_key(key)
         reason = refusal(scope["method"], scope["path"], headers, query, self.port, signed)
         if reason is not None:
@@ -63,50 +79,44 @@ class Gateway:
             await _send_error(send, error, request_id=str(uuid.uuid4()))
             return
         # Nothing on the loopback interface leaves the machine, so a policy that demands TLS
-        # (aws:SecureTransport) is met: the same template deploys here and on AWS.
+        # (aws:SecureTransport) is satisfied: the same template deploys here and on AWS.
         scope = {**scope, "scheme": "https"}
         if headers.get("x-amz-target", "").startswith(_TARGET):
-            await self._control(scope, headers, query, receive, send)
-            return
-        if scope["path"].startswith("/endpoints/") and scope["path"].endswith("/invocations"):
-            await self._invoke(scope, headers, query, receive, send)
-            return
-        await ministack_app.app(scope, receive, send)
+            await self._control_plane(_Request(scope, headers, query), receive, send)
+        elif scope["path"].startswith("/endpoints/") and scope["path"].endswith("/invocations"):
+            await self._invoke_endpoint(_Request(scope, headers, query), receive, send)
+        else:
+            await ministack_app.app(scope, receive, send)
 
-    async def _control(
-        self, scope: Scope, headers: dict[str, str], query: Query, receive: Receive, send: Send
-    ) -> None:
-        operation = headers["x-amz-target"].removeprefix(_TARGET)
+    async def _control_plane(self, request: _Request, receive: Receive, send: Send) -> None:
+        operation = request.headers["x-amz-target"].removeprefix(_TARGET)
         request_id = str(uuid.uuid4())
         try:
-            body = await _body(receive)
-            request = _json(body)
-            _authorize(scope, headers, query, body, operation, self.sagemaker.resource(operation, request))
-            result = await self._in_thread(self.sagemaker.call, operation, request)
+            body = await _read_body(receive)
+            parameters = _parse_json(body)
+            _authorize(request, body, operation, self.sagemaker.resource(operation, parameters))
+            result = await self._in_thread(self.sagemaker.call, operation, parameters)
         except AwsError as error:
             await _send_error(send, error, request_id, json_error=True)
             return
         answer = Answer(json.dumps(result).encode(), {"content-type": "application/x-amz-json-1.1"})
         await _send(send, 200, answer, request_id)
 
-    async def _invoke(
-        self, scope: Scope, headers: dict[str, str], query: Query, receive: Receive, send: Send
-    ) -> None:
-        name = unquote(scope["path"].removeprefix("/endpoints/").removesuffix("/invocations"))
+    async def _invoke_endpoint(self, request: _Request, receive: Receive, send: Send) -> None:
+        name = unquote(request.scope["path"].removeprefix("/endpoints/").removesuffix("/invocations"))
         request_id = str(uuid.uuid4())
         try:
-            body = await _body(receive)
-            resource = self.sagemaker.arn("Endpoint", name)
-            _authorize(scope, headers, query, body, "InvokeEndpoint", resource)
-            answer = await self._in_thread(self.sagemaker.invoke, name, body, headers)
+            body = await _read_body(receive)
+            _authorize(request, body, "InvokeEndpoint", self.sagemaker.arn("Endpoint", name))
+            answer = await self._in_thread(self.sagemaker.invoke, name, body, request.headers)
         except AwsError as error:
             await _send_error(send, error, request_id)
             return
         await _send(send, 200, answer, request_id)
 
-    async def _in_thread(self, work: Callable[..., Any], *arguments: Any) -> Any:
+    async def _in_thread(self, function: Callable[..., Any], *arguments: Any) -> Any:
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)
+            return await asyncio.get_running_loop().run_in_executor(self._threads, function, *arguments)
         except AwsError:
             raise
         except Exception as error:
@@ -114,17 +124,16 @@ class Gateway:
             raise AwsError("InternalFailure", f"{type(error).__name__}: {error}", status=500) from error
 
 
-def _authorize(
-    scope: Scope, headers: dict[str, str], query: Query, body: bytes, operation: str, resource: str
-) -> None:
+def _authorize(request: _Request, body: bytes, operation: str, resource: str) -> None:
     """Check signature and policies by MiniStack's IAM, as its own dispatcher does. Raises AwsError."""
-    access_key = router.extract_access_key_id(headers, query)
-    region = router.extract_region(headers, query)
+    scope = request.scope
+    access_key = router.extract_access_key_id(request.headers, request.query)
+    region = router.extract_region(request.headers, request.query)
     responses.set_request_account_id(ministack_app._request_account_scope(access_key))
     responses.set_request_region(region)
     iam_evaluator.pin_request_origin((scope.get("client") or ("127.0.0.1",))[0], True)
     raw_path = (scope.get("raw_path") or quote(scope["path"]).encode()).decode("latin-1")
-    iam_evaluator.pin_signed_request(scope["method"], raw_path, query, scope["headers"])
+    iam_evaluator.pin_signed_request(scope["method"], raw_path, request.query, scope["headers"])
     iam_evaluator.pin_signed_body(body)
     action = f"sagemaker:{operation}"
     denied = iam_evaluator.enforce(access_key, action, "sagemaker", region, resource_arn=resource)
@@ -137,18 +146,18 @@ def _authorize(
         raise AwsError("AccessDeniedException", message, status=403 if operation == "InvokeEndpoint" else 400)
 
 
-def _json(body: bytes) -> dict[str, Any]:
+def _parse_json(body: bytes) -> dict[str, Any]:
     try:
-        request = json.loads(body or b"{}")
+        parameters = json.loads(body or b"{}")
     except ValueError as error:
         raise AwsError("SerializationException", "The request is not JSON.") from error
-    if not isinstance(request, dict):
+    if not isinstance(parameters, dict):
         raise AwsError("SerializationException", "The request is not a JSON object.")
-    return request
+    return parameters
 
 
-async def _body(receive: Receive) -> bytes:
-    """The whole request. Beyond what SageMaker takes it is read but not kept. Raises AwsError."""
+async def _read_body(receive: Receive) -> bytes:
+    """Return the whole body. What exceeds SageMaker's limit is read but not kept. Raises AwsError."""
     chunks, size = [], 0
     while True:
         message = await receive()
@@ -165,10 +174,10 @@ async def _body(receive: Receive) -> bytes:
 
 
 async def _send_error(send: Send, error: AwsError, request_id: str, json_error: bool = False) -> None:
-    key = "message" if json_error else "Message"
-    content = {"__type": error.code, key: error.message, **error.extra}
-    kind = "application/x-amz-json-1.1" if json_error else "application/json"
-    headers = {"content-type": kind, "x-amzn-ErrorType": error.code}
+    message_key = "message" if json_error else "Message"
+    content = {"__type": error.code, message_key: error.message, **error.members}
+    content_type = "application/x-amz-json-1.1" if json_error else "application/json"
+    headers = {"content-type": content_type, "x-amzn-ErrorType": error.code}
     await _send(send, error.status, Answer(json.dumps(content).encode(), headers), request_id)
 
 

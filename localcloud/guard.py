@@ -1,4 +1,4 @@
-"""Who may call the local cloud: AWS clients of this machine that sign, and nobody else."""
+"""Decides who may call the local cloud: AWS clients on this machine that sign their requests, and nobody else."""
 
 from collections.abc import Mapping
 
@@ -11,11 +11,19 @@ def refusal(
     port: int,
     signed: bool,
 ) -> str | None:
-    """Why a request is not let in, or None. `headers` have lower-case names.
+    """Return why a request is refused, or None if it is accepted.
 
     A web page that the user visits can send requests to 127.0.0.1 too, and could create a function, which
-    is any code. A browser cannot be made to leave out Origin or Sec-Fetch-Site, nor to lie about Host (a
+    is any code. A browser cannot be made to omit Origin or Sec-Fetch-Site, nor to send a false Host (a
     name that an attacker's DNS points to 127.0.0.1), and a page cannot sign.
+
+    Args:
+        method: The HTTP method.
+        path: The path of the URL.
+        headers: The headers, with names in lower case.
+        query: The query parameters.
+        port: The port of the local cloud.
+        signed: Whether the request names credentials whose signature is checked later.
 
     >>> refusal("GET", "/bucket/key", {"host": "127.0.0.1:4566"}, {}, 4566, signed=True)
     >>> refusal("GET", "/bucket/key", {"host": "evil.example:4566"}, {}, 4566, signed=True)
@@ -28,7 +36,7 @@ def refusal(
     from_page = "origin" in headers or headers.get("sec-fetch-site", "none") != "none"
     if from_page and not (presigned and "origin" not in headers):
         return "Web pages may not call the local cloud."
-    # MiniStack's administration (/_ministack/reset, ...) asks for no credentials. No bucket starts with _.
+    # MiniStack's administration (/_ministack/reset, ...) requires no credentials. No bucket name starts with _.
     if path.startswith("/_"):
         return "This path is not part of AWS."
     if not signed:

@@ -1,4 +1,4 @@
-"""The private folder of a local cloud: its parts, the lock on it, and what a killed cloud left in it."""
+"""The private folder of a local cloud: its parts, its lock, and the processes that a killed cloud left behind."""
 
 import fcntl
 import os
@@ -14,25 +14,35 @@ from localcloud.errors import AlreadyRunningError
 
 
 class Home:
-    """`root` and its folders, readable by their owner only."""
+    """The private folder and its parts, readable by their owner only.
+
+    Attributes:
+        root: The folder.
+        state: MiniStack's state, one JSON file for each service.
+        objects: The objects in S3.
+        sagemaker: The state of our SageMaker, and the files of running jobs and endpoints.
+        logs: The logs of the cloud, functions, endpoints and jobs.
+        temporary: The functions' code and their /tmp.
+    """
 
     def __init__(self, root: Path) -> None:
         self.root = root.expanduser().resolve()
-        self.state = self.root / "state"  # MiniStack's, a JSON file a service
+        self.state = self.root / "state"
         self.objects = self.root / "s3"
         self.sagemaker = self.root / "sagemaker"
         self.logs = self.root / "logs"
-        self.temporary = self.root / "tmp"  # functions' code and their /tmp
+        self.temporary = self.root / "tmp"
         self._lock: IO[str] | None = None
 
     def open(self) -> None:
-        """Make the folders and take the lock; the kernel gives it up however this process ends.
+        """Create the folders and take the lock, which the kernel releases however this process ends.
 
-        Raises AlreadyRunningError.
+        Raises:
+            AlreadyRunningError: If another process has the lock.
         """
         self.root.mkdir(parents=True, exist_ok=True)
         self.root.chmod(0o700)
-        # Kept open as long as the lock is ours.
+        # Stays open as long as we have the lock.
         lock = open(os.open(self.root / "lock", os.O_RDWR | os.O_CREAT, 0o600), "r+")  # noqa: SIM115
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -48,7 +58,7 @@ class Home:
             folder.mkdir(mode=0o700, exist_ok=True)
 
     def secret(self) -> bytes:
-        """Random bytes that stay the same for the life of this home."""
+        """Return random bytes that stay the same for the life of this home."""
         file = self.root / "secret"
         if not file.exists():
             with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as new:
@@ -56,33 +66,31 @@ class Home:
         return file.read_bytes()
 
     def close(self) -> None:
-        """Give up the lock."""
+        """Release the lock."""
         if self._lock is not None:
             self._lock.close()
             self._lock = None
 
     def move_to_port(self, old: int, new: int) -> None:
-        """MiniStack writes its address into queue URLs and keeps its queues by them: follow it there."""
+        """Change the port in MiniStack's state: it contains queue URLs with the address, and finds queues by them."""
         for file in self.state.glob("*.json"):
             text = file.read_text()
             if f"127.0.0.1:{old}" in text:
                 file.write_text(text.replace(f"127.0.0.1:{old}", f"127.0.0.1:{new}"))
 
     def _end_leftovers(self) -> None:
-        """End what a killed cloud left running: a worker leaves by itself only once its batch is done.
-
-        A process is ours if its program lies in our private folder (functions) or it works there (models).
-        """
-        ours = [process for process in psutil.process_iter() if self._is_ours(process)]
-        for process in ours:
+        """End the processes of a killed cloud: a function's worker exits by itself only after its batch."""
+        leftovers = [process for process in psutil.process_iter() if self._is_leftover(process)]
+        for process in leftovers:
             process.kill()
-        psutil.wait_procs(ours, timeout=5)
+        psutil.wait_procs(leftovers, timeout=5)
 
-    def _is_ours(self, process: psutil.Process) -> bool:
+    def _is_leftover(self, process: psutil.Process) -> bool:
+        """Return whether a process runs a program from this folder (functions) or works in it (models)."""
         try:
             if process.pid == os.getpid() or process.uids().real != os.getuid():
                 return False
-            program = any(part.startswith(f"{self.temporary}/") for part in process.cmdline())
-            return program or process.cwd().startswith(f"{self.sagemaker}/endpoints/")
+            runs_function = any(part.startswith(f"{self.temporary}/") for part in process.cmdline())
+            return runs_function or process.cwd().startswith(f"{self.sagemaker}/endpoints/")
         except psutil.Error:
             return False

@@ -6,13 +6,17 @@ import socket
 
 from localcloud.errors import PortInUseError, StartError
 
-# Below the ephemeral range (32768 and up on Linux): a client that polls a port up there until somebody
-# listens may be given that very port as its own source port, and connects to itself.
+# Below the ephemeral range (32768 and up on Linux): a client that polls a port in that range until a server
+# listens may be given the same port as its own source port, and then connects to itself.
 _LOWEST, _HIGHEST = 20000, 32000
 
 
 def bind(port: int) -> socket.socket:
-    """A socket bound to 127.0.0.1:`port`. Raises PortInUseError."""
+    """Return a socket that listens on 127.0.0.1:`port`.
+
+    Raises:
+        PortInUseError: If the port is in use.
+    """
     bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -28,7 +32,11 @@ def bind(port: int) -> socket.socket:
 
 
 def bind_free(preferred: int | None = None) -> socket.socket:
-    """A socket bound to `preferred` if that is free, else to any free port. Raises StartError."""
+    """Return a socket that listens on `preferred` if that port is free, otherwise on any free port.
+
+    Raises:
+        StartError: If no port is free.
+    """
     candidates = random.sample(range(_LOWEST, _HIGHEST), 50)
     for port in [preferred, *candidates] if preferred else candidates:
         try:
@@ -39,6 +47,6 @@ def bind_free(preferred: int | None = None) -> socket.socket:
 
 
 def free_port() -> int:
-    """A port that nobody listened on a moment ago."""
+    """Return a port that was free a moment ago."""
     with bind_free() as bound:
         return int(bound.getsockname()[1])

@@ -25,7 +25,11 @@ class Server:
         self._thread = threading.Thread(target=self._run, daemon=True, name="loupe-server")
 
     def start(self) -> None:
-        """Return when requests are answered. Raises StartError."""
+        """Start, and return once requests are answered.
+
+        Raises:
+            StartError: If the application ends instead.
+        """
         self._thread.start()
         while not self._ready.wait(timeout=0.1):
             if self._ended.is_set():
@@ -55,6 +59,6 @@ class Server:
         await serve(self._app, config, shutdown_trigger=self._until_stopped)
 
     async def _until_stopped(self) -> None:
-        # hypercorn asks for this once it serves.
+        # hypercorn awaits this once it serves.
         self._ready.set()
         await self._shutdown.wait()

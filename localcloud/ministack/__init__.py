@@ -1,1 +1,1 @@
-"""What is changed in MiniStack, the emulator that plays AWS here."""
+"""What is changed in MiniStack, the emulator of all AWS services here but SageMaker."""

@@ -1,6 +1,6 @@
-"""Saves MiniStack's state every two seconds, so that `kill -9` costs no more than that.
+"""Saves MiniStack's state every two seconds, so that `kill -9` loses no more than that.
 
-MiniStack saves at its orderly end only (objects in S3 excepted, which it writes to disk at once).
+MiniStack saves only when it ends in an orderly way (except objects in S3, which it writes to disk at once).
 """
 
 import copy
@@ -14,18 +14,21 @@ import time
 from pathlib import Path
 from typing import Any
 
+from ministack.app import _build_persistence_save_dict
+from ministack.core.persistence import _json_default, _state_format_version
+
 logger = logging.getLogger(__name__)
 
 INTERVAL_S = 2.0
-# Of the time, at most this share is spent on saving: a large table stretches the interval instead.
-_SHARE = 0.05
-# Services whose get_state only copies, so that one C call may serialise the live state instead: a deep copy
-# of 2,000 records holds up every request for half a second, writing them for 50 ms.
-_LIVE = ("dynamodb", "cloudwatch", "cloudwatch_logs", "sqs", "s3")
+# At most this share of the time is spent on saving: with a large table the interval becomes longer instead.
+_MAX_SHARE = 0.05
+# Services whose get_state only copies. Their live state can be serialised in one C call instead: a deep copy of
+# 2,000 records blocks every request for half a second, writing them for 50 ms.
+_COPYING_SERVICES = ("dynamodb", "cloudwatch", "cloudwatch_logs", "sqs", "s3")
 
 
 class _Copy:
-    """The copy module, but deepcopy in the saving thread returns what it is given."""
+    """The copy module, except that deepcopy in the saving thread returns its argument."""
 
     def __init__(self, saver: threading.Thread) -> None:
         self._saver = saver
@@ -40,60 +43,62 @@ class _Copy:
 
 
 class Autosave:
-    """Runs in a thread from `start` to `stop`."""
+    """Saves in a thread from `start` to `stop`."""
 
     def __init__(self, folder: Path) -> None:
-        """`folder` is MiniStack's STATE_DIR."""
+        """Prepare.
+
+        Args:
+            folder: MiniStack's STATE_DIR.
+        """
         self._folder = folder
         self._stopping = threading.Event()
-        self._saved: dict[str, bytes] = {}
-        self._one_at_a_time = threading.Lock()
+        self._saved_digests: dict[str, bytes] = {}
+        self._lock = threading.Lock()
         self._thread = threading.Thread(target=self._run, daemon=True, name="loupe-autosave")
 
     def start(self) -> None:
-        """Begin to save."""
-        for name in _LIVE:
+        """Start saving."""
+        for name in _COPYING_SERVICES:
             module: Any = importlib.import_module(f"ministack.services.{name}")
             module.copy = _Copy(self._thread)
         self._thread.start()
 
     def stop(self) -> None:
-        """End; MiniStack's own save at its end writes the rest."""
+        """Stop saving; MiniStack saves everything once more when it ends."""
         self._stopping.set()
         self._thread.join()
+
+    def save(self) -> None:
+        """Write the state of every service that has changed since the last time; from any thread."""
+        with self._lock:
+            for service, get_state in _build_persistence_save_dict().items():
+                self._save_service(service, get_state)
 
     def _run(self) -> None:
         pause = INTERVAL_S
         while not self._stopping.wait(pause):
-            began = time.thread_time()  # not by the clock: on a busy machine others' work is none of saving's
+            # The thread's own time: on a busy machine others' work must not make the interval longer.
+            began = time.thread_time()
             try:
                 self.save()
-            except Exception:  # a full disk, say: try again, rather than never save any more
+            except Exception:  # for example, a full disk: the next attempt follows
                 logger.exception("autosave failed")
-            pause = max(INTERVAL_S, (time.thread_time() - began) / _SHARE)
+            pause = max(INTERVAL_S, (time.thread_time() - began) / _MAX_SHARE)
 
-    def save(self) -> None:
-        """Write every service's state that has changed since the last time; from any thread."""
-        with self._one_at_a_time:
-            self._save()
-
-    def _save(self) -> None:
-        from ministack.app import _build_persistence_save_dict
-        from ministack.core.persistence import _json_default, _state_format_version
-
-        for service, get_state in _build_persistence_save_dict().items():
-            try:
-                state = get_state()
-                if state is None:
-                    continue
-                wrapped = {"__ministack_format__": _state_format_version(service), "payload": state}
-                text = json.dumps(wrapped, default=_json_default).encode()
-            except RuntimeError:  # changed while it was read: there will be a next time
-                logger.info("autosave: %s was busy", service)
-                continue
-            digest = hashlib.blake2b(text, digest_size=16).digest()
-            if digest != self._saved.get(service):
-                temporary = self._folder / f"{service}.json.{os.getpid()}"
-                temporary.write_bytes(text)
-                temporary.replace(self._folder / f"{service}.json")
-                self._saved[service] = digest
+    def _save_service(self, service: str, get_state: Any) -> None:
+        try:
+            state = get_state()
+            if state is None:
+                return
+            wrapped = {"__ministack_format__": _state_format_version(service), "payload": state}
+            text = json.dumps(wrapped, default=_json_default).encode()
+        except RuntimeError:  # changed while it was read: the next attempt follows
+            logger.info("autosave: %s was busy", service)
+            return
+        digest = hashlib.blake2b(text, digest_size=16).digest()
+        if digest != self._saved_digests.get(service):
+            temporary = self._folder / f"{service}.json.{os.getpid()}"
+            temporary.write_bytes(text)
+            temporary.replace(self._folder / f"{service}.json")
+            self._saved_digests[service] = digest

@@ -1,4 +1,4 @@
-"""SageMaker's two faces: the control plane, one operation a call, and InvokeEndpoint."""
+"""SageMaker's two APIs: the control plane, and InvokeEndpoint."""
 
 import os
 import time
@@ -6,89 +6,130 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import urllib3
 from botocore.model import OperationNotFoundError
 
 from contract.endpoint import MAX_BODY_BYTES
+from localcloud.sagemaker.aws_errors import AwsError, endpoint_not_found, model_error
 from localcloud.sagemaker.endpoints import SERVING, Endpoints
-from localcloud.sagemaker.errors import AwsError, endpoint_not_found, model_error
-from localcloud.sagemaker.job_logs import Measure
-from localcloud.sagemaker.jobs import Jobs, end_leftovers
+from localcloud.sagemaker.job_logs import RecordMetric
+from localcloud.sagemaker.job_queue import JobQueue
+from localcloud.sagemaker.model_server import NoAnswerError
 from localcloud.sagemaker.models import Models
 from localcloud.sagemaker.processing_jobs import ProcessingJobs
+from localcloud.sagemaker.program_job import end_leftovers
+from localcloud.sagemaker.programs import Machine
 from localcloud.sagemaker.registry import Registry
 from localcloud.sagemaker.resources import KINDS, Operation, Resources
 from localcloud.sagemaker.scaling import Scaling
-from localcloud.sagemaker.server import NoAnswerError
 from localcloud.sagemaker.store import Store
 from localcloud.sagemaker.training_jobs import TrainingJobs
-from localcloud.sagemaker.tuning import TuningJobs
-from localcloud.sagemaker.validation import operation, shaped, validate
+from localcloud.sagemaker.training_records import TrainingRecords
+from localcloud.sagemaker.tuning_jobs import TuningJobs
+from localcloud.sagemaker.validation import operation, shape_answer, validate
 
 if TYPE_CHECKING:  # its import brings MiniStack's
     from localcloud.sagemaker.roles import Roles
 
-JOBS_AT_ONCE = "LOUPE_LOCAL_JOBS"  # the variable that says how many jobs run side by side
-_FORWARDED = ("content-type", "accept", "x-amzn-sagemaker-custom-attributes", "x-amzn-sagemaker-inference-id")
+# The variable with the number of jobs that run at once.
+JOBS_AT_ONCE = "LOUPE_LOCAL_JOBS"
+_FORWARDED_HEADERS = (
+    "content-type",
+    "accept",
+    "x-amzn-sagemaker-custom-attributes",
+    "x-amzn-sagemaker-inference-id",
+)
+_DEFAULT_CONTENT_TYPE = "application/octet-stream"
 
 
 @dataclass
 class Answer:
-    """What InvokeEndpoint sends back."""
+    """An HTTP answer.
+
+    Attributes:
+        body: The body.
+        headers: The headers.
+    """
 
     body: bytes
     headers: dict[str, str] = field(default_factory=dict)
 
 
 class SageMaker:
-    """The control plane in `call`, the data plane in `invoke`; both may be called from any thread."""
+    """The control plane in `call`, InvokeEndpoint in `invoke`; both may be called from any thread.
 
-    def __init__(self, folder: Path, logs: Path, repo: Path, roles: "Roles", measure: Measure) -> None:
-        """`folder` keeps the state, `logs` the programs' output; `repo` holds the container's programs."""
-        self._roles, self._measure = roles, measure
-        self._store = Store(folder / "sagemaker.json")
-        self._folder = folder / "jobs"
-        self._resources = Resources(self._store, roles.region, roles.account)
+    Attributes:
+        scaling: The autoscaling of endpoints.
+    """
+
+    def __init__(
+        self, folder: Path, logs: Path, repo: Path, roles: "Roles", record_metric: RecordMetric
+    ) -> None:
+        """Read the state, but start nothing yet.
+
+        Args:
+            folder: The folder for the state, and for the files of running jobs and endpoints.
+            logs: The folder for the programs' output.
+            repo: The folder that contains training/, the container's programs.
+            roles: The account's roles.
+            record_metric: Records a data point in CloudWatch.
+
+        Raises:
+            ValueError: If the number of jobs in LOUPE_LOCAL_JOBS, or the file with the state, is not valid.
+        """
+        self._roles, self._record_metric = roles, record_metric
+        self._jobs_folder = folder / "jobs"
+        machine = Machine(logs, repo, roles)
+        self._resources = Resources(Store(folder / "sagemaker.json"), roles.region, roles.account)
         registry = Registry(self._resources)
         models = Models(self._resources, registry, roles)
-        self._endpoints = Endpoints(self._resources, models, folder / "endpoints", logs, repo, roles)
-        self._jobs = Jobs(_jobs_at_once())
-        folders = {kind: self._folder / KINDS[kind].segment for kind in ("TrainingJob", "ProcessingJob")}
-        self._training = TrainingJobs(
-            self._resources, self._jobs, folders["TrainingJob"], logs, repo, roles, measure
-        )
-        self._processing = ProcessingJobs(
-            self._resources, self._jobs, folders["ProcessingJob"], logs, repo, roles
-        )
+        self._endpoints = Endpoints(self._resources, models, folder / "endpoints", machine)
+        self._queue = JobQueue(_jobs_at_once())
+        folders = {
+            kind: self._jobs_folder / KINDS[kind].arn_segment for kind in ("TrainingJob", "ProcessingJob")
+        }
+        records = TrainingRecords(self._resources, folders["TrainingJob"], machine, record_metric)
+        self._training = TrainingJobs(records, self._queue)
+        self._processing = ProcessingJobs(self._resources, self._queue, folders["ProcessingJob"], machine)
         self._tuning = TuningJobs(self._resources, self._training)
         self.scaling = Scaling(self._resources)
-        self._operations: dict[str, Operation] = {}
-        for part in (
-            self._resources,
-            models,
-            self._endpoints,
-            self._training,
-            self._processing,
-            self._tuning,
-            registry,
-        ):
-            self._operations |= part.operations()
+        self._operations: dict[str, Operation] = {
+            **self._resources.operations(),
+            **registry.operations(),
+            **models.operations(),
+            **self._endpoints.operations(),
+            **self._training.operations(),
+            **self._processing.operations(),
+            **self._tuning.operations(),
+        }
 
     def resume(self) -> None:
-        """Start the endpoints and jobs of an earlier run again."""
-        end_leftovers(self._folder)
+        """Start the endpoints and jobs of an earlier run of the cloud again."""
+        end_leftovers(self._jobs_folder)
         self._endpoints.resume()
         self._training.resume()
         self._processing.resume()
         self._tuning.resume()
 
     def close(self) -> None:
-        """End every model server and every job's program; the jobs go on at the next start."""
+        """End every model server and every job's program; the jobs start again with the next cloud."""
         self._tuning.close()
-        self._jobs.close()
+        self._queue.close()
         self._endpoints.close()
 
     def call(self, name: str, request: dict[str, Any]) -> dict[str, Any]:
-        """Operation `name` of the control plane. Raises AwsError."""
+        """Call an operation of the control plane.
+
+        Args:
+            name: The operation.
+            request: Its parameters.
+
+        Returns:
+            Its answer.
+
+        Raises:
+            AwsError: If the operation does not exist, or refuses the request.
+        """
         try:
             operation(name)
         except OperationNotFoundError as error:
@@ -98,50 +139,55 @@ class SageMaker:
                 "UnknownOperationException", f"The local cloud does not have sagemaker:{name} yet."
             )
         validate(name, request)
-        return shaped(name, self._operations[name](request))
+        return shape_answer(name, self._operations[name](request))
 
     def invoke(self, name: str, body: bytes, headers: dict[str, str]) -> Answer:
-        """InvokeEndpoint; `headers` in lower case. Raises AwsError."""
+        """Answer InvokeEndpoint.
+
+        Args:
+            name: The endpoint.
+            body: The body for the container.
+            headers: The request's headers, with names in lower case.
+
+        Returns:
+            The container's answer.
+
+        Raises:
+            AwsError: If the body is too large, the endpoint does not serve, or the container fails.
+        """
         if len(body) > MAX_BODY_BYTES:
             raise AwsError(
                 "ValidationError", f"HTTP content length exceeded {MAX_BODY_BYTES} bytes.", status=413
             )
-        record = self._store.get("Endpoint", name)
+        record = self._resources.store.get("Endpoint", name)
         if record is None or record["EndpointStatus"] not in SERVING:
             raise endpoint_not_found(name, self._roles.account)
-        forwarded = {header: headers[header] for header in _FORWARDED if header in headers}
-        forwarded.setdefault("content-type", "application/octet-stream")
         with self._endpoints.lease(name) as (server, plan):
             if server is None or not server.alive():
                 raise AwsError("ServiceUnavailable", f"Endpoint {name} has no healthy instance.", status=503)
             variant = plan["variant"]
             if headers.get("x-amzn-sagemaker-target-variant", variant) != variant:
                 raise AwsError("ValidationError", f"Endpoint {name} has no variant of that name.")
+            forwarded = {header: headers[header] for header in _FORWARDED_HEADERS if header in headers}
+            forwarded.setdefault("content-type", _DEFAULT_CONTENT_TYPE)
             began = time.monotonic()
             try:
                 answer = server.invoke(body, forwarded)
             except NoAnswerError as error:
-                self._count(name, variant, 500, began)
+                self._measure_invocation(name, variant, 500, began)
                 raise self._model_error(name, 0, str(error), "") from error
-            self._count(name, variant, answer.status, began)
+            self._measure_invocation(name, variant, answer.status, began)
         if answer.status >= 300:
             text = answer.data.decode(errors="replace")
             raise self._model_error(name, answer.status, text, text)
-        sent = {
-            "content-type": answer.headers.get("content-type", "application/octet-stream"),
-            "x-Amzn-Invoked-Production-Variant": variant,
-        }
-        attributes = answer.headers.get("x-amzn-sagemaker-custom-attributes")
-        if attributes:
-            sent["X-Amzn-SageMaker-Custom-Attributes"] = attributes
-        return Answer(answer.data, sent)
+        return Answer(answer.data, _answer_headers(answer, variant))
 
     def arn(self, kind: str, name: str) -> str:
-        """The ARN of a thing of that kind and name."""
+        """Return the ARN of a resource."""
         return self._resources.arn(kind, name)
 
     def resource(self, operation: str, request: dict[str, Any]) -> str:
-        """The ARN that policies name: the most specific thing in the request, "*" for lists."""
+        """Return the ARN that policies are compared with: the most specific one in the request, "*" for lists."""
         for member in ("ResourceArn", "ModelPackageArn"):
             if isinstance(request.get(member), str):
                 return str(request[member])
@@ -154,7 +200,7 @@ class SageMaker:
             return self.arn("ModelPackage", f"{group.rsplit('/', 1)[-1]}/*")
         return "*"
 
-    def _count(self, endpoint: str, variant: str, status: int, began: float) -> None:
+    def _measure_invocation(self, endpoint: str, variant: str, status: int, began: float) -> None:
         dimensions = {"EndpointName": endpoint, "VariantName": variant}
         for name, value, unit in (
             ("Invocations", 1, "None"),
@@ -162,15 +208,26 @@ class SageMaker:
             ("Invocation5XXErrors", status >= 500, "None"),
             ("ModelLatency", (time.monotonic() - began) * 1e6, "Microseconds"),
         ):
-            self._measure("AWS/SageMaker", name, float(value), unit, dimensions)
+            self._record_metric("AWS/SageMaker", name, float(value), unit, dimensions)
 
     def _model_error(self, endpoint: str, status: int, reason: str, answer: str) -> AwsError:
         group = f"/aws/sagemaker/Endpoints/{endpoint}"
         return model_error(status, reason, answer, group, self._roles.region, self._roles.account)
 
 
+def _answer_headers(answer: urllib3.BaseHTTPResponse, variant: str) -> dict[str, str]:
+    headers = {
+        "content-type": answer.headers.get("content-type", _DEFAULT_CONTENT_TYPE),
+        "x-Amzn-Invoked-Production-Variant": variant,
+    }
+    attributes = answer.headers.get("x-amzn-sagemaker-custom-attributes")
+    if attributes:
+        headers["X-Amzn-SageMaker-Custom-Attributes"] = attributes
+    return headers
+
+
 def _jobs_at_once() -> int:
-    wanted = os.environ.get(JOBS_AT_ONCE) or str(os.cpu_count() or 1)
-    if not wanted.isdecimal() or int(wanted) < 1:
-        raise ValueError(f"{JOBS_AT_ONCE} must be a whole number of at least 1, not {wanted!r}.")
-    return int(wanted)
+    number = os.environ.get(JOBS_AT_ONCE) or str(os.cpu_count() or 1)
+    if not number.isdecimal() or int(number) < 1:
+        raise ValueError(f"{JOBS_AT_ONCE} must be a whole number of at least 1, not {number!r}.")
+    return int(number)

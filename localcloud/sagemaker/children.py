@@ -1,11 +1,13 @@
-"""The children of a tuning job: training jobs like any other, seen as what the search has tried."""
+"""The children of a tuning job: ordinary training jobs, which the search has proposed."""
 
 from typing import Any
 
+from localcloud.sagemaker.resources import Resources
 from localcloud.sagemaker.store import Record
 
 KIND = "HyperParameterTuningJob"
-# Of a child's definition, what a training job has under the same name.
+CHILD_KIND = "TrainingJob"
+# The members that a child's definition and a training job have in common.
 _COPIED = (
     "AlgorithmSpecification",
     "RoleArn",
@@ -21,33 +23,68 @@ _COPIED = (
 )
 
 
-def parents(request: dict[str, Any]) -> list[str]:
+def parent_names(request: dict[str, Any]) -> list[str]:
+    """Return the names of the tuning jobs whose results a tuning job starts with."""
     parents = request.get("WarmStartConfig", {}).get("ParentHyperParameterTuningJobs", [])
     return [str(parent[f"{KIND}Name"]) for parent in parents]
 
 
-def request_of(request: dict[str, Any], name: str, tuned: dict[str, str]) -> dict[str, Any]:
+def child_request(request: dict[str, Any], name: str, hyperparameters: dict[str, str]) -> dict[str, Any]:
+    """Return the CreateTrainingJob request of a child.
+
+    Args:
+        request: The parameters of CreateHyperParameterTuningJob.
+        name: The child's name.
+        hyperparameters: The tuned hyperparameters.
+    """
     definition = request["TrainingJobDefinition"]
-    metric = request["HyperParameterTuningJobConfig"]["HyperParameterTuningJobObjective"]["MetricName"]
-    resource = definition.get("ResourceConfig")
-    if resource is None:
-        about = definition.get("HyperParameterTuningResourceConfig", {})
-        resource = next(iter(about.get("InstanceConfigs", [])), about)
+    objective = request["HyperParameterTuningJobConfig"]["HyperParameterTuningJobObjective"]
+    resources = definition.get("ResourceConfig")
+    if resources is None:
+        config = definition.get("HyperParameterTuningResourceConfig", {})
+        resources = next(iter(config.get("InstanceConfigs", [])), config)
     child = {member: definition[member] for member in _COPIED if member in definition}
-    static = definition.get("StaticHyperParameters", {})
     child |= {
         "TrainingJobName": name,
-        "HyperParameters": static | tuned | {"_tuning_objective_metric": metric},
-        "ResourceConfig": resource,
+        "HyperParameters": definition.get("StaticHyperParameters", {})
+        | hyperparameters
+        | {"_tuning_objective_metric": objective["MetricName"]},
+        "ResourceConfig": resources,
     }
-    if "CheckpointConfig" in definition:  # each child has checkpoints of its own
+    if "CheckpointConfig" in definition:
+        # Each child has checkpoints of its own.
         config = definition["CheckpointConfig"]
         child["CheckpointConfig"] = config | {"S3Uri": f"{config['S3Uri'].rstrip('/')}/{name}"}
     return child
 
 
-def summary(child: Record) -> Record:
-    """A child with the members of a HyperParameterTrainingJobSummary."""
+def children_of(resources: Resources, arn: str) -> list[Record]:
+    """Return the training jobs of a tuning job, as summaries, in the order of their creation."""
+    children = [record for record in resources.store.all(CHILD_KIND) if record.get("TuningJobArn") == arn]
+    return [_summary(child) for child in sorted(children, key=lambda child: child["CreationTime"])]
+
+
+def objective_value(child: Record) -> float | None:
+    """Return the final value of a child's objective metric; None if there is none (yet)."""
+    value: float | None = child.get("FinalObjectiveMetricValue")
+    return value
+
+
+def best_child(children: list[Record]) -> Record | None:
+    """Return the best of the completed children, since a stopped one may have left no model; None if there is none."""
+    completed = [
+        child
+        for child in children
+        if child["TrainingJobStatus"] == "Completed" and objective_value(child) is not None
+    ]
+    if not completed:
+        return None
+    best = max if completed[0]["objective"]["Type"] == "Maximize" else min
+    return best(completed, key=lambda child: child["FinalObjectiveMetricValue"])
+
+
+def _summary(child: Record) -> Record:
+    """Return a child's record with the members of a HyperParameterTrainingJobSummary."""
     objective = child["objective"]
     metrics = {metric["MetricName"]: metric["Value"] for metric in child.get("FinalMetricDataList", [])}
     value = metrics.get(objective["MetricName"])
@@ -62,21 +99,3 @@ def summary(child: Record) -> Record:
         summary["FinalObjectiveMetricValue"] = value
         summary["FinalHyperParameterTuningJobObjectiveMetric"] = objective | {"Value": value}
     return summary
-
-
-def final_value(child: Record) -> float | None:
-    value: float | None = child.get("FinalObjectiveMetricValue")
-    return value
-
-
-def best(children: list[Record]) -> Record | None:
-    """Of those that ran to their end: a stopped one may have left no model."""
-    done = [
-        child
-        for child in children
-        if child["TrainingJobStatus"] == "Completed" and final_value(child) is not None
-    ]
-    if not done:
-        return None
-    pick = max if done[0]["objective"]["Type"] == "Maximize" else min
-    return pick(done, key=lambda child: child["FinalObjectiveMetricValue"])

@@ -1,4 +1,4 @@
-"""Blue/green deployments: the new fleet takes the traffic in steps, and gives it back on an alarm.
+"""Blue/green deployments: the new fleet gets the traffic in steps, and loses it again if an alarm fires.
 
 AWS documents them as deployment guardrails (SageMaker developer guide, "Deployment guardrails for updating
 models in production"). A fleet is one server here, so a share of its capacity is a share of the requests.
@@ -8,7 +8,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from localcloud.sagemaker.errors import invalid
+from localcloud.sagemaker.aws_errors import invalid
 from localcloud.sagemaker.fleets import Fleet
 
 if TYPE_CHECKING:  # its import brings MiniStack's
@@ -16,41 +16,57 @@ if TYPE_CHECKING:  # its import brings MiniStack's
 
 _POLL_S = 0.2
 _MAX_EXECUTION_S = 3600 * 8
+_ROUNDING = 1e-9
 
 
 class RolledBackError(Exception):
-    """The deployment ended before its end; the message is the FailureReason."""
+    """The deployment was rolled back; the message is the FailureReason."""
 
 
 class Traffic:
-    """Which fleet gets the next request: of every hundred, `share` * 100 the green one."""
+    """Decides which fleet gets the next request.
+
+    Attributes:
+        blue: The fleet in service.
+        green: The new fleet during a deployment.
+        share: The share of the requests that the green fleet gets, 0..1.
+        stage: What DescribeEndpoint returns as the green variant's status.
+    """
 
     def __init__(self, blue: Fleet) -> None:
         self.blue = blue
         self.green: Fleet | None = None
         self.share = 0.0
         self.stage = "Creating"
-        self._owed = 0.0
+        self._green_credit = 0.0  # the requests that the green fleet has yet to get
         self._lock = threading.Lock()
 
     def route(self, green: Fleet | None, share: float, stage: str = "Creating") -> None:
         """Send `share` of the requests to `green` from now on."""
         with self._lock:
             self.green, self.share, self.stage = green, share, stage
-            self._owed = 0.0
+            self._green_credit = 0.0
 
     def choose(self) -> Fleet:
-        """The fleet for one request."""
+        """Return the fleet for one request."""
         with self._lock:
-            self._owed += self.share
-            if self.green is not None and self._owed >= 1 - 1e-9:
-                self._owed -= 1
+            self._green_credit += self.share
+            if self.green is not None and self._green_credit >= 1 - _ROUNDING:
+                self._green_credit -= 1
                 return self.green
             return self.blue
 
 
 def check(config: dict[str, Any] | None, instances: int) -> None:
-    """Raises AwsError (ValidationException) for a DeploymentConfig that AWS or we cannot follow."""
+    """Check a DeploymentConfig.
+
+    Args:
+        config: The configuration; None is valid.
+        instances: The variant's instance count.
+
+    Raises:
+        AwsError: ValidationException, if AWS or the local cloud cannot follow it.
+    """
     if config is None:
         return
     if "RollingUpdatePolicy" in config:
@@ -59,16 +75,16 @@ def check(config: dict[str, Any] | None, instances: int) -> None:
     if policy is None:
         return
     routing = policy["TrafficRoutingConfiguration"]
-    kind, size, step = routing["Type"], routing.get("CanarySize"), routing.get("LinearStepSize")
-    if (kind == "CANARY") != (size is not None) or (kind == "LINEAR") != (step is not None):
+    kind, canary, step = routing["Type"], routing.get("CanarySize"), routing.get("LinearStepSize")
+    if (kind == "CANARY") != (canary is not None) or (kind == "LINEAR") != (step is not None):
         raise invalid("CanarySize goes with traffic routing of type CANARY, LinearStepSize with LINEAR.")
-    if size is not None and _share(size, instances) > 0.5:
+    if canary is not None and _share(canary, instances) > 0.5:
         raise invalid("CanarySize must be less than or equal to 50% of the variant's total instance count.")
     if step is not None and not 0.1 <= _share(step, instances) <= 0.5:
         raise invalid("LinearStepSize must be 10-50% of the variant's total instance count.")
-    limit = policy.get("MaximumExecutionTimeoutInSeconds", _MAX_EXECUTION_S)
-    waits = len(_shares(routing, instances)) * routing["WaitIntervalInSeconds"]
-    if limit <= waits + policy.get("TerminationWaitInSeconds", 0):
+    limit_s = policy.get("MaximumExecutionTimeoutInSeconds", _MAX_EXECUTION_S)
+    waits_s = len(_shares(routing, instances)) * routing["WaitIntervalInSeconds"]
+    if limit_s <= waits_s + policy.get("TerminationWaitInSeconds", 0):
         raise invalid(
             "MaximumExecutionTimeoutInSeconds must be larger than the total waiting time specified in "
             "TerminationWaitInSeconds and WaitIntervalInSeconds."
@@ -76,15 +92,22 @@ def check(config: dict[str, Any] | None, instances: int) -> None:
 
 
 class Deployment:
-    """One change-over by a DeploymentConfig; without one everything moves at once."""
+    """One deployment by a DeploymentConfig; without a configuration all traffic moves at once."""
 
     def __init__(
         self, config: dict[str, Any] | None, instances: int, roles: "Roles", closing: threading.Event
     ) -> None:
+        """Prepare.
+
+        Args:
+            config: The DeploymentConfig.
+            instances: The variant's instance count.
+            roles: Gives the states of the alarms.
+            closing: Set when the cloud stops.
+        """
         policy = (config or {}).get("BlueGreenUpdatePolicy", {})
-        routing = policy.get(
-            "TrafficRoutingConfiguration", {"Type": "ALL_AT_ONCE", "WaitIntervalInSeconds": 0}
-        )
+        all_at_once = {"Type": "ALL_AT_ONCE", "WaitIntervalInSeconds": 0}
+        routing = policy.get("TrafficRoutingConfiguration", all_at_once)
         self._shares = _shares(routing, instances)
         self._wait_s = routing["WaitIntervalInSeconds"]
         self._termination_wait_s = policy.get("TerminationWaitInSeconds", 0)
@@ -95,7 +118,11 @@ class Deployment:
         self._began = time.monotonic()
 
     def run(self, traffic: Traffic, green: Fleet) -> None:
-        """Move the traffic to `green`; the old fleet still stands at the end. Raises RolledBackError."""
+        """Move the traffic to `green`; the old fleet still runs at the end.
+
+        Raises:
+            RolledBackError: If an alarm fires, the deployment takes too long, or the cloud stops.
+        """
         for share in self._shares:
             traffic.route(green, share, "ActivatingTraffic")
             traffic.stage = "Baking"
@@ -103,22 +130,22 @@ class Deployment:
         self._bake(self._termination_wait_s)
 
     def _bake(self, seconds: float) -> None:
-        until = time.monotonic() + seconds
+        end = time.monotonic() + seconds
         while True:
-            self._look()
-            left = until - time.monotonic()
-            if left <= 0:
+            self._check_alarms_and_limit()
+            remaining = end - time.monotonic()
+            if remaining <= 0:
                 return
-            if self._closing.wait(min(left, _POLL_S)):
+            if self._closing.wait(min(remaining, _POLL_S)):
                 raise RolledBackError("The local cloud is stopping.")
 
-    def _look(self) -> None:
+    def _check_alarms_and_limit(self) -> None:
         states = self._roles.alarm_states(self._alarms) if self._alarms else {}
         if missing := [name for name in self._alarms if name not in states]:
             raise RolledBackError(f"Auto-rollback: there is no CloudWatch alarm {', '.join(missing)}.")
-        if tripped := [name for name, state in states.items() if state == "ALARM"]:
+        if firing := [name for name, state in states.items() if state == "ALARM"]:
             raise RolledBackError(
-                f"One or more configured alarms went into ALARM state: [{', '.join(tripped)}]. "
+                f"One or more configured alarms went into ALARM state: [{', '.join(firing)}]. "
                 "The traffic is back on the old fleet."
             )
         if time.monotonic() - self._began > self._limit_s:
@@ -131,7 +158,7 @@ def _share(size: dict[str, Any], instances: int) -> float:
 
 
 def _shares(routing: dict[str, Any], instances: int) -> list[float]:
-    """The green fleet's share after each step."""
+    """Return the green fleet's share after each step."""
     if routing["Type"] == "CANARY":
         return [_share(routing["CanarySize"], instances), 1.0]
     if routing["Type"] == "LINEAR":

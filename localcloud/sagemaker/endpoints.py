@@ -1,4 +1,4 @@
-"""The life of endpoints: come up, change over without losing a request, come back after a restart, end."""
+"""Endpoints: they start, are updated without losing a request, come back after a restart, and end."""
 
 import contextlib
 import logging
@@ -7,69 +7,61 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from localcloud.sagemaker import deployments
-from localcloud.sagemaker.deployments import Deployment, Traffic
-from localcloud.sagemaker.errors import invalid
-from localcloud.sagemaker.fleets import CAUSES, Fleet
+from localcloud.sagemaker.aws_errors import invalid
+from localcloud.sagemaker.deployments import Deployment, RolledBackError, Traffic
+from localcloud.sagemaker.fleets import CLOSING_DRAIN_S, START_FAILURES, Fleet
+from localcloud.sagemaker.model_server import ModelServer
 from localcloud.sagemaker.models import Models, Plan
+from localcloud.sagemaker.programs import Machine
 from localcloud.sagemaker.resources import Operation, Resources
-from localcloud.sagemaker.server import ModelServer
 from localcloud.sagemaker.store import Record
-
-if TYPE_CHECKING:  # its import brings MiniStack's
-    from localcloud.sagemaker.roles import Roles
 
 logger = logging.getLogger(__name__)
 
 KIND = "Endpoint"
 SERVING = ("InService", "Updating", "RollingBack")
+_MAX_REASON_LENGTH = 1024
 
 
 class Endpoints:
-    """Every endpoint's traffic. The records lie in `resources`, the servers' files in `folder`."""
+    """Creates, updates, deletes, describes and lists endpoints, and has every endpoint's traffic."""
 
-    def __init__(
-        self,
-        resources: Resources,
-        models: Models,
-        folder: Path,
-        logs: Path,
-        repo: Path,
-        roles: "Roles",
-    ) -> None:
-        self._resources, self._models, self._roles = resources, models, roles
+    def __init__(self, resources: Resources, models: Models, folder: Path, machine: Machine) -> None:
+        """Prepare; `folder` is for the servers' files."""
+        self._resources, self._models, self._machine = resources, models, machine
         self._store = resources.store
-        self._folder, self._logs, self._repo = folder, logs, repo
+        self._folder = folder
         self._lock = threading.Lock()
         self._traffic: dict[str, Traffic] = {}
         self._fleets: set[Fleet] = set()
         self._closing = threading.Event()
 
     def operations(self) -> dict[str, Operation]:
-        """By name."""
+        """Return the operations by name."""
         return {
             "CreateEndpoint": self._create,
             "UpdateEndpoint": self._update,
             "DeleteEndpoint": self._delete,
             "DescribeEndpoint": lambda request: self._describe(request["EndpointName"]),
-            "ListEndpoints": lambda request: self._resources.page(KIND, request),
+            "ListEndpoints": lambda request: self._resources.list_page(KIND, request),
         }
 
     def resume(self) -> None:
-        """Bring back what an earlier run of the cloud had; folders left behind by it are removed."""
+        """Start the endpoints of an earlier run of the cloud again, and remove the folders that it left."""
         shutil.rmtree(self._folder, ignore_errors=True)
         for record in self._store.all(KIND):
             name, status = record["EndpointName"], record["EndpointStatus"]
             if status == "Deleting":
-                self._resources.remove(KIND, name)
+                self._resources.delete(KIND, name)
             elif status != "Failed":
-                self._background(self._come_back, name, record.get("pending"))
+                self._in_background(self._restore, name, record.get("pending"))
 
     @contextlib.contextmanager
     def lease(self, name: str) -> Iterator[tuple[ModelServer | None, Plan]]:
-        """A server and what it runs; it stays until the end of the block even if it is replaced meanwhile."""
+        """Give a server and what it runs; it serves until the end of the block even if it is replaced meanwhile."""
         with self._lock:
             traffic = self._traffic.get(name)
             fleet = traffic.choose() if traffic is not None else None
@@ -81,86 +73,82 @@ class Endpoints:
                 server.release()
 
     def close(self) -> None:
-        """End every server; requests in flight get a few seconds."""
+        """End every server; requests in progress get a few seconds."""
         self._closing.set()
         with self._lock:
             fleets = list(self._fleets)
-        ending = [threading.Thread(target=fleet.cut) for fleet in fleets]
-        for thread in ending:
+        threads = [threading.Thread(target=fleet.end, args=(CLOSING_DRAIN_S,)) for fleet in fleets]
+        for thread in threads:
             thread.start()
-        for thread in ending:
+        for thread in threads:
             thread.join()
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _create(self, request: dict[str, Any]) -> dict[str, Any]:
         name = request["EndpointName"]
         plan = self._models.plan(request["EndpointConfigName"])
-        created = self._resources.add(KIND, request, EndpointStatus="Creating", plan=plan)
-        self._background(self._come_up, name)
+        created = self._resources.create(KIND, request, EndpointStatus="Creating", plan=plan)
+        self._in_background(self._bring_up, name)
         return created
 
     def _update(self, request: dict[str, Any]) -> dict[str, Any]:
         name, config_name = request["EndpointName"], request["EndpointConfigName"]
-        record = self._resources.found(KIND, name)
+        record = self._resources.get(KIND, name)
         plan = self._models.plan(config_name)
-        config = request.get("DeploymentConfig")
-        if config is None and request.get("RetainDeploymentConfig"):
-            config = record.get("LastDeploymentConfig")
-        deployments.check(config, plan["instances"])
-        pending = {"plan": plan, "config_name": config_name, "deployment": config, "started": time.time()}
-        self._leave(record, EndpointStatus="Updating", LastDeploymentConfig=config, pending=pending)
-        self._background(self._change_over if name in self._traffic else self._come_up, name)
+        deployment = request.get("DeploymentConfig")
+        if deployment is None and request.get("RetainDeploymentConfig"):
+            deployment = record.get("LastDeploymentConfig")
+        deployments.check(deployment, plan["instances"])
+        pending = {
+            "plan": plan,
+            "config_name": config_name,
+            "deployment": deployment,
+            "started": time.time(),
+        }
+        self._begin(record, EndpointStatus="Updating", LastDeploymentConfig=deployment, pending=pending)
+        self._in_background(self._switch_over if name in self._traffic else self._bring_up, name)
         return {"EndpointArn": record["EndpointArn"]}
 
     def _delete(self, request: dict[str, Any]) -> dict[str, Any]:
         name = request["EndpointName"]
-        self._leave(self._resources.found(KIND, name), EndpointStatus="Deleting")
-        self._background(self._go_down, name)
+        self._begin(self._resources.get(KIND, name), EndpointStatus="Deleting")
+        self._in_background(self._take_down, name)
         return {}
 
-    def _leave(self, record: Record, **members: Any) -> None:
-        """Begin something with an endpoint. Raises AwsError while something else is under way."""
+    def _begin(self, record: Record, **members: Any) -> None:
+        """Begin to change an endpoint. Raises AwsError while another change is in progress."""
         name, status = record["EndpointName"], record["EndpointStatus"]
         members["LastModifiedTime"] = time.time()
         settled = status in ("InService", "Failed")
-        if not settled or not self._store.change_from(KIND, name, "EndpointStatus", status, **members):
+        if not settled or not self._store.change_if(KIND, name, "EndpointStatus", status, **members):
             raise invalid(f'Cannot update in-progress endpoint "{record["EndpointArn"]}".')
 
     def _describe(self, name: str) -> dict[str, Any]:
-        record = self._resources.found(KIND, name)
+        record = self._resources.get(KIND, name)
         traffic = self._traffic.get(name)
         if record["EndpointStatus"] in SERVING and traffic is not None:
             record["ProductionVariants"] = [_variant(traffic.blue.plan, 1 - traffic.share)]
         pending = record.get("pending")
         if pending and record["EndpointStatus"] in ("Updating", "RollingBack"):
-            share = traffic.share if traffic is not None else 0.0
-            stage = traffic.stage if traffic is not None else "Creating"
-            variant = _variant(pending["plan"], share) | {"VariantStatus": [{"Status": stage}]}
-            if pending["plan"].get("instance_type"):
-                variant["InstanceType"] = pending["plan"]["instance_type"]
-            record["PendingDeploymentSummary"] = {
-                "EndpointConfigName": pending["config_name"],
-                "ProductionVariants": [variant],
-                "StartTime": pending["started"],
-            }
+            record["PendingDeploymentSummary"] = _pending_deployment(pending, traffic)
         return record
 
-    def _come_back(self, name: str, pending: dict[str, Any] | None) -> None:
-        """After a restart: what was in service first, then what was to take over."""
+    def _restore(self, name: str, pending: dict[str, Any] | None) -> None:
+        """After a restart, start what was in service, then begin the deployment again that was in progress."""
         self._change(name, EndpointStatus="Creating", pending=None)
-        self._come_up(name)
+        self._bring_up(name)
         if pending and name in self._traffic and not self._closing.is_set():
             self._change(name, EndpointStatus="Updating", pending=pending)
-            self._change_over(name)
+            self._switch_over(name)
 
-    def _come_up(self, name: str) -> None:
-        """Bring up an endpoint that serves nothing yet."""
-        record = self._resources.found(KIND, name)
+    def _bring_up(self, name: str) -> None:
+        """Start an endpoint that serves nothing yet."""
+        record = self._resources.get(KIND, name)
         pending = record.get("pending") or {}
-        fleet = self._fleet(name, pending.get("plan") or record["plan"])
+        fleet = self._new_fleet(name, pending.get("plan") or record["plan"])
         try:
             fleet.start()
-        except CAUSES as error:
+        except START_FAILURES as error:
             self._forget(fleet)
             if not self._closing.is_set():
                 logger.warning("endpoint %s: %s", name, error)
@@ -168,48 +156,52 @@ class Endpoints:
             return
         with self._lock:
             self._traffic[name] = Traffic(fleet)
-        self._in_service(name, fleet.plan, pending.get("config_name") or record["EndpointConfigName"])
+        self._mark_in_service(name, fleet.plan, pending.get("config_name") or record["EndpointConfigName"])
 
-    def _change_over(self, name: str) -> None:
-        """Let the pending plan take over, step by step. A failure leaves what was in service, as on AWS."""
-        pending = self._resources.found(KIND, name)["pending"]
+    def _switch_over(self, name: str) -> None:
+        """Replace the plan in service by the pending one; if that fails, the old one stays, as on AWS."""
+        pending = self._resources.get(KIND, name)["pending"]
         traffic = self._traffic[name]
-        green = self._fleet(name, pending["plan"])
+        green = self._new_fleet(name, pending["plan"])
         deployment = Deployment(
-            pending["deployment"], pending["plan"]["instances"], self._roles, self._closing
+            pending["deployment"], pending["plan"]["instances"], self._machine.roles, self._closing
         )
         try:
             green.start()
             deployment.run(traffic, green)
-        except (*CAUSES, deployments.RolledBackError) as error:
-            if self._closing.is_set():
-                return
-            logger.warning("endpoint %s: %s", name, error)
-            if isinstance(error, deployments.RolledBackError):
-                self._change(name, EndpointStatus="RollingBack")
-                with self._lock:  # whoever chose the green fleet has its lease by now
-                    traffic.route(None, 0.0)
-                green.end()
-            self._forget(green)
-            self._change(name, EndpointStatus="InService", FailureReason=str(error)[:1024], pending=None)
+        except (*START_FAILURES, RolledBackError) as error:
+            if not self._closing.is_set():
+                self._roll_back(name, traffic, green, error)
             return
         blue = traffic.blue
         with self._lock:
             self._traffic[name] = Traffic(green)
-        self._in_service(name, green.plan, pending["config_name"])
+        self._mark_in_service(name, green.plan, pending["config_name"])
         blue.end()
         self._forget(blue)
 
-    def _go_down(self, name: str) -> None:
+    def _roll_back(self, name: str, traffic: Traffic, green: Fleet, error: Exception) -> None:
+        logger.warning("endpoint %s: %s", name, error)
+        if isinstance(error, RolledBackError):
+            self._change(name, EndpointStatus="RollingBack")
+            # With the lock, every request that was routed to the green fleet has its lease.
+            with self._lock:
+                traffic.route(None, 0.0)
+            green.end()
+        self._forget(green)
+        reason = str(error)[:_MAX_REASON_LENGTH]
+        self._change(name, EndpointStatus="InService", FailureReason=reason, pending=None)
+
+    def _take_down(self, name: str) -> None:
         with self._lock:
             traffic = self._traffic.pop(name, None)
         if traffic is not None:
             traffic.blue.end()
             self._forget(traffic.blue)
-        self._resources.remove(KIND, name)
+        self._resources.delete(KIND, name)
 
-    def _fleet(self, name: str, plan: Plan) -> Fleet:
-        fleet = Fleet(name, plan, self._folder, self._logs, self._repo, self._roles)
+    def _new_fleet(self, name: str, plan: Plan) -> Fleet:
+        fleet = Fleet(name, plan, self._folder, self._machine)
         with self._lock:
             self._fleets.add(fleet)
         return fleet
@@ -218,7 +210,7 @@ class Endpoints:
         with self._lock:
             self._fleets.discard(fleet)
 
-    def _in_service(self, name: str, plan: Plan, config_name: str) -> None:
+    def _mark_in_service(self, name: str, plan: Plan, config_name: str) -> None:
         self._change(
             name,
             EndpointStatus="InService",
@@ -231,8 +223,8 @@ class Endpoints:
     def _change(self, name: str, **members: Any) -> None:
         self._store.change(KIND, name, LastModifiedTime=time.time(), **members)
 
-    def _background(self, work: Callable[..., None], *arguments: Any) -> None:
-        threading.Thread(target=work, args=arguments, daemon=True, name="loupe-endpoint").start()
+    def _in_background(self, function: Callable[..., None], *arguments: Any) -> None:
+        threading.Thread(target=function, args=arguments, daemon=True, name="loupe-endpoint").start()
 
 
 def _variant(plan: Plan, weight: float) -> dict[str, Any]:
@@ -243,4 +235,18 @@ def _variant(plan: Plan, weight: float) -> dict[str, Any]:
         "DesiredWeight": 1.0,
         "CurrentInstanceCount": plan["instances"],
         "DesiredInstanceCount": plan["instances"],
+    }
+
+
+def _pending_deployment(pending: dict[str, Any], traffic: Traffic | None) -> dict[str, Any]:
+    """Return the PendingDeploymentSummary of DescribeEndpoint."""
+    share = traffic.share if traffic is not None else 0.0
+    stage = traffic.stage if traffic is not None else "Creating"
+    variant = _variant(pending["plan"], share) | {"VariantStatus": [{"Status": stage}]}
+    if pending["plan"].get("instance_type"):
+        variant["InstanceType"] = pending["plan"]["instance_type"]
+    return {
+        "EndpointConfigName": pending["config_name"],
+        "ProductionVariants": [variant],
+        "StartTime": pending["started"],
     }

@@ -1,11 +1,10 @@
-"""Makes SageMaker known to MiniStack's Step Functions and CloudFormation."""
+"""Connects SageMaker with MiniStack's Step Functions and CloudFormation."""
 
-from localcloud.sagemaker import executions, stacks, steps
+from localcloud.sagemaker import cloudformation, step_functions
 from localcloud.sagemaker.api import SageMaker
 
 
 def connect(sagemaker: SageMaker) -> None:
-    """Let state machines and templates use `sagemaker`; executions that a former run left go on."""
-    steps.connect(sagemaker)
-    stacks.connect(sagemaker)
-    executions.go_on()
+    """Let state machines and templates of this process use `sagemaker`."""
+    step_functions.connect(sagemaker)
+    cloudformation.connect(sagemaker)

@@ -4,50 +4,54 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from localcloud.sagemaker.errors import invalid
+from localcloud.sagemaker.aws_errors import invalid
+from localcloud.sagemaker.model_server import STARTUP_TIMEOUT_S
 from localcloud.sagemaker.registry import Registry
 from localcloud.sagemaker.resources import Operation, Resources
-from localcloud.sagemaker.server import STARTUP_TIMEOUT_S
 from localcloud.sagemaker.storage import split
 
 if TYPE_CHECKING:  # its import brings MiniStack's
     from localcloud.sagemaker.roles import Roles
 
-# What an endpoint runs, copied from its configuration and model when it is deployed, so that deleting
-# those leaves a running endpoint whole, as on AWS: keys image, model_data, environment, role, variant,
-# instances, instance_type, startup_timeout_s.
+# What an endpoint runs, copied from its configuration and model when it is deployed. So a running endpoint does not
+# need them any more, and they may be deleted, as on AWS. Keys: image, model_data, environment, role, variant,
+# instances, instance_type, startup_timeout_s. A plan is stored with its endpoint.
 Plan = dict[str, Any]
 
 
 class Models:
-    """CreateModel, CreateEndpointConfig and their kin."""
+    """Creates, describes, lists and deletes models and endpoint configurations."""
 
     def __init__(self, resources: Resources, registry: Registry, roles: "Roles") -> None:
         self._resources, self._registry, self._roles = resources, registry, roles
 
     def operations(self) -> dict[str, Operation]:
-        """By name."""
+        """Return the operations by name."""
         resources = self._resources
         return {
             "CreateModel": self._create_model,
-            "DescribeModel": lambda request: resources.found("Model", request["ModelName"]),
-            "DeleteModel": lambda request: resources.remove("Model", request["ModelName"]),
-            "ListModels": lambda request: resources.page("Model", request),
+            "DescribeModel": lambda request: resources.get("Model", request["ModelName"]),
+            "DeleteModel": lambda request: resources.delete("Model", request["ModelName"]),
+            "ListModels": lambda request: resources.list_page("Model", request),
             "CreateEndpointConfig": self._create_config,
-            "DescribeEndpointConfig": lambda request: resources.found(
+            "DescribeEndpointConfig": lambda request: resources.get(
                 "EndpointConfig", request["EndpointConfigName"]
             ),
-            "DeleteEndpointConfig": lambda request: resources.remove(
+            "DeleteEndpointConfig": lambda request: resources.delete(
                 "EndpointConfig", request["EndpointConfigName"]
             ),
-            "ListEndpointConfigs": lambda request: resources.page("EndpointConfig", request),
+            "ListEndpointConfigs": lambda request: resources.list_page("EndpointConfig", request),
         }
 
     def plan(self, config_name: str) -> Plan:
-        """What an endpoint with this configuration runs. Raises AwsError."""
-        variant = self._resources.found("EndpointConfig", config_name)["ProductionVariants"][0]
-        model = self._resources.found("Model", variant["ModelName"])
-        container = self._contained(model.get("PrimaryContainer") or model["Containers"][0])
+        """Return what an endpoint with this configuration runs.
+
+        Raises:
+            AwsError: ValidationException, if the configuration, its model or its package does not exist.
+        """
+        variant = self._resources.get("EndpointConfig", config_name)["ProductionVariants"][0]
+        model = self._resources.get("Model", variant["ModelName"])
+        container = self._resolve_package(model.get("PrimaryContainer") or model["Containers"][0])
         return {
             "image": container["Image"],
             "model_data": _model_data(container),
@@ -61,53 +65,56 @@ class Models:
             ),
         }
 
-    def _contained(self, container: dict[str, Any]) -> dict[str, Any]:
-        """A container that names a model package runs that package's, with its own variables added."""
+    def _resolve_package(self, container: dict[str, Any]) -> dict[str, Any]:
+        """Return the container of the package that `container` names, with its variables added; or `container`."""
         if "ModelPackageName" not in container:
             return container
         package = self._registry.package(container["ModelPackageName"])
-        packed: dict[str, Any] = _only(
-            package.get("InferenceSpecification", {}).get("Containers", []), "container"
-        )
-        environment = packed.get("Environment", {}) | container.get("Environment", {})
-        return packed | {"Environment": environment}
+        containers = package.get("InferenceSpecification", {}).get("Containers", [])
+        packaged: dict[str, Any] = _single(containers, "container")
+        environment = packaged.get("Environment", {}) | container.get("Environment", {})
+        return packaged | {"Environment": environment}
 
     def _create_model(self, request: dict[str, Any]) -> dict[str, Any]:
         primary = [request["PrimaryContainer"]] if "PrimaryContainer" in request else []
-        container = _only(primary + request.get("Containers", []), "container")
+        container = _single(primary + request.get("Containers", []), "container")
         role = request.get("ExecutionRoleArn")
         if "ModelPackageName" in container:
             package = self._registry.package(container["ModelPackageName"])
             status = package.get("ModelApprovalStatus", "Approved")
             if status != "Approved":
                 raise invalid(f"Model Package {package['ModelPackageArn']} is not approved: it is {status}.")
-            container = self._contained(container)
+            container = self._resolve_package(container)
         if not container.get("Image") or not role:
             raise invalid("A model needs an Image or a ModelPackageName, and an ExecutionRoleArn.")
         self._roles.environment(role)
-        data = _model_data(container)
-        if data:
-            bucket, key = split(data)
-            try:
-                self._roles.client("s3", role).head_object(Bucket=bucket, Key=key)
-            except ClientError as error:
-                if error.response["ResponseMetadata"]["HTTPStatusCode"] == 404:
-                    raise invalid(f"Could not find model data at {data}.") from error
-                raise invalid(
-                    f'Could not access model data at {data}. Please ensure that the role "{role}" exists and '
-                    'that it has "s3:GetObject" permissions on the object.'
-                ) from error
-        return self._resources.add("Model", request)
+        model_data = _model_data(container)
+        if model_data:
+            self._check_model_data(model_data, role)
+        return self._resources.create("Model", request)
+
+    def _check_model_data(self, uri: str, role: str) -> None:
+        """Check that the role may read the model data. Raises AwsError."""
+        bucket, key = split(uri)
+        try:
+            self._roles.client("s3", role).head_object(Bucket=bucket, Key=key)
+        except ClientError as error:
+            if error.response["ResponseMetadata"]["HTTPStatusCode"] == 404:
+                raise invalid(f"Could not find model data at {uri}.") from error
+            raise invalid(
+                f'Could not access model data at {uri}. Please ensure that the role "{role}" exists and '
+                'that it has "s3:GetObject" permissions on the object.'
+            ) from error
 
     def _create_config(self, request: dict[str, Any]) -> dict[str, Any]:
-        variant = _only(request["ProductionVariants"], "production variant")
-        self._resources.found("Model", variant.get("ModelName", ""))
-        return self._resources.add("EndpointConfig", request)
+        variant = _single(request["ProductionVariants"], "production variant")
+        self._resources.get("Model", variant.get("ModelName", ""))
+        return self._resources.create("EndpointConfig", request)
 
 
-def _only(items: list[dict[str, Any]], what: str) -> dict[str, Any]:
+def _single(items: list[dict[str, Any]], kind: str) -> dict[str, Any]:
     if len(items) != 1:
-        raise invalid(f"The local cloud runs exactly one {what} an endpoint, not {len(items)}.")
+        raise invalid(f"The local cloud runs exactly one {kind} per endpoint, not {len(items)}.")
     return items[0]
 
 

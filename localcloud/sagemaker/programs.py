@@ -8,25 +8,53 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
-from localcloud.sagemaker.errors import invalid
+from localcloud.sagemaker.aws_errors import invalid
 
-_WRAPPER = Path(__file__).with_name("container.py")
-# Of the environment of whoever started the cloud a container sees these only, so that no credentials
-# and no proxy of theirs reach a model. LOUPE_* and OMP_* are settings of the container's programs.
+if TYPE_CHECKING:  # its import brings MiniStack's
+    from localcloud.sagemaker.roles import Roles
+
+_WRAPPER = Path(__file__).with_name("program_wrapper.py")
+# The only variables of the shell that a program sees, so that no credentials and no proxy of the user reach a model.
+# LOUPE_* and OMP_* are settings of the container's programs.
 _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
 _INHERITED_PREFIXES = ("LOUPE_", "OMP_")
-_ROOT = re.compile(r"(^|=)/opt/ml(?=/|$)")
+_CONTAINER_ROOT = re.compile(r"(^|=)/opt/ml(?=/|$)")
+_POLL_S = 0.2
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What every program shares on this machine.
+
+    Attributes:
+        logs: The folder for the programs' output.
+        repo: The folder that the programs are imported from.
+        roles: The account's roles, one of which each program acts as.
+    """
+
+    logs: Path
+    repo: Path
+    roles: "Roles"
 
 
 def start(
     command: Sequence[str], root: Path, repo: Path, environment: Mapping[str, str], output: IO[bytes] | int
 ) -> "subprocess.Popen[bytes]":
-    """Run `python -m command` with `root` in the place of /opt/ml; it never outlives this process.
+    """Start `python -m command`; it never outlives this process.
 
-    `repo` is where the module is imported from; standard output and error go to `output`.
+    Args:
+        command: The module and its arguments.
+        root: The folder that takes the place of /opt/ml.
+        repo: The folder that the module is imported from.
+        environment: The program's own variables.
+        output: Where standard output and error go.
+
+    Returns:
+        The process.
     """
     inherited = {
         name: value
@@ -34,10 +62,10 @@ def start(
         if name in _INHERITED or name.startswith(_INHERITED_PREFIXES)
     }
     contract = {
-        "LOUPE_ML_ROOT": inside(environment.get("LOUPE_ML_ROOT", "/opt/ml"), root),
+        "LOUPE_ML_ROOT": to_local(environment.get("LOUPE_ML_ROOT", "/opt/ml"), root),
         "PYTHONPATH": str(repo),
         "PYTHONUNBUFFERED": "1",
-        # The user's profiles are not the model's.
+        # The user's AWS profiles are not for the model.
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
     }
@@ -48,51 +76,71 @@ def start(
         stderr=subprocess.STDOUT,
         cwd=root,
         env=inherited | dict(environment) | contract,
-        start_new_session=True,  # Ctrl+C in the shell is the cloud's to handle
+        start_new_session=True,  # the cloud, not the program, handles Ctrl+C in the shell
     )
 
 
-def end(process: "subprocess.Popen[bytes]", grace_s: float, hurry: threading.Event | None = None) -> None:
-    """SIGTERM, and SIGKILL to its whole group after `grace_s` seconds or once `hurry` is set."""
+def end(process: "subprocess.Popen[bytes]", grace_s: float, kill_now: threading.Event | None = None) -> None:
+    """End a program and its workers.
+
+    Args:
+        process: The program.
+        grace_s: Seconds between SIGTERM and SIGKILL.
+        kill_now: Ends the wait early once it is set.
+    """
     if process.poll() is None:
         process.terminate()
         waited = 0.0
-        while waited < grace_s and not (hurry is not None and hurry.is_set()):
+        while waited < grace_s and not (kill_now is not None and kill_now.is_set()):
             with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(timeout=0.2)
+                process.wait(timeout=_POLL_S)
                 break
-            waited += 0.2
+            waited += _POLL_S
+    # The whole group: workers may outlive the program.
     with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)  # its workers too, which may outlive it
+        os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     if process.stdin is not None:
         process.stdin.close()
 
 
-def inside(text: str, root: Path) -> str:
-    """A path of the container, or an option such as --out=/opt/ml/model, as it is on this machine.
+def to_local(text: str, root: Path) -> str:
+    """Return a path in the container, or an option such as --out=/opt/ml/model, as a path on this machine.
 
-    >>> inside("--out=/opt/ml/model", Path("/tmp/job"))
+    Args:
+        text: The path or option.
+        root: The folder that takes the place of /opt/ml.
+
+    >>> to_local("--out=/opt/ml/model", Path("/tmp/job"))
     '--out=/tmp/job/model'
     """
-    return _ROOT.sub(lambda match: match[1] + str(root), text)
+    return _CONTAINER_ROOT.sub(lambda match: match[1] + str(root), text)
 
 
 def command(specification: Mapping[str, Any], default: str | None, repo: Path) -> list[str]:
-    """The module that a container's entry point names, then its arguments.
+    """Return the module that a container's entry point names, and its arguments.
 
-    An entry point is `python -m MODULE ...`, or the name of a program of ours such as `train`; an image
-    cannot run here, so `default` stands for the image's own. Raises AwsError (ValidationException).
+    An entry point is `python -m MODULE ...`, or the name of a program in training/ such as `train`. An image
+    cannot run here.
+
+    Args:
+        specification: An AlgorithmSpecification or AppSpecification.
+        default: The module to run instead of the image's own program; None if there is no default.
+        repo: The folder that contains training/.
+
+    Raises:
+        AwsError: ValidationException, if the entry point names no module.
     """
     arguments = [str(argument) for argument in specification.get("ContainerArguments", [])]
-    entry = [str(part) for part in specification.get("ContainerEntrypoint", [])]
-    if not entry and default:
+    entry_point = [str(part) for part in specification.get("ContainerEntrypoint", [])]
+    if not entry_point and default:
         return [default, *arguments]
-    if len(entry) >= 3 and re.fullmatch(r"(.*/)?python3?(\.\d+)?", entry[0]) and entry[1] == "-m":
-        return [*entry[2:], *arguments]
-    if entry and re.fullmatch(r"[a-z_]+", entry[0]) and (repo / "training" / f"{entry[0]}.py").exists():
-        return [f"training.{entry[0]}", *entry[1:], *arguments]
+    program = entry_point[0] if entry_point else ""
+    if len(entry_point) >= 3 and re.fullmatch(r"(.*/)?python3?(\.\d+)?", program) and entry_point[1] == "-m":
+        return [*entry_point[2:], *arguments]
+    if re.fullmatch(r"[a-z_]+", program) and (repo / "training" / f"{program}.py").exists():
+        return [f"training.{program}", *entry_point[1:], *arguments]
     raise invalid(
         "The local cloud runs no images: ContainerEntrypoint must be [python, -m, MODULE] "
-        f"or the name of a program in training/, not {entry}."
+        f"or the name of a program in training/, not {entry_point}."
     )

@@ -1,6 +1,6 @@
-"""What SageMaker needs of its neighbours in MiniStack: IAM's roles and CloudWatch's alarms.
+"""What SageMaker needs from MiniStack: the account's IAM roles and CloudWatch alarms.
 
-A container works under its own role: session credentials that IAM checks at every call.
+A container acts as its role: it has session credentials, which IAM checks at every call.
 """
 
 import json
@@ -12,22 +12,32 @@ from botocore.config import Config
 from ministack.core import responses
 from ministack.services import cloudwatch, iam, sts
 
-from localcloud.connections import own_session
-from localcloud.sagemaker.errors import invalid
+from localcloud.connections import isolated_session
+from localcloud.sagemaker.aws_errors import invalid
+
+# As many threads share a client as fetch files at once.
+_MAX_CONNECTIONS = 16
 
 
 class Roles:
-    """Hands out sessions of roles that trust sagemaker.amazonaws.com."""
+    """Gives sessions of the roles that trust sagemaker.amazonaws.com.
+
+    Attributes:
+        endpoint_url: The address of the local cloud.
+        region: The only region.
+        account: The only account.
+    """
 
     def __init__(self, endpoint_url: str, region: str, account: str) -> None:
         self.endpoint_url, self.region, self.account = endpoint_url, region, account
-        # One session: it reads the services' models once. It may make one client at a time.
-        self._session, self._lock = own_session(), threading.Lock()
+        # One session, since it reads the services' models once. It may create one client at a time.
+        self._session, self._lock = isolated_session(), threading.Lock()
 
     def environment(self, role_arn: str) -> dict[str, str]:
-        """The variables by which an AWS SDK in the container acts as `role_arn`.
+        """Return the variables with which an AWS SDK in the container acts as `role_arn`.
 
-        Raises AwsError (ValidationException) if the role is unknown or does not trust SageMaker.
+        Raises:
+            AwsError: ValidationException, if the role is unknown or does not trust SageMaker.
         """
         name = role_arn.rsplit("/", 1)[-1]
         role: dict[str, Any] | None = iam._roles.get_scoped(self.account, None, name)
@@ -57,7 +67,11 @@ class Roles:
         }
 
     def client(self, service: str, role_arn: str) -> Any:
-        """A client of `service` that may do what the role may do."""
+        """Return a client of `service` with the role's permissions.
+
+        Raises:
+            AwsError: ValidationException, if the role is unknown or does not trust SageMaker.
+        """
         environment = self.environment(role_arn)
         with self._lock:
             return self._session.client(  # type: ignore[call-overload]
@@ -67,12 +81,11 @@ class Roles:
                 aws_session_token=environment["AWS_SESSION_TOKEN"],
                 region_name=self.region,
                 endpoint_url=self.endpoint_url,
-                # Sixteen threads at most share a client, as many as fetch files at once.
-                config=Config(retries={"total_max_attempts": 3}, max_pool_connections=16),
+                config=Config(retries={"total_max_attempts": 3}, max_pool_connections=_MAX_CONNECTIONS),
             )
 
     def alarm_states(self, names: list[str]) -> dict[str, str]:
-        """The states (OK, ALARM, INSUFFICIENT_DATA) of those of the CloudWatch alarms that exist."""
+        """Return the states (OK, ALARM, INSUFFICIENT_DATA) of the named CloudWatch alarms that exist."""
         with responses.request_scope(self.account, self.region):
             alarms = {name: cloudwatch._alarms.get(name) for name in names}
         return {name: alarm["StateValue"] for name, alarm in alarms.items() if alarm is not None}

@@ -1,8 +1,8 @@
-"""Application Auto Scaling of endpoints: what a pipeline registers is checked and kept; a laptop scales nothing."""
+"""Application Auto Scaling of endpoints: registrations are checked and stored; a laptop scales nothing."""
 
 from typing import Any
 
-from localcloud.sagemaker.errors import AwsError
+from localcloud.sagemaker.aws_errors import AwsError
 from localcloud.sagemaker.resources import Resources
 from localcloud.sagemaker.validation import validate
 
@@ -11,13 +11,25 @@ _TARGET, _POLICY = "ScalableTarget", "ScalingPolicy"
 
 
 class Scaling:
-    """RegisterScalableTarget and PutScalingPolicy of SageMaker's variants."""
+    """Answers RegisterScalableTarget and PutScalingPolicy for variants of endpoints."""
 
     def __init__(self, resources: Resources) -> None:
         self._resources = resources
 
     def call(self, name: str, request: dict[str, Any]) -> dict[str, Any]:
-        """Raises AwsError, also for a variant's endpoint that is not there."""
+        """Call an operation.
+
+        Args:
+            name: The operation.
+            request: Its parameters.
+
+        Returns:
+            Its answer.
+
+        Raises:
+            AwsError: If the operation is another, or the request is not valid, or the variant's endpoint or its
+                registration does not exist.
+        """
         operations = {"RegisterScalableTarget": self._register, "PutScalingPolicy": self._put_policy}
         if name not in operations:
             raise AwsError("UnknownOperationException", f"The local cloud does not have {SERVICE}:{name}.")
@@ -25,8 +37,8 @@ class Scaling:
         return operations[name](request)
 
     def _register(self, request: dict[str, Any]) -> dict[str, Any]:
-        kind, _, rest = str(request["ResourceId"]).partition("/")
-        if kind != "endpoint" or self._resources.store.get("Endpoint", rest.partition("/")[0]) is None:
+        kind, _, variant = str(request["ResourceId"]).partition("/")
+        if kind != "endpoint" or self._resources.store.get("Endpoint", variant.partition("/")[0]) is None:
             raise AwsError("ValidationException", f"There is no {request['ResourceId']} to scale.")
         self._resources.store.put(_TARGET, request["ResourceId"], dict(request))
         return {}

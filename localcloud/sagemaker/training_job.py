@@ -1,78 +1,152 @@
-"""One run of a training job: the container's `train` program with its files around it."""
+"""One run of a training job: the container's `train` program, its input and its output."""
 
 import json
 import shutil
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from localcloud.sagemaker import programs
-from localcloud.sagemaker.job_logs import JobLog, Metrics, series
-from localcloud.sagemaker.jobs import End, ProgramJob
-from localcloud.sagemaker.storage import CancelledError, Mirror, download, pack
+from localcloud.sagemaker.job_logs import JobLog, MetricReader
+from localcloud.sagemaker.program_job import ProgramEnd, ProgramJob
+from localcloud.sagemaker.storage import CancelledError, Mirror, download, upload_archive
 from localcloud.sagemaker.store import Record
+from localcloud.sagemaker.training_records import TrainingRecords
 
-if TYPE_CHECKING:
-    from localcloud.sagemaker.training_jobs import TrainingJobs
-
-KIND = "TrainingJob"
+PROGRAM = "training.train"
 LOG_GROUP = "/aws/sagemaker/TrainingJobs"
-_NOTED_S = 10.0  # a kill of the cloud costs the job's account of its time no more than this
+_SAVE_RUNTIME_S = 10.0  # after a kill of the cloud, no more than this is missing in the job's run time
 
 
 class TrainingJob(ProgramJob):
-    """One run of the program; a restarted cloud makes another, which goes on from the checkpoints."""
+    """One run of the program; a restarted cloud makes another, which continues from the checkpoints.
 
-    def __init__(self, owner: "TrainingJobs", record: Record) -> None:
+    Attributes:
+        name: The job's name.
+    """
+
+    def __init__(self, records: TrainingRecords, record: Record) -> None:
         self.name = record["TrainingJobName"]
-        super().__init__(owner.folder / self.name, owner.repo, owner.roles, record["RoleArn"])
-        self._owner, self._record = owner, record
-        self._ran_before = float(record.get("run_s", 0))
+        super().__init__(records.folder / self.name, records.machine, record["RoleArn"])
+        self._records, self._record = records, record
+        self._previous_runs_s = float(record.get("run_s", 0))
         self._began = 0.0
         self._checkpoints: Mirror | None = None
 
     def prepare(self) -> None:
-        """Input channels, configuration and checkpoints under the root."""
-        owner, record = self._owner, self._record
-        owner.step_unless(self.stopping, self.name, "Starting")
-        wait = record["StoppingCondition"].get("MaxWaitTimeInSeconds")
-        if wait is not None and time.time() > record["CreationTime"] + wait:
+        """Create the folder with input channels, configuration and checkpoints."""
+        self._enter_step("Starting")
+        if self._has_waited_too_long():
             self._end("Stopped", "MaxWaitTimeExceeded")
             raise CancelledError
-        self._clear()
+        self._clear_folder()
         for folder in ("input/config", "input/data", "model", "output/data", "checkpoints"):
             (self.root / folder).mkdir(parents=True, exist_ok=True)
         s3 = self.client("s3")
-        began = {} if "TrainingStartTime" in record else {"TrainingStartTime": time.time()}
-        owner.step_unless(self.stopping, self.name, "Downloading", **began)
-        for channel in record.get("InputDataConfig", []):
+        started = {} if "TrainingStartTime" in self._record else {"TrainingStartTime": time.time()}
+        self._enter_step("Downloading", **started)
+        for channel in self._record.get("InputDataConfig", []):
             source = channel["DataSource"]["S3DataSource"]
             folder = self.root / "input/data" / channel["ChannelName"]
             download(s3, source["S3Uri"], folder, self.stopping, source["S3DataType"])
         for name, content in self._configuration().items():
             (self.root / "input/config" / f"{name}.json").write_text(json.dumps(content))
-        if config := record.get("CheckpointConfig"):
+        if config := self._record.get("CheckpointConfig"):
             self._checkpoints = Mirror(s3, self._checkpoint_folder(), config["S3Uri"])
-            if not self._has_run():
-                self._checkpoints.down(self.stopping)
-        owner.step_unless(self.stopping, self.name, "Training")
+            if not self._has_run_before():
+                self._checkpoints.download(self.stopping)
+        self._enter_step("Training")
 
-    def _has_run(self) -> bool:
+    def program(self) -> tuple[list[str], dict[str, str]]:
+        """Return the `train` program, or what the entry point names."""
+        command = programs.command(self._record["AlgorithmSpecification"], PROGRAM, self.machine.repo)
+        variables = {"TRAINING_JOB_NAME": self.name, "TRAINING_JOB_ARN": self._record["TrainingJobArn"]}
+        self._began = time.time()
+        return command, self._record.get("Environment", {}) | variables
+
+    def log(self) -> JobLog:
+        """Return the log, which also records the metrics in it."""
+        definitions = self._record["AlgorithmSpecification"].get("MetricDefinitions", [])
+        file = self.machine.logs / f"training-job-{self.name}.log"
+        metrics = MetricReader(
+            self.name, definitions, self._records.series_file(self.name), self._records.record_metric
+        )
+        return JobLog(file, self.client("logs"), LOG_GROUP, self._record["log_stream"], metrics.read)
+
+    def deadline(self) -> float:
+        """Return when the job's time is over.
+
+        MaxRuntimeInSeconds applies to all runs together, MaxWaitTimeInSeconds begins with the job's creation.
+        """
+        condition = self._record["StoppingCondition"]
+        deadline = self._began + float(condition["MaxRuntimeInSeconds"]) - self._previous_runs_s
+        max_wait_s = condition.get("MaxWaitTimeInSeconds")
+        return (
+            deadline
+            if max_wait_s is None
+            else min(deadline, float(self._record["CreationTime"] + max_wait_s))
+        )
+
+    def tick(self) -> None:
+        """Upload the checkpoints, and save how long the program has run."""
+        self._upload_checkpoints()
+        run_s = self._run_s()
+        if run_s - self._record.get("run_s", 0) > _SAVE_RUNTIME_S:
+            self._record["run_s"] = run_s
+            self._records.change(self.name, run_s=run_s)
+
+    def finish(self, end: ProgramEnd) -> None:
+        """Upload model and output, then write the final status."""
+        if end.cause == "exited" and end.exit_status != 0:
+            self._upload_checkpoints()
+            self.mark_failed(self.failure_reason(end, self.root / "output/failure"))
+            return
+        if end.cause == "exited":
+            self._records.enter_step(self.name, "Uploading")
+        self._upload_checkpoints()
+        artifacts = self._upload(always=end.cause == "exited")
+        if end.cause == "exited":
+            self._end("Completed", "Completed", **artifacts)
+        elif end.cause == "stopped":
+            self._end("Stopped", "Stopped", **artifacts)
+        else:
+            too_late = "MaxWaitTimeExceeded" if self._has_waited_too_long() else "MaxRuntimeExceeded"
+            self._end("Stopped", too_late, **artifacts)
+
+    def mark_stopped(self) -> None:
+        """Write that the job was stopped before its program started, unless it has another final status."""
+        if self._records.get(self.name)["TrainingJobStatus"] in ("InProgress", "Stopping"):
+            self._end("Stopped", "Stopped")
+
+    def mark_failed(self, reason: str) -> None:
+        """Write that the job failed."""
+        self._end("Failed", "Failed", FailureReason=reason)
+
+    def _enter_step(self, secondary_status: str, **members: Any) -> None:
+        self._records.enter_step_unless_stopping(self.stopping, self.name, secondary_status, **members)
+
+    def _has_waited_too_long(self) -> bool:
+        max_wait_s = self._record["StoppingCondition"].get("MaxWaitTimeInSeconds")
+        return max_wait_s is not None and time.time() > self._record["CreationTime"] + max_wait_s
+
+    def _has_run_before(self) -> bool:
         return any(step["Status"] == "Training" for step in self._record["SecondaryStatusTransitions"])
 
     def _checkpoint_folder(self) -> Path:
         config = self._record.get("CheckpointConfig", {})
-        return Path(programs.inside(config.get("LocalPath", "/opt/ml/checkpoints"), self.root))
+        return Path(programs.to_local(config.get("LocalPath", "/opt/ml/checkpoints"), self.root))
 
-    def _clear(self) -> None:
-        """Only the checkpoints outlive a run: they are newer here than what was uploaded before a kill."""
-        kept = self._checkpoint_folder() if self._has_run() else self.root / ".none"
+    def _clear_folder(self) -> None:
+        """Remove everything but the checkpoints of an earlier run: after a kill they are newer here than in S3."""
+        kept = self._checkpoint_folder() if self._has_run_before() else None
         for part in self.root.glob("*"):
-            if not kept.is_relative_to(part):
+            if kept is None or not kept.is_relative_to(part):
                 shutil.rmtree(part)
 
     def _configuration(self) -> dict[str, Any]:
+        """Return the content of each file in input/config."""
         record = self._record
+        channels = record.get("InputDataConfig", [])
         return {
             "hyperparameters": record.get("HyperParameters", {}),
             "inputdataconfig": {
@@ -82,7 +156,7 @@ class TrainingJob(ProgramJob):
                     "RecordWrapperType": channel.get("RecordWrapperType", "None"),
                 }
                 | ({"ContentType": channel["ContentType"]} if "ContentType" in channel else {})
-                for channel in record.get("InputDataConfig", [])
+                for channel in channels
             },
             "resourceconfig": {
                 "current_host": "algo-1",
@@ -92,98 +166,39 @@ class TrainingJob(ProgramJob):
             },
         }
 
-    def program(self) -> tuple[list[str], dict[str, str]]:
-        """The `train` program, or what the entry point names."""
-        command = programs.command(self._record["AlgorithmSpecification"], "training.train", self._owner.repo)
-        own = {"TRAINING_JOB_NAME": self.name, "TRAINING_JOB_ARN": self._record["TrainingJobArn"]}
-        self._began = time.time()
-        return command, self._record.get("Environment", {}) | own
-
-    def log(self) -> JobLog:
-        """The log, and the metrics in it."""
-        owner = self._owner
-        definitions = self._record["AlgorithmSpecification"].get("MetricDefinitions", [])
-        file = owner.logs / f"training-job-{self.name}.log"
-        metrics = Metrics(self.name, definitions, owner.series_file(self.name), owner.measure)
-        return JobLog(file, self.client("logs"), LOG_GROUP, self._record["log_stream"], metrics.read)
-
-    def deadline(self) -> float:
-        """MaxRuntimeInSeconds counts what all starts ran together, MaxWaitTimeInSeconds from the creation."""
-        condition = self._record["StoppingCondition"]
-        at = self._began + float(condition["MaxRuntimeInSeconds"]) - self._ran_before
-        wait = condition.get("MaxWaitTimeInSeconds")
-        return at if wait is None else min(at, float(self._record["CreationTime"] + wait))
-
-    def tick(self) -> None:
-        """Checkpoints to S3, and the time that the program has had."""
+    def _upload_checkpoints(self) -> None:
         if self._checkpoints is not None:
-            self._checkpoints.up()
-        spent = self._run_s()
-        if spent - self._record.get("run_s", 0) > _NOTED_S:
-            self._record["run_s"] = spent
-            self._owner.resources.store.change(KIND, self.name, run_s=spent)
-
-    def conclude(self, end: End) -> None:
-        """Model and output to S3, then the final status."""
-        if end.why == "exited" and end.status != 0:
-            self._keep_checkpoints()
-            self.fail(self.reason(end, self.root / "output/failure"))
-            return
-        if end.why == "exited":
-            self._owner.step(self.name, "Uploading")
-        self._keep_checkpoints()
-        artefacts = self._upload(always=end.why == "exited")
-        if end.why == "exited":
-            self._end("Completed", "Completed", **artefacts)
-        elif end.why == "stopped":
-            self._end("Stopped", "Stopped", **artefacts)
-        else:
-            wait = self._record["StoppingCondition"].get("MaxWaitTimeInSeconds")
-            late = wait is not None and time.time() > self._record["CreationTime"] + wait
-            self._end("Stopped", "MaxWaitTimeExceeded" if late else "MaxRuntimeExceeded", **artefacts)
-
-    def _keep_checkpoints(self) -> None:
-        if self._checkpoints is not None:
-            self._checkpoints.up()
+            self._checkpoints.upload()
 
     def _upload(self, always: bool) -> dict[str, Any]:
-        """A stopped job's model is brought away if there is one: training may have come far."""
-        where = f"{self._record['OutputDataConfig']['S3OutputPath'].rstrip('/')}/{self.name}/output"
+        """Upload output and model, and return the record's member with the model's address.
+
+        Args:
+            always: Whether to upload an empty model folder too. A stopped job may have left no model.
+        """
+        prefix = f"{self._record['OutputDataConfig']['S3OutputPath'].rstrip('/')}/{self.name}/output"
         s3 = self.client("s3")
         if any((self.root / "output/data").glob("*")):
-            pack(s3, self.root / "output/data", f"{where}/output.tar.gz")
+            upload_archive(s3, self.root / "output/data", f"{prefix}/output.tar.gz")
         if not always and not any((self.root / "model").glob("*")):
             return {}
-        pack(s3, self.root / "model", f"{where}/model.tar.gz")
-        return {"ModelArtifacts": {"S3ModelArtifacts": f"{where}/model.tar.gz"}}
-
-    def settle_stopped(self) -> None:
-        """Stopped before the program had begun."""
-        if self._owner.resources.found(KIND, self.name)["TrainingJobStatus"] in ("InProgress", "Stopping"):
-            self._end("Stopped", "Stopped")
-
-    def fail(self, reason: str) -> None:
-        """The job is Failed."""
-        self._end("Failed", "Failed", FailureReason=reason)
+        upload_archive(s3, self.root / "model", f"{prefix}/model.tar.gz")
+        return {"ModelArtifacts": {"S3ModelArtifacts": f"{prefix}/model.tar.gz"}}
 
     def _run_s(self) -> float:
-        return self._ran_before + (time.time() - self._began if self._began else 0)
+        return self._previous_runs_s + (time.time() - self._began if self._began else 0)
 
-    def _end(self, status: str, secondary: str, **members: Any) -> None:
-        seconds = {}
-        if self._began or self._ran_before:
-            spent = max(1, round(self._run_s()))
-            seconds = {"TrainingTimeInSeconds": spent, "BillableTimeInSeconds": spent}
-        final = {name: (when, value) for when, name, value in series(self._owner.series_file(self.name))}
-        metrics = [
-            {"MetricName": name, "Value": value, "Timestamp": when} for name, (when, value) in final.items()
-        ]
-        self._owner.step(
+    def _end(self, status: str, secondary_status: str, **members: Any) -> None:
+        times = {}
+        if self._began or self._previous_runs_s:
+            seconds = max(1, round(self._run_s()))
+            times = {"TrainingTimeInSeconds": seconds, "BillableTimeInSeconds": seconds}
+        self._records.enter_step(
             self.name,
-            secondary,
+            secondary_status,
             TrainingJobStatus=status,
             TrainingEndTime=time.time(),
-            FinalMetricDataList=metrics or None,
-            **seconds,
+            FinalMetricDataList=self._records.final_metrics(self.name) or None,
+            **times,
             **members,
         )

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from localcloud import DeployError
-from localcloud.deploy import package, read_template
+from localcloud.deploy import package, read_template, set_local_substitutions
 
 
 def write(folder: Path, **files: str) -> Path:
@@ -40,6 +40,23 @@ def test_the_short_forms_of_a_template_are_written_out(tmp_path: Path) -> None:
     file = tmp_path / "template.yaml"
     file.write_text("Resources:\n  Q: {Type: AWS::SQS::Queue, Properties: {QueueName: !Sub '${A}-q'}}\n")
     assert read_template(file)["Resources"]["Q"]["Properties"] == {"QueueName": {"Fn::Sub": "${A}-q"}}
+
+
+def test_on_a_laptop_a_swap_is_watched_every_second() -> None:
+    template = read_template(Path(__file__).parents[3] / "template.yaml")
+    on_aws = template["Resources"]["RetrainStateMachine"]["Properties"]["DefinitionSubstitutions"]
+    assert on_aws["PollSeconds"] == "20"
+    expected = on_aws | {"PollSeconds": "1"}
+    set_local_substitutions(template)
+    assert on_aws == expected
+
+
+def test_a_template_without_a_state_machine_stays_as_it_is(tmp_path: Path) -> None:
+    file = tmp_path / "template.yaml"
+    file.write_text("Resources:\n  Q: {Type: AWS::SQS::Queue}\n")
+    template = read_template(file)
+    set_local_substitutions(template)
+    assert template == read_template(file)
 
 
 def test_no_template_is_a_clear_error(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from localcloud.sagemaker.errors import AwsError
+from localcloud.sagemaker.aws_errors import AwsError
 from tests.unit.localcloud.stage import BUCKET, ROLE, Stage
 
 ARN = "arn:aws:sagemaker:us-east-1:000000000000"

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from localcloud.sagemaker.errors import AwsError
+from localcloud.sagemaker.aws_errors import AwsError
 from localcloud.sagemaker.search import Range, Search
 from tests.unit.localcloud.stage import BUCKET, Stage, eventually, training_request
 
@@ -60,36 +60,38 @@ class TestSearch:
         search = Search("t", self.config("Bayesian"), 0)
         misses = []
         for _ in range(30):
-            trial, texts = search.ask()
+            trial, texts = search.propose()
             misses.append(abs(math.log10(float(texts["learning_rate"]) / 0.3)))
-            search.tell(trial, -misses[-1], pruned=False)
+            search.end_trial(trial, -misses[-1], stopped_early=False)
         assert statistics.median(misses[20:]) < statistics.median(misses[:10]) / 2
 
     def test_a_seed_repeats_a_search_but_not_after_a_restart(self) -> None:
         first, again, later = (Search("t", self.config("Random"), before) for before in (0, 0, 2))
-        proposals = [first.ask()[1] for _ in range(4)]
-        assert [again.ask()[1] for _ in range(4)] == proposals
-        assert later.ask()[1] not in proposals
+        proposals = [first.propose()[1] for _ in range(4)]
+        assert [again.propose()[1] for _ in range(4)] == proposals
+        assert later.propose()[1] not in proposals
 
     def test_median_stops_what_is_worse_than_most(self) -> None:
         search = Search("t", self.config("Random", TrainingJobEarlyStoppingType="Auto"), 0)
         for value in (0.5, 0.6, 0.7, 0.6, 0.5):
-            trial, _ = search.ask()
-            assert not search.hopeless(trial, [value, value])
-            search.tell(trial, value, pruned=False)
-        assert search.hopeless(search.ask()[0], [0.1, 0.1])
-        assert not search.hopeless(search.ask()[0], [0.9, 0.9])
+            trial, _ = search.propose()
+            assert not search.should_stop(trial, [value, value])
+            search.end_trial(trial, value, stopped_early=False)
+        assert search.should_stop(search.propose()[0], [0.1, 0.1])
+        assert not search.should_stop(search.propose()[0], [0.9, 0.9])
 
     def test_hyperband_stops_the_worse_at_its_rungs(self) -> None:
         config = self.config("Hyperband", StrategyConfig={"HyperbandStrategyConfig": {"MaxResource": 9}})
         search = Search("t", config, 0)
         ended_early = []
         for number in range(30):
-            trial, _ = search.ask()
+            trial, _ = search.propose()
             quality = (number * 7 % 30) / 30
             series = [quality] * 9
-            ended_early.append((any(search.hopeless(trial, series[:step]) for step in range(1, 10)), quality))
-            search.tell(trial, None if ended_early[-1][0] else quality, pruned=ended_early[-1][0])
+            ended_early.append(
+                (any(search.should_stop(trial, series[:step]) for step in range(1, 10)), quality)
+            )
+            search.end_trial(trial, None if ended_early[-1][0] else quality, stopped_early=ended_early[-1][0])
         early = [quality for stopped, quality in ended_early if stopped]
         full = [quality for stopped, quality in ended_early if not stopped]
         assert len(early) >= 5
@@ -98,14 +100,14 @@ class TestSearch:
     def test_a_trial_of_before_counts(self) -> None:
         search = Search("t", self.config("Bayesian"), 12)
         for rate in (0.28, 0.29, 0.3, 0.31, 0.32) * 2:
-            search.add({"learning_rate": str(rate), "unknown": "x"}, 1.0, [1.0], pruned=False)
+            search.add_ended({"learning_rate": str(rate), "unknown": "x"}, 1.0, [1.0], stopped_early=False)
         for rate in (0.0002, 0.001, 0.005, 0.02, 0.1) * 2:
-            search.add({"learning_rate": str(rate)}, 0.0, [0.0], pruned=False)
+            search.add_ended({"learning_rate": str(rate)}, 0.0, [0.0], stopped_early=False)
         proposed = []
         for _ in range(9):
-            trial, texts = search.ask()
+            trial, texts = search.propose()
             proposed.append(float(texts["learning_rate"]))
-            search.tell(trial, None, pruned=False)
+            search.end_trial(trial, None, stopped_early=False)
         assert 0.1 < statistics.median(proposed) <= 1
 
     @given(
@@ -119,9 +121,9 @@ class TestSearch:
         low, high = sorted((one, two))
         about = {"Name": "x", "MinValue": str(low), "MaxValue": str(high), "ScalingType": scaling}
         search = Search("t", self.config("Random", ParameterRanges={"ContinuousParameterRanges": [about]}), 0)
-        texts = search.ask()[1]
+        texts = search.propose()[1]
         assert low - 1e-9 <= float(texts["x"]) <= high + 1e-9
-        reading = Range({**about, "kind": float})
+        reading = Range(about, float)
         assert reading.value(texts["x"]) is not None
         assert reading.value(str(high + 1)) is None
 
@@ -131,7 +133,7 @@ class TestSearch:
             "CategoricalParameterRanges": [{"Name": "family", "Values": ["ssdlite", "fcos"]}],
         }
         search = Search("t", self.config("Random", ParameterRanges=ranges), 0)
-        seen = [search.ask()[1] for _ in range(30)]
+        seen = [search.propose()[1] for _ in range(30)]
         assert {texts["n"] for texts in seen} == {"2", "3", "4", "5"}
         assert {texts["family"] for texts in seen} == {"ssdlite", "fcos"}
 

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from localcloud.sagemaker import deployments
+from localcloud.sagemaker.aws_errors import AwsError
 from localcloud.sagemaker.deployments import Traffic
-from localcloud.sagemaker.errors import AwsError
 from localcloud.sagemaker.fleets import Fleet
 
 

@@ -18,30 +18,44 @@ INVOCATION_TIMEOUT_S = 60.0  # what a real-time endpoint gives a container
 STARTUP_TIMEOUT_S = 300
 PROGRAM = "training.serve"
 
+_PING_TIMEOUT_S = 2
+_PING_PAUSE_S = 0.02
+_END_GRACE_S = 5
+_MAX_CONNECTIONS = 32
+_LOG_LINES_IN_REASON = 15
+_MAX_REASON_LENGTH = 1024
+
 
 class ServerError(Exception):
-    """The server did not start; the message is the FailureReason that DescribeEndpoint shows."""
+    """The server did not start; the message is the FailureReason that DescribeEndpoint returns."""
 
 
 class NoAnswerError(Exception):
-    """The server ended or hung while it had the request."""
+    """The server ended or hung during a request."""
 
 
 class ModelServer:
-    """Starts in `start`, takes requests in `invoke` from any thread, ends in `stop`."""
+    """Starts in `start`, answers requests in `invoke` from any thread, ends in `stop`.
+
+    Attributes:
+        root: The folder that takes the place of /opt/ml; it contains model/.
+        repo: The folder that the program is imported from.
+        log: The file for the program's output.
+        port: The server's port.
+    """
 
     def __init__(self, root: Path, repo: Path, environment: Mapping[str, str], log: Path) -> None:
-        """`root` stands for /opt/ml and holds model/; `repo` is where the program is imported from."""
+        """Prepare; `environment` contains the program's own variables."""
         self.root, self.repo, self.log = root, repo, log
         self.port = free_port()
         self._environment = dict(environment)
         self._process: subprocess.Popen[bytes] | None = None
-        self._idle = threading.Condition()
+        self._lease_released = threading.Condition()
         self._leases = 0
         self._pool = urllib3.HTTPConnectionPool(
             "127.0.0.1",
             self.port,
-            maxsize=32,
+            maxsize=_MAX_CONNECTIONS,
             retries=False,
             timeout=urllib3.Timeout(connect=2, read=INVOCATION_TIMEOUT_S),
             socket_options=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
@@ -50,11 +64,12 @@ class ModelServer:
     def start(self, timeout_s: float) -> None:
         """Start the program and wait until GET /ping answers 200.
 
-        Raises ServerError when it ends or `timeout_s` passes before that.
+        Raises:
+            ServerError: If the program ends, or `timeout_s` passes, before that.
         """
-        own = {"LOUPE_BIND_HOST": "127.0.0.1", "SAGEMAKER_BIND_TO_PORT": str(self.port)}
+        address = {"LOUPE_BIND_HOST": "127.0.0.1", "SAGEMAKER_BIND_TO_PORT": str(self.port)}
         with self.log.open("ab") as log:
-            self._process = programs.start([PROGRAM], self.root, self.repo, self._environment | own, log)
+            self._process = programs.start([PROGRAM], self.root, self.repo, self._environment | address, log)
         deadline = time.monotonic() + timeout_s
         while not self._ping():
             if self._process.poll() is not None:
@@ -62,48 +77,39 @@ class ModelServer:
             if time.monotonic() > deadline:
                 self.stop(drain_s=0)
                 raise ServerError(self._reason(f"no answer within {timeout_s:.0f} seconds"))
-            time.sleep(0.02)
+            time.sleep(_PING_PAUSE_S)
 
-    def _ping(self) -> bool:
-        try:
-            return self._pool.request("GET", "/ping", timeout=2).status == 200
-        except urllib3.exceptions.HTTPError:
-            return False
-
-    def _reason(self, what: str) -> str:
-        tail = "".join(deque(self.log.open(errors="replace"), maxlen=15)).strip()
-        return (
-            "The primary container for production variant AllTraffic did not pass the ping health check: "
-            f"{what}. The end of its log ({self.log}):\n{tail}"
-        )[:1024]
-
-    def wait(self) -> int:
-        """Block until the program ends; its exit status."""
-        assert self._process is not None  # noqa: S101 - a caller's error
-        return self._process.wait()
+    def wait(self) -> None:
+        """Block until the program ends."""
+        assert self._process is not None  # noqa: S101 - the caller has started it
+        self._process.wait()
 
     def alive(self) -> bool:
-        """True while the program runs."""
+        """Return whether the program runs."""
         return self._process is not None and self._process.poll() is None
 
     def lease(self) -> None:
-        """Announce a request: `stop` waits until as many `release` calls have come."""
-        with self._idle:
+        """Announce a request: `stop` waits until every lease is released."""
+        with self._lease_released:
             self._leases += 1
 
     def release(self) -> None:
-        """The announced request is done."""
-        with self._idle:
+        """End a lease."""
+        with self._lease_released:
             self._leases -= 1
-            self._idle.notify_all()
+            self._lease_released.notify_all()
 
     def invoke(self, body: bytes, headers: Mapping[str, str]) -> urllib3.BaseHTTPResponse:
-        """POST /invocations. Raises NoAnswerError when the server ends, or takes longer than 60 s."""
+        """Send POST /invocations.
+
+        Raises:
+            NoAnswerError: If the server ends, or takes longer than 60 s.
+        """
         try:
             try:
                 return self._pool.request("POST", "/invocations", body=body, headers=headers)
             except urllib3.exceptions.ProtocolError as error:
-                # A server may close an idle connection in the moment in which we reuse it: not its failure.
+                # A server may close an idle connection at the moment in which we reuse it: that is no failure.
                 if not (self.alive() and isinstance(error.args[-1], RemoteDisconnected)):
                     raise
                 return self._pool.request("POST", "/invocations", body=body, headers=headers)
@@ -115,9 +121,22 @@ class ModelServer:
             raise NoAnswerError("Amazon SageMaker could not get a response from the endpoint.") from error
 
     def stop(self, drain_s: float = INVOCATION_TIMEOUT_S) -> None:
-        """Let the requests in flight finish (at most `drain_s` seconds), then end the program."""
-        with self._idle:
-            self._idle.wait_for(lambda: self._leases == 0, timeout=drain_s)
+        """Let the requests in progress finish, for at most `drain_s` seconds, then end the program."""
+        with self._lease_released:
+            self._lease_released.wait_for(lambda: self._leases == 0, timeout=drain_s)
         if self._process is not None:
-            programs.end(self._process, grace_s=5)
+            programs.end(self._process, grace_s=_END_GRACE_S)
         self._pool.close()
+
+    def _ping(self) -> bool:
+        try:
+            return self._pool.request("GET", "/ping", timeout=_PING_TIMEOUT_S).status == 200
+        except urllib3.exceptions.HTTPError:
+            return False
+
+    def _reason(self, problem: str) -> str:
+        tail = "".join(deque(self.log.open(errors="replace"), maxlen=_LOG_LINES_IN_REASON)).strip()
+        return (
+            "The primary container for production variant AllTraffic did not pass the ping health check: "
+            f"{problem}. The end of its log ({self.log}):\n{tail}"
+        )[:_MAX_REASON_LENGTH]

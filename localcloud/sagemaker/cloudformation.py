@@ -1,29 +1,27 @@
-"""The seam to CloudFormation: AWS::SageMaker::ModelPackageGroup in a template."""
+"""Connects SageMaker with MiniStack's CloudFormation: AWS::SageMaker::ModelPackageGroup in a template."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ministack.services.cloudformation import provisioners
 
-from localcloud.sagemaker.errors import AwsError
+from localcloud.sagemaker.api import SageMaker
+from localcloud.sagemaker.aws_errors import AwsError
 
-if TYPE_CHECKING:
-    from localcloud.sagemaker.api import SageMaker
-
-_MEMBERS = ("ModelPackageGroupName", "ModelPackageGroupDescription", "Tags")
+_PROPERTIES = ("ModelPackageGroupName", "ModelPackageGroupDescription", "Tags")
 
 
-def connect(sagemaker: "SageMaker") -> None:
+def connect(sagemaker: SageMaker) -> None:
     """Register the resource type in MiniStack."""
 
     def create(logical_id: str, properties: dict[str, Any], stack: str) -> tuple[str, dict[str, str]]:
         name = properties.get("ModelPackageGroupName") or f"{stack}-{logical_id}"[:63]
-        given = {member: properties[member] for member in _MEMBERS if member in properties}
+        request = {member: properties[member] for member in _PROPERTIES if member in properties}
+        request["ModelPackageGroupName"] = name
         try:
-            arn = sagemaker.call("CreateModelPackageGroup", given | {"ModelPackageGroupName": name})[
-                "ModelPackageGroupArn"
-            ]
+            arn = sagemaker.call("CreateModelPackageGroup", request)["ModelPackageGroupArn"]
         except AwsError as error:
-            raise ValueError(error.message) from error  # what MiniStack makes a stack event's reason of
+            # MiniStack writes the message of a ValueError into the stack's events.
+            raise ValueError(error.message) from error
         return arn, {"ModelPackageGroupArn": arn, "ModelPackageGroupStatus": "Completed"}
 
     def delete(physical_id: str, properties: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""What MiniStack reads from the environment, set for as long as the cloud runs."""
+"""The settings that MiniStack reads from the environment, set while the cloud runs."""
 
 import logging
 import logging.handlers
@@ -15,24 +15,34 @@ ACCOUNT = "000000000000"
 
 
 class Environment:
-    """Process-wide settings: `enter` makes them, `leave` puts back what was there."""
+    """Process-wide settings: `enter` makes them, `leave` restores the previous ones.
+
+    Attributes:
+        home: The folder with the cloud's state.
+        port: The port that the cloud is served on.
+        root_key: Root's access key. It never leaves this process, since MiniStack does not check root's signatures.
+        root_secret: Root's secret key.
+    """
 
     def __init__(self, home: Home, port: int) -> None:
         self.home, self.port = home, port
-        # Root's key never leaves this process: MiniStack does not check root's signatures.
         self.root_key = "LKIA" + secrets.token_hex(8).upper()
         self.root_secret = secrets.token_hex(20)
-        self._before: dict[str, str] | None = None
+        self._previous: dict[str, str] | None = None
 
     def enter(self) -> None:
-        """MiniStack reads some variables at its import, others later: call this before the import.
+        """Set the variables, the folder for temporary files and the logging.
 
-        Every AWS_ variable of the shell goes: no credentials, profile or endpoint of the user's may reach a
-        function or a model.
+        Call this before MiniStack is imported: it reads some variables at its import and others later. All AWS_
+        variables of the shell are removed, so that none of the user's credentials, profiles or endpoints reaches
+        a function or a model.
+
+        Raises:
+            StartError: If MiniStack is already imported.
         """
         if "ministack.app" in sys.modules:
             raise StartError("MiniStack was imported before its environment was set; use a fresh process.")
-        self._before = dict(os.environ)
+        self._previous = dict(os.environ)
         for name in [name for name in os.environ if name.startswith("AWS_")]:
             del os.environ[name]
         os.environ.update(
@@ -59,16 +69,16 @@ class Environment:
             self.home.logs / "cloud.log", maxBytes=5_000_000, backupCount=2, delay=True
         )
         self._log.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-        # MiniStack would log to the terminal if the root logger had no handler at its import.
+        # MiniStack logs to the terminal if the root logger has no handler at its import.
         logging.getLogger().addHandler(self._log)
 
     def leave(self) -> None:
-        """Put back the variables, the folder for temporary files and the logging."""
-        if self._before is None:
+        """Restore the variables, the folder for temporary files and the logging."""
+        if self._previous is None:
             return
         os.environ.clear()
-        os.environ.update(self._before)
-        self._before = None
+        os.environ.update(self._previous)
+        self._previous = None
         tempfile.tempdir = None
         logging.getLogger().removeHandler(self._log)
         self._log.close()

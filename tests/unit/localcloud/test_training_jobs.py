@@ -8,8 +8,8 @@ import boto3
 import psutil
 import pytest
 
-from localcloud.sagemaker import jobs
-from localcloud.sagemaker.errors import AwsError
+from localcloud.sagemaker import program_job
+from localcloud.sagemaker.aws_errors import AwsError
 from tests.unit.localcloud.stage import BUCKET, Stage, channel, eventually, training_request
 
 SLOW = {"epochs": "400", "seconds": "0.05"}
@@ -93,7 +93,7 @@ def test_a_job_that_is_killed_tells_by_what(stage: Stage) -> None:
 def test_a_job_beyond_its_time_is_stopped(
     stage: Stage, monkeypatch: pytest.MonkeyPatch, stubborn: dict[str, str]
 ) -> None:
-    monkeypatch.setattr(jobs, "GRACE_S", 0.5)
+    monkeypatch.setattr(program_job, "GRACE_S", 0.5)
     before = set(psutil.Process().children(recursive=True))
     stopped = stage.trained("late", SLOW | stubborn, StoppingCondition={"MaxRuntimeInSeconds": 1})
     assert (stopped["TrainingJobStatus"], stopped["SecondaryStatus"]) == ("Stopped", "MaxRuntimeExceeded")

@@ -7,7 +7,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from localcloud.sagemaker import SageMaker
-from localcloud.sagemaker.errors import AwsError
+from localcloud.sagemaker.aws_errors import AwsError
 from localcloud.sagemaker.store import Store
 
 ROLE = "arn:aws:iam::000000000000:role/model"
@@ -165,9 +165,9 @@ def test_a_store_survives_a_restart_and_hands_out_copies(tmp_path: Path) -> None
     assert found == {"a": 3}
     found["a"] = 4
     assert Store(tmp_path / "s.json").all("Model") == [{"a": 3}]
-    assert store.change_from("Model", "m", "a", 3, a=5)
-    assert not store.change_from("Model", "m", "a", 3, a=6)
-    assert not store.change_from("Model", "nobody", "a", None, a=6)
+    assert store.change_if("Model", "m", "a", 3, a=5)
+    assert not store.change_if("Model", "m", "a", 3, a=6)
+    assert not store.change_if("Model", "nobody", "a", None, a=6)
     assert not store.add("Model", "m", {})
     assert store.get("Model", "m") == {"a": 5}
     assert store.delete("Model", "m")

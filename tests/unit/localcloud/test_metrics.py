@@ -1,8 +1,8 @@
-"""Metrics out of log lines."""
+"""Metrics in log lines."""
 
 import json
 
-from localcloud.ministack.observability import embedded_metrics
+from localcloud.ministack import metrics
 
 
 def test_each_dimension_set_gets_each_value() -> None:
@@ -11,7 +11,7 @@ def test_each_dimension_set_gets_each_value() -> None:
         "Metrics": [{"Name": "Inspected", "Unit": "Count"}, {"Name": "Latency"}]}]},
         "line": "line-1", "Inspected": [1.0, 1.0], "Latency": 7}"""
     )
-    assert list(embedded_metrics(document)) == [
+    assert list(metrics.embedded(document)) == [
         ("Loupe", "Inspected", 1.0, "Count", {"line": "line-1"}),
         ("Loupe", "Inspected", 1.0, "Count", {"line": "line-1"}),
         ("Loupe", "Latency", 7.0, "None", {"line": "line-1"}),

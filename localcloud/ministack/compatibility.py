@@ -1,0 +1,116 @@
+"""Checks that MiniStack is the version that the local cloud was written for.
+
+The local cloud reads, replaces and calls names that MiniStack does not promise to keep. So the start refuses any
+other version, and any MiniStack in which one of those names is missing. The other modules of this folder import
+MiniStack; check it first.
+"""
+
+import importlib
+import importlib.metadata
+from collections.abc import Mapping
+
+from localcloud.errors import IncompatibleMiniStackError
+
+VERSION = "1.5.33"
+
+# Module -> the names that the local cloud uses.
+_NAMES = {
+    "app": ("app", "_request_account_scope", "_build_persistence_save_dict", "_loaded_modules", "AUTH"),
+    "core.concurrency": ("esm_wake",),
+    "core.iam_actions": ("identity_denial_message",),
+    "core.iam_evaluator": (
+        "AuthError",
+        "enforce",
+        "is_root_access_key",
+        "pin_request_origin",
+        "pin_signed_body",
+        "pin_signed_request",
+    ),
+    "core.lambda_runtime": (
+        "_PYTHON_WORKER_SCRIPT",
+        "Worker",
+        "execution_credentials",
+        "reset",
+        "subprocess",
+    ),
+    "core.persistence": ("save_state",),
+    "core.responses": ("request_scope", "set_request_account_id", "set_request_region"),
+    "core.router": ("extract_access_key_id", "extract_region"),
+    "services.cloudformation.provisioners": ("_RESOURCE_HANDLERS",),
+    "services.cloudwatch": (
+        "_alarms",
+        "_dims_key",
+        "_evaluate_alarm",
+        "_evaluate_all_alarms",
+        "_metrics",
+        "record_metric",
+    ),
+    "services.cloudwatch_logs": ("_log_groups",),
+    "services.dynamodb": (
+        "_restore_state",
+        "_stream_records",
+        "_stream_trimmed",
+        "esm_wake",
+        "get_state",
+        "stream_end_position",
+    ),
+    "services.iam": ("_roles",),
+    "services.lambda_svc": (
+        "_ESM_IDLE_WAKE_GAP_SECONDS",
+        "_dynamodb_stream_positions",
+        "_emit_lambda_logs",
+        "_emit_lambda_metrics",
+        "_esms",
+        "_execute_function",
+        "_execute_function_warm",
+        "_poll_dynamodb_streams",
+        "_poll_sqs",
+        "_send_ddb_stream_failure_record",
+        "_sqs_esm_concurrency",
+        "execution_credentials",
+        "executions_in_flight",
+        "load_persisted_state",
+    ),
+    "services.s3": ("_object_versions", "_persist_object", "_version_file_exists"),
+    "services.sqs": ("_queues",),
+    "services.stepfunctions": (
+        "_ExecutionError",
+        "_apply_state_assign",
+        "_emit_execution_status_event",
+        "_call_lambda",
+        "_execute_task",
+        "_executions",
+        "_invoke_resource",
+        "_invoke_resource_with_timeout",
+        "_invoke_with_callback",
+        "_run_execution",
+        "_sdk_json_params",
+        "_sdk_json_result",
+        "_state_machines",
+        "_task_tokens",
+    ),
+    "services.sts": ("_sessions", "register_session"),
+}
+
+
+def check(version: str | None = None, names: Mapping[str, tuple[str, ...]] = _NAMES) -> None:
+    """Check the installed MiniStack.
+
+    Args:
+        version: The version to check instead of the installed one.
+        names: Module names without "ministack.", and the names that each must have.
+
+    Raises:
+        IncompatibleMiniStackError: If the version is another, or a name is missing.
+    """
+    installed = version or importlib.metadata.version("ministack")
+    if installed != VERSION:
+        raise IncompatibleMiniStackError(
+            f"MiniStack {installed} is installed; the local cloud needs {VERSION}. "
+            "Install requirements/local.txt."
+        )
+    for module_name, required in names.items():
+        module = importlib.import_module(f"ministack.{module_name}")
+        missing = [name for name in required if not hasattr(module, name)]
+        if missing:
+            raise IncompatibleMiniStackError(f"ministack.{module_name} has no {', '.join(missing)}.")
