@@ -11,9 +11,8 @@ from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
-from localcloud.sagemaker.errors import in_use, invalid
-
 from contract.s3 import split
+from localcloud.sagemaker.aws_errors import in_use, invalid
 from localcloud.sagemaker.validation import validate
 from retraining.documents import Documents
 from tests.unit.retraining.evaluations import evaluation

@@ -12,11 +12,12 @@ from typing import Any
 
 import boto3
 import pytest
-from localcloud.sagemaker.errors import AwsError
 from ministack.services import stepfunctions
 
 from handlers import retrain_approval, retrain_gate, retrain_plan, retrain_report
-from localcloud.sagemaker import steps
+from localcloud.ministack.step_functions import fail_callbacks_of_failed_functions
+from localcloud.sagemaker import step_functions
+from localcloud.sagemaker.aws_errors import AwsError
 from retraining.approval import Approval
 from retraining.gate import Bounds, Gate
 from retraining.plan import Planner
@@ -176,7 +177,8 @@ def _connect(account: Account, patch: pytest.MonkeyPatch) -> None:
     patch.setattr(
         stepfunctions, "_call_lambda", lambda arn, event: _invoke(account, arn.rpartition(":")[2], event)
     )
-    steps.connect(account)  # type: ignore[arg-type]
+    fail_callbacks_of_failed_functions()
+    step_functions.connect(account)  # type: ignore[arg-type]
     execute, invoke = stepfunctions._execute_task, stepfunctions._invoke_resource
     call_back = stepfunctions._invoke_with_callback
 
