@@ -1,4 +1,4 @@
-"""The program `generate`: images made from a seed, for trying things out without data of one's own.
+"""The program `generate`: draws images from a seed, so that everything can be tried without real data.
 
     python -m training.generate surfaces --out DIR --count 300 --seed 7 [--size 200] [--defect-size N]
     python -m training.generate samples --out samples
@@ -19,16 +19,16 @@ from training.datasets.generated import samples, synthetic
 def main(arguments: Sequence[str] | None = None) -> None:
     """Write the images that the options ask for."""
     parser = argparse.ArgumentParser(
-        prog="python -m training.generate", description="Images made from a seed."
+        prog="python -m training.generate", description="Draw images from a seed."
     )
     kinds = parser.add_subparsers(dest="kind", required=True)
     surfaces = kinds.add_parser("surfaces", help="labelled steel surfaces with defects")
     surfaces.add_argument("--out", type=Path, required=True, help="folder to write to")
     surfaces.add_argument("--count", type=int, required=True, help="number of images")
-    surfaces.add_argument("--seed", type=int, required=True, help="same seed, same images")
-    surfaces.add_argument("--size", type=int, default=200, help="edge in pixels (default 200)")
+    surfaces.add_argument("--seed", type=int, required=True, help="the same seed draws the same images")
+    surfaces.add_argument("--size", type=int, default=200, help="edge of an image in pixels (default 200)")
     surfaces.add_argument(
-        "--defect-size", type=int, help="edge of the square that holds each defect, in pixels"
+        "--defect-size", type=int, help="edge of the square that contains each defect, in pixels"
     )
     demo = kinds.add_parser("samples", help="the images of the demo")
     demo.add_argument("--out", type=Path, default=Path("samples"), help="folder (default samples)")
@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     smallest = synthetic.SMALLEST
     if options.size < smallest or not smallest <= (options.defect_size or options.size) <= options.size:
         surfaces.error(
-            f"--size and --defect-size must be at least {smallest}, and no defect larger than its picture"
+            f"--size and --defect-size must be at least {smallest}, and --defect-size at most --size"
         )
     synthetic.generate(
         options.out, options.count, options.seed, options.size, defect_size=options.defect_size

@@ -3,8 +3,12 @@
     dataset = open_dataset(Path("NEU-DET.zip"))
     dataset.part("test").samples[0].objects
 
-A part is chosen by the hash of the image's bytes alone, so copies of one image never land on two sides,
-and adding images moves none of those already there. A snapshot says itself which part an image is in.
+The hash of an image's bytes alone decides which part it belongs to. Copies of one image are therefore always in the
+same part, and new images never move an image that is already there. A snapshot stores the part of each image.
+
+Where to look: `dataset` is the shape, `storage` reads the bytes, `formats` reads the labels, `reading` combines the
+two, `checks` finds and repairs problems, `snapshots` freezes a data set, `export` writes it for other tools, and
+`report` prints what an import did. `problems` lists what can be wrong. `generated` draws images from a seed.
 """
 
 from training.datasets.dataset import Box, Dataset, Object, Sample

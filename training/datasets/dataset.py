@@ -1,4 +1,4 @@
-"""The shape of a data set: samples with their labelled boxes, and the parts that they fall into."""
+"""The shape of a data set: samples with their labelled boxes, and the part that each sample belongs to."""
 
 from __future__ import annotations
 
@@ -6,15 +6,20 @@ import hashlib
 from dataclasses import dataclass, replace
 
 from contract.snapshots import Part, part_of
-from training.datasets.files import Files
 from training.datasets.problems import DatasetError
+from training.datasets.storage.files import Files
 
 Box = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True, slots=True)
 class Object:
-    """One labelled object: box (x1, y1, x2, y2) in pixels of the upright image."""
+    """One labelled object.
+
+    Attributes:
+        label: The name of its class.
+        box: (x1, y1, x2, y2) in pixels of the upright image.
+    """
 
     label: str
     box: Box
@@ -22,10 +27,16 @@ class Object:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One image and what is in it; without objects it is a good product.
+    """One image and the objects in it.
 
-    tags: labels of the image as a whole, such as "anomaly", where the source has no boxes for it.
-    part: where a snapshot put it; None where the hash decides.
+    Attributes:
+        name: The image's name among the data set's files.
+        sha256: The SHA-256 of the image file, in hex.
+        width: Pixels of the upright image.
+        height: As width.
+        objects: The labelled objects; empty for a good product.
+        tags: Labels of the whole image, such as "anomaly", where the source has no boxes for it.
+        part: The part that a snapshot put the image into; None if the hash decides.
     """
 
     name: str
@@ -37,16 +48,20 @@ class Sample:
     part: Part | None = None
 
     def belongs_to(self) -> Part:
-        """The part of this sample: train, validation or test."""
+        """Return the part of this sample: train, validation or test."""
         return self.part or part_of(self.sha256)
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """Samples, the labels in their fixed order, and the files that hold the images.
+    """Samples, their labels, and the files that contain the images.
 
-    dropped_boxes: boxes of the source without any area inside their image.
-    snapshot_id: of the snapshot that this data set is; "" for a raw source or a part.
+    Attributes:
+        files: Reads the images by name.
+        labels: The class names in their fixed order.
+        samples: The images with their objects.
+        dropped_boxes: The number of boxes in the source that have no area inside their image.
+        snapshot_id: The id of the snapshot that this data set is; "" for a raw source, and for a part.
     """
 
     files: Files
@@ -56,23 +71,32 @@ class Dataset:
     snapshot_id: str = ""
 
     def part(self, name: Part) -> Dataset:
-        """Only the samples of one part; "all" is everything."""
+        """Return the data set with the samples of one part only; "all" returns it unchanged."""
         if name == "all":
             return self
-        return replace(self, samples=tuple(s for s in self.samples if s.belongs_to() == name), snapshot_id="")
+        samples = tuple(sample for sample in self.samples if sample.belongs_to() == name)
+        return replace(self, samples=samples, snapshot_id="")
 
     def snapshot(self) -> str:
-        """The snapshot's id; of a raw source the SHA-256 over images and labels, whatever names and order."""
+        """Return the snapshot's id, or for a raw source the SHA-256 over its images and labels.
+
+        That SHA-256 does not depend on the names and the order of the images.
+        """
         if self.snapshot_id:
             return self.snapshot_id
         lines = sorted(
-            f"{s.sha256} {sorted((o.label, *o.box) for o in s.objects)}" + (f" {s.tags}" if s.tags else "")
-            for s in self.samples
+            f"{sample.sha256} {sorted((obj.label, *obj.box) for obj in sample.objects)}"
+            + (f" {sample.tags}" if sample.tags else "")
+            for sample in self.samples
         )
         return hashlib.sha256("\n".join([repr(self.labels), *lines]).encode()).hexdigest()
 
     def read(self, sample: Sample) -> bytes:
-        """The image file's bytes. Raises DatasetError, also if they are no longer those that were listed."""
+        """Return the bytes of a sample's image file.
+
+        Raises:
+            DatasetError: The file cannot be read, or it changed after it was listed.
+        """
         data = self.files.read(sample.name)
         if hashlib.sha256(data).hexdigest() != sample.sha256:
             raise DatasetError(sample.name, f"was altered: its SHA-256 is no longer {sample.sha256}")

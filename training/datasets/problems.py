@@ -1,4 +1,4 @@
-"""What can be wrong with a data set: each kind with its severity and what to do about it."""
+"""What can be wrong with a data set: each kind of problem with its severity and what to do about it."""
 
 from __future__ import annotations
 
@@ -11,15 +11,20 @@ Severity = Literal["error", "warning"]
 
 
 class DatasetError(TrainingError):
-    """A dataset cannot be read; names the file at fault."""
+    """A data set cannot be read or written; the message names the file at fault."""
 
-    def __init__(self, where: object, reason: str) -> None:
-        super().__init__(f"{where}: {reason}")
+    def __init__(self, file: object, reason: str) -> None:
+        super().__init__(f"{file}: {reason}")
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One kind of problem. An error keeps a data set from being imported; a warning does not."""
+    """One kind of problem.
+
+    Attributes:
+        severity: An error stops the import of a data set; a warning does not.
+        advice: What the user can do about it.
+    """
 
     severity: Severity
     advice: str
@@ -27,42 +32,53 @@ class Kind:
 
 KINDS: dict[str, Kind] = {
     "empty": Kind("error", "Check the path: there is no image to import."),
-    "unsafe-name": Kind("error", "Pack the zip again, with names inside it only."),
-    "outside-link": Kind("error", "Replace the link by the file itself."),
+    "unsafe-name": Kind("error", "Create the zip again, without names that lead outside it."),
+    "outside-link": Kind("error", "Replace the link with the file itself."),
     "missing-image": Kind("error", "Add the image, or remove its labels."),
-    "ambiguous-image": Kind("error", "Give the images names of their own."),
-    "unreadable-image": Kind("error", "Replace the image by a whole JPEG, PNG, BMP, TIFF or WebP file."),
+    "ambiguous-image": Kind("error", "Give each image a unique name."),
+    "unreadable-image": Kind("error", "Replace the image with a complete JPEG, PNG, BMP, TIFF or WebP file."),
     "bad-annotation": Kind("error", "Correct the labels at this place."),
     "no-categories": Kind("error", "Add the list of categories, each with id and name."),
     "unknown-class": Kind("error", "Add the class to the list of names, or correct the number."),
     "unknown-label": Kind("error", "Correct the label, or add it to --labels."),
     "broken-record": Kind("error", "Write the .rec file again; it is cut short or damaged."),
-    "index-mismatch": Kind("warning", "The .idx file is of another .rec file; it was not used."),
-    "no-class-names": Kind("warning", "Put a classes.txt beside it: one name a line, class 0 first."),
-    "size-mismatch": Kind("warning", "See whether the boxes fit: the labels tell of another image size."),
-    "unlisted-image": Kind("warning", "Label the image, or leave it out knowingly: it is not imported."),
+    "index-mismatch": Kind("warning", "The .idx file belongs to another .rec file; it was not used."),
+    "no-class-names": Kind("warning", "Add a classes.txt next to it: one name per line, class 0 first."),
+    "size-mismatch": Kind("warning", "Check that the boxes fit: the labels give another image size."),
+    "unlisted-image": Kind("warning", "It is not imported. Label it if it should be."),
     "box-outside": Kind("warning", "The box was clipped to its image."),
-    "zero-area-box": Kind("warning", "The box was dropped: nothing of it lies inside its image."),
+    "zero-area-box": Kind("warning", "The box was dropped: no part of it is inside its image."),
     "duplicate-box": Kind("warning", "--repair keeps one of the boxes."),
     "conflicting-boxes": Kind("warning", "Decide which of the labels is right."),
-    "label-case": Kind("warning", "--repair takes the commonest spelling for all."),
-    "unlabelled-image": Kind("warning", "Good products, if nothing is in them: nothing to do."),
+    "label-case": Kind("warning", "--repair uses the most common spelling for all."),
+    "unlabelled-image": Kind("warning", "If these are good products, there is nothing to do."),
     "one-class": Kind("warning", "A detector of one class cannot tell kinds of defects apart."),
-    "imbalance": Kind("warning", "Collect more of the rare classes; they will be judged by few images."),
+    "imbalance": Kind("warning", "Collect more images of the rare classes: few images evaluate them now."),
     "duplicate-image": Kind("warning", "--repair keeps one of the images."),
-    "duplicate-image-other-labels": Kind("warning", "The same image is labelled in two ways: decide."),
-    "near-duplicate-image": Kind("warning", "Keep one, if they are one product photographed once."),
-    "fixed-scene": Kind(
-        "warning", "Photographed from one place: see by hand that no product is there twice."
+    "duplicate-image-other-labels": Kind(
+        "warning", "The same image is labelled in two ways: decide which is right."
     ),
-    "duplicate-across-split": Kind("warning", "A snapshot leaves the image of the lower part out."),
+    "near-duplicate-image": Kind("warning", "Keep one if both show one product photographed once."),
+    "fixed-scene": Kind(
+        "warning", "Photographed from one place: check by hand that no product is in it twice."
+    ),
+    "duplicate-across-split": Kind(
+        "warning", "A snapshot leaves this image out, and keeps the one in the other part."
+    ),
     "missing-test-image": Kind("warning", "The test image was taken over from the previous snapshot."),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong, and where: the file, and the place in it (or "")."""
+    """One problem and its place.
+
+    Attributes:
+        kind: A key of KINDS.
+        file: The file at fault.
+        place: The place in the file; "" if the problem concerns the whole file.
+        message: What is wrong; continues a sentence that starts with the file or the place.
+    """
 
     kind: str
     file: str
@@ -74,27 +90,40 @@ class Problem:
         return KINDS[self.kind].severity
 
     def error(self) -> DatasetError:
-        """The problem as an exception."""
+        """Return the problem as an exception."""
         return DatasetError(self.file, f"{self.place}: {self.message}" if self.place else self.message)
 
 
 @dataclass
 class Problems:
-    """Problems found so far. If `strict`, the first one that is an error is raised as DatasetError."""
+    """Collects the problems of a data set while it is read.
+
+    Attributes:
+        strict: Raise the first problem that is an error instead of collecting it.
+        collected: The problems so far.
+    """
 
     strict: bool = False
-    found: list[Problem] = field(default_factory=list)
+    collected: list[Problem] = field(default_factory=list)
 
     def report(self, kind: str, file: object, message: str, place: str = "") -> None:
-        """Takes a problem down. Raises DatasetError if strict and the problem is an error."""
+        """Collect a problem, given by its fields.
+
+        Raises:
+            DatasetError: The problem is an error, and `strict` is set.
+        """
         self.add(Problem(kind, str(file), place, message))
 
     def add(self, problem: Problem) -> None:
-        """As `report`."""
+        """Collect a problem.
+
+        Raises:
+            DatasetError: The problem is an error, and `strict` is set.
+        """
         if self.strict and problem.severity == "error":
             raise problem.error()
-        self.found.append(problem)
+        self.collected.append(problem)
 
     def count(self, kind: str) -> int:
-        """How many of one kind."""
-        return sum(problem.kind == kind for problem in self.found)
+        """Return the number of collected problems of one kind."""
+        return sum(problem.kind == kind for problem in self.collected)

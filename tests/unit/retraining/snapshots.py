@@ -8,8 +8,9 @@ from typing import Any
 
 from retraining.labelled import Reviewed
 from training.datasets import Dataset, Object, Sample, open_dataset
-from training.datasets.located import Located
-from training.datasets.snapshot import take, with_frozen_test
+from training.datasets.snapshots.snapshot import take
+from training.datasets.snapshots.split import with_frozen_test
+from training.datasets.storage.uris import ImagesByUri
 
 LABELS = ("dent", "scratch")
 BOX = (10.0, 20.0, 40.0, 60.0)
@@ -27,7 +28,7 @@ def sample(name: str, *labels: str, sha256: str = "") -> Sample:
 def taken(samples: Sequence[Sample], labels: Sequence[str] = LABELS) -> dict[str, Any]:
     """The document of the snapshot of these samples."""
     uris = {each.name: f"s3://artefacts/labelled/images/{each.name}" for each in samples}
-    dataset, _ = with_frozen_test(Dataset(Located(uris), tuple(labels), tuple(samples)), None)
+    dataset, _ = with_frozen_test(Dataset(ImagesByUri(uris), tuple(labels), tuple(samples)), None)
     document: dict[str, Any] = json.loads(take(dataset, [], format="coco").content())
     return document
 

@@ -53,7 +53,7 @@ def moto_s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Client]:
 @pytest.fixture
 def bucket(moto_s3: S3Client, monkeypatch: pytest.MonkeyPatch) -> S3Client:
     """The client of S3, which has the empty bucket `factory`."""
-    from training.datasets import s3
+    from training.datasets.storage import s3
 
     monkeypatch.setattr(s3, "_clients", {})
     moto_s3.create_bucket(Bucket="factory")

@@ -1,1 +1,1 @@
-"""The file formats of labelled images: one module each, with `find` and `read`."""
+"""The file formats of labelled images: one module per format, each an `annotations.Format`."""

@@ -12,15 +12,15 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from training.datasets.dataset import Object
-from training.datasets.entries import Entry, Source
-from training.datasets.files import Files
+from training.datasets.formats.annotations import AnnotatedImage, Annotations
 from training.datasets.problems import DatasetError, Problems
+from training.datasets.storage.files import Files
 
 _USUAL_NAMES = ("annotations.json", "_annotations.coco.json")
 
 
 def find(files: Files) -> str | None:
-    """The name of the COCO file: the one chosen, a usual name, or the only JSON file there is."""
+    """Return the name of the COCO file: the chosen one, one with a usual name, or the only JSON file."""
     if files.chosen is not None:
         return files.chosen if files.chosen.lower().endswith(".json") else None
     candidates = [name for name in files.names if name.lower().endswith(".json")]
@@ -30,45 +30,59 @@ def find(files: Files) -> str | None:
     return candidates[0] if len(candidates) == 1 else None
 
 
-def read(files: Files, annotations: str, problems: Problems) -> Source:
-    """The images of the COCO file `annotations`. Raises DatasetError if it is no COCO file at all."""
+def read(files: Files, file: str, problems: Problems) -> Annotations:
+    """Return the labels of a COCO file.
+
+    Raises:
+        DatasetError: The file is not a COCO file.
+    """
     try:
-        document = json.loads(files.read(annotations))
+        document = json.loads(files.read(file))
         images, boxes = list(document["images"]), list(document["annotations"])
         categories = document.get("categories")
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DatasetError(annotations, f"is not a COCO file: {type(error).__name__} {error}") from error
+        raise DatasetError(file, f"is not a COCO file: {type(error).__name__} {error}") from error
     if not isinstance(categories, list) or (boxes and not categories):
-        problems.report("no-categories", annotations, "has no list of categories")
+        problems.report("no-categories", file, "has no list of categories")
         categories = []
-    labels = _labels(annotations, categories, problems)
-    wanted = _by_image(annotations, boxes, problems)
-    listed = _images(annotations, images, problems)
-    for number in sorted(wanted.keys() - {number for number, _ in listed}):
-        problems.report(
-            "bad-annotation", annotations, "is annotated but not listed among the images", f"image {number}"
-        )
-    entries = _entries(files, annotations, listed, wanted, labels, problems)
-    return Source(files, entries, len(listed), list(labels.values()))
+    labels = _labels(file, categories, problems)
+    boxes_by_image = _boxes_by_image(file, boxes, problems)
+    images_by_id = _images_by_id(file, images, problems)
+    for image_id in sorted(boxes_by_image.keys() - images_by_id.keys()):
+        message = "has annotations but is not in the list of images"
+        problems.report("bad-annotation", file, message, f"image {image_id}")
+    annotated = _annotated_images(files, file, images_by_id, boxes_by_image, labels, problems)
+    return Annotations(files, annotated, len(images_by_id), list(labels.values()))
 
 
 def categories_of(labels: Sequence[str]) -> list[dict[str, Any]]:
-    """The labels as COCO's categories; their ids count from 1."""
+    """Return the labels as COCO categories; their ids start at 1."""
     return [{"id": number, "name": label} for number, label in enumerate(labels, start=1)]
 
 
 def annotations_of(images: Iterable[Iterable[Object]], labels: Sequence[str]) -> list[dict[str, Any]]:
-    """The objects of one image after another as COCO's annotations; all ids count from 1."""
+    """Return the objects of several images as COCO annotations.
+
+    Args:
+        images: The objects of each image. The images' ids start at 1.
+        labels: The class names, in the order of `categories_of`.
+    """
     categories = {label: number for number, label in enumerate(labels, start=1)}
-    objects = ((image, each) for image, listed in enumerate(images, start=1) for each in listed)
+    objects = ((image_id, obj) for image_id, listed in enumerate(images, start=1) for obj in listed)
     return [
-        annotation(number, image, categories[each.label], each.box)
-        for number, (image, each) in enumerate(objects, start=1)
+        annotation(number, image_id, categories[obj.label], obj.box)
+        for number, (image_id, obj) in enumerate(objects, start=1)
     ]
 
 
 def annotation(number: int, image: int, category: int, box: Sequence[float]) -> dict[str, Any]:
-    """One of COCO's annotations; `box` is (x1, y1, x2, y2) in pixels.
+    """Return one COCO annotation.
+
+    Args:
+        number: The annotation's id.
+        image: The image's id.
+        category: The category's id.
+        box: (x1, y1, x2, y2) in pixels.
 
     >>> annotation(1, 7, 2, (10, 20, 40, 60))["bbox"]
     [10, 20, 30, 40]
@@ -84,75 +98,73 @@ def annotation(number: int, image: int, category: int, box: Sequence[float]) -> 
     }
 
 
-def _labels(annotations: str, categories: list[Any], problems: Problems) -> dict[int, str]:
-    found: dict[int, str] = {}
+def _labels(file: str, categories: list[Any], problems: Problems) -> dict[int, str]:
+    """Return the category names by id, in the order of the ids."""
+    labels: dict[int, str] = {}
     for index, category in enumerate(categories):
         try:
-            found[_number(category["id"])] = str(category["name"])
+            labels[_id(category["id"])] = str(category["name"])
         except (KeyError, TypeError, ValueError):
-            problems.report(
-                "bad-annotation", annotations, f"has no numeric id and name: {category}", f"category {index}"
-            )
-    return dict(sorted(found.items()))
+            message = f"has no numeric id and name: {category}"
+            problems.report("bad-annotation", file, message, f"category {index}")
+    return dict(sorted(labels.items()))
 
 
-def _by_image(annotations: str, boxes: list[Any], problems: Problems) -> dict[int, list[Any]]:
-    wanted: dict[int, list[Any]] = defaultdict(list)
+def _boxes_by_image(file: str, boxes: list[Any], problems: Problems) -> dict[int, list[Any]]:
+    boxes_by_image: dict[int, list[Any]] = defaultdict(list)
     for index, box in enumerate(boxes):
         try:
             if not box.get("iscrowd"):
-                wanted[_number(box["image_id"])].append(box)
+                boxes_by_image[_id(box["image_id"])].append(box)
         except (KeyError, TypeError, ValueError, AttributeError):
-            problems.report("bad-annotation", annotations, f"has no image_id: {box}", f"annotation {index}")
-    return wanted
+            problems.report("bad-annotation", file, f"has no image_id: {box}", f"annotation {index}")
+    return boxes_by_image
 
 
-def _images(annotations: str, images: list[Any], problems: Problems) -> list[tuple[int, Any]]:
-    listed: dict[int, Any] = {}
+def _images_by_id(file: str, images: list[Any], problems: Problems) -> dict[int, Any]:
+    images_by_id: dict[int, Any] = {}
     for index, image in enumerate(images):
         try:
-            number, _ = _number(image["id"]), str(image["file_name"])
+            image_id, _ = _id(image["id"]), str(image["file_name"])
         except (KeyError, TypeError, ValueError):
             message = f"has no numeric id and file_name: {image}"
-            problems.report("bad-annotation", annotations, message, f"image {index}")
+            problems.report("bad-annotation", file, message, f"image {index}")
             continue
-        if number in listed:
-            problems.report("bad-annotation", annotations, f"has the id {number} again", f"image {index}")
+        if image_id in images_by_id:
+            problems.report("bad-annotation", file, f"has the id {image_id} again", f"image {index}")
             continue
-        listed[number] = image
-    return list(listed.items())
+        images_by_id[image_id] = image
+    return images_by_id
 
 
-def _entries(
+def _annotated_images(
     files: Files,
-    annotations: str,
-    images: list[tuple[int, Any]],
-    wanted: dict[int, list[Any]],
+    file: str,
+    images_by_id: dict[int, Any],
+    boxes_by_image: dict[int, list[Any]],
     labels: dict[int, str],
     problems: Problems,
-) -> Iterator[Entry]:
+) -> Iterator[AnnotatedImage]:
     known = set(files.names)
-    for number, image in images:
-        name = (PurePosixPath(annotations).parent / str(image["file_name"])).as_posix()
+    for image_id, image in images_by_id.items():
+        name = (PurePosixPath(file).parent / str(image["file_name"])).as_posix()
         if name not in known:
-            problems.report("missing-image", name, f"is named by {annotations} but not there")
+            problems.report("missing-image", name, f"is listed in {file} but does not exist")
             continue
-        objects = (_object(box, name, annotations, labels, problems) for box in wanted[number])
-        yield Entry(name, annotations, tuple(each for each in objects if each), size=_size(image))
+        objects = (_object(box, name, file, labels, problems) for box in boxes_by_image[image_id])
+        yield AnnotatedImage(name, file, tuple(obj for obj in objects if obj), size=_size(image))
 
 
-def _object(
-    box: Any, name: str, annotations: str, labels: dict[int, str], problems: Problems
-) -> Object | None:
+def _object(box: Any, name: str, file: str, labels: dict[int, str], problems: Problems) -> Object | None:
     place = f"annotation {box.get('id', '?')} of {name}"
     try:
         x, y, w, h = (float(value) for value in box["bbox"])
-        category = _number(box["category_id"])
+        category = _id(box["category_id"])
     except (ValueError, KeyError, TypeError):
-        problems.report("bad-annotation", annotations, f"is no box with a category: {box}", place)
+        problems.report("bad-annotation", file, f"is not a box with a category: {box}", place)
         return None
     if category not in labels:
-        problems.report("unknown-class", annotations, f"is of category {category}, which has no name", place)
+        problems.report("unknown-class", file, f"is of category {category}, which has no name", place)
         return None
     return Object(labels[category], (x, y, x + w, y + h))
 
@@ -161,11 +173,12 @@ def _size(image: Any) -> tuple[int, int] | None:
     try:
         return int(image["width"]), int(image["height"])
     except (KeyError, TypeError, ValueError):
-        return None  # optional, and only ever compared
+        # Optional, and only compared with the size of the image itself.
+        return None
 
 
-def _number(value: Any) -> int:
-    """An id: a whole number, or its digits in a string, as some exporters write it. Raises ValueError."""
+def _id(value: Any) -> int:
+    """Return an id: a whole number, or its digits in a string, as some exporters write it. Raises ValueError."""
     if isinstance(value, bool) or (isinstance(value, float) and not value.is_integer()):
         raise ValueError(value)
     return int(value)

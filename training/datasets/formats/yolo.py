@@ -1,7 +1,8 @@
-"""YOLO: a text file an image, one object a line: class, then centre, width and height in 0..1.
+"""YOLO: one text file per image, one object per line: class, then centre, width and height in 0..1.
 
-Class names come from `names` in data.yaml, or from classes.txt or obj.names, one a line. A line with three
-or more points is a polygon, which becomes the box around it. An image without a text file is a good product.
+The class names are `names` in data.yaml, or the lines of classes.txt or obj.names. A line with three or more points
+is a polygon, which becomes the box around it. An image without a text file is a good product.
+
 Source: docs.ultralytics.com/datasets/detect and /segment.
 """
 
@@ -14,43 +15,48 @@ from typing import Any
 import yaml
 
 from training.datasets.dataset import Box, Object
-from training.datasets.entries import Entry, Source
-from training.datasets.files import Files
+from training.datasets.formats.annotations import AnnotatedImage, Annotations
 from training.datasets.problems import Problems
+from training.datasets.storage.files import Files
 
 _NAME_LISTS = ("classes.txt", "obj.names", "classes.names")
-_NO_LABELS = (*_NAME_LISTS, "train.txt", "val.txt", "valid.txt", "test.txt", "readme.txt")
-_FARTHEST = 2.0  # beyond it a coordinate is in pixels, not a box that sticks out
+_NOT_LABELS = (*_NAME_LISTS, "train.txt", "val.txt", "valid.txt", "test.txt", "readme.txt")
+# A coordinate beyond it is in pixels; the box does not just extend beyond the image.
+_LARGEST_COORDINATE = 2.0
 
 
 def find(files: Files) -> str | None:
-    """The file with the class names: data.yaml, or else classes.txt where there are no XML files."""
+    """Return the file with the class names: data.yaml, or else classes.txt if there are no XML files."""
     if files.chosen is not None:
         return files.chosen if files.chosen.lower().endswith((".yaml", ".yml")) else None
-    sheets = [name for name in files.names if name.lower().endswith((".yaml", ".yml"))]
-    usual = [name for name in sheets if PurePosixPath(name).stem in ("data", "dataset")]
-    for name in (*usual, *sheets):
-        if isinstance(_document(files, name), dict) and "names" in _document(files, name):
+    yaml_files = [name for name in files.names if name.lower().endswith((".yaml", ".yml"))]
+    usual = [name for name in yaml_files if PurePosixPath(name).stem in ("data", "dataset")]
+    for name in (*usual, *yaml_files):
+        document = _document(files, name)
+        if isinstance(document, dict) and "names" in document:
             return name
     lists = [name for name in files.names if PurePosixPath(name).name.lower() in _NAME_LISTS]
-    labelled_twice = any(name.lower().endswith(".xml") for name in files.names)
-    return lists[0] if lists and not labelled_twice else None
+    is_also_voc = any(name.lower().endswith(".xml") for name in files.names)
+    return lists[0] if lists and not is_also_voc else None
 
 
-def read(files: Files, names_in: str, problems: Problems) -> Source:
-    """Every image with the text file that belongs to it."""
-    labels, keypoints = _labels(files, names_in, problems)
+def read(files: Files, names_file: str, problems: Problems) -> Annotations:
+    """Return the labels of every image: those in the text file that belongs to it."""
+    labels, has_keypoints = _labels(files, names_file, problems)
     texts = {
         name
         for name in files.names
-        if name.lower().endswith(".txt") and PurePosixPath(name).name.lower() not in _NO_LABELS
+        if name.lower().endswith(".txt") and PurePosixPath(name).name.lower() not in _NOT_LABELS
     }
-    pairs = {image: next((text for text in _texts(image) if text in texts), None) for image in files.images}
-    entries = _entries(files, pairs, labels, keypoints, problems)
-    for text in sorted(texts - set(pairs.values())):
+    text_by_image = {
+        image: next((text for text in _text_candidates(image) if text in texts), None)
+        for image in files.images
+    }
+    images = _annotated_images(files, text_by_image, labels, has_keypoints, problems)
+    for text in sorted(texts - set(text_by_image.values())):
         if _is_label_file(files, text):
-            problems.report("missing-image", text, "has no image of its name beside it")
-    return Source(files, entries, len(pairs), labels)
+            problems.report("missing-image", text, "has no image of the same name")
+    return Annotations(files, images, len(text_by_image), labels)
 
 
 def _document(files: Files, name: str) -> Any:
@@ -60,29 +66,29 @@ def _document(files: Files, name: str) -> Any:
         return None
 
 
-def _labels(files: Files, names_in: str, problems: Problems) -> tuple[list[str], bool]:
-    """The class names by number, and whether lines hold key points after their box."""
-    if PurePosixPath(names_in).name.lower() in _NAME_LISTS:
-        lines = files.read(names_in).decode("utf-8-sig", "replace").splitlines()
+def _labels(files: Files, names_file: str, problems: Problems) -> tuple[list[str], bool]:
+    """Return the class names by number, and whether lines have key points after their box."""
+    if PurePosixPath(names_file).name.lower() in _NAME_LISTS:
+        lines = files.read(names_file).decode("utf-8-sig", "replace").splitlines()
         return [line.strip() for line in lines if line.strip()], False
-    document = _document(files, names_in)
+    document = _document(files, names_file)
     names = document.get("names") if isinstance(document, dict) else None
     if isinstance(names, dict) and sorted(names, key=str) == sorted(range(len(names)), key=str):
         names = [names[number] for number in range(len(names))]
     if not isinstance(names, list):
-        problems.report("no-categories", names_in, "has no `names`: a list, or numbers from 0 with names")
+        problems.report("no-categories", names_file, "has no `names`: a list, or numbers from 0 with names")
         return [], False
     return [str(name) for name in names], "kpt_shape" in document
 
 
-def _texts(image: str) -> Iterator[str]:
-    """Where an image's text file may be: in `labels` for `images`, or beside it."""
+def _text_candidates(image: str) -> Iterator[str]:
+    """Yield where an image's text file may be: in `labels` instead of `images`, or next to the image."""
     path = PurePosixPath(image)
     folders = list(path.parts[:-1])
     for index in range(len(folders) - 1, -1, -1):
         if folders[index] == "images":
-            moved = PurePosixPath(*folders[:index], "labels", *folders[index + 1 :])
-            yield (moved / f"{path.stem}.txt").as_posix()
+            labels_folder = PurePosixPath(*folders[:index], "labels", *folders[index + 1 :])
+            yield (labels_folder / f"{path.stem}.txt").as_posix()
     yield path.with_suffix(".txt").as_posix()
     yield (path.parent / "labels" / f"{path.stem}.txt").as_posix()
 
@@ -92,44 +98,51 @@ def _is_label_file(files: Files, text: str) -> bool:
     return len(first) >= 5 and all(value.replace(".", "").replace("-", "").isdigit() for value in first)
 
 
-def _entries(
-    files: Files, pairs: dict[str, str | None], labels: list[str], keypoints: bool, problems: Problems
-) -> Iterator[Entry]:
-    for image, text in pairs.items():
+def _annotated_images(
+    files: Files,
+    text_by_image: dict[str, str | None],
+    labels: list[str],
+    has_keypoints: bool,
+    problems: Problems,
+) -> Iterator[AnnotatedImage]:
+    for image, text in text_by_image.items():
         if text is None:
-            yield Entry(image, image, ())
+            yield AnnotatedImage(image, image, ())
             continue
         objects: list[Object] = []
         lines = files.read(text).decode("utf-8-sig", "replace").splitlines()
         for number, line in enumerate(lines, start=1):
-            if line.strip() and (each := _object(line, labels, keypoints, text, f"line {number}", problems)):
-                objects.append(each)
-        yield Entry(image, text, tuple(objects), normalised=True)
+            if not line.strip():
+                continue
+            obj = _object(line, labels, has_keypoints, text, f"line {number}", problems)
+            if obj is not None:
+                objects.append(obj)
+        yield AnnotatedImage(image, text, tuple(objects), normalised=True)
 
 
 def _object(
-    line: str, labels: list[str], keypoints: bool, text: str, place: str, problems: Problems
+    line: str, labels: list[str], has_keypoints: bool, text: str, place: str, problems: Problems
 ) -> Object | None:
     try:
         first, *rest = line.split()
         number, values = int(float(first)), [float(value) for value in rest]
         if float(first) != number:
             raise ValueError(first)
-        box = _box(values[:4] if keypoints else values)
+        box = _box(values[:4] if has_keypoints else values)
     except (ValueError, OverflowError):
-        problems.report("bad-annotation", text, f"is no class with a box or polygon: {line!r}", place)
+        problems.report("bad-annotation", text, f"is not a class with a box or polygon: {line!r}", place)
         return None
     if not 0 <= number < len(labels):
         problems.report("unknown-class", text, f"class {number} is not among the {len(labels)} names", place)
         return None
-    if any(abs(edge) > _FARTHEST for edge in box):
+    if any(abs(edge) > _LARGEST_COORDINATE for edge in box):
         problems.report("bad-annotation", text, f"is not in 0..1 of width and height: {line!r}", place)
         return None
     return Object(labels[number], box)
 
 
 def _box(values: list[float]) -> Box:
-    """(x1, y1, x2, y2) in 0..1. Raises ValueError if there is neither a box nor a polygon.
+    """Return (x1, y1, x2, y2) in 0..1. Raises ValueError if the values are neither a box nor a polygon.
 
     >>> _box([0.5, 0.5, 1.0, 0.5])
     (0.0, 0.25, 1.0, 0.75)

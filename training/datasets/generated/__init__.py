@@ -1,1 +1,1 @@
-"""Generated steel surfaces with known defects, drawn from a seed."""
+"""Draws steel surfaces with known defects from a seed."""

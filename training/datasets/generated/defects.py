@@ -1,4 +1,4 @@
-"""How each kind of defect looks: a mask of its shape, and what it does to the steel under it."""
+"""How each kind of defect looks: a mask with its shape, and its effect on the steel."""
 
 from __future__ import annotations
 
@@ -8,23 +8,33 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-Floats = NDArray[np.float32]  # a picture [size, size] in 0..1
-Mask = NDArray[np.float32]  # the same, 1 where the defect is
+# A picture [size, size] in 0..1.
+Floats = NDArray[np.float32]
+# A picture [size, size]: 1 where the defect is, 0 where it is not.
+Mask = NDArray[np.float32]
+Shape = Callable[[np.random.Generator, int], Mask]
+Effect = Callable[[np.random.Generator, Floats, Mask], None]
 
-_SUPERSAMPLING = 2  # masks are drawn at twice the size: smooth edges, boxes exact to half a pixel
+# Masks are drawn at twice the size: smooth edges, and boxes exact to half a pixel.
+_SUPERSAMPLING = 2
+# The corners of a blob: their angles, the points at radius 1, and the waves that vary the radius.
+_ANGLES = np.linspace(0, 2 * np.pi, 48, endpoint=False)
+_CIRCLE = np.stack([np.cos(_ANGLES), np.sin(_ANGLES)], axis=1)
+_WAVES = np.arange(2, 10)
 
 
 def noise(rng: np.random.Generator, size: int, across: float, down: float) -> Floats:
-    """Unit-variance noise [size, size] smoothed by a Gaussian of `across` x `down` pixels."""
+    """Return noise [size, size] of unit variance, smoothed by a Gaussian of `across` x `down` pixels."""
     field = _gaussian(rng.normal(size=(size, size)).astype(np.float32), across, down)
     unit: Floats = (field - field.mean()) / (field.std() + np.float32(1e-9))
     return unit
 
 
 def _blur(mask: Mask, pixels: float) -> Mask:
-    """The mask with edges `pixels` softer; padded, since the Fourier transform is periodic."""
+    """Return the mask with edges that are softer by `pixels`."""
     if pixels == 0:
         return mask
+    # Padded, because the Fourier transform is periodic.
     return _gaussian(np.pad(mask, 8), pixels, pixels)[8:-8, 8:-8]
 
 
@@ -37,7 +47,7 @@ def _gaussian(image: Floats, across: float, down: float) -> Floats:
 
 
 class _Canvas:
-    """A mask being drawn, in pixels of the final picture."""
+    """A mask while it is drawn, in pixels of the final picture."""
 
     def __init__(self, size: int) -> None:
         self.size = size
@@ -45,7 +55,7 @@ class _Canvas:
         self._pen = ImageDraw.Draw(self._image)
 
     def line(self, points: Floats, width: float, strength: float = 1.0) -> None:
-        """A polyline [N, 2] of (x, y)."""
+        """Draw a polyline through points (x, y), [N, 2]."""
         path = [(float(x) * _SUPERSAMPLING, float(y) * _SUPERSAMPLING) for x, y in points]
         self._pen.line(
             path, fill=round(strength * 255), width=max(1, round(width * _SUPERSAMPLING)), joint="curve"
@@ -54,21 +64,17 @@ class _Canvas:
     def blob(
         self, rng: np.random.Generator, x: float, y: float, rx: float, ry: float, wobble: float = 0.2
     ) -> None:
-        """A filled outline around (x, y) whose radius wanders by `wobble`."""
-        angles = np.linspace(0, 2 * np.pi, 48, endpoint=False)
-        radius = np.ones_like(angles)
-        for harmonic in range(2, 10):
-            radius += (
-                wobble / harmonic**0.5 * rng.normal() * np.cos(harmonic * angles + rng.uniform(0, 6.3)) / 1.5
-            )
-        radius = np.clip(radius, 0.3, 1.8)
-        xs, ys = x + rx * radius * np.cos(angles), y + ry * radius * np.sin(angles)
-        self._pen.polygon(
-            [(float(a) * _SUPERSAMPLING, float(b) * _SUPERSAMPLING) for a, b in zip(xs, ys, strict=True)],
-            fill=255,
-        )
+        """Draw a filled outline around (x, y) whose radius varies by `wobble`."""
+        draws = [(rng.normal(), rng.uniform(0, 6.3)) for _ in _WAVES]
+        heights, phases = np.array(draws).T
+        heights = wobble / np.sqrt(_WAVES) * heights
+        waves = heights[:, None] * np.cos(_WAVES[:, None] * _ANGLES + phases[:, None]) / 1.5
+        radius = np.clip(waves.sum(axis=0, initial=1.0), 0.3, 1.8)
+        points = (x, y) + np.array([rx, ry]) * radius[:, None] * _CIRCLE
+        self._pen.polygon((points * _SUPERSAMPLING).ravel().tolist(), fill=255)
 
     def mask(self) -> Mask:
+        """Return the mask at the size of the picture."""
         small = self._image.resize((self.size, self.size), Image.Resampling.BOX)
         return np.asarray(small, dtype=np.float32) / np.float32(255)
 
@@ -76,13 +82,13 @@ class _Canvas:
 def _region(
     rng: np.random.Generator, size: int, wide: tuple[float, float], high: tuple[float, float]
 ) -> tuple[float, float, float, float]:
-    """A random rectangle (x, y, width, height) inside the picture; the ranges are shares of its size."""
+    """Return a random rectangle (x, y, width, height) in the picture; the ranges are shares of its size."""
     width, height = rng.uniform(*wide) * size, rng.uniform(*high) * size
     return rng.uniform(0, size - width), rng.uniform(0, size - height), width, height
 
 
 def _crazing(rng: np.random.Generator, size: int) -> Mask:
-    """Short forked cracks, many, in a band."""
+    """Draw many short forked cracks in a band."""
     canvas = _Canvas(size)
     x, y, width, height = _region(rng, size, (0.4, 0.95), (0.2, 0.55))
     for _ in range(int(width * height / rng.uniform(110, 190))):
@@ -98,7 +104,7 @@ def _crazing(rng: np.random.Generator, size: int) -> Mask:
 
 
 def _inclusion(rng: np.random.Generator, size: int) -> Mask:
-    """One to five upright streaks one above the other."""
+    """Draw one to five upright streaks, one above the other."""
     canvas = _Canvas(size)
     x, y, width, height = _region(rng, size, (0.05, 0.16), (0.2, 0.6))
     for _ in range(int(rng.integers(1, 6))):
@@ -111,7 +117,7 @@ def _inclusion(rng: np.random.Generator, size: int) -> Mask:
 
 
 def _patches(rng: np.random.Generator, size: int) -> Mask:
-    """One dark island with a ragged shore."""
+    """Draw one island with a ragged edge."""
     canvas = _Canvas(size)
     x, y, width, height = _region(rng, size, (0.16, 0.4), (0.2, 0.6))
     canvas.blob(rng, x + width / 2, y + height / 2, width / 2, height / 2)
@@ -119,21 +125,21 @@ def _patches(rng: np.random.Generator, size: int) -> Mask:
 
 
 def _pitted(rng: np.random.Generator, size: int) -> Mask:
-    """Many pits over a large part of the picture."""
+    """Draw many pits over a large part of the picture."""
     canvas = _Canvas(size)
     x, y, width, height = _region(rng, size, (0.4, 0.98), (0.6, 0.98))
     radius = rng.uniform(1.0, 2.4)
     for _ in range(int(width * height / (radius * radius) / rng.uniform(16, 34))):
-        each = radius * rng.uniform(0.5, 1.4)
+        wide = radius * rng.uniform(0.5, 1.4)
         canvas.blob(
-            rng, rng.uniform(x + each, x + width - each), rng.uniform(y + each, y + height - each), each,
-            each * rng.uniform(0.9, 1.7),
+            rng, rng.uniform(x + wide, x + width - wide), rng.uniform(y + wide, y + height - wide), wide,
+            wide * rng.uniform(0.9, 1.7),
         )  # fmt: skip
     return canvas.mask()
 
 
 def _scale(rng: np.random.Generator, size: int) -> Mask:
-    """A cluster of flat, slightly tilted flecks."""
+    """Draw a cluster of flat flecks."""
     canvas = _Canvas(size)
     x, y, width, height = _region(rng, size, (0.2, 0.5), (0.2, 0.55))
     for _ in range(int(width * height / rng.uniform(70, 140))):
@@ -146,7 +152,7 @@ def _scale(rng: np.random.Generator, size: int) -> Mask:
 
 
 def _scratches(rng: np.random.Generator, size: int) -> Mask:
-    """One to three nearly straight lines side by side, along the strip or across it."""
+    """Draw one to three nearly straight lines side by side, along the strip or across it."""
     canvas = _Canvas(size)
     length, bend = rng.uniform(0.25, 1.0) * size, rng.normal(0, 0.05) * size
     along, start = rng.uniform(0, size - length), rng.uniform(0.05, 0.95) * size
@@ -164,10 +170,15 @@ def _scratches(rng: np.random.Generator, size: int) -> Mask:
     return canvas.mask()
 
 
-def _darken(
-    low: float, high: float, soft: float = 0.0, mottled: float = 0.0
-) -> Callable[[np.random.Generator, Floats, Mask], None]:
-    """The picture times (1 - depth) under the mask: edges `soft` pixels wide, depth varying by `mottled`."""
+def _darken(low: float, high: float, soft: float = 0.0, mottled: float = 0.0) -> Effect:
+    """Return an effect that multiplies the picture by (1 - depth) under the mask.
+
+    Args:
+        low: The smallest depth.
+        high: The largest depth.
+        soft: The width of the mask's edges in pixels.
+        mottled: How much the depth varies within the mask.
+    """
 
     def apply(rng: np.random.Generator, surface: Floats, mask: Mask) -> None:
         size = surface.shape[0]
@@ -177,13 +188,13 @@ def _darken(
     return apply
 
 
-def _score(rng: np.random.Generator, surface: Floats, mask: Mask) -> None:
-    """Scratches show bare metal: brighter than what is around them."""
+def _brighten(rng: np.random.Generator, surface: Floats, mask: Mask) -> None:
+    """Brighten the picture under the mask, because scratches show bare metal."""
     light = rng.uniform(0.3, 0.6) * (1 + 0.25 * noise(rng, surface.shape[0], 1, 1))
     surface += mask * np.clip(light, 0.1, 0.7)
 
 
-PAINTERS: dict[str, Callable[[np.random.Generator, int], Mask]] = {
+SHAPES: dict[str, Shape] = {
     "crazing": _crazing,
     "inclusion": _inclusion,
     "patches": _patches,
@@ -191,11 +202,11 @@ PAINTERS: dict[str, Callable[[np.random.Generator, int], Mask]] = {
     "rolled-in_scale": _scale,
     "scratches": _scratches,
 }
-APPLY: dict[str, Callable[[np.random.Generator, Floats, Mask], None]] = {
+EFFECTS: dict[str, Effect] = {
     "crazing": _darken(0.45, 0.75),
     "inclusion": _darken(0.3, 0.6, soft=0.9),
     "patches": _darken(0.45, 0.7, soft=1.6, mottled=0.15),
     "pitted_surface": _darken(0.15, 0.4, soft=0.5, mottled=0.15),
     "rolled-in_scale": _darken(0.3, 0.55, soft=0.5, mottled=0.15),
-    "scratches": _score,
+    "scratches": _brighten,
 }

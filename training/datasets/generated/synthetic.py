@@ -1,8 +1,7 @@
-"""Steel surfaces with defects, drawn from a seed, with exact boxes.
+"""Steel surfaces with defects and exact boxes, drawn from a seed.
 
-The six kinds have the names of NEU-DET's, and look like those: a crop of hot-rolled strip, grey, lit unevenly.
-Every image is drawn from the generator seeded with (seed, index) alone, so image 7 is the same whether 10 or
-10,000 are made.
+The six kinds of defects have the names of NEU-DET's kinds and look like them: a crop of hot-rolled strip, grey, lit
+unevenly. Each image depends on (seed, index) alone, so image 7 is the same whether 10 or 10,000 images are drawn.
 """
 
 from __future__ import annotations
@@ -13,43 +12,54 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from training.datasets.dataset import Object
+from training.datasets.dataset import Box, Object
 from training.datasets.formats.coco import annotations_of, categories_of
-from training.datasets.generated.defects import APPLY, PAINTERS, Floats, Mask, noise
+from training.datasets.generated.defects import EFFECTS, SHAPES, Floats, Mask, noise
 
-KINDS = tuple(PAINTERS)
+KINDS = tuple(SHAPES)
 CLEAN_SHARE = 0.2
-SMALLEST = 96  # pixels
+# Pixels; on a smaller picture the defects cannot be recognised.
+SMALLEST = 96
 
 
 def draw(
     seed: int, index: int, size: int = 200, kind: str | None = None, defect_size: int | None = None
 ) -> tuple[Image.Image, list[Object]]:
-    """One greyscale picture and its defects; `kind` forces one of KINDS or "clean".
+    """Draw one greyscale picture.
 
-    defect_size: each defect is drawn inside a square of so many pixels, anywhere; without it the whole
-    picture is that square.
+    Args:
+        seed: With `index` it decides everything about the picture.
+        index: The picture's number.
+        size: The picture's edge in pixels.
+        kind: One of KINDS, or "clean"; chosen at random if it is not given.
+        defect_size: The edge in pixels of the square that contains each defect, anywhere in the picture; by default
+            the whole picture.
+
+    Returns:
+        The picture and its defects.
+
+    Raises:
+        ValueError: A size is below SMALLEST, or `defect_size` above `size`.
 
     >>> picture, defects = draw(seed=1, index=2, kind="scratches")
     >>> picture.size, {defect.label for defect in defects}
     ((200, 200), {'scratches'})
     """
     if min(size, defect_size or size) < SMALLEST or (defect_size or 0) > size:
-        raise ValueError(f"defects need from {SMALLEST} pixels to be seen up to the picture's {size}")
+        raise ValueError(f"size and defect_size must be at least {SMALLEST}, and defect_size at most {size}")
     rng = np.random.default_rng([seed, index])
     if kind is None:
         kind = "clean" if rng.random() < CLEAN_SHARE else KINDS[int(rng.integers(len(KINDS)))]
     surface = _surface(rng, size, kind)
     defects: list[Object] = []
     if kind != "clean":
-        wanted = (
-            int(rng.integers(1, 4)) if kind not in ("pitted_surface", "crazing") else int(rng.integers(1, 3))
-        )
-        kinds = [kind] * wanted
+        # Pits and cracks cover large areas, so there is room for fewer.
+        most = 2 if kind in ("pitted_surface", "crazing") else 3
+        kinds = [kind] * int(rng.integers(1, most + 1))
         if rng.random() < 0.1:
             kinds.append(KINDS[int(rng.integers(len(KINDS)))])
-        for each in kinds:
-            _add(rng, surface, each, defects, defect_size)
+        for defect_kind in kinds:
+            _add(rng, surface, defect_kind, defects, defect_size)
     grain = rng.normal(0, rng.uniform(0.008, 0.02), surface.shape)
     grey = np.clip((surface + grain) * 255, 0, 255).astype(np.uint8)
     return Image.fromarray(grey), defects
@@ -58,7 +68,22 @@ def draw(
 def generate(
     out: Path, count: int, seed: int, size: int = 200, quality: int = 92, defect_size: int | None = None
 ) -> Path:
-    """Writes `count` JPEGs and their COCO file under `out`; returns the COCO file's path."""
+    """Draw pictures and write them with their labels.
+
+    Args:
+        out: The folder for `annotations.json` (COCO) and `images/*.jpg`.
+        count: The number of pictures.
+        seed: The same seed draws the same pictures.
+        size: The edge of a picture in pixels.
+        quality: Of the JPEGs.
+        defect_size: As in `draw`.
+
+    Returns:
+        The path of the COCO file.
+
+    Raises:
+        ValueError: A size is not allowed, as in `draw`.
+    """
     images = out / "images"
     images.mkdir(parents=True, exist_ok=True)
     listed: list[dict[str, object]] = []
@@ -80,7 +105,8 @@ def generate(
 
 
 def _surface(rng: np.random.Generator, size: int, kind: str) -> Floats:
-    """Steel without a defect, in 0..1: one of three finishes, shaded along and across the strip."""
+    """Draw steel without a defect, in 0..1: one of three finishes, shaded along and across the strip."""
+    # The finish on which a kind of defect usually occurs; -1 for any.
     usual = {"crazing": 0, "patches": 0, "rolled-in_scale": 1, "clean": -1}.get(kind, 2)
     finish = int(rng.integers(3)) if usual < 0 or rng.random() < 0.3 else usual
     x = np.linspace(-1, 1, size, dtype=np.float32)
@@ -104,35 +130,31 @@ def _surface(rng: np.random.Generator, size: int, kind: str) -> Floats:
 def _add(
     rng: np.random.Generator, surface: Floats, kind: str, defects: list[Object], defect_size: int | None
 ) -> None:
-    """Draws one defect of `kind` onto `surface`, where it hardly overlaps the others."""
+    """Draw one defect of `kind` onto `surface` where it hardly overlaps the others; give up after ten tries."""
     size = surface.shape[0]
     for _ in range(10):
-        mask = PAINTERS[kind](rng, defect_size or size)
+        mask = SHAPES[kind](rng, defect_size or size)
         if defect_size is not None:
             left, top = (int(value) for value in rng.integers(0, size - defect_size + 1, 2))
             mask = np.pad(mask, ((top, size - defect_size - top), (left, size - defect_size - left)))
-        box = _extent(mask)
+        box = _visible_box(mask)
         if box is None or any(_overlap(box, other.box) > 0.2 for other in defects):
             continue
-        APPLY[kind](rng, surface, mask)
+        EFFECTS[kind](rng, surface, mask)
         defects.append(Object(kind, box))
         return
 
 
-def _extent(mask: Mask) -> tuple[float, float, float, float] | None:
-    """The box around what is visible of the mask; None when that is too small to be called a defect."""
+def _visible_box(mask: Mask) -> Box | None:
+    """Return the box around the visible part of the mask; None if it is too small to be a defect."""
     rows, columns = np.flatnonzero(mask.max(axis=1) > 0.25), np.flatnonzero(mask.max(axis=0) > 0.25)
-    if (
-        len(rows) == 0
-        or min(rows[-1] - rows[0], columns[-1] - columns[0]) < 3
-        or len(rows) * len(columns) < 60
-    ):
+    if len(rows) * len(columns) < 60 or min(rows[-1] - rows[0], columns[-1] - columns[0]) < 3:
         return None
     return float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1)
 
 
-def _overlap(a: tuple[float, float, float, float], b: tuple[float, float, float, float]) -> float:
-    """The share of the smaller box that lies in the other one."""
+def _overlap(a: Box, b: Box) -> float:
+    """Return the share of the smaller box that is inside the other one."""
     width = min(a[2], b[2]) - max(a[0], b[0])
     height = min(a[3], b[3]) - max(a[1], b[1])
     smaller = min((a[2] - a[0]) * (a[3] - a[1]), (b[2] - b[0]) * (b[3] - b[1]))

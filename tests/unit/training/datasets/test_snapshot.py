@@ -1,4 +1,4 @@
-"""A snapshot is immutable, its test set frozen, and no picture is on two sides of its split."""
+"""A snapshot is immutable, its test set is frozen, and no picture is in two parts."""
 
 from __future__ import annotations
 
@@ -13,44 +13,39 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from training.datasets import DatasetError, Object, Sample, open_dataset
+from training.datasets.checks.duplicates import Duplicate
 from training.datasets.dataset import Dataset
-from training.datasets.duplicates import Duplicate
-from training.datasets.formats.export import write_recordio
+from training.datasets.export import write_recordio
 from training.datasets.generated.synthetic import generate
-from training.datasets.publish import write
-from training.datasets.snapshot import leave_out, take, with_frozen_test
+from training.datasets.snapshots.snapshot import take
+from training.datasets.snapshots.split import leave_out, with_frozen_test
+from training.datasets.snapshots.store import write
 
 PARTS = ("train", "validation", "test")
 
 
-@pytest.fixture
-def source(tmp_path):
-    generate(tmp_path / "source", 40, seed=5, size=96)
-    return tmp_path / "source"
-
-
 def snapshot_of(path: Path, out: Path, previous: Path | None = None) -> Path:
-    before = open_dataset(previous) if previous else None
-    dataset, _ = with_frozen_test(open_dataset(path), before)
-    return Path(write(take(dataset, [], format="coco", previous=before), str(out)))
+    earlier = open_dataset(previous) if previous else None
+    dataset, _ = with_frozen_test(open_dataset(path), earlier)
+    return Path(write(take(dataset, [], format="coco", previous=earlier), str(out)))
 
 
-def names(dataset: Dataset, part: str) -> set[str]:
+def hashes(dataset: Dataset, part: str) -> set[str]:
     return {sample.sha256 for sample in dataset.part(part).samples}
 
 
-def test_a_snapshot_opens_as_the_data_set_that_it_was_taken_of(source, tmp_path):
+def test_a_snapshot_opens_as_the_data_set_that_it_was_taken_from(source, tmp_path):
     raw, path = open_dataset(source), snapshot_of(source, tmp_path / "out")
     again = open_dataset(path)
     assert again.labels == raw.labels
     assert {s.sha256: s.objects for s in again.samples} == {s.sha256: s.objects for s in raw.samples}
     for part in PARTS:
-        assert names(again, part) == names(raw, part)
+        assert hashes(again, part) == hashes(raw, part)
     for sample in again.samples:
         assert hashlib.sha256(again.read(sample)).hexdigest() == sample.sha256
 
 
-def test_the_same_content_has_the_same_id_and_file_and_another_has_not(source, tmp_path):
+def test_the_same_content_has_the_same_id_and_other_content_another(source, tmp_path):
     first = snapshot_of(source, tmp_path / "out")
     document = json.loads(first.read_text())
     before = first.read_bytes()
@@ -93,13 +88,13 @@ def test_an_altered_snapshot_is_refused(source, tmp_path, change):
 
 
 @pytest.mark.parametrize("content", ['{"loupe_snapshot":1', '{"loupe_snapshot":1}', '{"loupe_snapshot":2}'])
-def test_what_is_no_whole_snapshot_of_this_version_is_refused(tmp_path, content):
+def test_a_snapshot_that_is_cut_short_or_of_another_version_is_refused(tmp_path, content):
     (tmp_path / "s.json").write_text(content)
     with pytest.raises(DatasetError, match=r"s\.json: is"):
         open_dataset(tmp_path / "s.json")
 
 
-def test_an_image_that_changed_or_went_since_the_snapshot_is_named(source, tmp_path):
+def test_an_image_that_was_changed_or_deleted_since_the_snapshot_is_named(source, tmp_path):
     dataset = open_dataset(snapshot_of(source, tmp_path / "out"))
     sample, other = dataset.samples[:2]
     Image.new("L", (96, 96)).save(source / sample.name)
@@ -110,7 +105,7 @@ def test_an_image_that_changed_or_went_since_the_snapshot_is_named(source, tmp_p
         dataset.read(other)
 
 
-def test_images_in_zips_and_records_are_read_from_where_they_lie(source, tmp_path):
+def test_images_in_zips_and_records_are_read_in_place(source, tmp_path):
     with zipfile.ZipFile(tmp_path / "odd # & name.zip", "w") as archive:
         for path in source.rglob("*.*"):
             archive.write(path, f"a b#&c/{path.relative_to(source)}")
@@ -118,14 +113,14 @@ def test_images_in_zips_and_records_are_read_from_where_they_lie(source, tmp_pat
     with zipfile.ZipFile(tmp_path / "rec.zip", "w") as archive:
         for path in records.parent.iterdir():
             archive.write(path, path.name)
-    for place in (tmp_path / "odd # & name.zip", records, tmp_path / "rec.zip"):
-        dataset = open_dataset(snapshot_of(place, tmp_path / "out"))
+    for container in (tmp_path / "odd # & name.zip", records, tmp_path / "rec.zip"):
+        dataset = open_dataset(snapshot_of(container, tmp_path / "out"))
         assert len(dataset.samples) == 40
         for sample in dataset.samples[:5]:
             assert hashlib.sha256(dataset.read(sample)).hexdigest() == sample.sha256
 
 
-def test_the_test_set_of_the_previous_snapshot_stays_exactly_as_new_images_come(source, tmp_path):
+def test_new_images_do_not_change_the_test_set_of_the_previous_snapshot(source, tmp_path):
     first = snapshot_of(source, tmp_path / "out")
     generate(tmp_path / "more", 40, seed=6, size=96)
     coco = json.loads((tmp_path / "more/annotations.json").read_text())
@@ -140,12 +135,12 @@ def test_the_test_set_of_the_previous_snapshot_stays_exactly_as_new_images_come(
 
     before, after = open_dataset(first), open_dataset(snapshot_of(tmp_path / "more", tmp_path / "out", first))
     assert len(after.samples) == 80
-    assert names(after, "test") == names(before, "test")
+    assert hashes(after, "test") == hashes(before, "test")
     for part in ("train", "validation"):
-        assert names(before, part) <= names(after, part)
-    raw = names(open_dataset(tmp_path / "more"), "test") - names(before, "test")
+        assert hashes(before, part) <= hashes(after, part)
+    raw = hashes(open_dataset(tmp_path / "more"), "test") - hashes(before, "test")
     assert raw
-    assert raw <= names(after, "train") | names(after, "validation")
+    assert raw <= hashes(after, "train") | hashes(after, "validation")
 
 
 def test_test_images_that_a_new_source_lacks_are_taken_over_with_their_labels(source, tmp_path):
@@ -170,13 +165,13 @@ def test_no_duplicate_crosses_the_split_and_no_test_image_is_ever_left_out(parts
     ]
     index = st.integers(0, len(parts) - 1)
     pairs = data.draw(st.lists(st.tuples(index, index).filter(lambda pair: pair[0] != pair[1]), max_size=15))
-    left = leave_out(samples, [Duplicate(a, b, "near", 0.9) for a, b in pairs])
-    gone = {each.sample.name for each in left}
+    left_out = leave_out(samples, [Duplicate(a, b, "near", 0.9) for a, b in pairs])
+    dropped = {item.sample.name for item in left_out}
     for a, b in pairs:
-        assert parts[a] == parts[b] or {str(a), str(b)} & gone
-    for each in left:
-        assert PARTS.index(each.sample.belongs_to()) < PARTS.index(each.instead.belongs_to())
-        assert each.instead.name not in gone
+        assert parts[a] == parts[b] or {str(a), str(b)} & dropped
+    for item in left_out:
+        assert PARTS.index(item.sample.belongs_to()) < PARTS.index(item.instead.belongs_to())
+        assert item.instead.name not in dropped
 
 
 def test_what_is_left_out_is_listed_with_the_reason(source):
@@ -196,6 +191,6 @@ def test_what_is_left_out_is_listed_with_the_reason(source):
     ]
 
 
-def test_a_folder_that_holds_one_snapshot_means_it(source, tmp_path):
+def test_a_folder_with_one_snapshot_stands_for_it(source, tmp_path):
     path = snapshot_of(source, tmp_path / "out")
     assert open_dataset(path.parent).snapshot() == open_dataset(path).snapshot()

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from inspection.detector import Detection
 from training.datasets import Dataset, Sample
-from training.datasets.located import Located
+from training.datasets.storage.uris import ImagesByUri
 from training.evaluation.detection import for_metrics
 from training.evaluation.golden import IMAGES, golden
 from training.model.artefact import ModelCard
@@ -26,7 +26,7 @@ NOTHING = Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.z
 
 def dataset(count: int, width: int = 200, height: int = 100) -> Dataset:
     samples = tuple(Sample(f"{n}.png", f"{n:064x}", width, height, ()) for n in range(count))
-    return Dataset(Located({s.name: f"s3://artefacts/images/{s.name}" for s in samples}), LABELS, samples)
+    return Dataset(ImagesByUri({s.name: f"s3://artefacts/images/{s.name}" for s in samples}), LABELS, samples)
 
 
 def seen(*found: tuple[float, int]) -> Detections:

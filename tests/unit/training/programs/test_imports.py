@@ -1,4 +1,4 @@
-"""`loupe import`: a data set comes in whole or not at all, and what was found is told."""
+"""`loupe import` imports a data set completely or not at all, and reports every problem."""
 
 from __future__ import annotations
 
@@ -13,23 +13,33 @@ from botocore.exceptions import ClientError
 from PIL import Image
 
 from contract.snapshots import part_of
-from training.datasets import FORMATS, open_dataset, s3
-from training.datasets.files import Folder
-from training.datasets.formats.export import write_recordio
+from training.datasets import FORMATS, open_dataset
+from training.datasets.export import write_recordio
 from training.datasets.generated.synthetic import generate
 from training.datasets.problems import KINDS
+from training.datasets.storage import s3
+from training.datasets.storage.folder import Folder
 from training.imports import main
 
 
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory) -> Path:
+    """Drawn once, because drawing takes longer than most tests. Do not change it."""
+    folder = tmp_path_factory.mktemp("drawn")
+    generate(folder / "source", 30, seed=5, size=96)
+    generate(folder / "more", 20, seed=9, size=96)
+    return folder
+
+
 @pytest.fixture
-def source(tmp_path):
-    generate(tmp_path / "source", 30, seed=5, size=96)
-    return tmp_path / "source"
+def source(drawn, tmp_path) -> Path:
+    """A copy of the 30 images that the test may change."""
+    return shutil.copytree(drawn / "source", tmp_path / "source")
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
     capsys.readouterr()
-    status = main([str(each) for each in arguments])
+    status = main([str(argument) for argument in arguments])
     captured = capsys.readouterr()
     return status, captured.out, captured.err
 
@@ -57,7 +67,7 @@ def test_a_check_reports_and_writes_nothing(capsys, source, tmp_path, monkeypatc
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_an_import_writes_the_snapshot_and_says_where(capsys, source, tmp_path, monkeypatch):
+def test_an_import_writes_the_snapshot_and_reports_its_path(capsys, source, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     report = document(capsys, source)
     path = Path(report["written_to"])
@@ -66,7 +76,7 @@ def test_an_import_writes_the_snapshot_and_says_where(capsys, source, tmp_path, 
     assert len(open_dataset(path).samples) == 30
 
 
-def test_the_text_tells_counts_problems_and_advice(capsys, source, tmp_path):
+def test_the_text_has_counts_problems_and_advice(capsys, source, tmp_path):
     change(source, lambda coco: coco["annotations"].append(coco["annotations"][0] | {"id": 9999}))
     status, out, _ = run(capsys, source, "--out", tmp_path / "out")
     assert status == 0
@@ -76,13 +86,13 @@ def test_the_text_tells_counts_problems_and_advice(capsys, source, tmp_path):
     assert "snapshot: " in out
 
 
-@pytest.mark.parametrize("damage", ["image", "category", "gone"])
+@pytest.mark.parametrize("damage", ["image", "category", "deleted"])
 def test_errors_are_named_and_nothing_is_imported(capsys, source, tmp_path, damage):
     coco = json.loads((source / "annotations.json").read_text())
     name = coco["images"][3]["file_name"]
     if damage == "image":
         (source / name).write_bytes((source / name).read_bytes()[:400])
-    elif damage == "gone":
+    elif damage == "deleted":
         (source / name).unlink()
     else:
         change(source, lambda coco: coco["annotations"][2].update(category_id=77))
@@ -92,12 +102,12 @@ def test_errors_are_named_and_nothing_is_imported(capsys, source, tmp_path, dama
     assert ("annotations.json" if damage == "category" else name) in err
     kinds = {p["kind"] for p in json.loads(out)["problems"] if p["severity"] == "error"}
     assert kinds == {
-        {"image": "unreadable-image", "gone": "missing-image", "category": "unknown-class"}[damage]
+        {"image": "unreadable-image", "deleted": "missing-image", "category": "unknown-class"}[damage]
     }
     assert not (tmp_path / "out").exists()
 
 
-def test_a_picture_cut_in_its_middle_is_found_though_its_header_is_whole(capsys, source):
+def test_a_picture_that_is_cut_short_is_an_error_though_its_header_is_complete(capsys, source):
     name = json.loads((source / "annotations.json").read_text())["images"][0]["file_name"]
     data = (source / name).read_bytes()
     (source / name).write_bytes(data[: len(data) * 2 // 3])
@@ -105,13 +115,13 @@ def test_a_picture_cut_in_its_middle_is_found_though_its_header_is_whole(capsys,
     assert (status, name in err) == (1, True)
 
 
-def test_what_cannot_be_read_at_all_is_one_line_and_status_1(capsys, tmp_path):
+def test_a_source_that_does_not_exist_is_one_line_and_status_1(capsys, tmp_path):
     status, out, err = run(capsys, tmp_path / "nowhere")
     assert (status, out) == (1, "")
     assert err == f"DatasetError: {tmp_path / 'nowhere'}: no such file or folder\n"
 
 
-def test_labels_beside_those_that_are_allowed_refuse_the_import(capsys, source):
+def test_labels_that_are_not_allowed_refuse_the_import(capsys, source):
     status, _, err = run(capsys, source, "--check", "--labels", "scratches, crazing")
     assert status == 1
     assert "is not among scratches, crazing" in err
@@ -120,8 +130,7 @@ def test_labels_beside_those_that_are_allowed_refuse_the_import(capsys, source):
 def test_repairs_are_made_only_on_request_and_listed(capsys, source, tmp_path):
     def edit(coco):
         first = coco["annotations"][0]
-        twin = next(c["id"] for c in coco["categories"] if c["id"] == first["category_id"])
-        name = next(c["name"] for c in coco["categories"] if c["id"] == twin)
+        name = next(c["name"] for c in coco["categories"] if c["id"] == first["category_id"])
         coco["categories"].append({"id": 99, "name": name.upper()})
         coco["annotations"] += [first | {"id": 901}, coco["annotations"][5] | {"id": 902, "category_id": 99}]
         coco["annotations"].append(first | {"id": 903, "bbox": [90, 90, 50, 50]})
@@ -139,16 +148,15 @@ def test_repairs_are_made_only_on_request_and_listed(capsys, source, tmp_path):
     assert len(plain["labels"]) == 7
 
     repaired = document(capsys, source, "--repair", "--out", tmp_path / "out")
-    assert {each["kind"]: each["count"] for each in repaired["repairs"]}.keys() == kinds
+    assert {made["kind"] for made in repaired["repairs"]} == kinds
     assert not kinds & {problem["kind"] for problem in repaired["problems"]}
     assert len(repaired["labels"]) == 6
     assert len(open_dataset(repaired["written_to"]).samples) == 30
 
 
-def test_the_previous_snapshots_test_set_stays(capsys, source, tmp_path):
+def test_the_test_set_of_the_previous_snapshot_stays(capsys, drawn, source, tmp_path):
     first = document(capsys, source, "--out", tmp_path / "out")
-    generate(tmp_path / "more", 20, seed=9, size=96)
-    arguments = (tmp_path / "more", "--out", tmp_path / "out", "--previous", first["written_to"])
+    arguments = (drawn / "more", "--out", tmp_path / "out", "--previous", first["written_to"])
     second = document(capsys, *arguments)
     old, new = open_dataset(first["written_to"]), open_dataset(second["written_to"])
     assert {s.sha256 for s in new.part("test").samples} == {s.sha256 for s in old.part("test").samples}
@@ -161,25 +169,25 @@ def test_the_previous_snapshots_test_set_stays(capsys, source, tmp_path):
 def test_an_export_writes_the_data_set_for_other_tools(capsys, source, tmp_path, kind):
     report = document(capsys, source, "--export", kind, "--to", tmp_path / "to")
     assert report["snapshot"] is None
-    found = [open_dataset(path) for path in report["exported"]]
-    assert {s.sha256 for each in found for s in each.samples} == {
+    exported = [open_dataset(path) for path in report["exported"]]
+    assert {s.sha256 for dataset in exported for s in dataset.samples} == {
         s.sha256 for s in open_dataset(source).samples
     }
     if kind == "recordio":
-        for path, each in zip(report["exported"], found, strict=True):
+        for path, dataset in zip(report["exported"], exported, strict=True):
             part = open_dataset(source).part(Path(path).stem)
-            assert {s.sha256 for s in each.samples} == {s.sha256 for s in part.samples}
+            assert {s.sha256 for s in dataset.samples} == {s.sha256 for s in part.samples}
     status, _, err = run(capsys, source, "--export", kind, "--to", tmp_path / "to")
     assert (status, "is not empty" in err) == (1, True)
 
 
 @pytest.mark.parametrize("arguments", [["--export", "coco"], ["--to", "x"], ["--check", "--out", "x"]])
-def test_options_that_do_not_fit_together_are_refused(arguments):
+def test_options_that_exclude_each_other_are_refused(arguments):
     with pytest.raises(SystemExit):
         main(["x", *arguments])
 
 
-def test_a_folder_that_cannot_be_written_leaves_nothing(capsys, source, tmp_path):
+def test_an_output_folder_that_cannot_be_written_is_an_error(capsys, source, tmp_path):
     (tmp_path / "out").write_text("a file")
     status, _, err = run(capsys, source, "--out", tmp_path / "out")
     assert (status, "cannot be written" in err) == (1, True)
@@ -189,7 +197,7 @@ def keys(client) -> list[str]:
     return [item["Key"] for item in client.list_objects_v2(Bucket="factory").get("Contents", [])]
 
 
-def test_images_go_to_s3_once_under_their_hash_and_the_snapshot_refers_to_them(capsys, source, bucket):
+def test_images_are_uploaded_under_their_hash_and_the_snapshot_refers_to_them(capsys, source, bucket):
     report = document(capsys, source, "--out", "s3://factory/data")
     local = open_dataset(source)
     expected = {f"data/images/{sample.sha256}.jpg" for sample in local.samples}
@@ -202,12 +210,12 @@ def test_images_go_to_s3_once_under_their_hash_and_the_snapshot_refers_to_them(c
 
 def test_images_that_are_in_s3_already_are_not_uploaded_again(capsys, source, bucket, monkeypatch):
     document(capsys, source, "--out", "s3://factory/data")
-    put, count = s3.client().put_object, []
+    put, uploaded = s3.client().put_object, []
     monkeypatch.setattr(
-        s3.client(), "put_object", lambda **request: (count.append(request["Key"]), put(**request))
+        s3.client(), "put_object", lambda **request: (uploaded.append(request["Key"]), put(**request))
     )
     document(capsys, source, "--out", "s3://factory/data")
-    assert [key.split("/")[1] for key in count] == ["snapshots"]
+    assert [key.split("/")[1] for key in uploaded] == ["snapshots"]
 
 
 def test_images_in_s3_are_referred_to_in_place(capsys, source, bucket):
@@ -224,12 +232,11 @@ def test_images_in_s3_are_referred_to_in_place(capsys, source, bucket):
 
 
 def test_a_test_set_of_records_is_taken_over_uploaded_and_exported_as_images(
-    capsys, source, bucket, tmp_path
+    capsys, drawn, source, bucket, tmp_path
 ):
     records = write_recordio(open_dataset(source), tmp_path / "rec/train.rec")
     first = document(capsys, records, "--out", tmp_path / "out")
-    generate(tmp_path / "more", 20, seed=9, size=96)
-    arguments = (tmp_path / "more", "--previous", first["written_to"])
+    arguments = (drawn / "more", "--previous", first["written_to"])
     second = document(capsys, *arguments, "--out", "s3://factory/data")
     frozen = {sample.sha256 for sample in open_dataset(source).part("test").samples}
     assert {s.sha256 for s in open_dataset(second["written_to"]).part("test").samples} == frozen
@@ -239,22 +246,21 @@ def test_a_test_set_of_records_is_taken_over_uploaded_and_exported_as_images(
     assert {path.suffix for path in (tmp_path / "to/images").iterdir()} == {".jpg"}
 
 
-def test_a_snapshot_taken_of_a_snapshot_keeps_its_parts(capsys, source, tmp_path):
+def test_a_snapshot_of_a_snapshot_keeps_its_parts(capsys, drawn, source, tmp_path):
     first = document(capsys, source, "--out", tmp_path / "out")
-    generate(tmp_path / "more", 20, seed=9, size=96)
     arguments = ("--out", tmp_path / "out", "--previous", first["written_to"])
-    second = document(capsys, tmp_path / "more", *arguments)
+    second = document(capsys, drawn / "more", *arguments)
     assert document(capsys, second["written_to"], "--check")["parts"] == second["parts"]
 
 
-def test_an_upload_that_fails_leaves_no_snapshot_and_the_next_try_goes_on(
+def test_an_upload_that_fails_leaves_no_snapshot_and_the_next_try_continues(
     capsys, source, bucket, monkeypatch
 ):
-    put, count = s3.client().put_object, []
+    put, tried = s3.client().put_object, []
 
     def failing(**request):
-        count.append(request["Key"])
-        if len(count) > 10:
+        tried.append(request["Key"])
+        if len(tried) > 10:
             raise ClientError({"Error": {"Code": "SlowDown", "Message": "later"}}, "PutObject")
         return put(**request)
 
@@ -264,30 +270,34 @@ def test_an_upload_that_fails_leaves_no_snapshot_and_the_next_try_goes_on(
     assert len(keys(bucket)) == 10
     assert not any("snapshots" in key for key in keys(bucket))
     monkeypatch.setattr(s3.client(), "put_object", put)
-    assert (
-        len(open_dataset(document(capsys, source, "--out", "s3://factory/data")["written_to"]).samples) == 30
-    )
+    report = document(capsys, source, "--out", "s3://factory/data")
+    assert len(open_dataset(report["written_to"]).samples) == 30
 
 
-class Watched(bytes):
+class CountedBytes(bytes):
     """Bytes that count how many of their kind are alive."""
 
     alive, most = 0, 0
 
     def __init__(self, *_: object) -> None:
-        Watched.alive += 1
-        Watched.most = max(Watched.most, Watched.alive)
+        CountedBytes.alive += 1
+        CountedBytes.most = max(CountedBytes.most, CountedBytes.alive)
 
     def __del__(self) -> None:
-        Watched.alive -= 1
+        CountedBytes.alive -= 1
 
 
 def test_few_images_are_in_memory_at_a_time(tmp_path, monkeypatch, capsys):
-    generate(tmp_path / "many", 120, seed=5, size=96)
+    (tmp_path / "many").mkdir()
+    images = [{"id": number, "file_name": f"{number}.png"} for number in range(120)]
+    for image in images:
+        Image.effect_noise((40, 40), 60).save(tmp_path / "many" / image["file_name"])
+    coco = {"images": images, "annotations": [], "categories": []}
+    (tmp_path / "many/annotations.json").write_text(json.dumps(coco))
     original = Folder.read
-    monkeypatch.setattr(Folder, "read", lambda self, name: Watched(original(self, name)))
+    monkeypatch.setattr(Folder, "read", lambda self, name: CountedBytes(original(self, name)))
     assert document(capsys, tmp_path / "many", "--check")["images"] == 120
-    assert 0 < Watched.most <= 3 * Folder.threads
+    assert 0 < CountedBytes.most <= 3 * Folder.threads
 
 
 @pytest.mark.skipif("LOUPE_NEU_DET" not in os.environ, reason="LOUPE_NEU_DET does not name NEU-DET.zip")
@@ -319,13 +329,15 @@ def test_a_snapshot_that_cannot_be_finished_leaves_no_file(capsys, source, tmp_p
     assert [path for path in (tmp_path / "out").rglob("*") if path.is_file()] == []
 
 
-def test_the_page_tells_of_every_problem_and_every_format():
+def test_the_documentation_names_every_problem_and_every_format():
     page = (Path(__file__).parents[4] / "docs/datasets.md").read_text()
     assert [name for name in (*KINDS, *FORMATS) if f"`{name}`" not in page] == []
 
 
 @pytest.mark.parametrize("kind", ["zip", "rec", "rec in a zip"])
-def test_a_snapshot_of_a_container_in_s3_reads_its_images_from_there(capsys, source, bucket, tmp_path, kind):
+def test_a_snapshot_of_a_zip_or_rec_file_in_s3_reads_its_images_from_there(
+    capsys, source, bucket, tmp_path, kind
+):
     write_recordio(open_dataset(source), tmp_path / "rec/train.rec")
     folder = source if kind == "zip" else tmp_path / "rec"
     if kind == "rec":
@@ -356,12 +368,13 @@ def test_a_snapshot_that_s3_refuses_is_an_error(capsys, source, bucket, monkeypa
     assert (status, "AccessDenied" in err) == (1, True)
 
 
-def test_the_text_lists_repairs_and_what_was_left_out(capsys, source, tmp_path):
+def test_the_text_lists_repairs_and_the_images_left_out(capsys, source, tmp_path):
     dataset = open_dataset(source)
     train, test = (dataset.part(part).samples[0] for part in ("train", "test"))
     coco = json.loads((source / "annotations.json").read_text())
     with Image.open(source / test.name) as picture:
-        for quality in range(60, 95):  # until the copy's hash puts it into the train part
+        # Until the copy's hash puts it into the train part.
+        for quality in range(60, 95):
             picture.save(source / "images/again.jpg", quality=quality)
             if part_of(hashlib.sha256((source / "images/again.jpg").read_bytes()).hexdigest()) == "train":
                 break
@@ -372,9 +385,7 @@ def test_the_text_lists_repairs_and_what_was_left_out(capsys, source, tmp_path):
     (source / "annotations.json").write_text(json.dumps(coco))
     status, out, _ = run(capsys, source, "--check", "--repair")
     assert status == 0
-    assert (
-        f"left out, since another part has an image that shows the same:\n  images/again.jpg (near) as {test.name}"
-        in out
-    )
+    heading = "left out, because another part has an image that shows the same:"
+    assert f"{heading}\n  images/again.jpg (near) as {test.name}" in out
     assert "repaired: box-outside (5)" in out
     assert "  and 2 more" in out

@@ -1,4 +1,4 @@
-"""Folders, zips and S3 are read alike, and what is wrong with a source is told, never passed over in silence."""
+"""Folders, zips and S3 give the same data set, and every problem of a source is reported."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from training.datasets import DatasetError, Problem, open_dataset, read
-from training.datasets.formats.export import write_recordio
+from training.datasets.export import write_recordio
 from training.datasets.generated.synthetic import generate
 
 BOX = {"id": 1, "image_id": 7, "category_id": 2, "bbox": [1, 2, 10, 5]}
@@ -67,10 +67,10 @@ def errors(path: Path) -> list[Problem]:
         ({"images": [], "annotations": []}, "empty"),
     ],
 )
-def test_coco_problems_have_a_kind_and_stop_a_strict_reading(tmp_path, changes, kind):
+def test_coco_problems_have_a_kind_and_stop_strict_reading(tmp_path, changes, kind):
     root = coco(tmp_path / "c", **changes)
     assert errors(root)[0].kind == kind
-    with pytest.raises(DatasetError, match=r"annotations\.json|a\.png|c: holds no"):
+    with pytest.raises(DatasetError, match=r"annotations\.json|a\.png|c: contains no"):
         open_dataset(root)
 
 
@@ -81,10 +81,10 @@ def test_coco_ids_may_be_digits_in_strings(tmp_path):
         annotations=[BOX | {"image_id": "7", "category_id": "2"}],
         categories=[{"id": "2", "name": "dent"}],
     )
-    assert [each.label for each in open_dataset(root).samples[0].objects] == ["dent"]
+    assert [obj.label for obj in open_dataset(root).samples[0].objects] == ["dent"]
 
 
-def test_boxes_that_stick_out_are_clipped_and_those_without_area_dropped_and_both_are_told(tmp_path):
+def test_boxes_partly_outside_are_clipped_and_boxes_without_area_dropped_and_both_are_reported(tmp_path):
     boxes = ([30, 10, 100, 100], [50, 5, 4, 4], [5, 5, 0, 3], [0, 0, 40.4, 20])
     reading = read(coco(tmp_path / "c", annotations=[BOX | {"bbox": box} for box in boxes]))
     assert [(p.kind, p.file, p.place) for p in reading.problems] == [
@@ -96,12 +96,12 @@ def test_boxes_that_stick_out_are_clipped_and_those_without_area_dropped_and_bot
     assert reading.dataset.dropped_boxes == 2
 
 
-def test_a_size_that_is_not_the_images_is_told(tmp_path):
+def test_a_size_in_the_labels_that_differs_from_the_images_is_reported(tmp_path):
     reading = read(coco(tmp_path / "c", images=[{"id": 7, "file_name": "a.png", "width": 20, "height": 40}]))
     assert [(p.kind, p.file) for p in reading.problems] == [("size-mismatch", "a.png")]
 
 
-def test_an_image_that_no_label_file_tells_of_is_reported_and_not_imported(tmp_path):
+def test_an_image_without_labels_is_reported_and_not_imported(tmp_path):
     root = coco(tmp_path / "c")
     image(root / "b.png")
     reading = read(root)
@@ -109,7 +109,7 @@ def test_an_image_that_no_label_file_tells_of_is_reported_and_not_imported(tmp_p
     assert [sample.name for sample in reading.dataset.samples] == ["a.png"]
 
 
-def test_a_lenient_reading_keeps_what_is_good_and_names_every_error(tmp_path):
+def test_lenient_reading_keeps_the_good_images_and_names_every_error(tmp_path):
     root = tmp_path / "v"
     for name in ("good", "cut", "gone", "broken"):
         voc(root, name)
@@ -126,19 +126,21 @@ def test_a_lenient_reading_keeps_what_is_good_and_names_every_error(tmp_path):
     ]
 
 
-def test_voc_images_of_one_name_belong_to_the_annotation_in_the_nearest_folder(tmp_path):
+def test_of_several_images_of_one_name_the_nearest_belongs_to_a_voc_file(tmp_path):
     for part, value in (("train", 1), ("val", 2)):
         image(tmp_path / f"{part}/img/1.png", value)
         (tmp_path / part / "xml").mkdir()
         voc(tmp_path / part, "1", label=part)
-    found = {sample.name: sample.objects[0].label for sample in open_dataset(tmp_path).samples}
-    assert found == {"train/img/1.png": "train", "val/img/1.png": "val"}
+    labels = {sample.name: sample.objects[0].label for sample in open_dataset(tmp_path).samples}
+    assert labels == {"train/img/1.png": "train", "val/img/1.png": "val"}
 
 
-def test_voc_images_that_cannot_be_told_apart_are_an_error(tmp_path):
+def test_several_images_that_fit_a_voc_file_equally_are_an_error(tmp_path):
     image(tmp_path / "a/1.png")
     image(tmp_path / "b/1.png")
-    with pytest.raises(DatasetError, match=r"xml/1\.xml: has several images of its name: a/1\.png, b/1\.png"):
+    with pytest.raises(
+        DatasetError, match=r"xml/1\.xml: has several images of the same name: a/1\.png, b/1\.png"
+    ):
         open_dataset(voc(tmp_path, "1"))
     image(tmp_path / "a/1.bmp")
     assert open_dataset(voc(tmp_path, "1", filename="1.bmp")).samples[0].name == "a/1.bmp"
@@ -147,7 +149,7 @@ def test_voc_images_that_cannot_be_told_apart_are_an_error(tmp_path):
 @pytest.mark.parametrize(
     "name", ["../evil.png", "/etc/evil.png", "a/../../evil.png", "C:\\evil.png", "\\\\h\\x.png"]
 )
-def test_a_zip_with_a_name_that_leads_out_of_it_is_refused(tmp_path, name):
+def test_a_zip_with_a_name_that_leads_outside_it_is_refused(tmp_path, name):
     root = coco(tmp_path / "c")
     with zipfile.ZipFile(tmp_path / "bad.zip", "w") as archive:
         for path in root.iterdir():
@@ -160,7 +162,7 @@ def test_a_zip_with_a_name_that_leads_out_of_it_is_refused(tmp_path, name):
     assert len(reading.dataset.samples) == 1
 
 
-def test_what_a_mac_packs_beside_the_data_is_not_data(tmp_path):
+def test_files_that_a_mac_adds_to_a_zip_are_ignored(tmp_path):
     root = coco(tmp_path / "c")
     with zipfile.ZipFile(tmp_path / "mac.zip", "w") as archive:
         for path in root.iterdir():
@@ -170,7 +172,7 @@ def test_what_a_mac_packs_beside_the_data_is_not_data(tmp_path):
     assert read(tmp_path / "mac.zip").problems == []
 
 
-def test_a_link_out_of_the_folder_is_refused_and_one_inside_is_followed(tmp_path):
+def test_a_link_to_outside_the_folder_is_refused_and_one_inside_is_followed(tmp_path):
     root = coco(tmp_path / "c")
     (root / "inside.png").symlink_to("a.png")
     outside = image(tmp_path / "secret.png")
@@ -207,7 +209,7 @@ def test_a_damaged_zip_member_is_named(tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["16-bit PNG", "16-bit TIFF", "CMYK JPEG", "palette PNG"])
-def test_deep_and_printers_images_read(tmp_path, kind):
+def test_16_bit_cmyk_and_palette_images_are_read(tmp_path, kind):
     (tmp_path / "classes.txt").write_text("dent\n")
     ramp = np.add.outer(np.arange(20), np.arange(40))
     if kind.startswith("16"):
@@ -217,11 +219,11 @@ def test_deep_and_printers_images_read(tmp_path, kind):
         suffix = "jpg" if kind.startswith("CMYK") else "png"
         mode = "CMYK" if kind.startswith("CMYK") else "P"
         Image.fromarray(ramp.astype(np.uint8)).convert(mode).save(tmp_path / f"a.{suffix}")
-    seen = []
-    reading = read(tmp_path, examine=lambda sha256, data: seen.append(sha256))
+    examined = []
+    reading = read(tmp_path, examine=lambda sha256, data: examined.append(sha256))
     assert reading.problems == []
     assert (reading.dataset.samples[0].width, reading.dataset.samples[0].height) == (40, 20)
-    assert seen == [reading.dataset.samples[0].sha256]
+    assert examined == [reading.dataset.samples[0].sha256]
 
 
 def test_an_image_that_changes_after_the_listing_is_not_read(tmp_path):
@@ -240,7 +242,7 @@ def upload(client, folder: Path, prefix: str) -> None:
 @pytest.mark.parametrize(
     "uri", ["s3://factory/data", "s3://factory/data/", "s3://factory/data/annotations.json"]
 )
-def test_an_s3_prefix_reads_as_its_folder_does(bucket, tmp_path, uri):
+def test_an_s3_prefix_gives_the_same_data_set_as_the_folder(bucket, tmp_path, uri):
     generate(tmp_path / "d", 5, seed=1, size=96)
     upload(bucket, tmp_path / "d", "data/")
     upload(bucket, tmp_path / "d", "database/")  # shares the prefix's letters, not its folder
@@ -266,7 +268,7 @@ def test_a_zip_and_a_rec_file_in_s3_are_read_in_place(bucket, tmp_path):
     assert records.read(records.samples[3]) == local.read(local.samples[3])
 
 
-def test_a_manifest_in_s3_reads_its_images_from_where_it_says(bucket, tmp_path):
+def test_a_manifest_in_s3_reads_its_images_from_their_uris(bucket, tmp_path):
     bucket.upload_file(str(image(tmp_path / "a.png")), "factory", "elsewhere/a.png")
     value = {"annotations": [{"class_id": 0, "left": 1, "top": 2, "width": 3, "height": 4}]}
     lines = [
@@ -289,12 +291,12 @@ def test_a_manifest_in_s3_reads_its_images_from_where_it_says(bucket, tmp_path):
 @pytest.mark.parametrize(
     "uri", ["s3://factory/nothing", "s3://absent/data", "s3://", "s3://factory/no.zip", "s3://factory/no.rec"]
 )
-def test_what_is_not_in_s3_is_named(bucket, uri):
+def test_a_missing_object_bucket_or_prefix_in_s3_is_named(bucket, uri):
     with pytest.raises(DatasetError, match=uri):
         read(uri)
 
 
 @pytest.mark.skipif("LOUPE_NEU_DET" not in os.environ, reason="LOUPE_NEU_DET does not name NEU-DET.zip")
-def test_neu_det_reads_without_an_error():
+def test_neu_det_is_read_without_an_error():
     reading = read(os.environ["LOUPE_NEU_DET"])
     assert (reading.format, len(reading.dataset.samples), reading.problems) == ("voc", 1440, [])

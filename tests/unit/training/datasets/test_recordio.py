@@ -1,4 +1,4 @@
-"""RecordIO: what is written is read back, byte for byte and box for box, and damage is placed."""
+"""RecordIO files are read back byte for byte and box for box, and damage is reported with its place."""
 
 from __future__ import annotations
 
@@ -16,15 +16,14 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from training.datasets import DatasetError, Object, open_dataset, read
-from training.datasets.formats.export import write_coco, write_recordio
-from training.datasets.formats.recordio import HEADER, MAGIC, RecordError, read_record, write_record
-from training.datasets.generated.synthetic import generate
+from training.datasets.export import write_coco, write_recordio
+from training.datasets.storage.records import HEADER, MAGIC, RecordError, read_record, write_record
 
 PIECES = st.lists(st.one_of(st.just(MAGIC), st.binary(max_size=9)), max_size=8).map(b"".join)
 
 
 @given(st.lists(PIECES, max_size=6))
-def test_records_are_read_back_whatever_they_hold_even_the_magic_number(records):
+def test_records_with_any_content_are_read_back_even_with_the_magic_number(records):
     stream = io.BytesIO()
     offsets = [write_record(stream, record) for record in records]
     assert len(stream.getvalue()) % 4 == 0
@@ -68,15 +67,15 @@ def test_the_framing_is_that_of_dmlc():
         (MAGIC + struct.pack("<I", 1 << 29), "ends within"),
     ],
 )
-def test_frames_that_make_no_record_are_refused(frames, reason):
+def test_frames_that_are_not_a_record_are_refused(frames, reason):
     with pytest.raises(RecordError, match=reason):
         read_record(io.BytesIO(frames))
 
 
 @pytest.fixture
-def dataset(tmp_path):
-    generate(tmp_path / "source", 12, seed=3, size=96)
-    return open_dataset(tmp_path / "source")
+def dataset(drawn):
+    whole = open_dataset(drawn)
+    return replace(whole, samples=whole.samples[:12])
 
 
 def test_a_data_set_survives_recordio_and_coco(dataset, tmp_path):
@@ -100,7 +99,7 @@ def test_coco_survives_coco_exactly(dataset, tmp_path):
     assert open_dataset(tmp_path / "coco").snapshot() == dataset.snapshot()
 
 
-def test_the_index_tells_where_each_record_begins(dataset, tmp_path):
+def test_the_index_gives_the_offset_of_each_record(dataset, tmp_path):
     path = write_recordio(dataset, tmp_path / "train.rec")
     lines = path.with_suffix(".idx").read_text().splitlines()
     with path.open("rb") as stream:
@@ -126,7 +125,7 @@ def test_every_label_is_one_that_mxnet_accepts(dataset, tmp_path):
             assert np.isfinite(values).all()
 
 
-def test_records_in_a_zip_read_as_those_beside_it(dataset, tmp_path):
+def test_records_in_a_zip_give_the_same_data_set_as_the_file(dataset, tmp_path):
     path = write_recordio(dataset, tmp_path / "train.rec")
     with zipfile.ZipFile(tmp_path / "data.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         for file in (path, path.with_name("classes.txt")):
@@ -142,8 +141,8 @@ def record(label: list[float], image: bytes) -> bytes:
 
 def rec(folder: Path, *records: bytes, names: str | None = "dent\nscratch\n") -> Path:
     with (folder / "a.rec").open("wb") as stream:
-        for each in records:
-            write_record(stream, each)
+        for content in records:
+            write_record(stream, content)
     if names is not None:
         (folder / "classes.txt").write_text(names)
     return folder
@@ -156,7 +155,7 @@ def png():
     return buffer.getvalue()
 
 
-def test_extra_headers_and_extra_object_values_are_passed_over_and_padding_skipped(tmp_path, png):
+def test_extra_header_values_extra_object_values_and_padding_are_ignored(tmp_path, png):
     label = [4, 6, 200, 100, 1, 0.1, 0.2, 0.5, 0.6, 0, -1, -1, -1, -1, -1, -1]
     sample = open_dataset(rec(tmp_path, record(label, png))).samples[0]
     assert [(o.label, o.box) for o in sample.objects] == [
@@ -164,12 +163,12 @@ def test_extra_headers_and_extra_object_values_are_passed_over_and_padding_skipp
     ]
 
 
-def test_a_record_labelled_as_a_whole_keeps_its_class_as_a_tag(tmp_path, png):
+def test_a_record_with_one_label_for_the_whole_image_keeps_it_as_a_tag(tmp_path, png):
     sample = open_dataset(rec(tmp_path, HEADER.pack(0, 1.0, 0, 0) + png)).samples[0]
     assert (sample.objects, sample.tags) == ((), ("scratch",))
 
 
-def test_without_names_the_class_numbers_are_the_labels_and_it_is_said(tmp_path, png):
+def test_without_names_the_class_numbers_are_the_labels_and_this_is_reported(tmp_path, png):
     reading = read(rec(tmp_path, record([2, 5, 3, 0, 0, 1, 1], png), names=None))
     assert reading.dataset.labels == ("3",)
     assert [problem.kind for problem in reading.problems] == ["no-class-names"]
@@ -194,7 +193,7 @@ def test_a_bad_label_is_named_with_its_record(tmp_path, png, label, kind, messag
         open_dataset(root)
 
 
-def test_a_file_cut_short_keeps_the_records_before_the_cut_in_a_lenient_reading(tmp_path, png):
+def test_lenient_reading_of_a_file_cut_short_keeps_the_records_before_the_cut(tmp_path, png):
     root = rec(tmp_path, *[record([2, 5, 0, 0, 0, 1, 1], png)] * 3)
     path = root / "a.rec"
     path.write_bytes(path.read_bytes()[:-9])
@@ -219,7 +218,7 @@ def test_an_index_of_another_file_is_reported(tmp_path, png):
 
 
 @pytest.mark.parametrize("kind", ["BMP", "TIFF", "16-bit TIFF", "turned JPEG"])
-def test_what_mxnet_may_not_decode_is_exported_as_an_upright_png(tmp_path, kind):
+def test_an_image_that_mxnet_may_not_decode_is_exported_as_an_upright_png(tmp_path, kind):
     (tmp_path / "s").mkdir()
     (tmp_path / "s/classes.txt").write_text("dent\n")
     ramp = np.add.outer(np.arange(40), np.arange(60))
@@ -258,10 +257,10 @@ def test_boxes_anywhere_in_the_image_survive_both_formats(corners):
         whole = replace(raw, samples=(replace(raw.samples[0], objects=objects),))
         write_coco(whole, root / "coco")
         write_recordio(whole, root / "rec/a.rec")
-        for place, precision in (("coco", 1e-9), ("rec", 1e-4)):
-            again = read(root / place)
+        for folder_name, precision in (("coco", 1e-9), ("rec", 1e-4)):
+            again = read(root / folder_name)
             assert again.problems == []
-            found = [each.box for each in again.dataset.samples[0].objects]
-            assert len(found) == len(boxes)
-            for before, after in zip(boxes, found, strict=True):
+            boxes_again = [obj.box for obj in again.dataset.samples[0].objects]
+            assert len(boxes_again) == len(boxes)
+            for before, after in zip(boxes, boxes_again, strict=True):
                 assert after == pytest.approx(before, abs=precision)

@@ -1,4 +1,4 @@
-"""The files of a dataset in S3: listed once, read by name. The endpoint comes from the ordinary AWS settings."""
+"""The files of a data set in S3: listed once, read by name. The endpoint comes from the usual AWS settings."""
 
 from __future__ import annotations
 
@@ -8,25 +8,28 @@ import threading
 from functools import cached_property
 from typing import TYPE_CHECKING, BinaryIO, cast
 
-import boto3
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 import contract.s3
-from training.datasets.files import ANNOTATION_SUFFIXES, Files, Zip, is_hidden
 from training.datasets.problems import DatasetError
+from training.datasets.storage.files import Files, is_hidden
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-THREADS = 16  # a GET waits for the network, not for a core
-_BLOCK = 8 * 1024**2
+# A GET waits for the network, not for a core.
+THREADS = 16
+_BLOCK_BYTES = 8 * 1024**2
 _lock = threading.Lock()
 _clients: dict[int, S3Client] = {}
 
 
 def client() -> S3Client:
-    """This process's client: connections must not cross a fork."""
+    """Return this process's client: connections must not be shared across a fork."""
+    # boto3 takes 0.3 s to import, and most sources are local.
+    import boto3
+    from botocore.config import Config
+
     with _lock:
         if os.getpid() not in _clients:
             _clients.clear()
@@ -35,17 +38,18 @@ def client() -> S3Client:
         return _clients[os.getpid()]
 
 
-def split(uri: str) -> tuple[str, str]:
-    """Bucket and key of an `s3://bucket/key` URI. Raises DatasetError."""
-    try:
-        return contract.s3.split(uri)
-    except ValueError as error:
-        raise DatasetError(uri, "is no s3://bucket/key") from error
-
-
 def read(uri: str, start: int | None = None, end: int | None = None) -> bytes:
-    """The object's bytes, or those from `start` up to `end`. Raises DatasetError."""
-    bucket, key = split(uri)
+    """Return the bytes of an object.
+
+    Args:
+        uri: The object's S3 URI.
+        start: The first byte to read; the whole object is read unless `start` and `end` are given.
+        end: The byte after the last one to read.
+
+    Raises:
+        DatasetError: S3 does not return the object, or `uri` is not an S3 URI.
+    """
+    bucket, key = _split(uri)
     try:
         if start is None or end is None:
             return client().get_object(Bucket=bucket, Key=key)["Body"].read()
@@ -55,52 +59,82 @@ def read(uri: str, start: int | None = None, end: int | None = None) -> bytes:
 
 
 def write(uri: str, data: bytes, content_type: str = "binary/octet-stream") -> None:
-    """Puts one object; the default type is S3's own. Raises DatasetError."""
-    bucket, key = split(uri)
+    """Put one object. The default content type is S3's own default.
+
+    Raises:
+        DatasetError: S3 refuses the object, or `uri` is not an S3 URI.
+    """
+    bucket, key = _split(uri)
     try:
         client().put_object(Bucket=bucket, Key=key, Body=data, ContentType=content_type)
     except (ClientError, BotoCoreError) as error:
         raise DatasetError(uri, f"cannot be written: {error}") from error
 
 
-def listing(uri: str) -> dict[str, int]:
-    """Key → size in bytes of every object under a prefix. Raises DatasetError."""
-    bucket, prefix = split(uri)
-    found: dict[str, int] = {}
+def list_objects(uri: str) -> list[str]:
+    """Return the URI of every object under a prefix.
+
+    Raises:
+        DatasetError: S3 does not list the prefix, or `uri` is not an S3 URI.
+    """
+    bucket, prefix = _split(uri)
+    uris: list[str] = []
     try:
         for page in client().get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
-            found |= {item["Key"]: item["Size"] for item in page.get("Contents", [])}
+            uris += [contract.s3.join(bucket, item["Key"]) for item in page.get("Contents", [])]
     except (ClientError, BotoCoreError) as error:
         raise DatasetError(uri, f"cannot be listed: {error}") from error
-    return found
+    return uris
+
+
+def open_object(uri: str) -> BinaryIO:
+    """Return an object as a buffered stream that can seek.
+
+    Raises:
+        DatasetError: S3 does not return the object, or `uri` is not an S3 URI.
+    """
+    bucket, key = _split(uri)
+    try:
+        size = client().head_object(Bucket=bucket, Key=key)["ContentLength"]
+    except (ClientError, BotoCoreError) as error:
+        raise DatasetError(uri, f"cannot be read: {error}") from error
+    return cast(BinaryIO, io.BufferedReader(_ObjectStream(uri, size), _BLOCK_BYTES))
 
 
 class Bucket(Files):
-    """The objects under a prefix; with `chosen`, one of them was meant."""
+    """The objects under a prefix."""
 
     threads = THREADS
 
     def __init__(self, folder: str, chosen: str | None = None) -> None:
-        self._bucket, self._prefix = split(folder)
-        self._prefix = self._prefix.rstrip("/") + "/" if self._prefix else ""
+        """Take the prefix; nothing is requested yet.
+
+        Args:
+            folder: The prefix as an S3 URI, with or without the last slash.
+            chosen: The one object that the user named.
+
+        Raises:
+            DatasetError: `folder` is not an S3 URI.
+        """
+        bucket, prefix = _split(folder)
+        self._root = contract.s3.join(bucket, prefix.rstrip("/") + "/" if prefix else "")
         self.chosen = chosen
 
     @cached_property
-    def _sizes(self) -> dict[str, int]:
-        whole = listing(f"s3://{self._bucket}/{self._prefix}")
-        names = {key.removeprefix(self._prefix): size for key, size in whole.items() if not key.endswith("/")}
-        return {name: names[name] for name in sorted(names) if not is_hidden(name)}
+    def _names(self) -> tuple[str, ...]:
+        names = (uri.removeprefix(self._root) for uri in list_objects(self._root) if not uri.endswith("/"))
+        return tuple(sorted(name for name in names if not is_hidden(name)))
 
     @property
     def names(self) -> tuple[str, ...]:  # type: ignore[override]
-        return tuple(self._sizes)
+        return self._names
 
     def matching(self, reference: str) -> list[str]:
-        # A manifest in S3 says where its images are: nothing to search for.
+        # A manifest in S3 gives the URIs of its images, so there is nothing to search for.
         return [reference] if reference.startswith("s3://") else super().matching(reference)
 
     def uri(self, name: str) -> str:
-        return name if name.startswith("s3://") else f"s3://{self._bucket}/{self._prefix}{name}"
+        return name if name.startswith("s3://") else f"{self._root}{name}"
 
     def read(self, name: str) -> bytes:
         return read(self.uri(name))
@@ -109,7 +143,7 @@ class Bucket(Files):
         return open_object(self.uri(name))
 
 
-class _Object(io.RawIOBase):
+class _ObjectStream(io.RawIOBase):
     """An object in S3 as a stream that can seek: every read is one request."""
 
     def __init__(self, uri: str, size: int) -> None:
@@ -136,26 +170,8 @@ class _Object(io.RawIOBase):
         return len(data)
 
 
-def open_object(uri: str) -> BinaryIO:
-    """An object as a buffered stream that can seek. Raises DatasetError."""
-    bucket, key = split(uri)
+def _split(uri: str) -> tuple[str, str]:
     try:
-        size = client().head_object(Bucket=bucket, Key=key)["ContentLength"]
-    except (ClientError, BotoCoreError) as error:
-        raise DatasetError(uri, f"cannot be read: {error}") from error
-    return cast(BinaryIO, io.BufferedReader(_Object(uri, size), _BLOCK))
-
-
-def open_prefix(uri: str) -> Files:
-    """What lies under `uri`: a prefix, a zip, or a single annotation file. Raises DatasetError."""
-    if uri.lower().endswith(".zip"):
-        return Zip(uri, open_object(uri))
-    if uri.lower().endswith(ANNOTATION_SUFFIXES):
-        folder, _, name = uri.rpartition("/")
-        return Bucket(folder, name)
-    files = Bucket(uri)
-    if len(files.names) == 1 and files.names[0].lower().endswith(".zip"):
-        return open_prefix(files.uri(files.names[0]))
-    if not files.names:
-        raise DatasetError(uri, "holds no object")
-    return files
+        return contract.s3.split(uri)
+    except ValueError as error:
+        raise DatasetError(uri, "is not an s3://bucket/key URI") from error

@@ -1,4 +1,4 @@
-"""YOLO, Ground Truth and Lookout for Vision read as their makers document them, and say where they are wrong."""
+"""YOLO, Ground Truth and Lookout for Vision are read as documented, and every error has its place."""
 
 from __future__ import annotations
 
@@ -53,18 +53,18 @@ def test_yolo_polygons_become_the_boxes_around_them(yolo):
     assert open_dataset(yolo).samples[0].objects[0].box == pytest.approx((20, 10, 100, 90))
 
 
-def test_yolo_key_points_after_a_box_are_passed_over(yolo):
+def test_yolo_key_points_after_a_box_are_ignored(yolo):
     (yolo / "data.yaml").write_text("names: [dent, scratch]\nkpt_shape: [2, 2]\n")
     (yolo / "labels/train/a.txt").write_text("0 0.5 0.5 0.5 0.2 0.9 0.9 0.1 0.1\n")
     assert open_dataset(yolo).samples[0].objects[0].box == (50, 40, 150, 60)
 
 
-def test_yolo_without_yaml_takes_the_names_of_classes_txt(tmp_path):
+def test_yolo_without_yaml_uses_the_names_in_classes_txt(tmp_path):
     picture(tmp_path / "a.png")
     (tmp_path / "a.txt").write_text("1 0.5 0.5 1 1\n")
     (tmp_path / "classes.txt").write_text("dent\nscratch\n")
     dataset = open_dataset(tmp_path)
-    assert [each.label for each in dataset.samples[0].objects] == ["scratch"]
+    assert [obj.label for obj in dataset.samples[0].objects] == ["scratch"]
 
 
 def test_a_yolo_image_without_labels_is_a_good_product(yolo):
@@ -79,15 +79,15 @@ def test_a_yolo_image_without_labels_is_a_good_product(yolo):
     [
         ("2 0.5 0.5 0.5 0.2", "unknown-class", "class 2 is not among the 2 names"),
         ("-1 0.5 0.5 0.5 0.2", "unknown-class", "class -1"),
-        ("0.5 0.5 0.5 0.5 0.2", "bad-annotation", "no class with a box"),
-        ("0 0.5 0.5", "bad-annotation", "no class with a box"),
-        ("0 0.5 0.5 0.2 0.2 0.9", "bad-annotation", "no class with a box"),
-        ("0 a b c d", "bad-annotation", "no class with a box"),
+        ("0.5 0.5 0.5 0.5 0.2", "bad-annotation", "not a class with a box"),
+        ("0 0.5 0.5", "bad-annotation", "not a class with a box"),
+        ("0 0.5 0.5 0.2 0.2 0.9", "bad-annotation", "not a class with a box"),
+        ("0 a b c d", "bad-annotation", "not a class with a box"),
         ("0 120 40 60 20", "bad-annotation", "not in 0..1"),
-        ("0 nan 0.5 0.5 0.5", "bad-annotation", "not of finite numbers"),
+        ("0 nan 0.5 0.5 0.5", "bad-annotation", "numbers that are not finite"),
     ],
 )
-def test_a_bad_yolo_line_is_named_and_stops_a_strict_reading(yolo, line, kind, message):
+def test_a_bad_yolo_line_is_named_and_stops_strict_reading(yolo, line, kind, message):
     (yolo / "labels/train/a.txt").write_text(f"0 0.5 0.5 0.1 0.1\n{line}\n")
     problem = read(yolo).problems[0]
     assert (problem.kind, problem.file) == (kind, "labels/train/a.txt")
@@ -104,7 +104,7 @@ def test_yolo_labels_without_an_image_are_reported(yolo):
 
 
 @pytest.mark.parametrize("names", ["names: 3", "names: {1: dent, 2: scratch}", "names:"])
-def test_a_yolo_sheet_without_numbered_names_is_reported(yolo, names):
+def test_a_yolo_yaml_file_without_numbered_names_is_reported(yolo, names):
     (yolo / "data.yaml").write_text(names)
     with pytest.raises(DatasetError, match=r"data\.yaml.*names"):
         open_dataset(yolo)
@@ -192,7 +192,7 @@ def test_a_bad_ground_truth_line_is_named(tmp_path, change, kind):
     assert [(p.kind, p.file, p.place) for p in problems] == [(kind, "output.manifest", "line 2")]
 
 
-def test_a_manifest_line_that_is_no_json_is_named(tmp_path):
+def test_a_manifest_line_that_is_not_json_is_named(tmp_path):
     picture(tmp_path / "a.png")
     root = ground_truth(tmp_path, gt_line("a.png", [BOX]))
     with (root / "output.manifest").open("a") as file:
@@ -229,7 +229,7 @@ def white(width: int = 200, height: int = 100) -> np.ndarray:
     return np.full((height, width, 3), 255, np.uint8)
 
 
-def test_each_connected_area_of_a_lookout_mask_becomes_a_box_of_its_colour(tmp_path):
+def test_each_connected_area_of_a_lookout_mask_becomes_a_box_with_the_label_of_its_colour(tmp_path):
     mask = white()
     mask[10:20, 30:60] = mask[50:60, 100:120] = (0x2C, 0xA0, 0x2C)
     mask[80:90, 150:199] = (0x1F, 0x77, 0xB4)
@@ -303,7 +303,7 @@ def test_areas_are_the_boxes_that_a_flood_fill_finds(mask):
     assert sorted(areas(mask)) == sorted(boxes)
 
 
-def test_a_format_that_is_named_is_not_guessed(yolo):
+def test_a_format_that_is_named_is_not_detected(yolo):
     (yolo / "annotations.json").write_text('{"images": [], "annotations": [], "categories": []}')
     assert len(open_dataset(yolo, "yolo").samples) == 2
     with pytest.raises(DatasetError, match="no data set in the format voc"):

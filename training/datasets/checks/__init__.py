@@ -1,0 +1,1 @@
+"""Finds what a person should know about a data set, and repairs what needs no decision."""

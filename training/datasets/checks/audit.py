@@ -1,0 +1,178 @@
+"""Finds what a person should know about a data set before a model is trained on it."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from contract.snapshots import PARTS
+from training.datasets.checks.duplicates import Duplicate, across_parts
+from training.datasets.dataset import Dataset, Sample
+from training.datasets.problems import Problem
+from training.model.decoding import iou
+
+SAME_BOX_IOU = 0.95
+IMBALANCE = 10.0
+
+
+def audit(
+    dataset: Dataset,
+    duplicates: Sequence[Duplicate],
+    fixed_scene: Sequence[int] = (),
+    known_labels: Sequence[str] | None = None,
+) -> list[Problem]:
+    """Return the problems of labels, boxes and images that reading does not find.
+
+    Args:
+        dataset: What to check.
+        duplicates: The duplicates in `dataset`, from `find_duplicates`.
+        fixed_scene: The samples that look like many others, from `find_duplicates`.
+        known_labels: The allowed labels, if they are restricted.
+    """
+    problems: list[Problem] = []
+    for sample in dataset.samples:
+        problems += _box_problems(sample)
+        if not sample.objects:
+            problems.append(Problem("unlabelled-image", sample.name, "", "has no labelled object"))
+    problems += _spelling_problems(dataset)
+    problems += _unknown_labels(dataset, known_labels)
+    problems += _one_class(dataset)
+    problems += _imbalance(dataset)
+    problems += _duplicate_images(dataset, duplicates)
+    if fixed_scene:
+        message = (
+            f"looks like many other images, and so do {len(fixed_scene) - 1} others:"
+            " near duplicates were not searched for among them"
+        )
+        problems.append(Problem("fixed-scene", dataset.samples[fixed_scene[0]].name, "", message))
+    return problems
+
+
+def objects_per_class(dataset: Dataset) -> dict[str, dict[str, int]]:
+    """Return the number of objects of each label: `all` of them, and in each part."""
+    columns: tuple[str, ...] = ("all", *PARTS)
+    counts = {label: dict.fromkeys(columns, 0) for label in dataset.labels}
+    for sample in dataset.samples:
+        for obj in sample.objects:
+            counts[obj.label]["all"] += 1
+            counts[obj.label][sample.belongs_to()] += 1
+    return counts
+
+
+def same_boxes(sample: Sample) -> Iterator[tuple[int, int]]:
+    """Yield the indices of each two objects in the same place: with an IoU above SAME_BOX_IOU."""
+    # Sorted by their left edge: boxes with this IoU have left edges within a twentieth of the width.
+    order = sorted(range(len(sample.objects)), key=lambda index: sample.objects[index].box[0])
+    boxes = np.array([sample.objects[index].box for index in order], np.float64).reshape(-1, 4)
+    lefts, widths = boxes[:, 0], boxes[:, 2] - boxes[:, 0]
+    ends = np.searchsorted(lefts, lefts + (1 - SAME_BOX_IOU) * widths, side="right")
+    for position, end in enumerate(ends.tolist()):
+        index, others = order[position], order[position + 1 : end]
+        if others:
+            overlaps = iou(boxes[position][None], boxes[position + 1 : end])[0]
+            for other in np.flatnonzero(overlaps > SAME_BOX_IOU):
+                yield min(index, others[other]), max(index, others[other])
+
+
+def same_labels(a: Sample, b: Sample) -> bool:
+    """Return whether two samples have the same objects, in any order."""
+    return sorted((obj.label, obj.box) for obj in a.objects) == sorted(
+        (obj.label, obj.box) for obj in b.objects
+    )
+
+
+def fold(label: str) -> str:
+    """Return a label without what people type differently: case, outer spaces, and the number of inner ones.
+
+    >>> fold(" Rolled-in  Scale")
+    'rolled-in scale'
+    """
+    return " ".join(label.split()).casefold()
+
+
+def spellings(dataset: Dataset) -> dict[str, list[str]]:
+    """Return the spellings of each label that has several, the most common first, by the folded label."""
+    counts = Counter(obj.label for sample in dataset.samples for obj in sample.objects)
+    groups: dict[str, list[str]] = defaultdict(list)
+    for label in sorted(dataset.labels, key=lambda label: (-counts[label], label)):
+        groups[fold(label)].append(label)
+    return {key: labels for key, labels in groups.items() if len(labels) > 1}
+
+
+def _box_problems(sample: Sample) -> Iterator[Problem]:
+    for first, second in same_boxes(sample):
+        one, other = sample.objects[first].label, sample.objects[second].label
+        place = f"boxes {first + 1} and {second + 1}"
+        if one == other:
+            yield Problem("duplicate-box", sample.name, place, f"are both {one} in the same place")
+        else:
+            yield Problem("conflicting-boxes", sample.name, place, f"are {one} and {other} in the same place")
+
+
+def _first_images(dataset: Dataset) -> dict[str, str]:
+    """Return the name of the first image with each label."""
+    names: dict[str, str] = {}
+    for sample in dataset.samples:
+        for obj in sample.objects:
+            names.setdefault(obj.label, sample.name)
+    return names
+
+
+def _spelling_problems(dataset: Dataset) -> Iterator[Problem]:
+    first_images = _first_images(dataset)
+    for labels in spellings(dataset).values():
+        message = f"is one of the spellings {', '.join(repr(label) for label in labels)}"
+        for label in labels[1:]:
+            if label in first_images:
+                yield Problem("label-case", first_images[label], f"label {label!r}", message)
+
+
+def _unknown_labels(dataset: Dataset, known: Sequence[str] | None) -> Iterator[Problem]:
+    if known is None:
+        return
+    message = f"is not among {', '.join(known)}"
+    for sample in dataset.samples:
+        for label in sorted({obj.label for obj in sample.objects} - set(known)):
+            yield Problem("unknown-label", sample.name, f"label {label!r}", message)
+
+
+def _one_class(dataset: Dataset) -> Iterator[Problem]:
+    first_images = _first_images(dataset)
+    if len(first_images) == 1:
+        label, name = next(iter(first_images.items()))
+        message = f"and all other labelled images have the one label {label!r}"
+        yield Problem("one-class", name, "", message)
+
+
+def _imbalance(dataset: Dataset) -> Iterator[Problem]:
+    counts = {label: parts["all"] for label, parts in objects_per_class(dataset).items() if parts["all"]}
+    largest = max(counts.values(), default=0)
+    first_images = _first_images(dataset)
+    for label, count in counts.items():
+        if largest > IMBALANCE * count:
+            message = f"has {count} objects, the most common class has {largest}"
+            yield Problem("imbalance", first_images[label], f"label {label!r}", message)
+
+
+def _duplicate_images(dataset: Dataset, duplicates: Sequence[Duplicate]) -> Iterator[Problem]:
+    samples = dataset.samples
+    for duplicate in duplicates:
+        first, second = samples[duplicate.first], samples[duplicate.second]
+        if duplicate.match == "near":
+            message = f"shows nearly the same as {first.name} (correlation {duplicate.correlation:.2f})"
+            yield Problem("near-duplicate-image", second.name, "", message)
+        elif same_labels(first, second):
+            message = f"has the same {duplicate.match} as {first.name}"
+            yield Problem("duplicate-image", second.name, "", message)
+        else:
+            message = f"has the same {duplicate.match} as {first.name}, but other labels"
+            yield Problem("duplicate-image-other-labels", second.name, "", message)
+    for duplicate in across_parts(samples, duplicates):
+        lower, higher = sorted(
+            (samples[duplicate.first], samples[duplicate.second]),
+            key=lambda sample: PARTS.index(sample.belongs_to()),
+        )
+        message = f"is in {lower.belongs_to()} and shows the same as {higher.name} in {higher.belongs_to()}"
+        yield Problem("duplicate-across-split", lower.name, "", message)

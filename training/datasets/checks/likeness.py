@@ -1,0 +1,102 @@
+"""How alike two pictures are: a perceptual hash finds candidates, and the correlation of their detail decides."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageFilter
+
+from training.model.pixels import decode
+
+Floats = NDArray[np.float32]
+Thumbnail = NDArray[np.int8]
+
+_THUMBNAIL_SIZE, _HASH_SIZE, _DETAIL_SIZE = 32, 64, 128
+# As a share of the picture's edge.
+_SHIFT = 12 / 128
+_GREY = np.array([0.299, 0.587, 0.114], np.float32)
+_ANGLES = np.pi * (np.arange(_HASH_SIZE) + 0.5) * np.arange(16)[:, None] / _HASH_SIZE
+_WAVES = np.cos(_ANGLES).astype(np.float32)
+
+
+def grey_levels(data: bytes, size: int) -> Floats:
+    """Return the grey levels of an image file, 0..255, float32 [size, size].
+
+    Raises:
+        UnreadableError: The image cannot be decoded.
+    """
+    grey: Floats = decode(data, size).pixels.astype(np.float32) @ _GREY
+    return grey
+
+
+def perceptual_hash(grey: Floats) -> NDArray[np.uint64]:
+    """Return 255 bits that are similar for similar pictures, as uint64 [4].
+
+    A bit says whether one of the lowest 16 x 16 cosine waves, without the mean, is above their median. This is pHash
+    (C. Zauner, "Implementation and Benchmarking of Perceptual Image Hash Functions", 2010, section 3.2.1) with more
+    waves.
+
+    Args:
+        grey: Grey levels [64, 64].
+    """
+    waves = (_WAVES @ grey @ _WAVES.T).ravel()[1:]
+    bits = np.append(waves > np.median(waves), False)
+    return np.packbits(bits).view(np.uint64)
+
+
+def thumbnail(grey: Floats) -> Thumbnail:
+    """Return a small copy without its lighting, int8 [32, 32], of grey levels [64, 64]."""
+    small = grey.reshape(_THUMBNAIL_SIZE, 2, _THUMBNAIL_SIZE, 2).mean(axis=(1, 3))
+    return np.clip(_band(small, 0, 2), -128, 127).astype(np.int8)
+
+
+def detail(data: bytes) -> Floats:
+    """Return the fine structure of an image file without its lighting and its noise, float32 [128, 128].
+
+    Raises:
+        UnreadableError: The image cannot be decoded.
+    """
+    return _band(grey_levels(data, _DETAIL_SIZE), 1, 6)
+
+
+def correlation(a: NDArray[np.generic], b: NDArray[np.generic]) -> float:
+    """Return how well the middle of one picture is found in another.
+
+    This is the normalised cross-correlation (J. P. Lewis, "Fast Normalized Cross-Correlation", 1995) over shifts of up
+    to a tenth of the edge, because a product that is photographed twice has moved a little.
+
+    Args:
+        a: A picture [S, S].
+        b: Another picture of the same size.
+
+    Returns:
+        -1..1; 0 if there is no detail.
+    """
+    margin = int(_SHIFT * len(a))
+    core = a[margin:-margin, margin:-margin].astype(np.float64)
+    core -= core.mean()
+    whole = b.astype(np.float64)
+    shape, size, shifts = whole.shape, core.shape[0], 2 * margin + 1
+    product = np.fft.rfft2(whole) * np.conj(np.fft.rfft2(core, s=shape))
+    shared = np.fft.irfft2(product, s=shape)[:shifts, :shifts]
+    sums, squares = (_window_sums(values, size) for values in (whole, whole**2))
+    energy = np.maximum(squares - sums**2 / core.size, 0) * (core**2).sum()
+    # Below a hundredth of a grey level there is only rounding to compare.
+    enough = energy > (core.size * 1e-4) ** 2
+    return float(np.max(np.where(enough, shared / np.sqrt(np.maximum(energy, 1e-12)), 0.0)))
+
+
+def _window_sums(values: NDArray[np.float64], size: int) -> NDArray[np.float64]:
+    table = np.pad(values.cumsum(axis=0).cumsum(axis=1), ((1, 0), (1, 0)))
+    sums: NDArray[np.float64] = (
+        table[size:, size:] - table[:-size, size:] - table[size:, :-size] + table[:-size, :-size]
+    )
+    return sums
+
+
+def _band(grey: Floats, fine: float, coarse: float) -> Floats:
+    """Return what is coarser than `fine` and finer than `coarse`: standard deviations in pixels of grey [S, S]."""
+    picture = Image.fromarray(np.clip(grey, 0, 255).astype(np.uint8))
+    blurred = (picture.filter(ImageFilter.GaussianBlur(radius)) for radius in (fine, coarse))
+    first, second = (np.asarray(picture, np.float32) for picture in blurred)
+    return first - second

@@ -1,0 +1,136 @@
+"""Takes a snapshot: a data set written once, as a COCO document that copies no image.
+
+The id is the SHA-256 of the document's canonical JSON, so the content of a snapshot cannot change under its name. Each
+image has its SHA-256, its size, its URI and its part. `training.datasets.formats.snapshot` reads it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from contract import snapshots
+from training.datasets.checks.duplicates import Duplicate
+from training.datasets.dataset import Dataset, Sample
+from training.datasets.formats.coco import annotations_of, categories_of
+from training.datasets.snapshots.split import LeftOut, leave_out
+from training.datasets.storage.files import Files
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A snapshot before it is written.
+
+    Attributes:
+        document: The JSON document.
+        samples: The samples in it, in its order, each with its part.
+        left_out: The samples that are not in it.
+    """
+
+    document: dict[str, Any]
+    samples: tuple[Sample, ...]
+    left_out: tuple[LeftOut, ...]
+
+    @property
+    def id(self) -> str:
+        return str(self.document["id"])
+
+    @property
+    def file_name(self) -> str:
+        return snapshots.file_name(self.id)
+
+    def content(self) -> bytes:
+        """Return the bytes of the file: one line for each image and annotation, so that people can compare two."""
+        head = {name: value for name, value in self.document.items() if not isinstance(value, list)}
+        text = _compact(head)[:-1]
+        for name, value in self.document.items():
+            if isinstance(value, list):
+                rows = ",\n".join(_compact(row) for row in value)
+                text += f',\n"{name}":[\n{rows}\n]' if rows else f',\n"{name}":[]'
+        return (text + "}\n").encode()
+
+
+def take(
+    dataset: Dataset,
+    duplicates: Sequence[Duplicate],
+    *,
+    format: str,
+    previous: Dataset | None = None,
+    uris: Mapping[str, str] | None = None,
+) -> Snapshot:
+    """Take the snapshot of a data set whose samples are in their parts (`split.with_frozen_test`).
+
+    Args:
+        dataset: What to freeze.
+        duplicates: The duplicates in `dataset`, from `find_duplicates`.
+        format: The format of the source, for the record.
+        previous: The snapshot whose test images are the test part.
+        uris: For images that were copied: the URI of the copy, by SHA-256.
+    """
+    left_out = leave_out(dataset.samples, duplicates)
+    kept = _kept_samples(dataset, left_out)
+    content = {
+        "loupe_snapshot": snapshots.VERSION,
+        "info": _info(format, previous),
+        "categories": categories_of(dataset.labels),
+        "images": [_image(n, sample, dataset.files, uris or {}) for n, sample in enumerate(kept, start=1)],
+        "annotations": annotations_of((sample.objects for sample in kept), dataset.labels),
+        "left_out": _left_out(left_out),
+    }
+    head = {"loupe_snapshot": snapshots.VERSION, "id": snapshots.identity(content)}
+    return Snapshot(head | content, tuple(kept), tuple(left_out))
+
+
+def _kept_samples(dataset: Dataset, left_out: Sequence[LeftOut]) -> list[Sample]:
+    """Return the samples of the snapshot, sorted by hash: the id does not depend on the order of the source."""
+    # By object identity: a copy of the same image with the same name is another sample.
+    dropped = {id(item.sample) for item in left_out}
+    kept = (sample for sample in dataset.samples if id(sample) not in dropped)
+    return sorted(kept, key=lambda sample: (sample.sha256, sample.name))
+
+
+def _info(format: str, previous: Dataset | None) -> dict[str, Any]:
+    return {
+        "format": format,
+        "previous": previous.snapshot_id if previous else None,
+        "split": "by image hash, 70/10/20" if previous is None else "test part of the previous snapshot",
+    }
+
+
+def _image(number: int, sample: Sample, files: Files, uris: Mapping[str, str]) -> dict[str, Any]:
+    entry: dict[str, Any] = {
+        "id": number,
+        "file_name": sample.name,
+        "uri": uris.get(sample.sha256) or files.uri(sample.name),
+        "sha256": sample.sha256,
+        "width": sample.width,
+        "height": sample.height,
+        "split": sample.belongs_to(),
+    }
+    return entry | ({"tags": list(sample.tags)} if sample.tags else {})
+
+
+def _left_out(left_out: Sequence[LeftOut]) -> list[dict[str, Any]]:
+    return [
+        {
+            "file_name": item.sample.name,
+            "sha256": item.sample.sha256,
+            "split": item.sample.belongs_to(),
+            "reason": _reason(item),
+            "instead": item.instead.name,
+        }
+        for item in sorted(left_out, key=lambda item: (item.sample.sha256, item.sample.name))
+    ]
+
+
+def _reason(item: LeftOut) -> str:
+    part = item.instead.belongs_to()
+    if item.match == "near":
+        return f"nearly the same picture as an image in {part}"
+    return f"same {item.match} as an image in {part}"
+
+
+def _compact(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
