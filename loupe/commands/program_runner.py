@@ -1,4 +1,4 @@
-"""Run the container's programs and the benchmarks, each in a process of its own."""
+"""Run the container's programs and the benchmarks, each in its own process."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ def import_labelled_images(context: typer.Context, home: Home, stack: Stack = No
     call = labelled_data.prepare(context.args, stack, home, home_required)
     if call.destination:
         cloud = f"the stack {stack}" if stack else "the local cloud"
-        err.print(f"The snapshot goes to {escape(call.destination)} of {cloud}.", soft_wrap=True)
+        err.print(f"The snapshot goes to {escape(call.destination)} in {cloud}.", soft_wrap=True)
     raise typer.Exit(program_runner.run_program("training.imports", call.arguments, call.environment))
 
 

@@ -40,7 +40,7 @@ class Step:
 class History:
     """The states that an execution has entered, in that order.
 
-    States inside a map are left out: their jobs tell more, and the local cloud does not record their events.
+    States inside a map are left out: their jobs give more detail, and the local cloud does not record their events.
     https://docs.aws.amazon.com/step-functions/latest/apireference/API_HistoryEvent.html
 
     Attributes:

@@ -95,7 +95,7 @@ def _find(versions: list[Version], number: int) -> Version:
 def _previous(target: Target, versions: list[Version]) -> Version | str:
     """Return what served before; for a model without a version, the name of the SageMaker model.
 
-    The report of the run that registered the serving version tells which model served before it.
+    The report of the run that registered the serving version contains the model that served before it.
     """
     for version in versions:
         if not version.serving or "run" not in version.metadata:

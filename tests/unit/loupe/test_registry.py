@@ -47,7 +47,7 @@ class Stack:
             self.endpoint.endpoint_config_name = request["EndpointConfigName"]
         return {"EndpointArn": "arn:aws:sagemaker:eu-central-1:123456789012:endpoint/press"}
 
-    def artefact(self, name: str) -> str:
+    def upload_artefact(self, name: str) -> str:
         key = f"models/{name}/model.tar.gz"
         self.target.s3.put_object(Bucket="artefacts", Key=key, Body=b"model")
         return f"s3://artefacts/{key}"
@@ -63,7 +63,7 @@ class Stack:
             before: The SageMaker model that served before.
             model: Whether the SageMaker model exists.
         """
-        uri, model_name = self.artefact(name), f"press-{name}"
+        uri, model_name = self.upload_artefact(name), f"press-{name}"
         metadata = {
             "run": name,
             "family": "ssdlite",
@@ -80,10 +80,10 @@ class Stack:
         report = json.dumps({"champion_before": before}).encode()
         self.target.s3.put_object(Bucket="artefacts", Key=f"reports/{name}/report.json", Body=report)
         if model:
-            self.model(model_name, uri)
+            self.create_model(model_name, uri)
         return model_name
 
-    def model(self, name: str, uri: str) -> None:
+    def create_model(self, name: str, uri: str) -> None:
         self.target.sagemaker.create_model(
             ModelName=name,
             PrimaryContainer={"Image": IMAGE, "ModelDataUrl": uri, "Environment": {"LOG_LEVEL": "INFO"}},
@@ -145,7 +145,7 @@ def test_without_a_number_the_model_that_served_before_returns_not_the_next_in_t
 
 
 def test_a_model_that_was_deployed_by_hand_returns_too(press: Stack):
-    press.model("press-starter", press.artefact("starter"))
+    press.create_model("press-starter", press.upload_artefact("starter"))
     press.register("a", before="press-starter")
     press.serve("press-a")
     assert _roll_back(press) == RollbackResult("press-starter", None, True)

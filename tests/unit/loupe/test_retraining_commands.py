@@ -235,7 +235,7 @@ def test_import_reads_stack_and_home_and_passes_the_rest_on_in_order(
     arguments = ["--format", "voc", "data", "--labels", "a,b", "--json", "--out", "s3://artefacts/labelled"]
     assert calls == [("training.imports", arguments, None)]
     assert result.exit_code == 3
-    assert "s3://artefacts/labelled of the stack press" in result.stderr
+    assert "s3://artefacts/labelled in the stack press" in result.stderr
     assert result.stdout == ""
 
 
