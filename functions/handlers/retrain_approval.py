@@ -1,4 +1,4 @@
-"""Step Functions → a question to a person, whose answer comes by the task's token."""
+"""Step Functions → a question to a person. The answer uses the task's token."""
 
 import functools
 from typing import Any
@@ -12,7 +12,12 @@ from retraining.settings import NoticeSettings
 
 
 def handler(event: dict[str, Any], context: LambdaContext) -> None:
-    """event: `token`, `run`, `package`, `winner` and `reasons`."""
+    """Ask a person to approve a candidate.
+
+    Args:
+        event: `token`, `run`, `package`, `winner` and `reasons`.
+        context: Lambda's context.
+    """
     _approval().ask(event)
 
 

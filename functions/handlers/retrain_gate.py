@@ -1,4 +1,4 @@
-"""Step Functions → the gate: which candidate, if any, may take the champion's place, and why."""
+"""Step Functions → the gate: which candidate replaces the champion, if any, and why."""
 
 import functools
 from typing import Any
@@ -12,7 +12,12 @@ from retraining.settings import GateSettings
 
 
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """event: `candidates` and `champion` as the state machine has them."""
+    """Return the decision.
+
+    Args:
+        event: `candidates` and `champion`, as the state machine has them.
+        context: Lambda's context.
+    """
     return _gate().decide(event["candidates"], event["champion"])
 
 

@@ -1,4 +1,4 @@
-"""Step Functions → the plan of a run: what to train, under which names, or why there is nothing to do."""
+"""Step Functions → the plan of a run: what to train, or why there is nothing to do."""
 
 import functools
 from typing import Any
@@ -12,7 +12,12 @@ from retraining.settings import Settings
 
 
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """event: `request`, the execution's input, and `execution`, its ARN."""
+    """Return the plan.
+
+    Args:
+        event: `request`, the input of the execution, and `execution`, its ARN.
+        context: Lambda's context.
+    """
     return _planner().plan(event["request"], event["execution"])
 
 

@@ -1,4 +1,4 @@
-"""Step Functions → the report of a run, its notice, and former models tidied away."""
+"""Step Functions → the report of a run and its notice. After a promotion former models are deleted."""
 
 import functools
 from typing import Any
@@ -12,7 +12,15 @@ from retraining.settings import ReportSettings
 
 
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """event: what the state machine knows at its end; the reply: `result` and `notice`."""
+    """Write the report.
+
+    Args:
+        event: `plan`, `candidates`, `gate`, `decision`, `reasons` and `package`.
+        context: Lambda's context.
+
+    Returns:
+        `result`, the output of the execution, and `notice`, its subject and message.
+    """
     result = _reporter().finish(event)
     return {"result": result, "notice": notice(result)}
 

@@ -1,4 +1,4 @@
-"""Step Functions → the smoke test: does the live endpoint find on the golden set what the evaluation found?"""
+"""Step Functions → the smoke test of the live endpoint, on the golden set."""
 
 import functools
 from typing import Any
@@ -13,7 +13,12 @@ from retraining.smoke import SmokeTest
 
 
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """event: `report`, the s3:// address of the winner's evaluation.json."""
+    """Return how many images agreed, and the model's version.
+
+    Args:
+        event: `report`, the S3 URI of the winner's evaluation.json.
+        context: Lambda's context.
+    """
     return _smoke_test().run(event["report"])
 
 

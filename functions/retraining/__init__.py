@@ -1,1 +1,1 @@
-"""The pipeline that keeps the model learning: plan, gate, approval, smoke test, report."""
+"""The retraining pipeline: plan, gate, approval, smoke test and report of a run."""

@@ -1,4 +1,4 @@
-"""Asks a person: a notice with a link to the report, and the token by which the answer comes."""
+"""The question to a person: a notice with a link to the evaluation, and the token for the answer."""
 
 from __future__ import annotations
 
@@ -14,12 +14,21 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sns import SNSClient
 
-_LINK_SECONDS = 12 * 3600  # a function's credentials end before longer links would
+_LINK_SECONDS = 12 * 3600  # a link ends earlier if the function's credentials do
 
 
 @dataclass(frozen=True)
 class Approval:
-    """`loupe approve` and `loupe reject` read the token, which is worth nothing without states:SendTask*."""
+    """Asks whether a candidate may go live.
+
+    `loupe approve` and `loupe reject` read the token. It is of no use without the permission states:SendTask*.
+
+    Attributes:
+        documents: The artefacts bucket.
+        s3: Signs the link.
+        sns: Publishes the notice.
+        topic_arn: The topic for operators.
+    """
 
     documents: Documents
     s3: S3Client
@@ -27,7 +36,11 @@ class Approval:
     topic_arn: str
 
     def ask(self, question: Mapping[str, Any]) -> None:
-        """question: `token`, `run`, `package` (its ARN), `winner` (the candidate) and `reasons`."""
+        """Store the task token, then publish the notice.
+
+        Args:
+            question: `token`, `run`, `package` (its ARN), `winner` (the candidate's id) and `reasons`.
+        """
         run, version = question["run"], str(question["package"]).rpartition("/")[2]
         self.documents.write(
             f"{APPROVALS}{run}.json",
@@ -38,25 +51,25 @@ class Approval:
                 "requested_at": datetime.now(UTC).isoformat(timespec="seconds"),
             },
         )
+        self.sns.publish(
+            TopicArn=self.topic_arn,
+            Subject=f"Loupe: approve model version {version}?",
+            Message=self._message(question, version),
+        )
+
+    def _message(self, question: Mapping[str, Any], version: str) -> str:
+        winner = question["winner"]
+        key = f"{REPORTS}{question['run']}/{winner}/evaluation.html"
         link = self.s3.generate_presigned_url(
-            "get_object",
-            Params={
-                "Bucket": self.documents.bucket,
-                "Key": f"{REPORTS}{run}/{question['winner']}/evaluation.html",
-            },
-            ExpiresIn=_LINK_SECONDS,
+            "get_object", Params={"Bucket": self.documents.bucket, "Key": key}, ExpiresIn=_LINK_SECONDS
         )
         lines = [
-            f"Version {version} ({question['winner']}) passed the gate and waits for approval.",
+            f"Version {version} ({winner}) passed the gate and waits for approval.",
             *(f"  + {reason}" for reason in question["reasons"]),
             "",
-            f"Its evaluation (the link lasts hours; the report stays in the bucket):\n{link}",
+            f"Its evaluation (the link is valid for hours; the report stays in the bucket):\n{link}",
             "",
             f"To let it go live: loupe approve {version}",
             f"To keep the champion: loupe reject {version} --reason '...'",
         ]
-        self.sns.publish(
-            TopicArn=self.topic_arn,
-            Subject=f"Loupe: approve model version {version}?",
-            Message="\n".join(lines),
-        )
+        return "\n".join(lines)

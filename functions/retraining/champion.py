@@ -1,4 +1,4 @@
-"""The model that serves now, as the endpoint tells it."""
+"""The champion: the model that serves now."""
 
 from __future__ import annotations
 
@@ -13,7 +13,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Champion:
-    """model, config: SageMaker's names; artefact: s3:// address of its model.tar.gz."""
+    """The model that serves now.
+
+    Attributes:
+        model: SageMaker's name of the model.
+        model_arn: Its ARN.
+        config: SageMaker's name of the endpoint configuration.
+        artefact: The S3 URI of the model's model.tar.gz.
+    """
 
     model: str
     model_arn: str
@@ -21,21 +28,21 @@ class Champion:
     artefact: str
 
     def document(self) -> dict[str, Any]:
-        """For the state machine."""
+        """Return the champion for the state machine."""
         return asdict(self)
 
 
 def find(sagemaker: SageMakerClient, endpoint: str) -> Champion | None:
-    """None where there is no endpoint, or one that never came up."""
+    """Return the champion. None if there is no endpoint, or if the endpoint never came into service."""
     try:
-        described = sagemaker.describe_endpoint(EndpointName=endpoint)
+        description = sagemaker.describe_endpoint(EndpointName=endpoint)
     except ClientError as error:
         if error.response["Error"]["Code"] == "ValidationException":
             return None
         raise
-    if described["EndpointStatus"] in ("Creating", "Failed", "OutOfService", "Deleting"):
+    if description["EndpointStatus"] in ("Creating", "Failed", "OutOfService", "Deleting"):
         return None
-    config = described["EndpointConfigName"]
+    config = description["EndpointConfigName"]
     variant = sagemaker.describe_endpoint_config(EndpointConfigName=config)["ProductionVariants"][0]
     model = sagemaker.describe_model(ModelName=variant["ModelName"])
     return Champion(model["ModelName"], model["ModelArn"], config, model["PrimaryContainer"]["ModelDataUrl"])

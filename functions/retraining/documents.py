@@ -1,4 +1,4 @@
-"""JSON documents in S3, and conditional writes: what the pipeline keeps between its steps."""
+"""JSON documents in S3, with conditional writes: the state that the pipeline keeps between its steps."""
 
 from __future__ import annotations
 
@@ -17,12 +17,17 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.type_defs import ObjectTypeDef, PutObjectRequestTypeDef
 
 _MISSING = ("NoSuchKey", "404")
-_LOST = ("PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey")
+_CONDITION_FAILED = ("PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey")
 
 
 @dataclass(frozen=True)
 class Documents:
-    """The artefacts bucket, as JSON documents under keys."""
+    """JSON documents in the artefacts bucket.
+
+    Attributes:
+        s3: The S3 client.
+        bucket: The bucket's name.
+    """
 
     s3: S3Client
     bucket: str
@@ -31,20 +36,32 @@ class Documents:
         return join(self.bucket, key)
 
     def find(self, key: str) -> tuple[Any, str] | None:
-        """The document and its ETag; None without one. Raises ValueError for what is no JSON."""
+        """Return the document under a key and its ETag, or None if there is none.
+
+        Raises:
+            ValueError: The object is not JSON.
+        """
         try:
-            found = self.s3.get_object(Bucket=self.bucket, Key=key)
+            reply = self.s3.get_object(Bucket=self.bucket, Key=key)
         except ClientError as error:
             if error.response["Error"]["Code"] in _MISSING:
                 return None
             raise
-        return json.loads(found["Body"].read()), found["ETag"]
+        return json.loads(reply["Body"].read()), reply["ETag"]
 
     def write(self, key: str, document: Any, *, if_match: str | None = None, new: bool = False) -> bool:
-        """False if the condition did not hold: somebody else was first.
+        """Write a document, under a condition if one is given.
 
-        if_match: the ETag that must still be there; new: nothing may be there.
         https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
+
+        Args:
+            key: The key.
+            document: What JSON can represent, without NaN.
+            if_match: Write only if the object still has this ETag.
+            new: Write only if there is no object under the key.
+
+        Returns:
+            Whether it was written: False if the condition did not hold, because another writer was faster.
         """
         request: PutObjectRequestTypeDef = {
             "Bucket": self.bucket,
@@ -59,12 +76,12 @@ class Documents:
         try:
             self.s3.put_object(**request)
         except ClientError as error:
-            if (if_match or new) and error.response["Error"]["Code"] in _LOST:
+            if (if_match or new) and error.response["Error"]["Code"] in _CONDITION_FAILED:
                 return False
             raise
         return True
 
     def listing(self, prefix: str) -> Iterator[ObjectTypeDef]:
-        """The objects under a prefix."""
+        """Yield the objects under a prefix."""
         for page in self.s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix):
             yield from page.get("Contents", [])

@@ -1,21 +1,21 @@
-"""What stops a run before or beside its jobs. The class names are what the state machine catches and reports."""
+"""The errors that stop a run. The state machine catches them and reports them by the names of these classes."""
 
 
 class RetrainingError(Exception):
-    """Base: its message is a sentence for people that says what to do next."""
+    """Base class. The message is a sentence for people that says what to do next."""
 
 
 class InvalidRequestError(RetrainingError):
-    """The execution's input asks for something that does not exist, or is out of bounds."""
+    """The input of the execution asks for something that does not exist, or is out of bounds."""
 
 
 class LabelledDataError(RetrainingError):
-    """There is nothing to learn from, or nothing to test on."""
+    """There is nothing to train on, or nothing to test on."""
 
 
 class BrokenReportError(RetrainingError):
-    """An evaluation's report cannot be read, or lacks what the gate must know."""
+    """The report of an evaluation cannot be read, or lacks what the gate needs."""
 
 
 class SmokeTestError(RetrainingError):
-    """The live endpoint does not find on the golden set what the evaluation found."""
+    """On the golden set, the live endpoint does not find what the evaluation found."""

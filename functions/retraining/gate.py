@@ -1,105 +1,34 @@
-"""Whether a candidate may take the champion's place: written reasons for and against, and a decision.
+"""The gate: whether a candidate may replace the champion, with written reasons for and against.
 
-A candidate must be shown better: the lower end of the 95 % interval of the difference in mAP, by a paired
-bootstrap over the frozen test set's images, must lie above the margin. What is missing, not a number, or tied
-never promotes.
+A candidate must be shown to be better: the lower end of the 95 % interval of the difference in mAP, from a paired
+bootstrap over the images of the frozen test set, must be above the margin. A figure that is missing, not a number
+or tied never promotes.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Self
-
-from pydantic import BaseModel, ConfigDict, ValidationError
+from typing import Any
 
 from contract.s3 import split
 from retraining.documents import Documents
 from retraining.errors import BrokenReportError
+from retraining.evaluation import DIGITS, Evaluation, paired_interval
 
-_LEVEL = 0.95
-_DIGITS = 6  # beyond which a difference is the arithmetic's
-_SAME_PARITY = 0.01  # of a score, between torch and ONNX Runtime: more is another model
-
-
-class _Figures(BaseModel):
-    """JSON of Python's making may hold NaN and infinity, which are no figures."""
-
-    model_config = ConfigDict(allow_inf_nan=False)
-
-
-class _Rate(_Figures):
-    value: float
-
-
-class _Verdicts(_Figures):
-    escape_rate: _Rate | None = None
-    overkill_rate: _Rate | None = None
-
-
-class _Latency(_Figures):
-    p50_ms: float
-    p95_ms: float
-
-
-class _Confidence(_Figures):
-    map: tuple[float, float] | None
-    map_resamples: list[float | None]
-
-
-class _Model(_Figures):
-    version: str
-    family: str
-    export_score_difference: float | None = None
-
-
-class _Dataset(_Figures):
-    snapshot: str
-
-
-class Report(_Figures):
-    """What the gate reads of an evaluation.json."""
-
-    map: float | None
-    map50: float | None
-    per_class: dict[str, float | None]
-    images: int
-    split: str
-    dataset: _Dataset
-    confidence: _Confidence
-    verdicts: _Verdicts
-    latency: _Latency
-    model: _Model
-    unknown_classes: list[str]
-
-    @classmethod
-    def read(cls, document: Any) -> Self:
-        """Raises BrokenReportError."""
-        try:
-            return cls.model_validate(document)
-        except ValidationError as error:
-            first = error.errors()[0]
-            place = ".".join(map(str, first["loc"])) or "its top"
-            raise BrokenReportError(
-                f"the evaluation's report is not in order at {place}: {first['msg']}"
-            ) from error
-
-    def summary(self) -> dict[str, Any]:
-        """The figures of a table's row."""
-        return {
-            "map": self.map,
-            "map_interval": self.confidence.map,
-            "map50": self.map50,
-            "family": self.model.family,
-        }
+# Of a score, between torch and ONNX Runtime. A larger difference means that the export is another model.
+_MAX_EXPORT_DIFFERENCE = 0.01
 
 
 @dataclass(frozen=True)
 class Bounds:
-    """margin: of mAP that the whole interval must exceed; class_bound: of AP that no class may lose;
-    escape_bound: by which the escape rate may rise, for one image more or less is chance; latency_budget_ms:
-    for the 95th percentile of an image on the evaluation's instance.
+    """The bounds of the gate.
+
+    Attributes:
+        margin: The whole interval of the difference in mAP must be above this.
+        class_bound: How much AP a class may lose.
+        escape_bound: How much the escape rate may rise, because one image more or less is chance.
+        latency_budget_ms: For the 95th percentile of the latency of an image, on the evaluation's instance.
     """
 
     margin: float
@@ -109,128 +38,135 @@ class Bounds:
 
 
 @dataclass
-class Opinion:
-    """On one candidate."""
+class Assessment:
+    """The reasons for and against one candidate.
 
-    pro: list[str] = field(default_factory=list)
-    contra: list[str] = field(default_factory=list)
-    report: Report | None = None
+    Attributes:
+        reasons_for: Sentences.
+        reasons_against: Sentences. A single one keeps the candidate from being promoted.
+        evaluation: None if it is missing or cannot be read.
+    """
+
+    reasons_for: list[str] = field(default_factory=list)
+    reasons_against: list[str] = field(default_factory=list)
+    evaluation: Evaluation | None = None
 
     @property
     def promotable(self) -> bool:
-        return self.report is not None and not self.contra
+        return self.evaluation is not None and not self.reasons_against
+
+    def add(self, passed: bool, reason: str) -> None:
+        (self.reasons_for if passed else self.reasons_against).append(reason)
 
     def document(self) -> dict[str, Any]:
-        """For the state machine and the report."""
-        figures = self.report.summary() if self.report else dict.fromkeys(("map", "map_interval", "map50"))
-        return {**figures, "promotable": self.promotable, "for": self.pro, "against": self.contra}
+        """Return the assessment for the state machine and the report."""
+        evaluation = self.evaluation
+        figures = evaluation.summary() if evaluation else dict.fromkeys(("map", "map_interval", "map50"))
+        return {
+            **figures,
+            "promotable": self.promotable,
+            "for": self.reasons_for,
+            "against": self.reasons_against,
+        }
 
-    def say(self, good: bool, reason: str) -> None:
-        (self.pro if good else self.contra).append(reason)
 
-
-def judge(candidate: Report, champion: Report | None, bounds: Bounds) -> Opinion:
-    """Reasons for and against; it is promotable where nothing speaks against it."""
-    opinion = Opinion(report=candidate)
+def assess(candidate: Evaluation, champion: Evaluation | None, bounds: Bounds) -> Assessment:
+    """Compare a candidate with the champion and the bounds. champion: None if no model serves yet."""
+    assessment = Assessment(evaluation=candidate)
     if candidate.map is None:
-        opinion.say(False, "it has no mAP")
-        return opinion
-    _better(opinion, candidate, champion, bounds.margin)
-    _classes(opinion, candidate, champion, bounds.class_bound)
-    _escapes(opinion, candidate, champion, bounds.escape_bound)
+        assessment.add(False, "it has no mAP")
+        return assessment
+    _compare_map(assessment, candidate, champion, bounds.margin)
+    _check_classes(assessment, candidate)
+    if champion:
+        _compare_classes(assessment, candidate, champion, bounds.class_bound)
+    _compare_escape_rate(assessment, candidate, champion, bounds.escape_bound)
     p95, budget = candidate.latency.p95_ms, bounds.latency_budget_ms
-    opinion.say(p95 <= budget, f"latency p95 {p95:.0f} ms, the budget is {budget:.0f} ms")
+    assessment.add(p95 <= budget, f"latency p95 {p95:.0f} ms, the budget is {budget:.0f} ms")
     difference = candidate.model.export_score_difference
     if difference is None:
-        opinion.say(False, "whether its export finds what the trained model finds is not known")
+        assessment.add(False, "whether its export agrees with the trained model is not known")
     else:
-        same = difference <= _SAME_PARITY
-        opinion.say(same, f"the export's scores differ by {difference:.1e} from the trained model's")
-    return opinion
+        assessment.add(
+            difference <= _MAX_EXPORT_DIFFERENCE,
+            f"the export's scores differ by {difference:.1e} from the trained model's",
+        )
+    return assessment
 
 
-def _better(opinion: Opinion, candidate: Report, champion: Report | None, margin: float) -> None:
-    assert candidate.map is not None  # noqa: S101 - judge has looked
+def _compare_map(
+    assessment: Assessment, candidate: Evaluation, champion: Evaluation | None, margin: float
+) -> None:
+    assert candidate.map is not None  # noqa: S101 - assess has checked it
     if champion is None:
-        opinion.say(candidate.map > 0, f"mAP {candidate.map:.3f}; no model serves yet")
+        assessment.add(candidate.map > 0, f"mAP {candidate.map:.3f}; no model serves yet")
         return
     if champion.map is None:
-        opinion.say(False, "the champion has no mAP, so nothing can be shown better")
+        assessment.add(False, "the champion has no mAP, so nothing can be shown to be better")
         return
-    same = (candidate.dataset.snapshot, candidate.split, candidate.images)
-    if same != (champion.dataset.snapshot, champion.split, champion.images):
-        opinion.say(False, "it was not judged on the champion's images")
+    if not candidate.same_images(champion):
+        assessment.add(False, "it was not evaluated on the champion's images")
         return
     lead = candidate.map - champion.map
     interval = paired_interval(candidate.confidence.map_resamples, champion.confidence.map_resamples)
     if interval is None:
-        opinion.say(False, "how sure the difference to the champion is cannot be told")
+        assessment.add(False, "the confidence interval of the difference to the champion cannot be computed")
         return
     low, high = interval
-    said = (
+    figures = (
         f"mAP {candidate.map:.3f}, the champion's {champion.map:.3f}: {lead:+.3f} [{low:+.3f}, {high:+.3f}]"
     )
-    shown = low > round(margin, _DIGITS)
-    opinion.say(shown, said if shown else f"{said}; more than {margin:+.3f} is not shown")
+    if low > round(margin, DIGITS):
+        assessment.add(True, figures)
+    else:
+        assessment.add(False, f"{figures}; more than {margin:+.3f} is not shown")
 
 
-def paired_interval(
-    candidate: Sequence[float | None], champion: Sequence[float | None]
-) -> tuple[float, float] | None:
-    """The 95 % percentile interval of the difference, resample by resample; None where they do not pair.
-
-    >>> paired_interval([0.3, 0.5], [0.1, 0.2])
-    (0.2, 0.3)
-    """
-    if not candidate or len(candidate) != len(champion):
-        return None
-    differences: list[float] = []
-    for a, b in zip(candidate, champion, strict=True):
-        if a is None and b is None:  # no object was drawn
-            continue
-        if a is None or b is None or not math.isfinite(a - b):
-            return None
-        differences.append(a - b)
-    if not differences:
-        return None
-    differences.sort()
-    tail = int(len(differences) * (1 - _LEVEL) / 2)
-    return round(differences[tail], _DIGITS), round(differences[-1 - tail], _DIGITS)
-
-
-def _classes(opinion: Opinion, candidate: Report, champion: Report | None, bound: float) -> None:
+def _check_classes(assessment: Assessment, candidate: Evaluation) -> None:
     if candidate.unknown_classes:
-        opinion.say(False, f"it does not know {', '.join(candidate.unknown_classes)}")
-    if unknown := [label for label, value in candidate.per_class.items() if value is None]:
-        opinion.say(False, f"the test set cannot tell how well it finds {', '.join(unknown)}")
-    if champion is None:
-        return
+        assessment.add(False, f"it does not know {', '.join(candidate.unknown_classes)}")
+    if unmeasured := [label for label, ap in candidate.per_class.items() if ap is None]:
+        assessment.add(False, f"the test set cannot show how well it finds {', '.join(unmeasured)}")
+
+
+def _compare_classes(
+    assessment: Assessment, candidate: Evaluation, champion: Evaluation, bound: float
+) -> None:
     worse = []
     for label, before in champion.per_class.items():
         now = candidate.per_class.get(label)
-        if before is not None and (now is None or round(before - now, _DIGITS) > bound):
+        if before is not None and (now is None or round(before - now, DIGITS) > bound):
             worse.append(f"{label} {before:.3f} → {'unknown' if now is None else f'{now:.3f}'}")
-    opinion.say(
-        not worse, f"worse by more than {bound:.3f} AP: {', '.join(worse)}" if worse else "no class is worse"
-    )
+    if worse:
+        assessment.add(False, f"worse by more than {bound:.3f} AP: {', '.join(worse)}")
+    else:
+        assessment.add(True, "no class is worse")
 
 
-def _escapes(opinion: Opinion, candidate: Report, champion: Report | None, bound: float) -> None:
+def _compare_escape_rate(
+    assessment: Assessment, candidate: Evaluation, champion: Evaluation | None, bound: float
+) -> None:
     now = candidate.verdicts.escape_rate
     if now is None:
-        opinion.say(False, "its escape rate is not known")
+        assessment.add(False, "its escape rate is not known")
         return
+    reason = f"escape rate {now.value:.1%} at its operating points"
     before = champion.verdicts.escape_rate if champion else None
     if before is None:
-        opinion.say(True, f"escape rate {now.value:.1%} at its operating points")
+        assessment.add(True, reason)
         return
-    said = f"escape rate {now.value:.1%} at its operating points, the champion's {before.value:.1%}"
-    opinion.say(round(now.value - before.value, _DIGITS) <= bound, said)
+    passed = round(now.value - before.value, DIGITS) <= bound
+    assessment.add(passed, f"{reason}, the champion's {before.value:.1%}")
 
 
 @dataclass(frozen=True)
 class Gate:
-    """Reads the evaluations, and decides."""
+    """Reads the evaluations and decides.
+
+    Attributes:
+        documents: The artefacts bucket.
+        bounds: The bounds of the gate.
+    """
 
     documents: Documents
     bounds: Bounds
@@ -238,60 +174,71 @@ class Gate:
     def decide(
         self, candidates: Sequence[Mapping[str, Any]], champion: Mapping[str, Any] | None
     ) -> dict[str, Any]:
-        """`decision` promote or keep, the `winner` (its index), `reasons`, an opinion of each, the `champion`.
+        """Decide which candidate replaces the champion, if any.
 
-        candidates, champion: with `report`, the address of their evaluation.json, or `error`. Raises
-        BrokenReportError where the champion cannot be judged: then nothing can be shown better.
+        Args:
+            candidates: Each with its `id`, and with `report`, the S3 URI of its evaluation.json, or `error`.
+            champion: The same for the champion. None if no model serves yet.
+
+        Returns:
+            `decision` (promote or keep), `winner` (its index, or None), `reasons`, `opinions` (the assessment of
+            each candidate), and `champion` (its figures, or None).
+
+        Raises:
+            BrokenReportError: The champion has no valid evaluation, so no candidate can be compared with it.
         """
-        reigning = self._reigning(champion) if champion else None
-        opinions: list[Opinion] = []
-        ranks: list[tuple[float, float, int]] = []
-        for index, candidate in enumerate(candidates):
-            opinion = self._judge(candidate, reigning)
-            opinions.append(opinion)
-            report = opinion.report
-            if opinion.promotable and report is not None and report.map is not None:
-                ranks.append((report.map, -report.latency.p50_ms, -index))
-        winner = -max(ranks)[2] if ranks else None
+        champion_evaluation = self._champion_evaluation(champion) if champion else None
+        assessments = [self._assess(candidate, champion_evaluation) for candidate in candidates]
+        winner = _winner(assessments)
         if winner is None:
             reasons = [
-                f"{candidate['id']}: {'; '.join(opinion.contra)}"
-                for candidate, opinion in zip(candidates, opinions, strict=True)
+                f"{candidate['id']}: {'; '.join(assessment.reasons_against)}"
+                for candidate, assessment in zip(candidates, assessments, strict=True)
             ]
         else:
-            reasons = [f"{candidates[winner]['id']}: {reason}" for reason in opinions[winner].pro]
+            reasons = [f"{candidates[winner]['id']}: {reason}" for reason in assessments[winner].reasons_for]
         return {
             "decision": "keep" if winner is None else "promote",
             "winner": winner,
             "reasons": reasons,
-            "opinions": [opinion.document() for opinion in opinions],
-            "champion": reigning.summary() if reigning else None,
+            "opinions": [assessment.document() for assessment in assessments],
+            "champion": champion_evaluation.summary() if champion_evaluation else None,
         }
 
-    def _reigning(self, champion: Mapping[str, Any]) -> Report:
+    def _champion_evaluation(self, champion: Mapping[str, Any]) -> Evaluation:
         try:
             if champion.get("error") or not champion.get("report"):
                 raise BrokenReportError(str(champion.get("error") or "it was not evaluated"))
             return self._read(champion["report"])
         except BrokenReportError as error:
             raise BrokenReportError(
-                f"the champion cannot be judged, so nothing can be shown better: {error}"
+                f"the champion has no valid evaluation, so no candidate can be shown to be better: {error}"
             ) from error
 
-    def _judge(self, candidate: Mapping[str, Any], champion: Report | None) -> Opinion:
+    def _assess(self, candidate: Mapping[str, Any], champion: Evaluation | None) -> Assessment:
         if candidate.get("error") or not candidate.get("report"):
-            return Opinion(contra=[str(candidate.get("error") or "it was not evaluated")])
+            return Assessment(reasons_against=[str(candidate.get("error") or "it was not evaluated")])
         try:
-            report = self._read(candidate["report"])
+            evaluation = self._read(candidate["report"])
         except BrokenReportError as error:
-            return Opinion(contra=[str(error)])
-        return judge(report, champion, self.bounds)
+            return Assessment(reasons_against=[str(error)])
+        return assess(evaluation, champion, self.bounds)
 
-    def _read(self, uri: str) -> Report:
+    def _read(self, uri: str) -> Evaluation:
         try:
-            found = self.documents.find(split(uri)[1])
+            stored = self.documents.find(split(uri)[1])
         except ValueError as error:
-            raise BrokenReportError(f"{uri} is no JSON document: {error}") from error
-        if found is None:
+            raise BrokenReportError(f"{uri} is not a JSON document: {error}") from error
+        if stored is None:
             raise BrokenReportError(f"there is no evaluation {uri}")
-        return Report.read(found[0])
+        return Evaluation.read(stored[0])
+
+
+def _winner(assessments: Sequence[Assessment]) -> int | None:
+    """Return the index of the promotable candidate with the highest mAP, then the lowest latency, then the first."""
+    ranks = [
+        (assessment.evaluation.map, -assessment.evaluation.latency.p50_ms, -index)
+        for index, assessment in enumerate(assessments)
+        if assessment.promotable and assessment.evaluation and assessment.evaluation.map is not None
+    ]
+    return -max(ranks)[2] if ranks else None

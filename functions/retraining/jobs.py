@@ -1,4 +1,4 @@
-"""Jobs by deterministic names: one that was done is found again, one that failed gets the next name."""
+"""Look-up of jobs by deterministic names: a completed job is found again, a failed one gets the next name."""
 
 from __future__ import annotations
 
@@ -11,58 +11,68 @@ from botocore.exceptions import ClientError
 if TYPE_CHECKING:
     from mypy_boto3_sagemaker import SageMakerClient
 
-_UNKNOWN = ("ValidationException", "ResourceNotFound", "ResourceNotFoundException")
+_NOT_FOUND = ("ValidationException", "ResourceNotFound", "ResourceNotFoundException")
 
 
 @dataclass(frozen=True)
-class Found:
-    """A job's name to use: one that is done, with its description, or one that is free."""
+class Job:
+    """A job, by the name to use.
+
+    Attributes:
+        name: The name of the completed job, or a name that is free.
+        completed: SageMaker's description of the completed job. None if the job has yet to run.
+    """
 
     name: str
-    done: dict[str, Any] | None = None
+    completed: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
 class Jobs:
-    """SageMaker's training, tuning and processing jobs."""
+    """SageMaker's training, tuning and processing jobs.
+
+    Each method returns the completed job of a name, or the next name that is free: `name`, `name-2`, `name-3`, ...
+    It stops a job of these names that is still running. That job belongs to an execution that has ended, because
+    only one execution runs at a time.
+    """
 
     sagemaker: SageMakerClient
 
-    def training(self, name: str) -> Found:
+    def training(self, name: str) -> Job:
         client = self.sagemaker
         return _find("TrainingJob", name, client.describe_training_job, client.stop_training_job)
 
-    def tuning(self, name: str) -> Found:
+    def tuning(self, name: str) -> Job:
         client = self.sagemaker
         return _find(
             "HyperParameterTuningJob",
             name,
             client.describe_hyper_parameter_tuning_job,
             client.stop_hyper_parameter_tuning_job,
-            "BestTrainingJob",
+            required="BestTrainingJob",
         )
 
-    def processing(self, name: str) -> Found:
+    def processing(self, name: str) -> Job:
         client = self.sagemaker
         return _find("ProcessingJob", name, client.describe_processing_job, client.stop_processing_job)
 
 
 def _find(
-    kind: str, name: str, describe: Callable[..., Any], stop: Callable[..., Any], result: str | None = None
-) -> Found:
-    """result: the member without which a Completed job is of no use."""
-    attempt, each = 1, name
+    kind: str, base: str, describe: Callable[..., Any], stop: Callable[..., Any], required: str | None = None
+) -> Job:
+    """Describe one name after the other. required: the member without which a completed job is of no use."""
+    attempt, name = 1, base
     while True:
         try:
-            found = dict(describe(**{f"{kind}Name": each}))
+            description = dict(describe(**{f"{kind}Name": name}))
         except ClientError as error:
-            if error.response["Error"]["Code"] in _UNKNOWN:
-                return Found(each)
+            if error.response["Error"]["Code"] in _NOT_FOUND:
+                return Job(name)
             raise
-        status = found[f"{kind}Status"]
-        if status == "Completed" and (result is None or found.get(result)):
-            return Found(each, found)
-        if status == "InProgress":  # of an execution that is gone, since one runs at a time
-            stop(**{f"{kind}Name": each})
+        status = description[f"{kind}Status"]
+        if status == "Completed" and (required is None or description.get(required)):
+            return Job(name, description)
+        if status == "InProgress":
+            stop(**{f"{kind}Name": name})
         attempt += 1
-        each = f"{name}-{attempt}"
+        name = f"{base}-{attempt}"

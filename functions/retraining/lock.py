@@ -1,7 +1,7 @@
-"""One run at a time: a document that names the execution at work.
+"""One run at a time: a document names the execution that holds the lock.
 
-It is never released: who finds it asks Step Functions whether the named execution still runs, so a run that
-was killed blocks nobody.
+The lock is never released. A run that finds it asks Step Functions whether that execution still runs, so a run
+that was killed blocks no other.
 """
 
 from __future__ import annotations
@@ -19,28 +19,38 @@ if TYPE_CHECKING:
 
 
 def acquire(documents: Documents, states: SFNClient, execution: str) -> str | None:
-    """Takes the lock for `execution`; the ARN of the execution that holds it instead, or None."""
-    found = documents.find(LOCK)
+    """Take the lock for an execution.
+
+    Args:
+        documents: The artefacts bucket.
+        states: The Step Functions client.
+        execution: The ARN of the execution that asks.
+
+    Returns:
+        None if the lock is taken, else the ARN of the execution that holds it.
+    """
+    stored = documents.find(LOCK)
     mine = {"execution": execution}
-    if found is None:
+    if stored is None:
         if documents.write(LOCK, mine, new=True):
             return None
         return acquire(documents, states, execution)
-    holder = str(found[0]["execution"])
+    document, etag = stored
+    holder = str(document["execution"])
     if holder == execution:  # a retry of the same step
         return None
-    if _runs(states, holder):
+    if _is_running(states, holder):
         return holder
-    if documents.write(LOCK, mine, if_match=found[1]):
+    if documents.write(LOCK, mine, if_match=etag):
         return None
     return acquire(documents, states, execution)
 
 
-def _runs(states: SFNClient, execution: str) -> bool:
+def _is_running(states: SFNClient, execution: str) -> bool:
     try:
         return states.describe_execution(executionArn=execution)["status"] in ("RUNNING", "PENDING_REDRIVE")
     except ClientError as error:
-        # Step Functions forgets executions 90 days after their end.
+        # Step Functions forgets an execution 90 days after its end.
         if error.response["Error"]["Code"] in ("ExecutionDoesNotExist", "InvalidArn"):
             return False
         raise

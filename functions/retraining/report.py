@@ -1,4 +1,4 @@
-"""The end of a run: what it came to, as JSON, as a page, and as a notice; and the former models tidied away."""
+"""The report of a run, as JSON, as a page and as a notice."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sagemaker import SageMakerClient
 
-# What the work that Loupe began with paid for each model: its notebook's table, AWS on demand.
+# What the notebook that Loupe started from paid for each model, by its own table: AWS on-demand instances.
 ORIGIN_USD = {"SSD": 1.5, "SSD, tuned": 30.6, "Faster R-CNN": 4.6, "Faster R-CNN, tuned": 92.0}
 _HEADLINES = {
     "promoted": "A better model serves",
@@ -38,7 +38,15 @@ _WITHOUT_CHAMPION = {
 
 @dataclass(frozen=True)
 class Reporter:
-    """Writes the report of a run."""
+    """Writes the report of a run, and deletes former models.
+
+    Attributes:
+        documents: The artefacts bucket.
+        s3: Stores the page.
+        sagemaker: The SageMaker client.
+        endpoint_name: The stack's endpoint.
+        kept_models: How many former models stay, ready for a rollback.
+    """
 
     documents: Documents
     s3: S3Client
@@ -47,35 +55,17 @@ class Reporter:
     kept_models: int
 
     def finish(self, run: Mapping[str, Any]) -> dict[str, Any]:
-        """The execution's output and its notice.
+        """Write the report, note the run as the last one, and delete former models after a promotion.
 
-        run: `plan`, `candidates`, `gate`, `decision`, `reasons` and `package`, as the state machine has them.
+        Args:
+            run: `plan`, `candidates`, `gate`, `decision`, `reasons` and `package`, as the state machine has them.
+
+        Returns:
+            The output of the execution.
         """
         plan = run["plan"]
-        serving = champion.find(self.sagemaker, self.endpoint_name)
-        prices = self._prices(run)
-        candidates = [
-            _candidate(candidate, opinion, prices)
-            for candidate, opinion in zip(run["candidates"], run["gate"]["opinions"], strict=True)
-        ]
-        costs = [each["cost_usd"] for each in candidates if each["cost_usd"] is not None]
+        result = self._result(run)
         folder = f"{REPORTS}{plan['run']}"
-        result: dict[str, Any] = {
-            "status": "SUCCEEDED",
-            "decision": run["decision"],
-            "run": plan["run"],
-            "reasons": list(run["reasons"]),
-            "champion_before": plan["champion"]["model"] if plan["champion"] else None,
-            "endpoint_model": serving.model if serving else None,
-            "snapshot": plan["snapshot"],
-            "candidates": candidates,
-            "champion": run["gate"]["champion"],
-            "cost_usd": round(sum(costs), 4) if costs else None,
-            "prices_of": prices.get("date"),
-            "report": self.documents.uri(f"{folder}/report.html"),
-            "package": run.get("package"),
-            "finished_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        }
         self.documents.write(f"{folder}/report.json", result)
         self.s3.put_object(
             Bucket=self.documents.bucket,
@@ -91,12 +81,40 @@ class Reporter:
             keep_last(self.sagemaker, self.endpoint_name, self.kept_models)
         return result
 
+    def _result(self, run: Mapping[str, Any]) -> dict[str, Any]:
+        plan = run["plan"]
+        serving = champion.find(self.sagemaker, self.endpoint_name)
+        prices = self._prices(run)
+        candidates = [
+            _candidate(candidate, opinion, prices)
+            for candidate, opinion in zip(run["candidates"], run["gate"]["opinions"], strict=True)
+        ]
+        costs = [candidate["cost_usd"] for candidate in candidates if candidate["cost_usd"] is not None]
+        return {
+            "status": "SUCCEEDED",
+            "decision": run["decision"],
+            "run": plan["run"],
+            "reasons": list(run["reasons"]),
+            "champion_before": plan["champion"]["model"] if plan["champion"] else None,
+            "endpoint_model": serving.model if serving else None,
+            "snapshot": plan["snapshot"],
+            "candidates": candidates,
+            "champion": run["gate"]["champion"],
+            "cost_usd": round(sum(costs), 4) if costs else None,
+            "prices_of": prices.get("date"),
+            "report": self.documents.uri(f"{REPORTS}{plan['run']}/report.html"),
+            "package": run.get("package"),
+            "finished_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
+
     def _prices(self, run: Mapping[str, Any]) -> dict[str, Any]:
-        """The dated price list that came along with the evaluations."""
-        for each, opinion in zip(run["candidates"], run["gate"]["opinions"], strict=True):
-            # What the gate could not read is not there, or damaged.
-            if opinion["map"] is not None and (found := self.documents.find(split(each["report"])[1])):
-                prices: dict[str, Any] = found[0].get("prices", {})
+        """Return the dated price list of the first evaluation that can be read. Empty if there is none."""
+        for candidate, opinion in zip(run["candidates"], run["gate"]["opinions"], strict=True):
+            # Without a mAP the gate could not read the evaluation: it is missing or damaged.
+            if opinion["map"] is None:
+                continue
+            if stored := self.documents.find(split(candidate["report"])[1]):
+                prices: dict[str, Any] = stored[0].get("prices", {})
                 return prices
         return {}
 
@@ -104,6 +122,7 @@ class Reporter:
 def _candidate(
     candidate: Mapping[str, Any], opinion: Mapping[str, Any], prices: Mapping[str, Any]
 ) -> dict[str, Any]:
+    """Return a candidate for the report, with the cost of its training."""
     seconds, instance = candidate.get("seconds"), candidate.get("instance_type")
     price = prices.get("instances", {}).get(instance)
     cost = round(seconds / 3600 * price, 4) if seconds is not None and price is not None else None
@@ -127,13 +146,13 @@ def _headline(result: Mapping[str, Any]) -> str:
 
 
 def notice(result: Mapping[str, Any]) -> dict[str, str]:
-    """Subject (ASCII, at most 100 characters) and message for the operations topic."""
+    """Return the subject (ASCII, at most 100 characters) and the message for the operations topic."""
     lines = [_headline(result) + ".", ""]
-    for each in result["candidates"]:
-        scored = "no mAP" if each["map"] is None else f"mAP {each['map']:.3f}"
-        lines.append(f"{each['id']}: {scored}")
-        lines += [f"  + {reason}" for reason in each["for"]]
-        lines += [f"  - {reason}" for reason in each["against"]]
+    for candidate in result["candidates"]:
+        score = "no mAP" if candidate["map"] is None else f"mAP {candidate['map']:.3f}"
+        lines.append(f"{candidate['id']}: {score}")
+        lines += [f"  + {reason}" for reason in candidate["for"]]
+        lines += [f"  - {reason}" for reason in candidate["against"]]
     lines += [
         "",
         *result["reasons"],
@@ -146,7 +165,7 @@ def notice(result: Mapping[str, Any]) -> dict[str, str]:
 
 
 def page(result: Mapping[str, Any]) -> str:
-    """The report as one HTML page."""
+    """Return the report as an HTML page."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -155,7 +174,7 @@ def page(result: Mapping[str, Any]) -> str:
         lstrip_blocks=True,
     )
     rows = [*result["candidates"], result["champion"] or {}]
-    ends = [(each.get("map_interval") or [0, each.get("map") or 0])[1] for each in rows]
+    ends = [(row.get("map_interval") or [0, row.get("map") or 0])[1] for row in rows]
     return environment.get_template("report.html").render(
         result=result, headline=_headline(result), origin=ORIGIN_USD, top=max(*ends, 0.01)
     )

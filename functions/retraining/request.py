@@ -1,4 +1,4 @@
-"""What an execution is asked for: its input, checked."""
+"""The input of an execution, checked."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from retraining.errors import InvalidRequestError
 
-FAMILIES: dict[str, dict[str, Any]] = json.loads(
-    resources.files("retraining").joinpath("families.json").read_text()
-)
-_OURS = ("family", "name", "tuned")  # hyperparameters that the plan sets
+_SEARCH_SPACES = json.loads(resources.files("retraining").joinpath("families.json").read_text())
+# Family → hyperparameter → `min`, `max` and `scaling` of its range.
+FAMILIES: dict[str, dict[str, Any]] = {
+    family: ranges | _SEARCH_SPACES["every_family"] for family, ranges in _SEARCH_SPACES["families"].items()
+}
+_SET_BY_THE_RUN = ("family", "name", "tuned")
 
 # SageMaker's limits: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateTrainingJob.html
 _Name = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern="^.*$")]
@@ -21,12 +23,17 @@ _Value = Annotated[str, StringConstraints(max_length=2500, pattern="^.*$")]
 
 
 class Request(BaseModel):
-    """The execution's input; every field has a default, so `{}` is a whole request.
+    """The input of an execution. Every field has a default, so `{}` is a complete request.
 
-    families: empty for the stack's own (parameter RetrainFamilies). tuning_jobs, approval: None for the stack's.
-    hyperparameters: for every job; they win over the families' own and are not tuned.
-    minimum_new_labels: images labelled anew since the last run, below which nothing is trained.
-    force: train also where data and settings are those of the last run.
+    Attributes:
+        families: Empty for the stack's own (parameter RetrainFamilies).
+        tune: Whether to tune the hyperparameters of each family, besides the plain training.
+        tuning_jobs: Trainings of each tuning job. None for the stack's number.
+        hyperparameters: For every job. They take precedence over a family's defaults, and are not tuned.
+        minimum_new_labels: Train only if at least this many images were labelled since the last run.
+        approval: Whether a person must approve. None for the stack's setting.
+        force: Train even if data and settings are those of the last run.
+        trigger: What started the execution.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -49,18 +56,23 @@ class Request(BaseModel):
 
     @field_validator("hyperparameters")
     @classmethod
-    def _free(cls, given: dict[str, str]) -> dict[str, str]:
-        if taken := [name for name in _OURS if name in given]:
-            raise ValueError(f"the run itself sets {taken[0]}")
-        return given
+    def _not_set_by_the_run(cls, hyperparameters: dict[str, str]) -> dict[str, str]:
+        if reserved := [name for name in _SET_BY_THE_RUN if name in hyperparameters]:
+            raise ValueError(f"the run itself sets {reserved[0]}")
+        return hyperparameters
 
     @classmethod
-    def read(cls, given: dict[str, Any]) -> Self:
-        """Raises InvalidRequestError, naming each field that is wrong."""
+    def read(cls, document: dict[str, Any]) -> Self:
+        """Check the input of an execution.
+
+        Raises:
+            InvalidRequestError: Fields are not valid. The message names each of them.
+        """
         try:
-            return cls.model_validate(given)
+            return cls.model_validate(document)
         except ValidationError as error:
-            wrong = "; ".join(
-                f"{'.'.join(map(str, each['loc'])) or 'input'}: {each['msg']}" for each in error.errors()
+            problems = "; ".join(
+                f"{'.'.join(map(str, problem['loc'])) or 'input'}: {problem['msg']}"
+                for problem in error.errors()
             )
-            raise InvalidRequestError(f"the input of the execution is not in order: {wrong}") from error
+            raise InvalidRequestError(f"the input of the execution is not valid: {problems}") from error

@@ -1,4 +1,4 @@
-"""What former models leave behind: SageMaker's models and endpoint configurations, of which the last few stay."""
+"""Deletion of former models: SageMaker's models and endpoint configurations, except the last few."""
 
 from __future__ import annotations
 
@@ -14,50 +14,66 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# After the endpoint's name: a run's or an artefact's hash, and the hash of the hosting. A name that only begins
-# like the endpoint's may be of another endpoint.
-_OWN = "-[0-9a-f]{12}(-[0-9a-f]{6}){0,2}"
+# The end of a name, after the endpoint's: the hash of a run or artefact, and the hash of the hosting. A name that
+# only starts like the endpoint's may belong to another endpoint.
+_OWN_SUFFIX = "-[0-9a-f]{12}(-[0-9a-f]{6}){0,2}"
 
 
 def keep_last(sagemaker: SageMakerClient, endpoint: str, kept: int) -> list[str]:
-    """Deletes the endpoint's models, and configurations, but the `kept` newest and what serves. Returns their names.
+    """Delete the endpoint's former models and endpoint configurations, except the newest.
 
-    The artefacts in S3 and the versions in the registry stay: a rollback beyond makes the model anew. What
-    somebody else deletes meanwhile is none of its business.
+    The artefacts in S3 and the versions in the registry stay, so a rollback to an older version creates its model
+    again. Something that is deleted elsewhere at the same time is no error.
+
+    Args:
+        sagemaker: The SageMaker client.
+        endpoint: The endpoint's name.
+        kept: How many models stay besides the one that serves.
+
+    Returns:
+        The names of what was deleted.
     """
-
-    def model_of(config: str) -> str:
-        described = sagemaker.describe_endpoint_config(EndpointConfigName=config)
-        return described["ProductionVariants"][0]["ModelName"]
-
-    own = re.compile(re.escape(endpoint) + _OWN)
-    serving = sagemaker.describe_endpoint(EndpointName=endpoint)["EndpointConfigName"]
-    current = model_of(serving)
-    found: list[tuple[datetime, str, str]] = []
-    for page in sagemaker.get_paginator("list_endpoint_configs").paginate(NameContains=endpoint):
-        for each in page["EndpointConfigs"]:
-            name = each["EndpointConfigName"]
-            if own.fullmatch(name) and (model := _unless_gone(model_of, name)):
-                found.append((each["CreationTime"], name, model))
-    found.sort(reverse=True)
-    former = list(dict.fromkeys(model for _, _, model in found if model != current))
-    stay = {current, *former[:kept]}
-    gone = []
-    for _, name, model in found:
-        if model not in stay and name != serving:
-            _unless_gone(lambda each: sagemaker.delete_endpoint_config(EndpointConfigName=each), name)
-            gone.append(name)
+    own = re.compile(re.escape(endpoint) + _OWN_SUFFIX)
+    serving_config = sagemaker.describe_endpoint(EndpointName=endpoint)["EndpointConfigName"]
+    serving_model = _model_of(sagemaker, serving_config)
+    configs = _own_configs(sagemaker, endpoint, own)
+    former = list(dict.fromkeys(model for _, model in configs if model != serving_model))
+    staying = {serving_model, *former[:kept]}
+    deleted = []
+    for config, model in configs:
+        if model not in staying and config != serving_config:
+            _unless_missing(lambda name: sagemaker.delete_endpoint_config(EndpointConfigName=name), config)
+            deleted.append(config)
     for model in former[kept:]:
         if own.fullmatch(model):
-            _unless_gone(lambda each: sagemaker.delete_model(ModelName=each), model)
-            gone.append(model)
-    return gone
+            _unless_missing(lambda name: sagemaker.delete_model(ModelName=name), model)
+            deleted.append(model)
+    return deleted
 
 
-def _unless_gone(call: Callable[[str], T], name: str) -> T | None:
+def _own_configs(sagemaker: SageMakerClient, endpoint: str, own: re.Pattern[str]) -> list[tuple[str, str]]:
+    """Return the names of the endpoint's configurations with their models, newest first."""
+    configs: list[tuple[datetime, str, str]] = []
+    for page in sagemaker.get_paginator("list_endpoint_configs").paginate(NameContains=endpoint):
+        for summary in page["EndpointConfigs"]:
+            name = summary["EndpointConfigName"]
+            model = own.fullmatch(name) and _unless_missing(lambda config: _model_of(sagemaker, config), name)
+            if model:
+                configs.append((summary["CreationTime"], name, model))
+    return [(name, model) for _, name, model in sorted(configs, reverse=True)]
+
+
+def _model_of(sagemaker: SageMakerClient, config: str) -> str:
+    description = sagemaker.describe_endpoint_config(EndpointConfigName=config)
+    return description["ProductionVariants"][0]["ModelName"]
+
+
+def _unless_missing(call: Callable[[str], T], name: str) -> T | None:
+    """Call with a name. Return None if SageMaker does not know the name."""
     try:
         return call(name)
     except ClientError as error:
-        if error.response["Error"]["Code"] == "ValidationException":  # SageMaker's word for what is not there
+        # SageMaker's code for a name that does not exist.
+        if error.response["Error"]["Code"] == "ValidationException":
             return None
         raise

@@ -1,4 +1,4 @@
-"""What the template hands to the pipeline's functions; checked at their first call."""
+"""The environment of the pipeline's functions. It is checked at their first call."""
 
 from __future__ import annotations
 
@@ -19,9 +19,11 @@ class _Environment(Environment):
 
 
 class Settings(_Environment):
-    """`plan`: what every job runs on.
+    """The variables of `plan`: what every job runs on.
 
-    name_prefix: what the stack's job names begin with; training_image_uri: empty until somebody sets it.
+    Attributes:
+        name_prefix: The beginning of the names of the stack's jobs.
+        training_image_uri: Empty until somebody sets the stack's parameter.
     """
 
     name_prefix: str = Field(min_length=1, max_length=12)
@@ -40,7 +42,7 @@ class Settings(_Environment):
 
 
 class GateSettings(_Environment):
-    """`gate`: the bounds, docs/retrain.md says what each means."""
+    """The variables of `gate`. docs/retrain.md explains the bounds."""
 
     margin: float = Field(ge=0)
     class_bound: float = Field(ge=0)
@@ -53,19 +55,23 @@ class GateSettings(_Environment):
 
 
 class SmokeSettings(_Environment):
-    """`smoke`."""
+    """The variables of `smoke`."""
 
     endpoint_name: str = Field(min_length=1)
 
 
 class NoticeSettings(_Environment):
-    """`approval`."""
+    """The variables of `approval`."""
 
     topic_arn: str = Field(min_length=1)
 
 
 class ReportSettings(_Environment):
-    """`report`. kept_models: how many former models stay, ready for a rollback."""
+    """The variables of `report`.
+
+    Attributes:
+        kept_models: How many former models stay, ready for a rollback.
+    """
 
     endpoint_name: str = Field(min_length=1)
     kept_models: int = Field(ge=1)

@@ -1,4 +1,4 @@
-"""Whether the live endpoint finds on the golden set what the evaluation found with the same model."""
+"""The smoke test: whether the live endpoint finds on the golden set what the evaluation found with the same model."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 from contract.endpoint import MAX_BODY_BYTES, reference
 from contract.images import UnreadableError, read_header
 from contract.s3 import split
-from inspection.detector import Detection, Detector
+from inspection.detector import Detection, Detector, Prediction
 from inspection.errors import ModelError, NotReadyError
 from retraining.documents import Documents
 from retraining.errors import SmokeTestError
@@ -21,39 +21,65 @@ from retraining.errors import SmokeTestError
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-_SURE = 0.3  # weaker detections may come and go by a rounding
-# By which a GPU may differ from the evaluation's CPU: of the score, of the box's side.
-_SCORE, _EDGE = 0.05, 0.02
-_PIXELS = 2.0
-_UNREADABLE = ("NoSuchKey", "NoSuchBucket", "AccessDenied", "InvalidObjectState")  # now and later
-_SECONDS_AN_IMAGE = 100.0
+_SURE_SCORE = 0.3  # rounding may make a detection below this appear or disappear
+# How much a GPU may differ from the evaluation's CPU.
+_SCORE_TOLERANCE = 0.05
+_EDGE_TOLERANCE = 0.02  # of the longer side of the box
+_MIN_EDGE_TOLERANCE = 2.0  # pixels
+_UNREADABLE = ("NoSuchKey", "NoSuchBucket", "AccessDenied", "InvalidObjectState")  # a retry cannot help
+_SECONDS_PER_IMAGE = 100.0
 
 
 @dataclass(frozen=True)
 class SmokeTest:
-    """Asks the endpoint as `inspect` does."""
+    """Sends the golden set to the endpoint, as `inspect` does.
+
+    Attributes:
+        documents: The artefacts bucket.
+        s3: Reads the images.
+        detector: Calls the endpoint.
+    """
 
     documents: Documents
     s3: S3Client
     detector: Detector
 
     def run(self, report: str) -> dict[str, Any]:
-        """How many images agreed, of the golden set in the evaluation.json at that s3:// address.
+        """Compare the endpoint's detections with those of an evaluation.
 
-        Raises SmokeTestError, naming the first image on which the endpoint fails or differs.
+        Args:
+            report: The S3 URI of the evaluation.json, which contains the golden set.
+
+        Returns:
+            `images`, how many agreed, and `version`, the model's version.
+
+        Raises:
+            SmokeTestError: The endpoint fails or differs. The message names the first image.
         """
-        found = self.documents.find(split(report)[1])
-        document = found[0] if found else {}
+        stored = self.documents.find(split(report)[1])
+        document = stored[0] if stored else {}
         golden = document.get("golden")
         if not golden:
-            raise SmokeTestError(f"{report} holds no golden set")
+            raise SmokeTestError(f"{report} contains no golden set")
         version = document["model"]["version"]
-        for each in golden:
-            self._compare(each, version)
+        for image in golden:
+            self._compare(image, version)
         return {"images": len(golden), "version": version}
 
-    def _compare(self, expected: Mapping[str, Any], version: str) -> None:
-        uri = str(expected["uri"])
+    def _compare(self, image: Mapping[str, Any], version: str) -> None:
+        uri = str(image["uri"])
+        answer = self._detect(uri)
+        if answer.model.version != version:
+            raise SmokeTestError(f"the endpoint serves {answer.model.version}, not {version}")
+        expected = [Detection.model_validate(detection) for detection in image["detections"]]
+        lost = unmatched(expected, answer.detections) or unmatched(answer.detections, expected)
+        if lost:
+            raise SmokeTestError(
+                f"on {uri} the endpoint and the evaluation differ: {lost.label} {lost.score:.2f} "
+                f"at {[round(edge) for edge in lost.box]}"
+            )
+
+    def _detect(self, uri: str) -> Prediction:
         bucket, key = split(uri)
         try:
             stored = self.s3.get_object(Bucket=bucket, Key=key)
@@ -65,35 +91,28 @@ class SmokeTest:
             raise
         try:
             if len(data) > MAX_BODY_BYTES:
-                body, kind = reference(bucket, key, stored.get("VersionId", "null"))
+                body, content_type = reference(bucket, key, stored.get("VersionId", "null"))
             else:
-                body, kind = data, read_header(data, 10**9).content_type
-            answer = self.detector.detect(body, kind, time.monotonic() + _SECONDS_AN_IMAGE)
+                body, content_type = data, read_header(data, 10**9).content_type
+            return self.detector.detect(body, content_type, time.monotonic() + _SECONDS_PER_IMAGE)
         except (UnreadableError, NotReadyError, ModelError) as error:
-            raise SmokeTestError(f"the endpoint does not judge {uri}: {error}") from error
-        if answer.model.version != version:
-            raise SmokeTestError(f"the endpoint serves {answer.model.version}, not {version}")
-        before = [Detection.model_validate(each) for each in expected["detections"]]
-        if (lost := unmatched(before, answer.detections)) or (lost := unmatched(answer.detections, before)):
-            raise SmokeTestError(
-                f"on {uri} the endpoint and the evaluation differ: {lost.label} {lost.score:.2f} "
-                f"at {[round(edge) for edge in lost.box]}"
-            )
+            raise SmokeTestError(f"the endpoint fails on {uri}: {error}") from error
 
 
-def unmatched(wanted: Sequence[Detection], found: Sequence[Detection]) -> Detection | None:
-    """The first sure detection of `wanted` that has no like in `found`."""
-    for each in wanted:
-        if each.score >= _SURE and not any(_alike(each, other) for other in found):
-            return each
+def unmatched(expected: Sequence[Detection], detections: Sequence[Detection]) -> Detection | None:
+    """Return the first sure detection of `expected` that has no counterpart in `detections`."""
+    for detection in expected:
+        is_sure = detection.score >= _SURE_SCORE
+        if is_sure and not any(_agree(detection, other) for other in detections):
+            return detection
     return None
 
 
-def _alike(one: Detection, other: Detection) -> bool:
+def _agree(one: Detection, other: Detection) -> bool:
     side = max(one.box[2] - one.box[0], one.box[3] - one.box[1])
-    near = max(_PIXELS, _EDGE * side)
+    tolerance = max(_MIN_EDGE_TOLERANCE, _EDGE_TOLERANCE * side)
     return (
         one.label == other.label
-        and abs(one.score - other.score) <= _SCORE
-        and all(math.isclose(a, b, abs_tol=near) for a, b in zip(one.box, other.box, strict=True))
+        and abs(one.score - other.score) <= _SCORE_TOLERANCE
+        and all(math.isclose(a, b, abs_tol=tolerance) for a, b in zip(one.box, other.box, strict=True))
     )

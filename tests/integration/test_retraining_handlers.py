@@ -19,9 +19,9 @@ from retraining.errors import (
 )
 from tests.inspection_support import detection, http, jpeg, prediction
 from tests.unit.retraining.cloud import EXECUTION, HANDLERS, SAGEMAKER, Cloud, variables
-from tests.unit.retraining.declared import OWN, REGION, Stack
 from tests.unit.retraining.evaluations import evaluation
 from tests.unit.retraining.snapshots import BOX, label, sha, snapshot
+from tests.unit.retraining.template import OWN, REGION, Stack
 
 ENDPOINT = "press-detector"
 OTHER = EXECUTION.replace(":one", ":other")
@@ -34,10 +34,10 @@ PUBLISHES = {"sns:Publish", "kms:GenerateDataKey", "kms:Decrypt"}  # the topic i
 
 @pytest.fixture(scope="module")
 def _cloud() -> Iterator[Cloud]:
-    # moto would read the endpoint's images as text; the test answers for it.
+    # moto would read the endpoint's images as text, so the test answers instead.
     core: Any = {"mock_credentials": False, "passthrough": {"urls": [r"https://(api|runtime)\.sagemaker\."]}}
     with pytest.MonkeyPatch.context() as patch:
-        for name in (variable for each in HANDLERS for variable in variables(each)):
+        for name in (variable for function in HANDLERS for variable in variables(function)):
             patch.delenv(name, raising=False)
         patch.setenv("AWS_ACCESS_KEY_ID", "AKIACANARYCREDENTIAL")
         patch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
@@ -47,18 +47,18 @@ def _cloud() -> Iterator[Cloud]:
         boto3.setup_default_session()
         assert boto3.DEFAULT_SESSION
         with mock_aws(config={"core": core}):
-            made, events = Cloud(), boto3.DEFAULT_SESSION.events
+            cloud, events = Cloud(), boto3.DEFAULT_SESSION.events
             for service in ("sagemaker", "sfn"):
                 events.register_first(
-                    f"before-call.{service}", lambda model, params, **_: made.answer(model, params)
+                    f"before-call.{service}", lambda model, params, **_: cloud.answer(model, params)
                 )
             events.register(
-                "before-send.sagemaker-runtime.InvokeEndpoint", lambda request, **_: made.invoke(request)
+                "before-send.sagemaker-runtime.InvokeEndpoint", lambda request, **_: cloud.invoke(request)
             )
-            events.register("before-call.sns.Publish", made.publish)
-            events.register("before-parameter-build.s3", made.before_s3)
-            events.register("after-call.s3.GetObject", made.after_s3)
-            yield made
+            events.register("before-call.sns.Publish", cloud.publish)
+            events.register("before-parameter-build.s3", cloud.before_s3)
+            events.register("after-call.s3.GetObject", cloud.after_s3)
+            yield cloud
     for module, cached in HANDLERS.values():
         getattr(module, cached).cache_clear()
     boto3.setup_default_session()
@@ -88,23 +88,23 @@ def plan(cloud: Cloud, request: Any = None, **environment: str | None) -> Any:
 
 
 def results(cloud: Cloud, planned: dict[str, Any], *scores: float | None) -> list[dict[str, Any]]:
-    """What the Map makes of a plan's candidates, with an evaluation of each; None for one that failed."""
-    made = []
-    for each, score in zip(planned["candidates"], scores, strict=True):
-        uri = f"{each['evaluation']['output']}/evaluation.json"
+    """Return what the Map makes of a plan's candidates, and store their evaluations. None: the training failed."""
+    finished = []
+    for candidate, score in zip(planned["candidates"], scores, strict=True):
+        uri = f"{candidate['evaluation']['output']}/evaluation.json"
         if score is not None:
             cloud.documents.write(uri.removeprefix("s3://artefacts/"), evaluation(score))
-        made.append(
+        finished.append(
             {
-                **{name: each[name] for name in ("id", "family", "tuned", "name")},
-                "artefact": f"s3://artefacts/models/{planned['run']}/{each['name']}/output/model.tar.gz",
+                **{name: candidate[name] for name in ("id", "family", "tuned", "name")},
+                "artefact": f"s3://artefacts/models/{planned['run']}/{candidate['name']}/output/model.tar.gz",
                 "seconds": 600,
                 "instance_type": "ml.g5.xlarge",
                 "report": uri if score is not None else None,
                 "error": None if score is not None else "CapacityError: no instance",
             }
         )
-    return made
+    return finished
 
 
 def champion(cloud: Cloud, planned: dict[str, Any], score: float) -> dict[str, Any]:
@@ -113,15 +113,15 @@ def champion(cloud: Cloud, planned: dict[str, Any], score: float) -> dict[str, A
     return {"report": uri, "error": None}
 
 
-# ---------------------------------------------------------------- what each does
+# ---------------------------------------------------------------- the functions
 
 
-def test_plan_names_the_jobs_of_this_stack_by_the_settings_of_this_stack(cloud: Cloud) -> None:
+def test_plan_uses_the_names_and_the_settings_of_the_stack(cloud: Cloud) -> None:
     imported(cloud)
     planned = plan(cloud, {"tune": True})
     assert planned["status"] == "train"
-    assert [each["id"] for each in planned["candidates"]] == ["ssdlite", "ssdlite-tuned"]
-    assert all(each["name"].startswith(f"{OWN}-") for each in planned["candidates"])
+    assert [candidate["id"] for candidate in planned["candidates"]] == ["ssdlite", "ssdlite-tuned"]
+    assert all(candidate["name"].startswith(f"{OWN}-") for candidate in planned["candidates"])
     job = planned["candidates"][0]["job"]
     assert job["AlgorithmSpecification"]["TrainingImage"] == "loupe-train:1"
     assert job["ResourceConfig"] == {"InstanceType": "ml.g5.xlarge", "InstanceCount": 1, "VolumeSizeInGB": 50}
@@ -129,29 +129,29 @@ def test_plan_names_the_jobs_of_this_stack_by_the_settings_of_this_stack(cloud: 
     json.dumps(planned, allow_nan=False)
 
 
-def test_plan_of_a_second_execution_says_that_another_is_at_work(cloud: Cloud) -> None:
+def test_plan_of_a_second_execution_says_that_another_is_running(cloud: Cloud) -> None:
     imported(cloud)
     cloud.executions[OTHER] = "RUNNING"
     cloud.documents.write("retraining/lock.json", {"execution": OTHER})
     assert plan(cloud)["result"]["decision"] == "already_running"
 
 
-def test_plan_says_in_words_what_is_wrong(cloud: Cloud) -> None:
+def test_plan_explains_what_is_wrong(cloud: Cloud) -> None:
     with pytest.raises(InvalidRequestError, match="tune"):
         plan(cloud, {"tune": "perhaps"})
     with pytest.raises(LabelledDataError, match="loupe import"):
         plan(cloud)
 
 
-def test_plan_on_a_stack_where_nobody_set_the_training_container_says_so(cloud: Cloud) -> None:
-    """As the template leaves it."""
+def test_plan_on_a_stack_without_a_training_container_says_so(cloud: Cloud) -> None:
+    """The template's default."""
     imported(cloud)
     bare = Stack(cloud.stack.refs, cloud.stack.arns, {})
     with pytest.raises(RetrainingError, match="TrainingImageUri"):
         plan(cloud, **bare.environment("PlanFunction"))
 
 
-def test_gate_decides_by_the_bounds_of_this_stack(cloud: Cloud) -> None:
+def test_gate_decides_by_the_bounds_of_the_stack(cloud: Cloud) -> None:
     imported(cloud)
     serving(cloud)
     planned = plan(cloud, {"families": ["ssdlite", "dfine_nano"]})
@@ -166,13 +166,13 @@ def test_gate_decides_by_the_bounds_of_this_stack(cloud: Cloud) -> None:
     assert cloud.call("Gate", event, LATENCY_BUDGET_MS="10")["decision"] == "keep"
 
 
-def test_gate_stops_the_run_where_the_champion_was_not_judged(cloud: Cloud) -> None:
+def test_gate_stops_the_run_if_the_champion_was_not_evaluated(cloud: Cloud) -> None:
     event = {"candidates": [], "champion": {"report": None, "error": "CapacityError"}}
     with pytest.raises(BrokenReportError, match="CapacityError"):
         cloud.call("Gate", event)
 
 
-def test_approval_keeps_the_token_and_tells_the_operations_topic(cloud: Cloud) -> None:
+def test_approval_stores_the_token_and_notifies_the_operations_topic(cloud: Cloud) -> None:
     question = {
         "token": "the-token",
         "run": "0123456789ab",
@@ -181,9 +181,9 @@ def test_approval_keeps_the_token_and_tells_the_operations_topic(cloud: Cloud) -
         "reasons": ["ssdlite: better"],
     }
     assert cloud.call("Approval", question) is None
-    kept = cloud.documents.find("retraining/approvals/0123456789ab.json")
-    assert kept is not None
-    assert (kept[0]["token"], kept[0]["version"]) == ("the-token", "4")
+    stored = cloud.documents.find("retraining/approvals/0123456789ab.json")
+    assert stored is not None
+    assert (stored[0]["token"], stored[0]["version"]) == ("the-token", "4")
     ((subject, message),) = cloud.published()
     assert subject == "Loupe: approve model version 4?"
     assert "loupe approve 4" in message
@@ -217,7 +217,7 @@ def test_smoke_names_the_version_of_an_image_by_reference(cloud: Cloud) -> None:
 
     cloud.endpoint = answer
     cloud.call("Smoke", event)
-    (reference,) = (each["s3"] for each in sent)
+    (reference,) = (body["s3"] for body in sent)
     stored = cloud.s3.get_object(
         Bucket=reference["bucket"], Key=reference["key"], VersionId=reference["version_id"]
     )
@@ -225,7 +225,7 @@ def test_smoke_names_the_version_of_an_image_by_reference(cloud: Cloud) -> None:
 
 
 def ended(cloud: Cloud, decision: str = "promoted") -> dict[str, Any]:
-    """What the state machine hands to the report."""
+    """Return what the state machine passes to the report."""
     imported(cloud)
     name = serving(cloud)
     planned = plan(cloud)
@@ -244,19 +244,19 @@ def ended(cloud: Cloud, decision: str = "promoted") -> dict[str, Any]:
     }
 
 
-def test_report_writes_what_the_run_came_to_and_tidies_up(cloud: Cloud) -> None:
+def test_report_stores_the_result_and_deletes_former_models(cloud: Cloud) -> None:
     event = ended(cloud)
     reply = cloud.call("Report", event)
     json.dumps(reply, allow_nan=False)
     assert reply["result"]["decision"] == "promoted"
     assert reply["notice"]["subject"].startswith("Loupe retraining ")
-    keys = {each["Key"].partition("/")[2] for each in cloud.documents.listing("reports/")}
+    keys = {item["Key"].partition("/")[2] for item in cloud.documents.listing("reports/")}
     run = event["plan"]["run"]
     assert {f"{run}/report.json", f"{run}/report.html"} <= keys
-    assert len(cloud.models) == 4  # what serves, and KeptModels
+    assert len(cloud.models) == 4  # the one that serves, and KeptModels
 
 
-def test_after_its_report_the_same_run_is_nothing_new(cloud: Cloud) -> None:
+def test_after_the_report_the_same_run_is_nothing_new(cloud: Cloud) -> None:
     event = ended(cloud)
     report = cloud.call("Report", event)["result"]["report"]
     again = plan(cloud)
@@ -270,9 +270,7 @@ def test_after_its_report_the_same_run_is_nothing_new(cloud: Cloud) -> None:
 @pytest.mark.parametrize(
     ("name", "variable"), [(name, variable) for name in HANDLERS for variable in variables(name)]
 )
-def test_a_variable_that_is_missing_is_named_and_no_secret_told(
-    cloud: Cloud, name: str, variable: str
-) -> None:
+def test_a_missing_variable_is_named_and_no_secret_shown(cloud: Cloud, name: str, variable: str) -> None:
     with pytest.raises(ValidationError, match=rf"\b{variable}\b") as caught:
         cloud.call(name, {"request": {}, "execution": EXECUTION}, **{variable: None})
     assert SECRET not in str(caught.value)
@@ -291,7 +289,7 @@ def test_a_variable_that_is_missing_is_named_and_no_secret_told(
         ("Report", "KEPT_MODELS", "0"),
     ],
 )
-def test_a_variable_that_is_wrong_is_named(cloud: Cloud, name: str, variable: str, value: str) -> None:
+def test_an_invalid_variable_is_named(cloud: Cloud, name: str, variable: str, value: str) -> None:
     with pytest.raises(ValidationError, match=rf"\b{variable}\b"):
         cloud.call(name, {"request": {}, "execution": EXECUTION}, **{variable: value})
 
@@ -299,76 +297,76 @@ def test_a_variable_that_is_wrong_is_named(cloud: Cloud, name: str, variable: st
 # ---------------------------------------------------------------- the permissions
 
 
-def check(cloud: Cloud, role: str, seen: set[tuple[str, str, str]]) -> set[str]:
-    """That the role allows each call, on the very resource; the actions."""
-    for action, resource, prefix in sorted(seen):
+def check(cloud: Cloud, role: str, calls: set[tuple[str, str, str]]) -> set[str]:
+    """Check that a role allows each call on its resource. Return the actions."""
+    for action, resource, prefix in sorted(calls):
         context = {"prefix": prefix} if prefix else {}
         assert cloud.stack.allows(role, action, resource, **context), (role, action, resource, prefix)
-    return {action for action, _, _ in seen}
+    return {action for action, _, _ in calls}
 
 
-def test_plan_may_do_what_it_does(cloud: Cloud) -> None:
-    seen: set[tuple[str, str, str]] = set()
+def test_the_role_of_plan_allows_exactly_its_calls(cloud: Cloud) -> None:
+    calls: set[tuple[str, str, str]] = set()
     with pytest.raises(LabelledDataError):
         plan(cloud)
-    seen |= cloud.needs
+    calls |= cloud.needs
     imported(cloud)
     plan(cloud)
-    seen |= cloud.needs
+    calls |= cloud.needs
     serving(cloud)
     for key in (sha("new"), sha("newer")):
         cloud.documents.write(f"labels/{key}.json", label(key, ("dent", BOX)))
     cloud.documents.write("retraining/lock.json", {"execution": OTHER})
     cloud.executions[OTHER] = "FAILED"
     first = plan(cloud, {"tune": True, "families": ["ssdlite", "dfine_nano"]})
-    seen |= cloud.needs
-    for each in first["candidates"]:
-        cloud.job(each["name"], "InProgress")
-        cloud.job(each["evaluation"]["name"], "InProgress")
+    calls |= cloud.needs
+    for candidate in first["candidates"]:
+        cloud.job(candidate["name"], "InProgress")
+        cloud.job(candidate["evaluation"]["name"], "InProgress")
     plan(cloud, {"tune": True, "families": ["ssdlite", "dfine_nano"]})
-    seen |= cloud.needs
+    calls |= cloud.needs
 
-    assert check(cloud, "PlanRole", seen) | LAMBDA == cloud.stack.actions("PlanRole")
+    assert check(cloud, "PlanRole", calls) | LAMBDA == cloud.stack.actions("PlanRole")
 
 
-def test_gate_may_do_what_it_does(cloud: Cloud) -> None:
+def test_the_role_of_gate_allows_exactly_its_calls(cloud: Cloud) -> None:
     gone = {"id": "a", "report": "s3://artefacts/reports/r/a/evaluation.json", "error": None}
     cloud.call("Gate", {"candidates": [gone], "champion": None})
     assert check(cloud, "GateRole", cloud.needs) | LAMBDA == cloud.stack.actions("GateRole")
 
 
-def test_approval_may_do_what_it_does_and_what_its_link_is_signed_for(cloud: Cloud) -> None:
+def test_the_role_of_approval_allows_exactly_its_calls_and_its_link(cloud: Cloud) -> None:
     question = {"token": "t", "run": "r", "package": "arn/4", "winner": "a", "reasons": []}
     cloud.call("Approval", question)
     link = ("s3:GetObject", "arn:aws:s3:::artefacts/reports/r/a/evaluation.html", "")
-    seen = check(cloud, "ApprovalRole", cloud.needs | {link})
-    assert seen | PUBLISHES | LAMBDA == cloud.stack.actions("ApprovalRole")
+    actions = check(cloud, "ApprovalRole", cloud.needs | {link})
+    assert actions | PUBLISHES | LAMBDA == cloud.stack.actions("ApprovalRole")
 
 
-def test_smoke_may_do_what_it_does(cloud: Cloud) -> None:
-    seen: set[tuple[str, str, str]] = set()
+def test_the_role_of_smoke_allows_exactly_its_calls(cloud: Cloud) -> None:
+    calls: set[tuple[str, str, str]] = set()
     no_endpoint = http(400, {"Message": "Endpoint not found"}, "ValidationError")
     cloud.endpoint = lambda _: no_endpoint
     for uri in ("s3://artefacts/labelled/images/a.jpg", "s3://images/incoming/line-1/top/SN1.jpg"):
         event = golden(cloud, jpeg(), uri)
         with pytest.raises(SmokeTestError, match="no endpoint in service"):
             cloud.call("Smoke", event)
-        seen |= cloud.needs
-    # Shared with inspect, which reads the version that its event names.
+        calls |= cloud.needs
+    # The policy is shared with inspect, which reads the version that its event names.
     spare = {"s3:GetObjectVersion"}
-    assert check(cloud, "SmokeRole", seen) | LAMBDA | spare == cloud.stack.actions("SmokeRole")
+    assert check(cloud, "SmokeRole", calls) | LAMBDA | spare == cloud.stack.actions("SmokeRole")
 
 
-def test_report_may_do_what_it_does(cloud: Cloud) -> None:
+def test_the_role_of_report_allows_exactly_its_calls(cloud: Cloud) -> None:
     event = ended(cloud)
-    # Shared with plan, which asks for the champion's family.
+    # The policy is shared with plan, which reads the family from the champion's tags.
     spare = {"sagemaker:ListTags"}
     cloud.call("Report", event)
     assert check(cloud, "ReportRole", cloud.needs) | LAMBDA | spare == cloud.stack.actions("ReportRole")
 
 
-def test_report_of_a_run_without_a_readable_evaluation_asks_for_no_more(cloud: Cloud) -> None:
-    """It may not list, so S3 would answer 403 for a key that is not there, and the report would not be written."""
+def test_the_report_of_a_run_without_a_readable_evaluation_needs_no_other_permission(cloud: Cloud) -> None:
+    """The role may not list, so S3 would answer 403 for a missing key, and no report would be written."""
     event = ended(cloud, "kept")
     (candidate,) = event["candidates"]
     candidate["report"] = "s3://artefacts/reports/gone/evaluation.json"
@@ -377,7 +375,7 @@ def test_report_of_a_run_without_a_readable_evaluation_asks_for_no_more(cloud: C
     check(cloud, "ReportRole", cloud.needs)
 
 
-def test_a_permission_on_another_resource_would_have_been_found_missing(cloud: Cloud) -> None:
+def test_the_check_of_permissions_finds_a_missing_one(cloud: Cloud) -> None:
     allows = cloud.stack.allows
     assert allows("PlanRole", "s3:PutObject", "arn:aws:s3:::artefacts/retraining/lock.json")
     assert not allows("PlanRole", "s3:PutObject", "arn:aws:s3:::artefacts/retraining/last.json")

@@ -1,4 +1,4 @@
-"""SageMaker and Step Functions in memory, at the clients' edge: botocore checks and shapes every request."""
+"""SageMaker and Step Functions in memory, below the clients: botocore checks and serializes every request."""
 
 import functools
 import json
@@ -29,28 +29,36 @@ def model_arn(name: str) -> str:
 
 @functools.cache
 def _clients() -> tuple[Any, Any]:
-    """To make them takes half a second, so every account uses the same, one account at a time."""
+    """Return shared clients, because to make them takes half a second. They serve one account at a time."""
     clients = boto3.client("sagemaker"), boto3.client("stepfunctions")
     for client in clients:
         client.meta.events.register_first(
-            "before-call", lambda model, params, **_: _at_work[0].answer(model, params)
+            "before-call", lambda model, params, **_: _active[0].answer(model, params)
         )
     return clients
 
 
-_at_work: "list[Account]" = []
+_active: "list[Account]" = []
 
 
 class Account:
-    """What is there, and what was asked.
+    """The resources of an account, and the calls to it.
 
-    jobs: descriptions by name, of all kinds; stopped: names of jobs; tags: by ARN; executions: status by ARN.
-    calls: operations with their requests. answers: of the test's own, by operation.
+    Attributes:
+        jobs: Descriptions by name, of all kinds of jobs.
+        endpoints: Descriptions by name.
+        configs: Endpoint configurations by name.
+        models: Descriptions by name.
+        tags: By ARN.
+        executions: Status by ARN.
+        stopped: Names of jobs that were stopped.
+        calls: Operations with their requests.
+        answers: A test's own answers, by operation.
     """
 
     def __init__(self) -> None:
         self.sagemaker, self.states = _clients()
-        _at_work[:] = [self]
+        _active[:] = [self]
         self.jobs: dict[str, dict[str, Any]] = {}
         self.endpoints: dict[str, dict[str, Any]] = {}
         self.configs: dict[str, dict[str, Any]] = {}
@@ -62,14 +70,14 @@ class Account:
         self.answers: dict[str, Callable[[dict[str, Any]], Any]] = {}
 
     def job(self, name: str, status: str, **members: Any) -> None:
-        """A job of whatever kind."""
+        """Add a job, as one of every kind."""
         kinds = ("TrainingJobStatus", "HyperParameterTuningJobStatus", "ProcessingJobStatus")
         self.jobs[name] = dict.fromkeys(kinds, status) | members
 
     def deployed(
         self, name: str, day: int = 0, *, family: str | None = None, config: str = "", artefact: str = ""
     ) -> None:
-        """A model and its endpoint configuration, made on a day."""
+        """Add a model and its endpoint configuration, created on a day."""
         self.models[name] = {
             "ModelName": name,
             "ModelArn": model_arn(name),
@@ -90,12 +98,12 @@ class Account:
             "EndpointStatus": status,
         }
 
-    def asked(self) -> set[str]:
-        """The operations so far."""
+    def operations(self) -> set[str]:
+        """Return the operations called so far."""
         return {name for name, _ in self.calls}
 
     def answer(self, model: Any, params: dict[str, Any]) -> Any:
-        """An operation's answer, as botocore takes it from a handler of `before-call`."""
+        """Return the answer to an operation, as a handler of `before-call` gives it to botocore."""
         request = json.loads(params["body"])
         self.calls.append((model.name, request))
         try:
@@ -109,13 +117,13 @@ class Account:
             }
 
     def _DescribeTrainingJob(self, request: dict[str, Any]) -> Any:
-        return _found(self.jobs, request["TrainingJobName"], "Requested resource not found.")
+        return _find(self.jobs, request["TrainingJobName"], "Requested resource not found.")
 
     def _DescribeProcessingJob(self, request: dict[str, Any]) -> Any:
-        return _found(self.jobs, request["ProcessingJobName"], "Could not find requested job")
+        return _find(self.jobs, request["ProcessingJobName"], "Could not find requested job")
 
     def _DescribeHyperParameterTuningJob(self, request: dict[str, Any]) -> Any:
-        return _found(self.jobs, request["HyperParameterTuningJobName"], "not found", code="ResourceNotFound")
+        return _find(self.jobs, request["HyperParameterTuningJobName"], "not found", code="ResourceNotFound")
 
     def _stop(self, request: dict[str, Any]) -> Any:
         self.stopped += request.values()
@@ -124,13 +132,13 @@ class Account:
     _StopTrainingJob = _StopHyperParameterTuningJob = _StopProcessingJob = _stop
 
     def _DescribeEndpoint(self, request: dict[str, Any]) -> Any:
-        return _found(self.endpoints, request["EndpointName"], "Could not find endpoint")
+        return _find(self.endpoints, request["EndpointName"], "Could not find endpoint")
 
     def _DescribeEndpointConfig(self, request: dict[str, Any]) -> Any:
-        return _found(self.configs, request["EndpointConfigName"], "Could not find endpoint configuration")
+        return _find(self.configs, request["EndpointConfigName"], "Could not find endpoint configuration")
 
     def _DescribeModel(self, request: dict[str, Any]) -> Any:
-        return _found(self.models, request["ModelName"], "Could not find model")
+        return _find(self.models, request["ModelName"], "Could not find model")
 
     def _ListTags(self, request: dict[str, Any]) -> Any:
         return {"Tags": self.tags.get(request["ResourceArn"], [])}
@@ -142,24 +150,24 @@ class Account:
         return {"EndpointConfigs": [self.configs[name] for name in names[:_PAGE]], **more}
 
     def _DeleteEndpointConfig(self, request: dict[str, Any]) -> Any:
-        _found(self.configs, request["EndpointConfigName"], "Could not find endpoint configuration")
+        _find(self.configs, request["EndpointConfigName"], "Could not find endpoint configuration")
         del self.configs[request["EndpointConfigName"]]
         return {}
 
     def _DeleteModel(self, request: dict[str, Any]) -> Any:
-        _found(self.models, request["ModelName"], "Could not find model")
+        _find(self.models, request["ModelName"], "Could not find model")
         del self.models[request["ModelName"]]
         return {}
 
     def _DescribeExecution(self, request: dict[str, Any]) -> Any:
         return {
-            "status": _found(
+            "status": _find(
                 self.executions, request["executionArn"], "forgotten", code="ExecutionDoesNotExist"
             )
         }
 
 
-def _found(things: dict[str, Any], name: str, message: str, code: str = "ValidationException") -> Any:
-    if name not in things:
+def _find(resources: dict[str, Any], name: str, message: str, code: str = "ValidationException") -> Any:
+    if name not in resources:
         raise RefusedError(code, message)
-    return things[name]
+    return resources[name]

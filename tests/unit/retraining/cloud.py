@@ -1,4 +1,4 @@
-"""The functions of retraining as Lambda calls them, and all that they talk to."""
+"""The functions of retraining as Lambda calls them, and the services that they call."""
 
 import json
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from handlers import retrain_approval, retrain_gate, retrain_plan, retrain_repor
 from retraining.documents import Documents
 from tests.inspection_support import Context, http
 from tests.unit.retraining.account import Account
-from tests.unit.retraining.declared import ACCOUNT, REGION, Stack
+from tests.unit.retraining.template import ACCOUNT, REGION, Stack
 
 EXECUTION = f"arn:aws:states:{REGION}:{ACCOUNT}:execution:press-retrain:one"
 SAGEMAKER = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}"
@@ -28,12 +28,16 @@ HANDLERS: dict[str, tuple[ModuleType, str]] = {
 
 
 def variables(name: str) -> list[str]:
-    """Of a function's environment."""
+    """Return the names of a function's environment variables."""
     return list(Stack({}, {}, {"ArtefactsBucket": "", "OperationsTopic": ""}).environment(f"{name}Function"))
 
 
 class Cloud(Account):
-    """S3 and SNS by moto, the rest in memory, and what was called: action, resource, and S3's prefix."""
+    """S3 and SNS by moto, the rest in memory.
+
+    Attributes:
+        needs: The permissions of the calls so far: action, resource, and S3's prefix.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -57,20 +61,20 @@ class Cloud(Account):
         self.reset()
 
     def reset(self) -> None:
-        """As new, for the next test; making everything anew takes a second."""
-        for things in (self.jobs, self.endpoints, self.configs, self.models, self.tags, self.executions):
-            things.clear()
+        """Clean up for the next test. To create all resources again takes a second."""
+        for resources in (self.jobs, self.endpoints, self.configs, self.models, self.tags, self.executions):
+            resources.clear()
         self.executions[EXECUTION] = "RUNNING"
         self.endpoint: Callable[[Any], Any] = lambda _: http(500, b"")
-        for each in list(self.documents.listing("")):
-            self.s3.delete_object(Bucket="artefacts", Key=each["Key"])
+        for item in list(self.documents.listing("")):
+            self.s3.delete_object(Bucket="artefacts", Key=item["Key"])
         self._topic().sent_notifications.clear()
 
     def _topic(self) -> Any:
         return sns_backends[DEFAULT_ACCOUNT_ID][REGION].topics[self.topic]
 
     def call(self, name: str, event: Any, **environment: str | None) -> Any:
-        """Calls a function as Lambda does for the first time. environment: variables that differ, or are missing."""
+        """Call a function as Lambda does for the first time. environment: variables that differ; None for missing."""
         module, cached = HANDLERS[name]
         getattr(module, cached).cache_clear()
         self.needs.clear()
@@ -81,10 +85,10 @@ class Cloud(Account):
             return module.handler(json.loads(json.dumps(event)), Context())
 
     def published(self) -> list[tuple[str, str]]:
-        """Subject and message of each notice."""
+        """Return the subject and the message of each notice."""
         return [(subject, body) for _, body, subject, _, _ in self._topic().sent_notifications]
 
-    # What botocore is about to send, by the permission that it takes.
+    # The permission for each request that botocore is about to send.
 
     def answer(self, model: Any, params: dict[str, Any]) -> Any:
         request = json.loads(params["body"])
@@ -110,7 +114,7 @@ class Cloud(Account):
             self._need(f"s3:{model.name}", f"{bucket}/{params['Key']}")
 
     def after_s3(self, parsed: dict[str, Any], **_: Any) -> None:
-        """A key that is not there takes the right to list it, or S3 says 403, not 404."""
+        """Note that a missing key needs the permission to list it: without it S3 answers 403, not 404."""
         if parsed.get("Error", {}).get("Code") == "NoSuchKey":
             self._need("s3:ListBucket", "arn:aws:s3:::artefacts", parsed["Error"]["Key"])
 

@@ -1,4 +1,4 @@
-"""An account of the tests' own, by moto."""
+"""A separate account for the tests, by moto."""
 
 from collections.abc import Iterator
 
@@ -18,7 +18,7 @@ def _account() -> Iterator[None]:
         patch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
         for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL"):
             patch.delenv(name, raising=False)
-        # moto would read the endpoint's images as text; the tests answer for it.
+        # moto would read the endpoint's images as text, so the tests answer instead.
         core = {"mock_credentials": False, "passthrough": {"urls": [r"https://(api|runtime)\.sagemaker\."]}}
         with mock_aws(config={"core": core}):
             yield
@@ -33,13 +33,13 @@ def _bucket(_account: None) -> Documents:
 
 @pytest.fixture
 def documents(_bucket: Documents) -> Documents:
-    """The artefacts bucket, which is empty."""
-    for each in list(_bucket.listing("")):
-        _bucket.s3.delete_object(Bucket="artefacts", Key=each["Key"])
+    """Return the artefacts bucket, empty."""
+    for item in list(_bucket.listing("")):
+        _bucket.s3.delete_object(Bucket="artefacts", Key=item["Key"])
     return _bucket
 
 
 @pytest.fixture
 def account(_account: None) -> Account:
-    """No job, no model, no endpoint, no execution."""
+    """Return an account without jobs, models, endpoints and executions."""
     return Account()

@@ -1,17 +1,20 @@
-"""Evaluations as `training.evaluate` writes them, as far as the pipeline reads them, and where they lie."""
+"""Evaluations as `training.evaluate` writes them, as far as the pipeline reads them."""
 
 import math
 from collections.abc import Mapping
 from typing import Any
-
-from retraining.gate import Report
 
 SNAPSHOT = "5" * 64
 CLASSES = ("dent", "scratch")
 
 
 def evaluation(score: float = 0.5, **changes: Any) -> dict[str, Any]:
-    """One whose mAP, and AP of each class, is `score`. changes: of its members; a mapping changes members of one."""
+    """Return an evaluation.json.
+
+    Args:
+        score: The mAP, and the AP of each class.
+        changes: Other values of its members. A mapping changes the members of a member.
+    """
     document: dict[str, Any] = {
         "map": score,
         "map50": min(1.0, score + 0.2),
@@ -41,9 +44,5 @@ def evaluation(score: float = 0.5, **changes: Any) -> dict[str, Any]:
 
 
 def resamples(score: float, spread: float = 0.02, count: int = 200) -> list[float | None]:
-    """mAP of each resample, around `score`; the same way round for every model."""
+    """Return the mAP of each resample, around `score`, with the same pattern for every model."""
     return [score + spread * math.sin(7 * index) for index in range(count)]
-
-
-def report(score: float = 0.5, **changes: Any) -> Report:
-    return Report.read(evaluation(score, **changes))

@@ -1,4 +1,4 @@
-"""A stack's settings, and its planner over an account of the test's own."""
+"""The settings of a stack, and its planner on a test account."""
 
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
@@ -8,7 +8,7 @@ from retraining.documents import Documents
 from retraining.plan import Planner
 from retraining.settings import Settings
 from tests.unit.retraining.account import ENDPOINT, Account
-from tests.unit.retraining.held import Held
+from tests.unit.retraining.memory import MemoryDocuments
 from tests.unit.retraining.snapshots import snapshot
 
 EXECUTION = "arn:aws:states:eu-central-1:123456789012:execution:press-retrain:one"
@@ -33,42 +33,47 @@ SETTINGS: dict[str, Any] = {
 
 
 def planner(account: Account, documents: Documents | None = None, **settings: Any) -> Planner:
-    """Over the bucket given, or over one that holds the import of the module alone."""
+    """Return a planner. documents: by default a bucket that contains the import BASE only."""
     if documents is None:
-        documents = Held({f"labelled/snapshots/{BASE['id'][:16]}.json": BASE})
+        documents = stored()
     account.executions[EXECUTION] = "RUNNING"
     chosen = Settings.model_validate(SETTINGS | settings)
     return Planner(chosen, documents, account.sagemaker, account.states)
 
 
 def planned(account: Account, documents: Documents | None = None, **options: Any) -> dict[str, Any]:
-    """A plan. options: the request's members; those of the stack's settings go to the settings."""
+    """Return a plan. options: members of the request, or of the stack's settings."""
     settings = {name: options.pop(name) for name in list(options) if name in SETTINGS and name not in _BOTH}
     settings |= options.pop("settings", {})
     return planner(account, documents, **settings).plan(options, EXECUTION)
 
 
-_BOTH = ("families", "tuning_jobs", "approval")  # the request's, unless given by `settings`
+_BOTH = ("families", "tuning_jobs", "approval")  # members of the request, unless passed in `settings`
 
 
-def held(document: dict[str, Any] = BASE, more: Mapping[str, Any] = MappingProxyType({})) -> Held:
-    return Held({f"labelled/snapshots/{document['id'][:16]}.json": document, **more})
+def stored(
+    document: dict[str, Any] = BASE, more: Mapping[str, Any] = MappingProxyType({})
+) -> MemoryDocuments:
+    """Return a bucket that contains an imported snapshot. more: further documents by key."""
+    return MemoryDocuments({f"labelled/snapshots/{document['id'][:16]}.json": document, **more})
 
 
 def names(plan: dict[str, Any]) -> list[str]:
-    every = [*plan["candidates"], *([plan["champion"]] if plan["champion"] else [])]
-    return [each["name"] for each in plan["candidates"]] + [each["evaluation"]["name"] for each in every]
+    """Return the names of all jobs of a plan."""
+    models = [*plan["candidates"], *([plan["champion"]] if plan["champion"] else [])]
+    jobs = [candidate["name"] for candidate in plan["candidates"]]
+    return jobs + [model["evaluation"]["name"] for model in models]
 
 
 def job(plan: dict[str, Any], identity: str = "ssdlite") -> dict[str, Any]:
-    (found,) = [each["job"] for each in plan["candidates"] if each["id"] == identity]
-    assert isinstance(found, dict)
-    return found
+    """Return the request of a candidate's job."""
+    (request,) = [candidate["job"] for candidate in plan["candidates"] if candidate["id"] == identity]
+    assert isinstance(request, dict)
+    return request
 
 
 def jobs_of(plan: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    for each in plan["candidates"]:
-        yield (
-            ("CreateTrainingJob" if each["kind"] == "train" else "CreateHyperParameterTuningJob"),
-            each["job"],
-        )
+    """Yield the operation and the request of each candidate's job."""
+    operations = {"train": "CreateTrainingJob", "tune": "CreateHyperParameterTuningJob"}
+    for candidate in plan["candidates"]:
+        yield operations[candidate["kind"]], candidate["job"]

@@ -1,4 +1,4 @@
-"""A run at its end, as the state machine hands it to the report."""
+"""A run at its end, as the state machine passes it to the report."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,7 +13,7 @@ DECISIONS = ["promoted", "kept", "rejected", "rolled_back"]
 
 
 def candidate(identity: str = "ssdlite", **changes: Any) -> dict[str, Any]:
-    """As the state machine's Map gives it back."""
+    """Return a candidate as the state machine's Map returns it."""
     return {
         "id": identity,
         "family": identity.removesuffix("-tuned"),
@@ -28,8 +28,9 @@ def candidate(identity: str = "ssdlite", **changes: Any) -> dict[str, Any]:
 
 
 def failed(identity: str, error: str) -> dict[str, Any]:
-    nothing = dict.fromkeys(("artefact", "seconds", "instance_type", "report"))
-    return candidate(identity, **nothing, error=error)
+    """Return a candidate whose training failed."""
+    missing = dict.fromkeys(("artefact", "seconds", "instance_type", "report"))
+    return candidate(identity, **missing, error=error)
 
 
 def run(
@@ -41,13 +42,14 @@ def run(
     champion: Any = None,
     **changes: Any,
 ) -> dict[str, Any]:
-    """The report's input. evaluations: by candidate; champion: its evaluation."""
+    """Return the input of the report. evaluations: by candidate; champion: its evaluation."""
     reports = evaluations | ({"champion": champion} if champion else {})
     for identity, document in reports.items():
         documents.write(f"reports/{RUN}/{identity}/evaluation.json", document)
-    results = list(candidates) if candidates is not None else [candidate(each) for each in evaluations]
-    reigning = candidate("champion") if champion else None
-    gate = Gate(documents, BOUNDS).decide(results, reigning)
+    results = (
+        list(candidates) if candidates is not None else [candidate(identity) for identity in evaluations]
+    )
+    gate = Gate(documents, BOUNDS).decide(results, candidate("champion") if champion else None)
     plan = {
         "run": RUN,
         "snapshot": {

@@ -1,4 +1,4 @@
-"""Snapshots as `training` takes them, of images that nobody has to draw."""
+"""Snapshots as `training` takes them, without image files."""
 
 import hashlib
 import json
@@ -26,15 +26,15 @@ def sample(name: str, *labels: str, sha256: str = "") -> Sample:
 
 
 def taken(samples: Sequence[Sample], labels: Sequence[str] = LABELS) -> dict[str, Any]:
-    """The document of the snapshot of these samples."""
-    uris = {each.name: f"s3://artefacts/labelled/images/{each.name}" for each in samples}
+    """Return the document of a snapshot of these samples."""
+    uris = {item.name: f"s3://artefacts/labelled/images/{item.name}" for item in samples}
     dataset, _ = with_frozen_test(Dataset(ImagesByUri(uris), tuple(labels), tuple(samples)), None)
     document: dict[str, Any] = json.loads(take(dataset, [], format="coco").content())
     return document
 
 
 def snapshot(images: int = 60) -> dict[str, Any]:
-    """Each image shows a dent and a scratch but every third, which is good."""
+    """Return a snapshot. Every third image is good, the others show a dent and a scratch."""
     return taken([sample(f"{n}.png", *(LABELS if n % 3 else ())) for n in range(images)])
 
 
@@ -43,7 +43,7 @@ def reviewed(sha256: str, *objects: tuple[str, tuple[float, float, float, float]
 
 
 def label(sha256: str, *objects: tuple[str, tuple[float, float, float, float]]) -> dict[str, Any]:
-    """labels/<sha256>.json as a reviewer leaves it."""
+    """Return a document labels/<sha256>.json."""
     return {
         "image": {"bucket": "images", "key": f"incoming/line-1/{sha256[:8]}.jpg", "version_id": "v1"},
         "sha256": sha256,
@@ -56,19 +56,26 @@ def label(sha256: str, *objects: tuple[str, tuple[float, float, float, float]]) 
 
 
 def as_training_reads(document: dict[str, Any], folder: Path) -> Dataset:
-    """Raises training's DatasetError for what it refuses."""
+    """Open a snapshot as training does.
+
+    Raises:
+        DatasetError: Training refuses it.
+    """
     path = folder / f"{document['id'][:16]}.json"
     path.write_text(json.dumps(document, ensure_ascii=False, separators=(",", ":")))
     return open_dataset(path)
 
 
 def of_part(document: dict[str, Any], part: str) -> bytes:
-    """The images of a part with their objects, as bytes; what counts them left out."""
-    names = {each["id"]: each["name"] for each in document["categories"]}
+    """Return the images of a part with their objects as bytes, without the ids."""
+    names = {category["id"]: category["name"] for category in document["categories"]}
     rows = []
     for image in document["images"]:
         if image["split"] == part:
-            own = [each for each in document["annotations"] if each["image_id"] == image["id"]]
-            objects = [(names[each["category_id"]], each["bbox"], each["area"]) for each in own]
+            objects = [
+                (names[annotation["category_id"]], annotation["bbox"], annotation["area"])
+                for annotation in document["annotations"]
+                if annotation["image_id"] == image["id"]
+            ]
             rows.append([{name: value for name, value in image.items() if name != "id"}, objects])
     return json.dumps(rows, sort_keys=True).encode()

@@ -1,4 +1,4 @@
-"""The model that serves, as the endpoint tells it."""
+"""The champion: the model that serves, read from the endpoint."""
 
 from typing import Any
 
@@ -14,12 +14,12 @@ def find(account: Account) -> Champion | None:
     return champion.find(account.sagemaker, ENDPOINT)
 
 
-def test_without_an_endpoint_there_is_none(account: Account) -> None:
+def test_without_an_endpoint_there_is_no_champion(account: Account) -> None:
     assert find(account) is None
 
 
 @pytest.mark.parametrize("status", ["Creating", "Failed", "OutOfService", "Deleting"])
-def test_an_endpoint_that_never_came_up_has_none(account: Account, status: str) -> None:
+def test_an_endpoint_that_never_came_into_service_has_no_champion(account: Account, status: str) -> None:
     account.deployed("press-1")
     account.serve("press-1", status)
     assert find(account) is None
@@ -28,7 +28,7 @@ def test_an_endpoint_that_never_came_up_has_none(account: Account, status: str) 
 @pytest.mark.parametrize(
     "status", ["InService", "Updating", "SystemUpdating", "RollingBack", "UpdateRollbackFailed"]
 )
-def test_what_serves_is_told_also_while_the_endpoint_changes(account: Account, status: str) -> None:
+def test_the_champion_is_found_even_while_the_endpoint_changes(account: Account, status: str) -> None:
     account.deployed("press-1", config="press-1-a", artefact="s3://artefacts/models/1/model.tar.gz")
     account.serve("press-1-a", status)
     assert find(account) == Champion(
@@ -36,12 +36,12 @@ def test_what_serves_is_told_also_while_the_endpoint_changes(account: Account, s
     )
 
 
-def test_the_state_machine_gets_all_of_it(account: Account) -> None:
+def test_the_state_machine_gets_all_fields_of_the_champion(account: Account) -> None:
     account.deployed("press-1")
     account.serve("press-1")
-    found = find(account)
-    assert found is not None
-    assert found.document() == {
+    serving = find(account)
+    assert serving is not None
+    assert serving.document() == {
         "model": "press-1",
         "model_arn": model_arn("press-1"),
         "config": "press-1",
@@ -49,7 +49,7 @@ def test_the_state_machine_gets_all_of_it(account: Account) -> None:
     }
 
 
-def test_an_endpoint_that_may_not_be_seen_is_not_taken_for_none(account: Account) -> None:
+def test_an_endpoint_that_cannot_be_described_is_not_taken_for_a_missing_one(account: Account) -> None:
     def refuse(_: Any) -> Any:
         raise RefusedError("AccessDeniedException")
 

@@ -1,4 +1,4 @@
-"""The labelled data of a run: the last import with what was reviewed since, and a test part that stays."""
+"""The labelled data of a run: the last import, merged with the reviewed labels, and a test part that stays."""
 
 import json
 import tracemalloc
@@ -14,7 +14,8 @@ from contract.snapshots import part_of
 from retraining import labelled
 from retraining.documents import Documents
 from retraining.errors import LabelledDataError
-from retraining.labelled import Snapshot, merged
+from retraining.labelled import merged
+from retraining.snapshots import Snapshot
 from tests.unit.retraining.snapshots import (
     BOX,
     as_training_reads,
@@ -47,47 +48,47 @@ def images(document: dict[str, Any], part: str) -> list[str]:
 
 
 def objects(document: dict[str, Any], sha256: str) -> list[tuple[str, tuple[float, ...]]]:
-    found = Snapshot(document, "").contents[sha256]
-    return sorted((name, tuple(box)) for name, *box in found)
+    contents = Snapshot(document, "").contents[sha256]
+    return sorted((name, tuple(box)) for name, *box in contents)
 
 
 def put(documents: Documents, *snapshots: dict[str, Any]) -> None:
-    for each in snapshots:
-        assert documents.write(f"labelled/snapshots/{each['id'][:16]}.json", each)
+    for document in snapshots:
+        assert documents.write(f"labelled/snapshots/{document['id'][:16]}.json", document)
 
 
 def put_label(
-    documents: Documents, sha256: str, *found: tuple[str, tuple[float, float, float, float]]
+    documents: Documents, sha256: str, *labelled_objects: tuple[str, tuple[float, float, float, float]]
 ) -> None:
-    assert documents.write(f"labels/{sha256}.json", label(sha256, *found))
+    assert documents.write(f"labels/{sha256}.json", label(sha256, *labelled_objects))
 
 
 # ---------------------------------------------------------------- merging
 
 
 @given(reviews)
-def test_training_takes_every_merged_snapshot_for_its_own(
-    tmp_path_factory: pytest.TempPathFactory, given_: list[labelled.Reviewed]
+def test_training_accepts_every_merged_snapshot(
+    tmp_path_factory: pytest.TempPathFactory, reviewed_images: list[labelled.Reviewed]
 ) -> None:
-    document = merged(BASE, given_)
+    document = merged(BASE, reviewed_images)
     dataset = as_training_reads(document, tmp_path_factory.getbasetemp())
     assert dataset.snapshot_id == document["id"]
-    assert {each.sha256: each.part for each in dataset.samples} == {
-        each["sha256"]: each["split"] for each in document["images"]
+    assert {item.sha256: item.part for item in dataset.samples} == {
+        image["sha256"]: image["split"] for image in document["images"]
     }
 
 
 @given(reviews)
-def test_the_frozen_test_part_stays_byte_for_byte(given_: list[labelled.Reviewed]) -> None:
-    assert of_part(merged(BASE, given_), "test") == of_part(BASE, "test")
+def test_the_frozen_test_part_stays_byte_for_byte(reviewed_images: list[labelled.Reviewed]) -> None:
+    assert of_part(merged(BASE, reviewed_images), "test") == of_part(BASE, "test")
 
 
 @given(reviews)
-def test_every_reviewed_image_bears_its_last_labels_and_no_other_changes(
-    given_: list[labelled.Reviewed],
+def test_every_reviewed_image_gets_its_last_labels_and_no_other_image_changes(
+    reviewed_images: list[labelled.Reviewed],
 ) -> None:
-    document = merged(BASE, given_)
-    last = {each.sha256: each for each in given_}
+    document = merged(BASE, reviewed_images)
+    last = {review.sha256: review for review in reviewed_images}
     frozen = set(images(BASE, "test"))
     for sha256 in {image["sha256"] for image in document["images"]}:
         if sha256 not in last or sha256 in frozen:
@@ -105,8 +106,8 @@ def test_every_reviewed_image_bears_its_last_labels_and_no_other_changes(
 
 
 @given(reviews, st.randoms())
-def test_the_id_is_of_the_content_alone(given_: list[labelled.Reviewed], random: Any) -> None:
-    last = list({each.sha256: each for each in given_}.values())
+def test_the_id_depends_on_the_content_only(reviewed_images: list[labelled.Reviewed], random: Any) -> None:
+    last = list({review.sha256: review for review in reviewed_images}.values())
     other = random.sample(last, len(last))
     assert merged(BASE, last) == merged(BASE, other)
 
@@ -116,15 +117,15 @@ def test_a_reviewed_test_image_changes_nothing() -> None:
     assert merged(BASE, [reviewed(frozen, ("rust", MOVED))]) is BASE
 
 
-def test_labels_that_say_what_was_known_change_nothing() -> None:
-    known = next(each for each in images(BASE, "train") if objects(BASE, each))
+def test_labels_that_are_already_known_change_nothing() -> None:
+    known = next(sha256 for sha256 in images(BASE, "train") if objects(BASE, sha256))
     same = [(name, (x, y, x + w, y + h)) for name, (x, y, w, h) in objects(BASE, known)]
     assert merged(BASE, [reviewed(known, *same)]) is BASE
     nudged = [(name, (x + 1e-9, y, x2, y2 - 1e-9)) for name, (x, y, x2, y2) in same]
     assert merged(BASE, [reviewed(known, *nudged)]) is BASE
 
 
-def test_a_relabelled_image_has_its_new_objects_and_stays_in_its_part() -> None:
+def test_a_relabelled_image_gets_its_new_objects_and_stays_in_its_part() -> None:
     changed = images(BASE, "validation")[0]
     document = merged(BASE, [reviewed(changed, ("dent", MOVED))])
     assert document["id"] != BASE["id"]
@@ -132,16 +133,16 @@ def test_a_relabelled_image_has_its_new_objects_and_stays_in_its_part() -> None:
     assert [images(document, part) for part in ("train", "validation", "test")] == [
         images(BASE, part) for part in ("train", "validation", "test")
     ]
-    entries = [{image["sha256"]: image["uri"] for image in each["images"]} for each in (document, BASE)]
+    entries = [{image["sha256"]: image["uri"] for image in source["images"]} for source in (document, BASE)]
     assert entries[0] == entries[1]
 
 
-def test_an_image_that_was_found_to_be_good_loses_its_objects() -> None:
-    changed = next(each for each in images(BASE, "train") if objects(BASE, each))
+def test_an_image_reviewed_as_good_loses_its_objects() -> None:
+    changed = next(sha256 for sha256 in images(BASE, "train") if objects(BASE, sha256))
     assert objects(merged(BASE, [reviewed(changed)]), changed) == []
 
 
-def test_a_new_image_is_added_where_the_camera_put_it() -> None:
+def test_a_new_image_is_added_with_the_uri_of_its_upload() -> None:
     document = merged(BASE, [reviewed(sha("new"), ("dent", BOX))])
     (entry,) = [image for image in document["images"] if image["sha256"] == sha("new")]
     assert entry["uri"] == f"s3://images/incoming/line-1/{sha('new')[:8]}.jpg"
@@ -149,7 +150,7 @@ def test_a_new_image_is_added_where_the_camera_put_it() -> None:
     assert len(document["images"]) == len(BASE["images"]) + 1
 
 
-def test_a_new_class_comes_after_those_that_were_known() -> None:
+def test_a_new_class_comes_after_the_known_ones() -> None:
     document = merged(BASE, [reviewed(sha("new"), ("bent", BOX), ("Xyz", BOX))])
     assert document["categories"] == [
         {"id": 1, "name": "dent"},
@@ -173,8 +174,8 @@ def test_an_image_that_is_listed_twice_keeps_both_entries_and_their_own_objects(
     relabelled = merged(base, [reviewed(sha("a.png"), ("dent", MOVED))])
     by_name = {image["file_name"]: image["id"] for image in relabelled["images"]}
     for name in ("a.png", "b.png"):
-        (found,) = [each for each in relabelled["annotations"] if each["image_id"] == by_name[name]]
-        assert found["bbox"] == [0.0, 0.0, 50.0, 50.0]
+        (annotation,) = [item for item in relabelled["annotations"] if item["image_id"] == by_name[name]]
+        assert annotation["bbox"] == [0.0, 0.0, 50.0, 50.0]
 
 
 def test_ten_thousand_images_merge_in_a_fifth_of_the_function_s_memory() -> None:
@@ -188,27 +189,27 @@ def test_ten_thousand_images_merge_in_a_fifth_of_the_function_s_memory() -> None
     assert peak < 200 * 2**20  # the function has 1,024 MiB
 
 
-# ---------------------------------------------------------------- what a run takes
+# ---------------------------------------------------------------- the data of a run
 
 
-def test_without_reviewed_labels_the_import_itself_is_taken(documents: Documents) -> None:
+def test_without_reviewed_labels_the_import_itself_is_used(documents: Documents) -> None:
     put(documents, BASE)
-    found = labelled.current(documents)
-    assert found.uri == f"s3://artefacts/labelled/snapshots/{BASE['id'][:16]}.json"
-    assert found.document == BASE
+    data = labelled.current(documents)
+    assert data.uri == f"s3://artefacts/labelled/snapshots/{BASE['id'][:16]}.json"
+    assert data.document == BASE
     assert len(list(documents.listing("labelled/"))) == 1
 
 
-def test_reviewed_labels_make_a_snapshot_that_is_written_beside_the_import(documents: Documents) -> None:
+def test_reviewed_labels_make_a_snapshot_that_is_stored_next_to_the_import(documents: Documents) -> None:
     put(documents, BASE)
     put_label(documents, sha("new"), ("dent", BOX))
-    found = labelled.current(documents)
-    stored = documents.find(found.uri.removeprefix("s3://artefacts/"))
+    data = labelled.current(documents)
+    stored = documents.find(data.uri.removeprefix("s3://artefacts/"))
     assert stored is not None
-    assert stored[0] == found.document
-    assert found.document["info"]["previous"] == BASE["id"]
-    assert sha("new") in found.contents
-    assert labelled.current(documents).uri == found.uri
+    assert stored[0] == data.document
+    assert data.document["info"]["previous"] == BASE["id"]
+    assert sha("new") in data.contents
+    assert labelled.current(documents).uri == data.uri
 
 
 def test_a_merged_snapshot_is_never_the_base_of_the_next(documents: Documents) -> None:
@@ -223,17 +224,17 @@ def test_a_merged_snapshot_is_never_the_base_of_the_next(documents: Documents) -
     assert second.id != first.id
 
 
-def test_the_import_of_last_time_counts_and_not_the_first_by_name(
+def test_the_latest_import_is_used_not_the_first_by_name(
     documents: Documents, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first, last = sorted((BASE, snapshot(30)), key=lambda each: str(each["id"]), reverse=True)
+    first, last = sorted((BASE, snapshot(30)), key=lambda document: str(document["id"]), reverse=True)
     put(documents, first, last)
     listed = [
         {
-            "Key": f"labelled/snapshots/{each['id'][:16]}.json",
+            "Key": f"labelled/snapshots/{document['id'][:16]}.json",
             "LastModified": datetime(2026, 3, day, tzinfo=UTC),
         }
-        for day, each in ((2, last), (1, first))
+        for day, document in ((2, last), (1, first))
     ]
     monkeypatch.setattr(
         Documents, "listing", lambda _, prefix: iter(listed if prefix == labelled.SNAPSHOTS else [])
@@ -241,14 +242,14 @@ def test_the_import_of_last_time_counts_and_not_the_first_by_name(
     assert labelled.current(documents).id == last["id"]
 
 
-def test_what_lies_beside_the_labels_and_is_none_is_left_alone(documents: Documents) -> None:
+def test_other_files_next_to_the_labels_are_ignored(documents: Documents) -> None:
     put(documents, BASE)
     documents.s3.put_object(Bucket="artefacts", Key="labels/README.txt", Body=b"by hand")
     assert labelled.current(documents).document == BASE
 
 
-def test_where_nothing_was_imported_that_is_said(documents: Documents) -> None:
-    with pytest.raises(LabelledDataError, match="no labelled data yet: bring images in by `loupe import"):
+def test_without_an_import_the_error_says_so(documents: Documents) -> None:
+    with pytest.raises(LabelledDataError, match="no labelled data yet: import images with `loupe import"):
         labelled.current(documents)
     put_label(documents, sha("new"), ("dent", BOX))
     with pytest.raises(LabelledDataError, match="no labelled data yet"):
@@ -278,21 +279,21 @@ NEW = label(sha("new"), ("dent", BOX))
         json.dumps(NEW | {"objects": [{"label": "dent", "box": [1, 2, 3, 2]}]}),
     ],
 )
-def test_a_label_that_cannot_be_read_is_named(documents: Documents, body: str | bytes) -> None:
+def test_an_invalid_label_is_named(documents: Documents, body: str | bytes) -> None:
     put(documents, BASE)
     put_label(documents, sha("good"), ("dent", BOX))
     documents.s3.put_object(Bucket="artefacts", Key="labels/bad.json", Body=body)
-    with pytest.raises(LabelledDataError, match=r"s3://artefacts/labels/bad\.json is no reviewed image"):
+    with pytest.raises(LabelledDataError, match=r"s3://artefacts/labels/bad\.json is not a reviewed image"):
         labelled.current(documents)
 
 
 @pytest.mark.parametrize(
     "body", ["", "{", "[]", "{}", '{"loupe_snapshot":1}', '{"loupe_snapshot":2,"id":"0"}']
 )
-def test_a_snapshot_that_is_none_is_named(documents: Documents, body: str) -> None:
+def test_an_invalid_snapshot_is_named(documents: Documents, body: str) -> None:
     documents.s3.put_object(Bucket="artefacts", Key="labelled/snapshots/0.json", Body=body)
     with pytest.raises(
-        LabelledDataError, match=r"s3://artefacts/labelled/snapshots/0\.json (is no|was altered)"
+        LabelledDataError, match=r"s3://artefacts/labelled/snapshots/0\.json (is not a|was altered)"
     ):
         labelled.current(documents)
 
@@ -316,12 +317,12 @@ def test_without_an_earlier_run_all_images_are_new() -> None:
     assert Snapshot(BASE, "").new_since(None) == len(BASE["images"])
 
 
-def test_new_are_images_that_were_added_or_bear_other_labels() -> None:
+def test_images_that_were_added_or_relabelled_are_new() -> None:
     relabelled = images(BASE, "train")[:3]
     later = merged(
         BASE,
         [
-            *(reviewed(each, ("dent", MOVED)) for each in relabelled),
+            *(reviewed(sha256, ("dent", MOVED)) for sha256 in relabelled),
             reviewed(sha("new"), ("dent", BOX)),
             reviewed(sha("good")),
         ],
@@ -334,51 +335,54 @@ def test_an_image_that_is_gone_is_not_new() -> None:
     assert Snapshot(snapshot(30), "").new_since(Snapshot(BASE, "")) == 0
 
 
-# ---------------------------------------------------------------- whether it will do
+# ---------------------------------------------------------------- the check
 
 
-def some(part: str, count: int = 3, *found: str) -> list[Any]:
+def samples_of(part: str, count: int = 3, *labels: str) -> list[Any]:
     names = (f"{part}-{n}" for n in range(10_000))
-    return [sample(name, *found) for name in (n for n in names if part_of(sha(n)) == part)][:count]
+    return [sample(name, *labels) for name in (n for n in names if part_of(sha(n)) == part)][:count]
 
 
 BOTH = ("dent", "scratch")
 
 
-def test_a_whole_snapshot_will_do() -> None:
+def test_a_complete_snapshot_passes() -> None:
     Snapshot(BASE, "").check()
 
 
 @pytest.mark.parametrize("missing", ["train", "validation", "test"])
 def test_a_part_without_images_is_named(missing: str) -> None:
     samples = [
-        each for part in ("train", "validation", "test") if part != missing for each in some(part, 3, *BOTH)
+        item
+        for part in ("train", "validation", "test")
+        if part != missing
+        for item in samples_of(part, 3, *BOTH)
     ]
     with pytest.raises(LabelledDataError, match=f"the {missing} part of the snapshot s3://here is empty"):
         Snapshot(taken(samples), "s3://here").check()
 
 
-def test_without_a_labelled_defect_there_is_nothing_to_learn() -> None:
-    samples = [*some("train"), *some("validation", 3, *BOTH), *some("test", 3, *BOTH)]
-    with pytest.raises(LabelledDataError, match="no image to learn from in s3://here has a labelled defect"):
+def test_a_snapshot_without_a_labelled_defect_is_refused() -> None:
+    samples = [*samples_of("train"), *samples_of("validation", 3, *BOTH), *samples_of("test", 3, *BOTH)]
+    with pytest.raises(LabelledDataError, match="no training image in s3://here has a labelled defect"):
         Snapshot(taken(samples), "s3://here").check()
 
 
 @pytest.mark.parametrize("shown_in", ["train", "validation", None])
 def test_a_class_that_no_test_image_shows_is_named_before_anything_is_trained(shown_in: str | None) -> None:
-    """For the gate would refuse every model of it."""
-    found = {
+    """The gate would refuse every model that is trained on it."""
+    labels_by_part = {
         part: [*BOTH, "rust"] if part == shown_in else [*BOTH] for part in ("train", "validation", "test")
     }
-    samples = [each for part, labels in found.items() for each in some(part, 3, *labels)]
+    samples = [item for part, labels in labels_by_part.items() for item in samples_of(part, 3, *labels)]
     document = taken(samples, (*BOTH, "rust"))
     with pytest.raises(
-        LabelledDataError, match="no test image in s3://here shows rust, so no model can be proven"
+        LabelledDataError, match="no test image in s3://here shows rust, so no model can be tested"
     ):
         Snapshot(document, "s3://here").check()
 
 
-def test_a_new_class_by_review_alone_is_told_too() -> None:
+def test_a_new_class_from_reviews_alone_is_named_too() -> None:
     document = merged(BASE, [reviewed(sha("new"), ("rust", BOX))])
     with pytest.raises(LabelledDataError, match="shows rust"):
         Snapshot(document, "s3://here").check()

@@ -1,4 +1,4 @@
-"""One run at a time, and a run that was killed blocks nobody."""
+"""One run at a time, and a run that was killed blocks no other."""
 
 from typing import Any
 
@@ -15,9 +15,9 @@ MINE, OTHER, THIRD = (ARN + name for name in ("mine", "other", "third"))
 
 
 def holder(documents: Documents) -> str:
-    found = documents.find(LOCK)
-    assert found
-    return str(found[0]["execution"])
+    stored = documents.find(LOCK)
+    assert stored
+    return str(stored[0]["execution"])
 
 
 def acquire(documents: Documents, account: Account, execution: str = MINE) -> str | None:
@@ -31,7 +31,7 @@ def test_a_free_lock_is_taken(documents: Documents, account: Account) -> None:
 
 
 @pytest.mark.parametrize("status", ["RUNNING", "PENDING_REDRIVE"])
-def test_who_runs_keeps_it(documents: Documents, account: Account, status: str) -> None:
+def test_a_running_execution_keeps_the_lock(documents: Documents, account: Account, status: str) -> None:
     account.executions[OTHER] = status
     acquire(documents, account, OTHER)
     assert acquire(documents, account) == OTHER
@@ -39,14 +39,16 @@ def test_who_runs_keeps_it(documents: Documents, account: Account, status: str) 
 
 
 @pytest.mark.parametrize("status", ["SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED"])
-def test_who_has_ended_holds_nothing(documents: Documents, account: Account, status: str) -> None:
+def test_an_execution_that_has_ended_does_not_hold_the_lock(
+    documents: Documents, account: Account, status: str
+) -> None:
     account.executions[OTHER] = status
     acquire(documents, account, OTHER)
     assert acquire(documents, account) is None
     assert holder(documents) == MINE
 
 
-def test_an_execution_that_step_functions_forgot_holds_nothing(
+def test_an_execution_that_step_functions_forgot_does_not_hold_the_lock(
     documents: Documents, account: Account
 ) -> None:
     acquire(documents, account, OTHER)
@@ -54,12 +56,14 @@ def test_an_execution_that_step_functions_forgot_holds_nothing(
     assert holder(documents) == MINE
 
 
-def test_the_same_execution_may_ask_twice(documents: Documents, account: Account) -> None:
+def test_the_same_execution_can_take_the_lock_twice(documents: Documents, account: Account) -> None:
     account.executions[MINE] = "RUNNING"
     assert [acquire(documents, account), acquire(documents, account)] == [None, None]
 
 
-def test_whether_another_runs_must_be_known(documents: Documents, account: Account) -> None:
+def test_the_lock_is_not_taken_if_the_holder_s_status_is_not_known(
+    documents: Documents, account: Account
+) -> None:
     def refuse(_: Any) -> Any:
         raise RefusedError("AccessDeniedException")
 
@@ -71,7 +75,7 @@ def test_whether_another_runs_must_be_known(documents: Documents, account: Accou
 
 
 @pytest.mark.parametrize("before", [None, THIRD], ids=["free", "held by one that ended"])
-def test_of_two_at_once_one_gets_it(
+def test_only_one_of_two_simultaneous_executions_gets_the_lock(
     documents: Documents, account: Account, monkeypatch: pytest.MonkeyPatch, before: str | None
 ) -> None:
     account.executions |= {OTHER: "RUNNING", THIRD: "SUCCEEDED"}
@@ -91,7 +95,7 @@ def test_of_two_at_once_one_gets_it(
     assert holder(documents) == OTHER
 
 
-def test_a_lock_that_is_deleted_under_way_is_taken_anew(
+def test_a_lock_that_is_deleted_meanwhile_is_taken(
     documents: Documents, account: Account, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     acquire(documents, account, OTHER)

@@ -1,4 +1,4 @@
-"""The plan's jobs: deterministic names, and requests that SageMaker takes."""
+"""The jobs of a plan: deterministic names, and requests that SageMaker accepts."""
 
 import json
 from typing import Any
@@ -13,11 +13,11 @@ from tests.unit.retraining.account import Account
 from tests.unit.retraining.planning import (
     PREFIX,
     SETTINGS,
-    held,
     job,
     jobs_of,
     names,
     planned,
+    stored,
 )
 from tests.unit.retraining.snapshots import snapshot
 from training.learning.hyperparameters import Hyperparameters
@@ -28,7 +28,7 @@ STRATEGIES = ["Bayesian", "Hyperband", "Random"]
 # ---------------------------------------------------------------- names
 
 
-def test_job_names_tell_the_stack_the_run_and_the_family(account: Account) -> None:
+def test_job_names_contain_the_stack_the_run_and_the_family(account: Account) -> None:
     plan = planned(account, families=["ssd300_vgg16"], tune=True)
     plain, tuned = plan["candidates"]
     assert plain["name"] == f"{PREFIX}-{plan['run']}-ssd300-vgg16"
@@ -44,24 +44,24 @@ def test_job_names_tell_the_stack_the_run_and_the_family(account: Account) -> No
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_names_keep_to_sagemaker_s_limits_and_differ_also_on_the_hundredth_try(
+def test_names_stay_within_sagemaker_s_limits_even_on_the_hundredth_attempt(
     account: Account, family: str
 ) -> None:
     account.deployed("press-1")
     account.serve("press-1")
     plan = planned(account, families=[family], tune=True)
-    for kind, each in (("Training", 0), ("HyperParameterTuning", 1)):
+    for kind, index in (("Training", 0), ("HyperParameterTuning", 1)):
         shape = operation(f"Create{kind}Job").input_shape
         assert shape
         longest = shape.members[f"{kind}JobName"].metadata["max"]
-        assert len(plan["candidates"][each]["name"] + "-100") <= longest
-    evaluations = [each["evaluation"]["name"] for each in (*plan["candidates"], plan["champion"])]
+        assert len(plan["candidates"][index]["name"] + "-100") <= longest
+    evaluations = [model["evaluation"]["name"] for model in (*plan["candidates"], plan["champion"])]
     assert all(len(name + "-1") <= 63 and not name.endswith("-") for name in evaluations)
     assert evaluations[0].endswith("-" + family.replace("_", "-"))
     assert evaluations[1].endswith("-tuned")
 
 
-def test_all_names_of_a_run_differ(account: Account) -> None:
+def test_all_names_of_a_run_are_different(account: Account) -> None:
     plan = planned(account, families=list(FAMILIES), tune=True)
     assert len(set(names(plan))) == len(names(plan)) == 4 * len(FAMILIES)
 
@@ -79,7 +79,7 @@ stacks = st.fixed_dictionaries(
 )
 
 
-def what_counts(request: dict[str, Any], stack: dict[str, Any], serving: str | None, images: int) -> Any:
+def inputs(request: dict[str, Any], stack: dict[str, Any], serving: str | None, images: int) -> Any:
     tuning = (request["tuning_jobs"] or SETTINGS["tuning_jobs"], stack["tuning_strategy"])
     return (
         sorted(request["families"]),
@@ -98,7 +98,7 @@ def what_counts(request: dict[str, Any], stack: dict[str, Any], serving: str | N
         max_size=2,
     )
 )
-def test_the_same_data_settings_and_champion_have_the_same_names_and_any_other_have_others(
+def test_names_are_equal_exactly_if_data_settings_and_champion_are(
     both: list[tuple[dict[str, Any], dict[str, Any], str | None, int]],
 ) -> None:
     runs = []
@@ -107,18 +107,20 @@ def test_the_same_data_settings_and_champion_have_the_same_names_and_any_other_h
         if serving:
             account.deployed(serving)
             account.serve(serving)
-        plan = planned(account, held(snapshot(images)), **request, settings=stack)
-        runs.append((what_counts(request, stack, serving, images), plan["run"], set(names(plan))))
-    (one, first, its), (other, second, their) = runs
-    assert (first == second) == (one == other)
-    assert bool(its & their) == (one == other)
+        plan = planned(account, stored(snapshot(images)), **request, settings=stack)
+        runs.append((inputs(request, stack, serving, images), plan["run"], set(names(plan))))
+    (one, one_run, one_names), (other, other_run, other_names) = runs
+    assert (one_run == other_run) == (one == other)
+    assert bool(one_names & other_names) == (one == other)
 
 
 @pytest.mark.parametrize(
     "change",
     [{"approval": True}, {"force": True}, {"trigger": "schedule"}, {"settings": {"spot": False}}],
 )
-def test_what_decides_nothing_of_the_models_changes_no_name(account: Account, change: dict[str, Any]) -> None:
+def test_a_setting_that_does_not_affect_the_models_changes_no_name(
+    account: Account, change: dict[str, Any]
+) -> None:
     assert names(planned(account, **change)) == names(planned(account))
 
 
@@ -133,7 +135,7 @@ def test_a_family_that_is_named_twice_is_trained_once(account: Account) -> None:
 @pytest.mark.parametrize("strategy", STRATEGIES)
 @pytest.mark.parametrize("spot", [True, False])
 @pytest.mark.parametrize("family", FAMILIES)
-def test_sagemaker_takes_every_request(account: Account, family: str, spot: bool, strategy: str) -> None:
+def test_sagemaker_accepts_every_request(account: Account, family: str, spot: bool, strategy: str) -> None:
     plan = planned(
         account, families=[family], tune=True, settings={"spot": spot, "tuning_strategy": strategy}
     )
@@ -144,7 +146,7 @@ def test_sagemaker_takes_every_request(account: Account, family: str, spot: bool
         json.dumps(request, allow_nan=False)
 
 
-def test_a_misspelt_request_would_have_been_refused(account: Account) -> None:
+def test_the_check_of_requests_finds_an_invalid_name(account: Account) -> None:
     wrong = job(planned(account)) | {"TrainingJobName": "no_underscores"}
     with pytest.raises(Exception, match="TrainingJobName"):
         validate("CreateTrainingJob", wrong)
@@ -171,74 +173,74 @@ def test_a_training_job_has_the_data_the_checkpoints_the_run_s_tag_and_the_famil
 
 
 @pytest.mark.parametrize("tuned", [False, True])
-def test_spot_jobs_may_wait_as_long_as_they_may_run(account: Account, tuned: bool) -> None:
+def test_a_spot_job_may_wait_as_long_as_it_may_run(account: Account, tuned: bool) -> None:
     plan = planned(account, tune=True, settings={"spot": True, "training_max_seconds": 1000})
     request = job(plan, "ssdlite-tuned")["TrainingJobDefinition"] if tuned else job(plan)
     assert request["EnableManagedSpotTraining"] is True
     assert request["StoppingCondition"] == {"MaxRuntimeInSeconds": 1000, "MaxWaitTimeInSeconds": 2000}
 
 
-def test_jobs_on_demand_name_no_wait_which_sagemaker_would_refuse(account: Account) -> None:
+def test_an_on_demand_job_has_no_waiting_time_which_sagemaker_would_refuse(account: Account) -> None:
     request = job(planned(account, settings={"spot": False}))
     assert request["EnableManagedSpotTraining"] is False
     assert request["StoppingCondition"] == {"MaxRuntimeInSeconds": SETTINGS["training_max_seconds"]}
 
 
-def test_every_hyperparameter_that_is_sent_is_one_that_training_knows(account: Account) -> None:
+def test_training_knows_every_hyperparameter_that_is_sent(account: Account) -> None:
     plan = planned(account, tune=True, families=list(FAMILIES), settings={"tuning_strategy": "Hyperband"})
-    known = set(Hyperparameters.__dataclass_fields__)
+    known = set(Hyperparameters.model_fields)
     for name, request in jobs_of(plan):
         if name == "CreateTrainingJob":
             assert set(request["HyperParameters"]) <= known
             continue
         ranges = request["HyperParameterTuningJobConfig"]["ParameterRanges"]["ContinuousParameterRanges"]
-        assert {each["Name"] for each in ranges} <= known
+        assert {tuned["Name"] for tuned in ranges} <= known
         assert set(request["TrainingJobDefinition"]["StaticHyperParameters"]) <= known
 
 
-# ---------------------------------------------------------------- where training starts
+# ---------------------------------------------------------------- initial weights
 
 
-def starts(plan: dict[str, Any], identity: str = "ssdlite") -> list[str]:
+def initial_weights(plan: dict[str, Any], identity: str = "ssdlite") -> list[str]:
     channels = job(plan, identity)["InputDataConfig"]
     return [
-        each["DataSource"]["S3DataSource"]["S3Uri"]
-        for each in channels
-        if each["ChannelName"] == "pretrained"
+        channel["DataSource"]["S3DataSource"]["S3Uri"]
+        for channel in channels
+        if channel["ChannelName"] == "pretrained"
     ]
 
 
-def test_from_scratch_where_there_is_nothing(account: Account) -> None:
-    assert starts(planned(account)) == []
+def test_without_weights_training_starts_from_scratch(account: Account) -> None:
+    assert initial_weights(planned(account)) == []
 
 
-def test_from_the_family_s_weights_where_some_lie_there(account: Account) -> None:
-    documents = held(more={"pretrained/ssdlite/model.safetensors": "{}", "pretrained/dfine_nano_2/x": "{}"})
+def test_training_starts_from_the_weights_of_the_family(account: Account) -> None:
+    documents = stored(more={"pretrained/ssdlite/model.safetensors": "{}", "pretrained/dfine_nano_2/x": "{}"})
     plan = planned(account, documents, families=["ssdlite", "dfine_nano"])
-    assert starts(plan) == ["s3://artefacts/pretrained/ssdlite/"]
-    assert starts(plan, "dfine_nano") == []
+    assert initial_weights(plan) == ["s3://artefacts/pretrained/ssdlite/"]
+    assert initial_weights(plan, "dfine_nano") == []
 
 
-def test_from_the_champion_where_it_is_of_the_family(account: Account) -> None:
+def test_training_starts_from_a_champion_of_the_same_family(account: Account) -> None:
     account.deployed("press-1", family="ssdlite", artefact="s3://artefacts/models/1/model.tar.gz")
     account.serve("press-1")
-    documents = held(more={f"pretrained/{family}/w": "{}" for family in ("ssdlite", "dfine_nano")})
+    documents = stored(more={f"pretrained/{family}/w": "{}" for family in ("ssdlite", "dfine_nano")})
     plan = planned(account, documents, families=["ssdlite", "dfine_nano"], tune=True)
-    assert starts(plan) == ["s3://artefacts/models/1/model.tar.gz"]
-    assert starts(plan, "dfine_nano") == ["s3://artefacts/pretrained/dfine_nano/"]
+    assert initial_weights(plan) == ["s3://artefacts/models/1/model.tar.gz"]
+    assert initial_weights(plan, "dfine_nano") == ["s3://artefacts/pretrained/dfine_nano/"]
     definition = job(plan, "ssdlite-tuned")["TrainingJobDefinition"]
     assert len(definition["InputDataConfig"]) == 2
     for name, request in jobs_of(plan):
         validate(name, request)
 
 
-def test_a_champion_whose_family_nobody_wrote_down_is_no_start(account: Account) -> None:
+def test_training_does_not_start_from_a_champion_without_a_family_tag(account: Account) -> None:
     account.deployed("press-1")
     account.serve("press-1")
-    assert starts(planned(account)) == []
+    assert initial_weights(planned(account)) == []
 
 
-def test_the_champion_is_evaluated_beside_the_candidates(account: Account) -> None:
+def test_the_champion_is_evaluated_with_the_candidates(account: Account) -> None:
     account.deployed("press-1", family="ssdlite")
     account.serve("press-1")
     plan = planned(account)
@@ -258,37 +260,40 @@ def test_the_champion_is_evaluated_beside_the_candidates(account: Account) -> No
     assert planned(Account())["champion"] is None
 
 
-# ---------------------------------------------------------------- what was done before
+# ---------------------------------------------------------------- completed and failed jobs
 
 
-def test_what_was_trained_tuned_and_evaluated_is_not_made_again(account: Account) -> None:
+def test_completed_jobs_are_not_run_again(account: Account) -> None:
     plain, tuned = planned(account, tune=True)["candidates"]
     account.job(plain["name"], "Completed")
     account.job(plain["evaluation"]["name"], "Completed")
     account.job(tuned["name"], "Completed", BestTrainingJob={"TrainingJobName": "the-best"})
     again = planned(account, tune=True)["candidates"]
-    assert [(each["kind"], each["name"]) for each in again] == [
+    assert [(candidate["kind"], candidate["name"]) for candidate in again] == [
         ("reuse", plain["name"]),
         ("reuse", "the-best"),
     ]
-    assert [each["evaluation"]["done"] for each in again] == [True, False]
+    assert [candidate["evaluation"]["done"] for candidate in again] == [True, False]
     assert again[1]["tuning"] == tuned["name"]
-    assert all("job" not in each for each in again)
+    assert all("job" not in candidate for candidate in again)
 
 
-def test_what_failed_is_made_again_under_the_next_name(account: Account) -> None:
+def test_a_failed_job_is_run_again_under_the_next_name(account: Account) -> None:
     plain, tuned = planned(account, tune=True)["candidates"]
     for name in (plain["name"], plain["evaluation"]["name"], tuned["name"]):
         account.job(name, "Failed")
     again = planned(account, tune=True)
-    assert [each["name"] for each in again["candidates"]] == [plain["name"] + "-2", tuned["name"] + "-2"]
+    assert [candidate["name"] for candidate in again["candidates"]] == [
+        plain["name"] + "-2",
+        tuned["name"] + "-2",
+    ]
     assert again["candidates"][0]["evaluation"]["name"] == plain["evaluation"]["name"] + "-2"
     assert job(again)["CheckpointConfig"]["S3Uri"].endswith("-2/")
     for name, request in jobs_of(again):
         validate(name, request)
 
 
-def test_a_tuning_job_that_came_to_no_model_is_made_again(account: Account) -> None:
+def test_a_tuning_job_without_a_model_is_run_again(account: Account) -> None:
     tuned = planned(account, tune=True)["candidates"][1]
     account.job(tuned["name"], "Completed")
     again = planned(account, tune=True)["candidates"][1]

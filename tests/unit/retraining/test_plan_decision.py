@@ -1,4 +1,4 @@
-"""Whether there is anything to do, and what stops a plan before any job."""
+"""Whether there is anything to train, and errors that stop a plan before any job."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from retraining.errors import InvalidRequestError, LabelledDataError, Retraining
 from retraining.labelled import Snapshot
 from retraining.request import Request
 from tests.unit.retraining.account import Account
-from tests.unit.retraining.planning import BASE, EXECUTION, held, jobs_of, planned, planner
+from tests.unit.retraining.planning import BASE, EXECUTION, jobs_of, planned, planner, stored
 from tests.unit.retraining.snapshots import BOX, label, sha
 
 STRATEGIES = ["Bayesian", "Hyperband", "Random"]
@@ -23,7 +23,7 @@ STRATEGIES = ["Bayesian", "Hyperband", "Random"]
 
 
 def finished(documents: Documents, plan: dict[str, Any]) -> None:
-    """What the report leaves behind."""
+    """Store what the report writes about the last run."""
     last = {
         "run": plan["run"],
         "report": "s3://artefacts/reports/r/report.html",
@@ -34,8 +34,8 @@ def finished(documents: Documents, plan: dict[str, Any]) -> None:
     assert documents.write(LAST_RUN, last)
 
 
-def test_the_same_data_and_settings_again_are_nothing_new(account: Account) -> None:
-    documents = held()
+def test_the_same_data_and_settings_are_nothing_new(account: Account) -> None:
+    documents = stored()
     plan = planned(account, documents)
     finished(documents, plan)
     again = planned(account, documents)
@@ -43,7 +43,7 @@ def test_the_same_data_and_settings_again_are_nothing_new(account: Account) -> N
     assert again["result"] == {
         "status": "SUCCEEDED",
         "decision": "nothing_new",
-        "reasons": [f"data and settings are those of the run {plan['run']} of 2026-03-02T08:00:00+00:00"],
+        "reasons": [f"data and settings are those of run {plan['run']} of 2026-03-02T08:00:00+00:00"],
         "run": plan["run"],
         "snapshot": plan["snapshot"] | {"new_labels": 0},
         "report": "s3://artefacts/reports/r/report.html",
@@ -51,15 +51,15 @@ def test_the_same_data_and_settings_again_are_nothing_new(account: Account) -> N
 
 
 def test_a_promoted_model_alone_is_nothing_new(account: Account) -> None:
-    documents = held()
+    documents = stored()
     finished(documents, planned(account, documents))
     account.deployed("press-2")
     account.serve("press-2")
     assert planned(account, documents)["status"] == "nothing_new"
 
 
-def test_force_plans_all_the_same(account: Account) -> None:
-    documents = held()
+def test_force_plans_even_if_nothing_is_new(account: Account) -> None:
+    documents = stored()
     finished(documents, planned(account, documents))
     plan = planned(account, documents, force=True)
     assert (plan["status"], plan["snapshot"]["new_labels"]) == ("train", 0)
@@ -75,38 +75,38 @@ def test_force_plans_all_the_same(account: Account) -> None:
         {"settings": {"training_image_uri": "loupe-train:2"}},
     ],
 )
-def test_other_settings_are_something_new(account: Account, change: dict[str, Any]) -> None:
-    documents = held()
+def test_other_settings_are_new(account: Account, change: dict[str, Any]) -> None:
+    documents = stored()
     finished(documents, planned(account, documents))
     assert planned(account, documents, **change)["status"] == "train"
 
 
-def test_other_tuning_is_something_new_to_a_run_that_tunes(account: Account) -> None:
-    documents = held()
+def test_other_tuning_settings_are_new_to_a_run_that_tunes(account: Account) -> None:
+    documents = stored()
     finished(documents, planned(account, documents, tune=True))
     assert planned(account, documents, tune=True)["status"] == "nothing_new"
     assert planned(account, documents, tune=True, tuning_jobs=3)["status"] == "train"
     assert planned(account, documents, tune=True, settings={"tuning_strategy": "Random"})["status"] == "train"
 
 
-def test_asking_for_the_stack_s_own_families_by_name_is_nothing_new(account: Account) -> None:
-    documents = held()
+def test_the_stack_s_own_families_requested_by_name_are_nothing_new(account: Account) -> None:
+    documents = stored()
     finished(documents, planned(account, documents))
     assert planned(account, documents, families=["ssdlite"])["status"] == "nothing_new"
 
 
-@pytest.mark.parametrize(("wanted", "status"), [(0, "train"), (2, "train"), (3, "nothing_new")])
-def test_too_few_new_labels_are_nothing_new(account: Account, wanted: int, status: str) -> None:
-    documents = held()
+@pytest.mark.parametrize(("required", "status"), [(0, "train"), (2, "train"), (3, "nothing_new")])
+def test_too_few_new_labels_are_nothing_new(account: Account, required: int, status: str) -> None:
+    documents = stored()
     finished(documents, planned(account, documents))
-    for each in ("a", "b"):
-        documents.write(f"labels/{sha(each)}.json", label(sha(each), ("dent", BOX)))
-    plan = planned(account, documents, minimum_new_labels=wanted)
+    for name in ("a", "b"):
+        documents.write(f"labels/{sha(name)}.json", label(sha(name), ("dent", BOX)))
+    plan = planned(account, documents, minimum_new_labels=required)
     assert plan["status"] == status
     if status == "train":
         assert plan["snapshot"]["new_labels"] == 2
     else:
-        assert plan["result"]["reasons"] == ["2 images were labelled since the last run; 3 are wanted"]
+        assert plan["result"]["reasons"] == ["2 images were labelled since the last run; 3 are required"]
 
 
 def test_before_the_first_run_every_image_is_new(account: Account) -> None:
@@ -116,13 +116,13 @@ def test_before_the_first_run_every_image_is_new(account: Account) -> None:
     assert more["result"]["report"] is None
 
 
-def test_where_the_last_run_s_snapshot_is_gone_every_image_is_new(account: Account) -> None:
-    documents = held()
+def test_if_the_last_run_s_snapshot_is_gone_every_image_is_new(account: Account) -> None:
+    documents = stored()
     finished(documents, planned(account, documents) | {"snapshot": {"uri": "s3://artefacts/gone.json"}})
     assert planned(account, documents)["snapshot"]["new_labels"] == len(BASE["images"])
 
 
-def test_the_snapshot_is_told_with_its_parts_and_labels(account: Account) -> None:
+def test_the_plan_contains_the_snapshot_s_parts_and_labels(account: Account) -> None:
     plan = planned(account)
     parts = Snapshot(BASE, "").parts
     assert plan["snapshot"] == {
@@ -137,11 +137,11 @@ def test_the_snapshot_is_told_with_its_parts_and_labels(account: Account) -> Non
     }
 
 
-# ---------------------------------------------------------------- what stops a plan
+# ---------------------------------------------------------------- errors
 
 
 def test_while_another_execution_runs_nothing_is_planned(account: Account) -> None:
-    documents = held()
+    documents = stored()
     other = EXECUTION.replace("one", "other")
     account.executions[other] = "RUNNING"
     documents.write(LOCK, {"execution": other})
@@ -150,13 +150,13 @@ def test_while_another_execution_runs_nothing_is_planned(account: Account) -> No
         "result": {
             "status": "SUCCEEDED",
             "decision": "already_running",
-            "reasons": [f"another run is at work: {other}"],
+            "reasons": [f"another run is in progress: {other}"],
         },
     }
-    assert account.asked() == {"DescribeExecution"}
+    assert account.operations() == {"DescribeExecution"}
 
 
-def test_a_step_that_is_tried_again_plans_the_same(documents: Documents, account: Account) -> None:
+def test_a_retried_step_makes_the_same_plan(documents: Documents, account: Account) -> None:
     documents.write(f"labelled/snapshots/{BASE['id'][:16]}.json", BASE)
     assert planned(account, documents) == planned(account, documents)
 
@@ -165,24 +165,24 @@ def test_a_stack_without_a_training_container_says_what_to_do(account: Account) 
     with pytest.raises(RetrainingError) as caught:
         planned(account, settings={"training_image_uri": ""})
     assert str(caught.value) == (
-        "the stack has no training container: push the one that `make images` builds to ECR, and set the "
+        "the stack has no training container: push the image that `make images` builds to ECR, and set the "
         "stack's parameter TrainingImageUri to it"
     )
 
 
-def test_a_family_of_the_stack_s_parameter_that_does_not_exist_is_named(account: Account) -> None:
+def test_an_unknown_family_in_the_stack_s_parameter_is_named(account: Account) -> None:
     with pytest.raises(InvalidRequestError, match=r"RetrainFamilies names 'ssdlight'; known are .*ssdlite"):
         planned(account, settings={"families": "ssdlite,ssdlight"})
 
 
-def test_data_that_no_model_can_be_proven_on_stop_it(account: Account) -> None:
+def test_data_on_which_no_model_can_be_tested_stop_the_plan(account: Account) -> None:
     new = {f"labels/{sha('new')}.json": label(sha("new"), ("rust", BOX))}
     with pytest.raises(LabelledDataError, match=r"no test image in .* shows rust"):
-        planned(account, held(more=new))
+        planned(account, stored(more=new))
 
 
 @pytest.mark.parametrize(
-    ("given_", "field"),
+    ("document", "field"),
     [
         ({"families": "ssdlite"}, "families"),
         ({"families": ["ssdlight"]}, "families: .*unknown family 'ssdlight'; known are .*ssdlite"),
@@ -212,10 +212,10 @@ def test_data_that_no_model_can_be_proven_on_stop_it(account: Account) -> None:
         (None, "input: "),
     ],
 )
-def test_bad_input_names_the_field_and_takes_no_lock(account: Account, given_: Any, field: str) -> None:
-    documents = held()
-    with pytest.raises(InvalidRequestError, match="the input of the execution is not in order: .*" + field):
-        planner(account, documents).plan(given_, EXECUTION)
+def test_invalid_input_names_the_field_and_takes_no_lock(account: Account, document: Any, field: str) -> None:
+    documents = stored()
+    with pytest.raises(InvalidRequestError, match="the input of the execution is not valid: .*" + field):
+        planner(account, documents).plan(document, EXECUTION)
     assert documents.find(LOCK) is None
 
 
@@ -233,11 +233,11 @@ hyperparameters = st.dictionaries(
 
 
 @given(hyperparameters)
-def test_whatever_hyperparameters_are_taken_sagemaker_takes_too(given_: dict[str, str]) -> None:
+def test_sagemaker_accepts_all_hyperparameters_that_a_request_accepts(values: dict[str, str]) -> None:
     try:
-        request = Request.read({"hyperparameters": given_})
+        request = Request.read({"hyperparameters": values})
     except InvalidRequestError:
         assume(False)
     plan = planned(Account(), tune=True, hyperparameters=request.hyperparameters)
-    for name, each in jobs_of(plan):
-        validate(name, each)
+    for name, job_request in jobs_of(plan):
+        validate(name, job_request)

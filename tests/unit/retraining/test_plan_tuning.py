@@ -1,11 +1,11 @@
-"""The plan's tuning jobs: what each strategy wants, and ranges that hold what is known to work."""
+"""The tuning jobs of a plan: what each strategy needs, and the ranges of each family."""
 
 from typing import Any
 
 import pytest
 
 from retraining.errors import InvalidRequestError
-from retraining.plan import _EPOCHS
+from retraining.job_requests import HYPERBAND_EPOCHS
 from retraining.request import FAMILIES
 from tests.unit.retraining.account import Account
 from tests.unit.retraining.planning import job, planned
@@ -33,14 +33,19 @@ def test_hyperband_stops_jobs_itself_and_the_others_let_sagemaker(
 
 
 @pytest.mark.parametrize(
-    ("given_", "epochs"),
-    [({}, _EPOCHS), ({"epochs": "0"}, _EPOCHS), ({"epochs": "27"}, 27), ({"epochs": "1"}, 1)],
+    ("hyperparameters", "epochs"),
+    [
+        ({}, HYPERBAND_EPOCHS),
+        ({"epochs": "0"}, HYPERBAND_EPOCHS),
+        ({"epochs": "27"}, 27),
+        ({"epochs": "1"}, 1),
+    ],
 )
-def test_hyperband_s_resource_is_what_a_job_has_when_it_ends(
-    account: Account, given_: dict[str, str], epochs: int
+def test_hyperband_s_largest_resource_is_the_number_of_epochs(
+    account: Account, hyperparameters: dict[str, str], epochs: int
 ) -> None:
-    """A job is stopped, with no model, once it has given more values of the objective than that."""
-    request = tuning(account, "Hyperband", hyperparameters=given_)
+    """A training is stopped without a model once it has reported more values of the objective than that."""
+    request = tuning(account, "Hyperband", hyperparameters=hyperparameters)
     band = request["HyperParameterTuningJobConfig"]["StrategyConfig"]["HyperbandStrategyConfig"]
     static = request["TrainingJobDefinition"]["StaticHyperParameters"]
     assert band["MaxResource"] == int(static["epochs"]) == epochs
@@ -48,11 +53,11 @@ def test_hyperband_s_resource_is_what_a_job_has_when_it_ends(
     assert 1 <= band["MinResource"] <= band["MaxResource"]
 
 
-def test_hyperband_s_own_number_of_epochs_is_enough_for_every_family() -> None:
-    assert max(recipe(family).epochs for family in families()) == _EPOCHS
+def test_hyperband_s_default_number_of_epochs_is_enough_for_every_family() -> None:
+    assert max(recipe(family).epochs for family in families()) == HYPERBAND_EPOCHS
 
 
-def test_a_tuning_job_looks_for_the_best_mean_precision_within_its_limits(account: Account) -> None:
+def test_a_tuning_job_maximizes_map_within_its_limits(account: Account) -> None:
     plan = planned(account, tune=True, tuning_jobs=1)
     config = job(plan, "ssdlite-tuned")["HyperParameterTuningJobConfig"]
     assert config["HyperParameterTuningJobObjective"] == {"Type": "Maximize", "MetricName": "val:map"}
@@ -60,14 +65,14 @@ def test_a_tuning_job_looks_for_the_best_mean_precision_within_its_limits(accoun
     metrics = job(plan, "ssdlite-tuned")["TrainingJobDefinition"]["AlgorithmSpecification"][
         "MetricDefinitions"
     ]
-    assert "val:map" in [each["Name"] for each in metrics]
+    assert "val:map" in [metric["Name"] for metric in metrics]
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
-def test_a_hyperparameter_that_is_given_wins_over_its_range(account: Account, strategy: str) -> None:
+def test_a_hyperparameter_of_the_request_is_not_tuned(account: Account, strategy: str) -> None:
     request = tuning(account, strategy, hyperparameters={"learning_rate": "0.01"})
     config, definition = request["HyperParameterTuningJobConfig"], request["TrainingJobDefinition"]
-    ranges = [each["Name"] for each in config["ParameterRanges"]["ContinuousParameterRanges"]]
+    ranges = [tuned["Name"] for tuned in config["ParameterRanges"]["ContinuousParameterRanges"]]
     assert "learning_rate" not in ranges
     assert ranges
     static = definition["StaticHyperParameters"]
@@ -75,7 +80,7 @@ def test_a_hyperparameter_that_is_given_wins_over_its_range(account: Account, st
     assert not set(ranges) & set(static)
 
 
-def test_where_everything_is_given_there_is_nothing_to_tune(account: Account) -> None:
+def test_a_request_that_sets_every_tuned_hyperparameter_is_refused(account: Account) -> None:
     everything = dict.fromkeys(FAMILIES["ssdlite"], "0.1")
     with pytest.raises(InvalidRequestError, match="leave nothing to tune"):
         planned(account, tune=True, hyperparameters=everything)
@@ -86,16 +91,16 @@ def test_families_json_names_the_families_of_training() -> None:
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_each_range_holds_the_family_s_own_value(family: str) -> None:
-    own = Hyperparameters(family=family).completed()
+def test_each_range_contains_the_family_s_default(family: str) -> None:
+    defaults = Hyperparameters(family=family).completed()
     assert FAMILIES[family]
-    for name, about in FAMILIES[family].items():
-        assert about["min"] <= getattr(own, name) <= about["max"], name
-        assert about["min"] < about["max"]
-        assert about["scaling"] == "Linear" or about["min"] > 0
+    for name, limits in FAMILIES[family].items():
+        assert limits["min"] <= getattr(defaults, name) <= limits["max"], name
+        assert limits["min"] < limits["max"]
+        assert limits["scaling"] == "Linear" or limits["min"] > 0
 
 
 @pytest.mark.parametrize("epochs", ["many", "-1", "1.5", ""])
-def test_hyperband_needs_whole_epochs(account: Account, epochs: str) -> None:
+def test_hyperband_needs_a_whole_number_of_epochs(account: Account, epochs: str) -> None:
     with pytest.raises(InvalidRequestError, match="hyperparameters.epochs: .*" + repr(epochs)):
         tuning(account, "Hyperband", hyperparameters={"epochs": epochs})

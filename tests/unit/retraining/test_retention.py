@@ -1,4 +1,4 @@
-"""Former models: the last few stay ready, and nothing of anybody else is touched."""
+"""Deletion of former models: the last few stay, and nothing of another owner is touched."""
 
 from typing import Any
 
@@ -12,11 +12,11 @@ from tests.unit.retraining.account import ENDPOINT, Account, RefusedError
 
 
 def name(number: int, endpoint: str = ENDPOINT) -> str:
-    """As the state machine calls a model, and its configuration."""
+    """Return the name that the state machine gives to a model and its configuration."""
     return f"{endpoint}-{number:012x}-{number:06x}"
 
 
-def tidied(account: Account, kept: int) -> list[str]:
+def deleted(account: Account, kept: int) -> list[str]:
     return sorted(keep_last(account.sagemaker, ENDPOINT, kept))
 
 
@@ -26,37 +26,37 @@ def with_models(account: Account, count: int, serving: int) -> None:
     account.serve(name(serving))
 
 
-def test_the_newest_stay_and_what_serves(account: Account) -> None:
+def test_the_newest_models_and_the_serving_one_stay(account: Account) -> None:
     with_models(account, 6, serving=5)
-    tidied(account, 2)
+    deleted(account, 2)
     assert sorted(account.models) == sorted(account.configs) == [name(3), name(4), name(5)]
 
 
-def test_an_old_model_that_serves_again_stays_beside_the_newest(account: Account) -> None:
+def test_an_old_model_that_serves_again_stays_besides_the_newest(account: Account) -> None:
     with_models(account, 6, serving=0)
-    tidied(account, 2)
+    deleted(account, 2)
     assert sorted(account.models) == [name(0), name(4), name(5)]
 
 
 @given(count=st.integers(1, 12), kept=st.integers(1, 12), serving=st.integers(0, 11), other=st.integers(0, 5))
-def test_however_many_there_are_what_serves_and_the_newest_stay(
+def test_of_any_number_of_models_the_serving_one_and_the_newest_stay(
     count: int, kept: int, serving: int, other: int
 ) -> None:
     account = Account()
     serving = serving % count
     with_models(account, count, serving)
     account.deployed("their-own", day=other)
-    gone = tidied(account, kept)
+    names = deleted(account, kept)
     newest = [name(number) for number in reversed(range(count)) if number != serving]
     assert set(account.models) == {name(serving), *newest[:kept], "their-own"}
     assert set(account.models) == set(account.configs)
-    assert gone == sorted(2 * newest[kept:])
+    assert names == sorted(2 * newest[kept:])
 
 
 @pytest.mark.parametrize(
     "theirs",
     [
-        f"{ENDPOINT}-two-{'a' * 12}-{'b' * 6}",  # of an endpoint whose name begins with ours
+        f"{ENDPOINT}-two-{'a' * 12}-{'b' * 6}",  # of an endpoint whose name starts with ours
         f"{ENDPOINT}-two",
         f"{ENDPOINT}-",
         f"{ENDPOINT}2-{'a' * 12}-{'b' * 6}",
@@ -65,54 +65,54 @@ def test_however_many_there_are_what_serves_and_the_newest_stay(
         f"{ENDPOINT}",
     ],
 )
-def test_what_is_not_surely_of_this_endpoint_is_neither_looked_at_nor_deleted(
+def test_names_that_may_belong_to_another_endpoint_are_neither_described_nor_deleted(
     account: Account, theirs: str
 ) -> None:
-    """The function's role may see no more, and asking would stop it."""
+    """The function's role allows no more, so the call would fail."""
     with_models(account, 4, serving=3)
     account.deployed(theirs, day=-1)
-    assert theirs not in tidied(account, 1)
+    assert theirs not in deleted(account, 1)
     assert theirs in account.models
     assert theirs in account.configs
     assert ("DescribeEndpointConfig", {"EndpointConfigName": theirs}) not in account.calls
 
 
-def test_a_dot_in_no_name_matches_another(account: Account) -> None:
+def test_a_dot_in_the_endpoint_s_name_matches_only_a_dot(account: Account) -> None:
     account.deployed("press-1", day=0)
     account.serve("press-1", endpoint="pre.s")
     account.deployed(name(1, "preXs"))
     assert keep_last(account.sagemaker, "pre.s", 1) == []
 
 
-def test_models_of_loupe_deploy_are_tidied_too(account: Account) -> None:
+def test_models_of_loupe_deploy_are_deleted_too(account: Account) -> None:
     for number in range(4):
         model = f"{ENDPOINT}-{number:012x}"
         account.deployed(model, day=number, config=f"{model}-{number:06x}")
     account.serve(f"{ENDPOINT}-{3:012x}-{3:06x}")
-    tidied(account, 1)
+    deleted(account, 1)
     assert sorted(account.models) == [f"{ENDPOINT}-{number:012x}" for number in (2, 3)]
     assert sorted(account.configs) == [f"{ENDPOINT}-{number:012x}-{number:06x}" for number in (2, 3)]
 
 
-def test_a_model_that_serves_by_a_configuration_of_somebody_s_own_stays(account: Account) -> None:
+def test_a_model_that_serves_with_a_foreign_configuration_stays(account: Account) -> None:
     with_models(account, 4, serving=0)
     account.configs["by-hand"] = account.configs[name(0)] | {"EndpointConfigName": "by-hand"}
     account.serve("by-hand")
-    tidied(account, 1)
+    deleted(account, 1)
     assert sorted(account.models) == [name(0), name(3)]
     assert sorted(account.configs) == ["by-hand", name(0), name(3)]
 
 
-def test_a_model_of_another_name_in_a_configuration_of_ours_is_not_deleted(account: Account) -> None:
+def test_a_foreign_model_in_a_configuration_of_ours_is_not_deleted(account: Account) -> None:
     with_models(account, 3, serving=2)
     account.deployed("their-own", day=-1, config=name(9))
-    gone = tidied(account, 1)
+    names = deleted(account, 1)
     assert "their-own" in account.models
-    assert name(9) in gone
+    assert name(9) in names
 
 
 @pytest.mark.parametrize("operation", ["DescribeEndpointConfig", "DeleteEndpointConfig", "DeleteModel"])
-def test_what_somebody_deletes_meanwhile_stops_nothing(account: Account, operation: str) -> None:
+def test_a_resource_deleted_meanwhile_is_no_error(account: Account, operation: str) -> None:
     with_models(account, 5, serving=4)
     own = getattr(account, f"_{operation}")
 
@@ -123,16 +123,16 @@ def test_what_somebody_deletes_meanwhile_stops_nothing(account: Account, operati
         return own(request)
 
     account.answers[operation] = deleted_first
-    tidied(account, 1)
+    deleted(account, 1)
     assert sorted(account.configs) == [name(3), name(4)]
     assert sorted(set(account.models) - {name(0)}) == [name(3), name(4)]
 
 
-def test_what_may_not_be_deleted_is_told(account: Account) -> None:
+def test_a_missing_permission_is_an_error(account: Account) -> None:
     def refuse(_: Any) -> Any:
         raise RefusedError("AccessDeniedException")
 
     with_models(account, 3, serving=2)
     account.answers["DeleteModel"] = refuse
     with pytest.raises(ClientError, match="AccessDenied"):
-        tidied(account, 1)
+        deleted(account, 1)

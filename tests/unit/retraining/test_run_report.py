@@ -1,4 +1,4 @@
-"""The report of a run: JSON, a page, a notice, and what the next run compares itself with."""
+"""The report of a run: JSON, page and notice, and the note about the last run."""
 
 import json
 import re
@@ -12,7 +12,7 @@ from retraining.documents import Documents
 from retraining.report import ORIGIN_USD, Reporter, notice, page
 from tests.unit.retraining.account import ENDPOINT, Account
 from tests.unit.retraining.evaluations import evaluation
-from tests.unit.retraining.held import Held
+from tests.unit.retraining.memory import MemoryDocuments
 from tests.unit.retraining.runs import DECISIONS, RUN, SNAPSHOT, candidate, failed, run
 
 SERVING = f"{ENDPOINT}-{RUN}-abcdef"
@@ -31,39 +31,39 @@ def result(reporter: Reporter, evaluations: dict[str, Any] = BOTH, **options: An
 
 
 class Text(HTMLParser):
-    """A page as a reader sees it, and its elements."""
+    """The visible text of a page, and its elements."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
-        self.seen, self.elements = "", list[str]()
+        self.visible, self.elements = "", list[str]()
         self.feed(html)
-        self.seen = re.sub(r"\s+", " ", self.seen)
+        self.visible = re.sub(r"\s+", " ", self.visible)
 
     def handle_starttag(self, tag: str, attrs: Any) -> None:
         self.elements.append(tag)
 
     def handle_data(self, data: str) -> None:
-        self.seen += data
+        self.visible += data
 
 
 # ---------------------------------------------------------------- the result
 
 
-def test_the_result_is_the_execution_s_output_and_lies_in_the_bucket(reporter: Reporter) -> None:
-    found = result(reporter, champion=evaluation(0.5))
-    assert found["status"] == "SUCCEEDED"
-    assert (found["decision"], found["run"]) == ("promoted", RUN)
-    assert found["reasons"][0].startswith("ssdlite: mAP 0.612, the champion's 0.500")
-    assert (found["champion_before"], found["endpoint_model"]) == ("press-detector-before", SERVING)
-    assert found["champion"]["map"] == 0.5
-    assert found["report"] == f"s3://artefacts/reports/{RUN}/report.html"
-    assert found["package"].endswith("/4")
+def test_the_result_is_the_execution_s_output_and_is_stored_in_the_bucket(reporter: Reporter) -> None:
+    report = result(reporter, champion=evaluation(0.5))
+    assert report["status"] == "SUCCEEDED"
+    assert (report["decision"], report["run"]) == ("promoted", RUN)
+    assert report["reasons"][0].startswith("ssdlite: mAP 0.612, the champion's 0.500")
+    assert (report["champion_before"], report["endpoint_model"]) == ("press-detector-before", SERVING)
+    assert report["champion"]["map"] == 0.5
+    assert report["report"] == f"s3://artefacts/reports/{RUN}/report.html"
+    assert report["package"].endswith("/4")
     stored = reporter.documents.find(f"reports/{RUN}/report.json")
     assert stored is not None
-    assert stored[0] == json.loads(json.dumps(found))
+    assert stored[0] == json.loads(json.dumps(report))
 
 
-def test_each_candidate_s_job_figures_cost_and_reasons_are_told(reporter: Reporter) -> None:
+def test_the_report_contains_each_candidate_s_job_figures_cost_and_reasons(reporter: Reporter) -> None:
     first, second = result(reporter)["candidates"]
     assert first == {
         "id": "ssdlite",
@@ -86,70 +86,70 @@ def test_each_candidate_s_job_figures_cost_and_reasons_are_told(reporter: Report
 
 
 def test_the_run_costs_what_its_candidates_cost(reporter: Reporter) -> None:
-    found = result(reporter)
-    assert found["cost_usd"] == pytest.approx(2 * 4020 / 3600 * 1.408, abs=1e-3)
-    assert found["prices_of"] == "2026-11-23"
+    report = result(reporter)
+    assert report["cost_usd"] == pytest.approx(2 * 4020 / 3600 * 1.408, abs=1e-3)
+    assert report["prices_of"] == "2026-11-23"
 
 
-def test_what_the_next_run_compares_itself_with_is_written_down(reporter: Reporter) -> None:
-    found = result(reporter)
+def test_the_report_stores_what_the_next_run_compares_itself_with(reporter: Reporter) -> None:
+    report = result(reporter)
     last = reporter.documents.find(LAST_RUN)
     assert last is not None
     assert last[0] == {
         "run": RUN,
-        "report": found["report"],
-        "finished_at": found["finished_at"],
+        "report": report["report"],
+        "finished_at": report["finished_at"],
         "snapshot": SNAPSHOT,
         "settings": "fedcba987654",
     }
 
 
-def test_a_candidate_that_failed_has_no_figures_and_costs_nothing_known(reporter: Reporter) -> None:
+def test_a_failed_candidate_has_no_figures_and_no_cost(reporter: Reporter) -> None:
     candidates = [failed("ssdlite", "NonFiniteLossError: [epoch 2]"), candidate("dfine_nano-tuned")]
-    found = result(reporter, {"dfine_nano-tuned": BOTH["dfine_nano-tuned"]}, candidates=candidates)
-    first, second = found["candidates"]
+    report = result(reporter, {"dfine_nano-tuned": BOTH["dfine_nano-tuned"]}, candidates=candidates)
+    first, second = report["candidates"]
     for figure in ("map", "map_interval", "map50", "seconds", "instance_type", "cost_usd", "artefact"):
         assert first[figure] is None
     assert (first["error"], first["against"]) == (
         "NonFiniteLossError: [epoch 2]",
         ["NonFiniteLossError: [epoch 2]"],
     )
-    assert found["cost_usd"] == second["cost_usd"]
-    assert "on ml.g5.xlarge by the price list" in Text(page(found)).seen
+    assert report["cost_usd"] == second["cost_usd"]
+    assert "on ml.g5.xlarge by the price list" in Text(page(report)).visible
 
 
-def test_where_every_candidate_failed_the_run_is_told_all_the_same(reporter: Reporter) -> None:
-    found = result(reporter, {}, decision="kept", candidates=[failed("ssdlite", "CapacityError")])
-    assert (found["cost_usd"], found["prices_of"]) == (None, None)
-    assert "No price is known" in Text(page(found)).seen
-    assert "ssdlite: no mAP" in notice(found)["message"]
+def test_a_run_in_which_every_candidate_failed_is_reported(reporter: Reporter) -> None:
+    report = result(reporter, {}, decision="kept", candidates=[failed("ssdlite", "CapacityError")])
+    assert (report["cost_usd"], report["prices_of"]) == (None, None)
+    assert "No price is known" in Text(page(report)).visible
+    assert "ssdlite: no mAP" in notice(report)["message"]
 
 
 @pytest.mark.parametrize("prices", [{"instances": {}}, {"instances": {"ml.p5.48xlarge": 98.0}}, None])
-def test_where_no_price_is_known_none_is_made_up(reporter: Reporter, prices: Any) -> None:
+def test_without_a_price_there_is_no_cost(reporter: Reporter, prices: Any) -> None:
     document = evaluation(0.6)
     document["prices"] = prices
     if prices is None:
         del document["prices"]
-    found = result(reporter, {"ssdlite": document})
-    assert (found["cost_usd"], found["candidates"][0]["cost_usd"]) == (None, None)
-    assert "No price is known" in Text(page(found)).seen
+    report = result(reporter, {"ssdlite": document})
+    assert (report["cost_usd"], report["candidates"][0]["cost_usd"]) == (None, None)
+    assert "No price is known" in Text(page(report)).visible
 
 
 @pytest.mark.parametrize("text", ["{", "[]", None], ids=["damaged", "another document", "missing"])
 def test_an_evaluation_that_the_gate_could_not_read_does_not_stop_the_report(
     account: Account, documents: Documents, text: str | None
 ) -> None:
-    held = Held({} if text is None else {f"reports/{RUN}/ssdlite/evaluation.json": text})
-    given = run(
-        held,
+    stored = MemoryDocuments({} if text is None else {f"reports/{RUN}/ssdlite/evaluation.json": text})
+    finished_run = run(
+        stored,
         {"dfine_nano": evaluation(0.6)},
         candidates=[candidate("ssdlite"), candidate("dfine_nano")],
         decision="kept",
     )
-    found = Reporter(held, documents.s3, account.sagemaker, ENDPOINT, 3).finish(given)
-    assert [each["map"] for each in found["candidates"]] == [None, 0.6]
-    assert found["candidates"][1]["cost_usd"]
+    report = Reporter(stored, documents.s3, account.sagemaker, ENDPOINT, 3).finish(finished_run)
+    assert [item["map"] for item in report["candidates"]] == [None, 0.6]
+    assert report["candidates"][1]["cost_usd"]
 
 
 @pytest.mark.parametrize("decision", DECISIONS)
@@ -157,16 +157,16 @@ def test_an_evaluation_that_the_gate_could_not_read_does_not_stop_the_report(
 def test_every_decision_has_a_result_a_page_and_a_notice(
     reporter: Reporter, decision: str, champion: Any
 ) -> None:
-    found = result(reporter, decision=decision, champion=champion)
-    json.dumps(found, allow_nan=False)
-    said, seen = notice(found), Text(page(found)).seen
-    headline = said["message"].split(".")[0]
-    assert headline in seen
-    assert said["subject"] == f"Loupe retraining {RUN}: {decision.replace('_', ' ')}"
+    report = result(reporter, decision=decision, champion=champion)
+    json.dumps(report, allow_nan=False)
+    notified, visible = notice(report), Text(page(report)).visible
+    headline = notified["message"].split(".")[0]
+    assert headline in visible
+    assert notified["subject"] == f"Loupe retraining {RUN}: {decision.replace('_', ' ')}"
     assert ("champion" in headline.lower()) == (champion is not None and decision != "promoted")
 
 
-def test_only_a_promotion_tidies_former_models_away(reporter: Reporter, account: Account) -> None:
+def test_only_a_promotion_deletes_former_models(reporter: Reporter, account: Account) -> None:
     for number in range(5):
         account.deployed(f"{ENDPOINT}-{number:012x}-{number:06x}", day=number - 10)
     for decision in ("kept", "rejected", "rolled_back"):
@@ -177,53 +177,55 @@ def test_only_a_promotion_tidies_former_models_away(reporter: Reporter, account:
     assert SERVING in account.models
 
 
-def test_a_run_after_which_nothing_serves_says_so(reporter: Reporter, account: Account) -> None:
+def test_the_report_of_a_run_after_which_no_model_serves_says_so(
+    reporter: Reporter, account: Account
+) -> None:
     account.endpoints.clear()
-    found = result(reporter, decision="kept")
-    assert found["endpoint_model"] is None
-    assert "Serving: no model" in notice(found)["message"]
-    assert "Now serving: no model" in Text(page(found)).seen
+    report = result(reporter, decision="kept")
+    assert report["endpoint_model"] is None
+    assert "Serving: no model" in notice(report)["message"]
+    assert "Now serving: no model" in Text(page(report)).visible
 
 
 # ---------------------------------------------------------------- the page
 
 
-def test_the_page_lies_beside_the_result_as_html(reporter: Reporter) -> None:
-    found = result(reporter)
+def test_the_page_is_stored_next_to_the_result_as_html(reporter: Reporter) -> None:
+    report = result(reporter)
     stored = reporter.documents.s3.get_object(Bucket="artefacts", Key=f"reports/{RUN}/report.html")
     assert stored["ContentType"] == "text/html; charset=utf-8"
-    assert stored["Body"].read().decode() == page(found)
+    assert stored["Body"].read().decode() == page(report)
 
 
 def test_every_figure_of_the_result_is_on_the_page(reporter: Reporter) -> None:
-    found = result(reporter, champion=evaluation(0.5321))
-    seen = Text(page(found)).seen
-    for each in (found["champion"], *found["candidates"]):
-        low, high = each["map_interval"]
-        assert f"{each['map']:.3f} [{low:.3f}, {high:.3f}]" in seen
-        assert f"{each['map50']:.3f}" in seen
-    for each in found["candidates"]:
-        assert each["id"] in seen
-        assert f"{each['seconds'] / 60:.1f} min" in seen
-        assert f"${each['cost_usd']:.2f}" in seen
-        for reason in (*each["for"], *each["against"]):
-            assert reason in seen
+    report = result(reporter, champion=evaluation(0.5321))
+    visible = Text(page(report)).visible
+    for model in (report["champion"], *report["candidates"]):
+        low, high = model["map_interval"]
+        assert f"{model['map']:.3f} [{low:.3f}, {high:.3f}]" in visible
+        assert f"{model['map50']:.3f}" in visible
+    for item in report["candidates"]:
+        assert item["id"] in visible
+        assert f"{item['seconds'] / 60:.1f} min" in visible
+        assert f"${item['cost_usd']:.2f}" in visible
+        for reason in (*item["for"], *item["against"]):
+            assert reason in visible
     for name in ("images", "train", "validation", "test", "new_labels", "uri"):
-        assert str(found["snapshot"][name]) in seen
+        assert str(report["snapshot"][name]) in visible
     for name in ("run", "finished_at", "prices_of", "champion_before", "endpoint_model", "package"):
-        assert found[name] in seen
-    assert f"${found['cost_usd']:.2f}" in seen
-    assert all(f"${price} ({name})" in seen for name, price in ORIGIN_USD.items())
-    assert "dent, scratch" in seen
+        assert report[name] in visible
+    assert f"${report['cost_usd']:.2f}" in visible
+    assert all(f"${price} ({name})" in visible for name, price in ORIGIN_USD.items())
+    assert "dent, scratch" in visible
 
 
-def test_each_judged_candidate_s_own_evaluation_is_linked(reporter: Reporter) -> None:
+def test_the_page_links_each_evaluation_that_exists(reporter: Reporter) -> None:
     candidates = [candidate("ssdlite"), failed("dfine_nano", "CapacityError")]
     html = page(result(reporter, {"ssdlite": evaluation(0.6)}, candidates=candidates))
     assert re.findall(r'href="([^"]*)"', html) == ["ssdlite/evaluation.html"]
 
 
-def test_bars_keep_within_their_column(reporter: Reporter) -> None:
+def test_bars_stay_within_their_column(reporter: Reporter) -> None:
     wide = evaluation(0.3, confidence={"map": [0.0, 0.9]})
     html = page(
         result(reporter, {"ssdlite": wide, "dfine_nano": evaluation(0.02)}, champion=evaluation(0.99))
@@ -237,7 +239,7 @@ def test_bars_keep_within_their_column(reporter: Reporter) -> None:
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(1)>"
 
 
-def test_labels_and_errors_are_text_on_the_page_whatever_they_hold(reporter: Reporter) -> None:
+def test_labels_and_errors_are_escaped_on_the_page(reporter: Reporter) -> None:
     plain = Text(page(result(reporter, champion=evaluation(0.5))))
     hostile = evaluation(0.6, unknown_classes=[HOSTILE])
     candidates = [candidate("ssdlite"), failed("dfine_nano", f"Error: {HOSTILE}")]
@@ -249,34 +251,34 @@ def test_labels_and_errors_are_text_on_the_page_whatever_they_hold(reporter: Rep
     shown = Text(html)
     assert set(shown.elements) <= set(plain.elements)
     assert "script" not in shown.elements
-    assert shown.seen.count(HOSTILE) == 5
+    assert shown.visible.count(HOSTILE) == 5
 
 
 # ---------------------------------------------------------------- the notice
 
 
 @pytest.mark.parametrize("decision", DECISIONS)
-def test_the_subject_is_one_that_sns_takes(reporter: Reporter, decision: str) -> None:
+def test_sns_accepts_the_subject(reporter: Reporter, decision: str) -> None:
     """https://docs.aws.amazon.com/sns/latest/api/API_Publish.html"""
     subject = notice(result(reporter, decision=decision))["subject"]
     assert re.fullmatch(r"[\x21-\x7e][\x20-\x7e]{0,98}", subject)
 
 
-def test_the_notice_tells_each_candidate_s_reasons_what_serves_and_where_the_report_is(
+def test_the_notice_contains_each_candidate_s_reasons_the_serving_model_and_the_report(
     reporter: Reporter,
 ) -> None:
     slow = evaluation(0.6, latency={"p95_ms": 5000.0})
-    found = result(reporter, {"ssdlite": evaluation(0.6), "dfine_nano": slow}, champion=evaluation(0.5))
-    message = notice(found)["message"]
+    report = result(reporter, {"ssdlite": evaluation(0.6), "dfine_nano": slow}, champion=evaluation(0.5))
+    message = notice(report)["message"]
     assert "ssdlite: mAP 0.600" in message
     assert "  + mAP 0.600, the champion's 0.500: +0.100" in message
     assert "  - latency p95 5000 ms, the budget is 1000 ms" in message
     assert f"Serving: {SERVING}" in message
-    assert found["report"] in message
+    assert report["report"] in message
 
 
 def test_the_longest_notice_fits_into_a_message_of_sns(reporter: Reporter) -> None:
     candidates = [failed(f"family_{number}", "x" * 1024) for number in range(20)]
-    found = result(reporter, {}, decision="kept", candidates=candidates)
-    assert len(notice(found)["message"].encode()) < 256 * 1024
-    assert len(json.dumps(found)) < 256 * 1024  # of Step Functions, too
+    report = result(reporter, {}, decision="kept", candidates=candidates)
+    assert len(notice(report)["message"].encode()) < 256 * 1024
+    assert len(json.dumps(report)) < 256 * 1024  # the limit of Step Functions, too

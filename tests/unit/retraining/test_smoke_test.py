@@ -1,4 +1,4 @@
-"""The smoke test: the live endpoint finds on the golden set what the evaluation found."""
+"""The smoke test: on the golden set, the live endpoint finds what the evaluation found."""
 
 import json
 from collections.abc import Callable
@@ -20,12 +20,12 @@ from tests.unit.retraining.evaluations import evaluation
 
 REPORT = "s3://artefacts/reports/0123456789ab/ssdlite/evaluation.json"
 VERSION = "0123456789ab"
-SEEN = (detection("scratch", 0.9, (10, 20, 110, 70)), detection("dent", 0.6, (0, 0, 30, 30)))
+EXPECTED = (detection("scratch", 0.9, (10, 20, 110, 70)), detection("dent", 0.6, (0, 0, 30, 30)))
 WEAK = detection("dent", 0.25, (150, 50, 160, 60))
 
 
 class Stack:
-    """A golden set in the bucket, and an endpoint that answers what a test says."""
+    """A golden set in the bucket, and an endpoint that gives the answers of a test."""
 
     def __init__(self, documents: Documents) -> None:
         self.documents = documents
@@ -34,10 +34,10 @@ class Stack:
         self.test = SmokeTest(documents, documents.s3, detector)
         self.requests: list[Any] = []
 
-    def golden(self, *images: tuple[str, bytes], seen: tuple[dict[str, Any], ...] = SEEN) -> None:
+    def golden(self, *images: tuple[str, bytes], expected: tuple[dict[str, Any], ...] = EXPECTED) -> None:
         for key, data in images:
             self.documents.s3.put_object(Bucket="artefacts", Key=key, Body=data)
-        golden = [{"uri": f"s3://artefacts/{key}", "detections": seen} for key, _ in images]
+        golden = [{"uri": f"s3://artefacts/{key}", "detections": expected} for key, _ in images]
         self.documents.write(REPORT.removeprefix("s3://artefacts/"), evaluation(golden=golden))
 
     def run(self, answer: Answer | Callable[[Any], Answer]) -> dict[str, Any]:
@@ -57,19 +57,19 @@ def answer(*detections: dict[str, Any], version: str = VERSION) -> Any:
 @pytest.fixture
 def stack(documents: Documents, monkeypatch: pytest.MonkeyPatch) -> Stack:
     monkeypatch.setattr("time.sleep", lambda _: None)
-    made = Stack(documents)
-    made.golden(("labelled/images/a.jpg", jpeg()), ("labelled/images/b.jpg", jpeg(shade=30)))
-    return made
+    stack = Stack(documents)
+    stack.golden(("labelled/images/a.jpg", jpeg()), ("labelled/images/b.jpg", jpeg(shade=30)))
+    return stack
 
 
-def refused(stack: Stack, answered: Any) -> str:
+def refused(stack: Stack, answer: Any) -> str:
     with pytest.raises(SmokeTestError) as caught:
-        stack.run(answered)
+        stack.run(answer)
     return str(caught.value)
 
 
-def test_the_same_detections_pass_and_each_image_is_sent_as_it_is(stack: Stack) -> None:
-    assert stack.run(answer(*SEEN)) == {"images": 2, "version": VERSION}
+def test_the_same_detections_pass_and_each_image_is_sent_unchanged(stack: Stack) -> None:
+    assert stack.run(answer(*EXPECTED)) == {"images": 2, "version": VERSION}
     assert [request.body for request in stack.requests] == [jpeg(), jpeg(shade=30)]
     assert {str(request.headers["Content-Type"]) for request in stack.requests} <= {
         "image/jpeg",
@@ -77,52 +77,54 @@ def test_the_same_detections_pass_and_each_image_is_sent_as_it_is(stack: Stack) 
     }
 
 
-def test_their_order_does_not_matter(stack: Stack) -> None:
-    assert stack.run(answer(*reversed(SEEN)))["images"] == 2
+def test_the_order_of_detections_does_not_matter(stack: Stack) -> None:
+    assert stack.run(answer(*reversed(EXPECTED)))["images"] == 2
 
 
-def test_what_a_gpu_rounds_passes(stack: Stack) -> None:
+def test_differences_by_the_rounding_of_a_gpu_pass(stack: Stack) -> None:
     near = (detection("scratch", 0.86, (11.9, 19, 110, 71)), detection("dent", 0.64, (0, 1.9, 31.5, 30)))
     assert stack.run(answer(*near))["images"] == 2
 
 
-@pytest.mark.parametrize("seen", [(), (WEAK,), (detection("dent", 0.299, (0, 0, 9, 9)),)])
-def test_weak_detections_may_come_and_go(stack: Stack, seen: tuple[dict[str, Any], ...]) -> None:
-    stack.golden(("labelled/images/a.jpg", jpeg()), seen=(*SEEN, WEAK))
-    assert stack.run(answer(*SEEN, *seen))["images"] == 1
+@pytest.mark.parametrize("weak", [(), (WEAK,), (detection("dent", 0.299, (0, 0, 9, 9)),)])
+def test_weak_detections_may_differ(stack: Stack, weak: tuple[dict[str, Any], ...]) -> None:
+    stack.golden(("labelled/images/a.jpg", jpeg()), expected=(*EXPECTED, WEAK))
+    assert stack.run(answer(*EXPECTED, *weak))["images"] == 1
 
 
-def test_a_detection_at_the_edge_of_weakness_may_fall_below_it(stack: Stack) -> None:
-    stack.golden(("labelled/images/a.jpg", jpeg()), seen=(detection("dent", 0.31),))
+def test_a_detection_just_above_the_sure_score_may_fall_below_it(stack: Stack) -> None:
+    stack.golden(("labelled/images/a.jpg", jpeg()), expected=(detection("dent", 0.31),))
     assert stack.run(answer(detection("dent", 0.29)))["images"] == 1
 
 
 @pytest.mark.parametrize(
-    ("seen", "named"),
+    ("answered", "named"),
     [
-        (SEEN[:1], "dent 0.60 at [0, 0, 30, 30]"),
+        (EXPECTED[:1], "dent 0.60 at [0, 0, 30, 30]"),
         ((), "scratch 0.90 at [10, 20, 110, 70]"),
-        ((*SEEN, detection("scratch", 0.5, (150, 0, 190, 40))), "scratch 0.50 at [150, 0, 190, 40]"),
-        ((detection("scratch", 0.9, (13, 20, 110, 70)), SEEN[1]), "scratch 0.90 at [10, 20, 110, 70]"),
-        ((detection("scratch", 0.84, (10, 20, 110, 70)), SEEN[1]), "scratch 0.90 at [10, 20, 110, 70]"),
-        ((detection("dent", 0.9, (10, 20, 110, 70)), SEEN[1]), "scratch 0.90 at [10, 20, 110, 70]"),
+        ((*EXPECTED, detection("scratch", 0.5, (150, 0, 190, 40))), "scratch 0.50 at [150, 0, 190, 40]"),
+        ((detection("scratch", 0.9, (13, 20, 110, 70)), EXPECTED[1]), "scratch 0.90 at [10, 20, 110, 70]"),
+        ((detection("scratch", 0.84, (10, 20, 110, 70)), EXPECTED[1]), "scratch 0.90 at [10, 20, 110, 70]"),
+        ((detection("dent", 0.9, (10, 20, 110, 70)), EXPECTED[1]), "scratch 0.90 at [10, 20, 110, 70]"),
     ],
     ids=["one lost", "all lost", "one more", "moved", "rescored", "renamed"],
 )
 def test_a_detection_that_differs_fails_and_is_named(
-    stack: Stack, seen: tuple[dict[str, Any], ...], named: str
+    stack: Stack, answered: tuple[dict[str, Any], ...], named: str
 ) -> None:
-    said = refused(stack, answer(*seen))
-    assert said.startswith("on s3://artefacts/labelled/images/a.jpg the endpoint and the evaluation differ")
-    assert named in said
+    message = refused(stack, answer(*answered))
+    assert message.startswith(
+        "on s3://artefacts/labelled/images/a.jpg the endpoint and the evaluation differ"
+    )
+    assert named in message
 
 
 def test_an_endpoint_that_serves_another_model_fails(stack: Stack) -> None:
-    assert refused(stack, answer(*SEEN, version="7")) == f"the endpoint serves 7, not {VERSION}"
+    assert refused(stack, answer(*EXPECTED, version="7")) == f"the endpoint serves 7, not {VERSION}"
 
 
 @pytest.mark.parametrize(
-    ("answered", "said"),
+    ("answered", "cause"),
     [
         (lambda _: model_error(422, "corrupt_image", "cut short"), "cut short"),
         (lambda _: model_error(500), "the model failed with status 500"),
@@ -132,18 +134,18 @@ def test_an_endpoint_that_serves_another_model_fails(stack: Stack) -> None:
         (lambda _: http(400, {"Message": "not found"}, "ValidationError"), "no endpoint in service"),
     ],
 )
-def test_an_endpoint_that_does_not_judge_fails_and_the_image_is_named(
-    stack: Stack, answered: Any, said: str
+def test_an_error_of_the_endpoint_fails_and_the_image_is_named(
+    stack: Stack, answered: Any, cause: str
 ) -> None:
     message = refused(stack, answered)
-    assert message.startswith("the endpoint does not judge s3://artefacts/labelled/images/a.jpg: ")
-    assert said in message
+    assert message.startswith("the endpoint fails on s3://artefacts/labelled/images/a.jpg: ")
+    assert cause in message
 
 
-def test_an_image_too_large_for_a_request_goes_by_reference(stack: Stack) -> None:
+def test_an_image_too_large_for_a_request_is_sent_by_reference(stack: Stack) -> None:
     large = jpeg() + bytes(MAX_BODY_BYTES)
     stack.golden(("labelled/images/large.jpg", large))
-    stack.run(answer(*SEEN))
+    stack.run(answer(*EXPECTED))
     (request,) = stack.requests
     assert json.loads(request.body) == {
         "s3": {"bucket": "artefacts", "key": "labelled/images/large.jpg", "version_id": "null"}
@@ -153,12 +155,12 @@ def test_an_image_too_large_for_a_request_goes_by_reference(stack: Stack) -> Non
 
 def test_a_golden_image_that_is_gone_is_named(stack: Stack) -> None:
     stack.documents.s3.delete_object(Bucket="artefacts", Key="labelled/images/a.jpg")
-    said = refused(stack, answer(*SEEN))
-    assert said == "s3://artefacts/labelled/images/a.jpg of the golden set cannot be read: NoSuchKey"
+    message = refused(stack, answer(*EXPECTED))
+    assert message == "s3://artefacts/labelled/images/a.jpg of the golden set cannot be read: NoSuchKey"
 
 
-def test_a_golden_image_that_may_not_be_read_is_named(stack: Stack) -> None:
-    """S3's word for what is gone, too, to a role that may not list."""
+def test_a_golden_image_without_permission_is_named(stack: Stack) -> None:
+    """S3 gives the same code for a missing object to a role that may not list."""
 
     class Denied:
         def get_object(self, **request: Any) -> Any:
@@ -166,7 +168,7 @@ def test_a_golden_image_that_may_not_be_read_is_named(stack: Stack) -> None:
 
     client: Any = Denied()
     stack.test = SmokeTest(stack.documents, client, stack.test.detector)
-    assert "cannot be read: AccessDenied" in refused(stack, answer(*SEEN))
+    assert "cannot be read: AccessDenied" in refused(stack, answer(*EXPECTED))
 
 
 @pytest.mark.parametrize("golden", [[], None])
@@ -174,18 +176,18 @@ def test_a_report_without_a_golden_set_fails(stack: Stack, golden: Any) -> None:
     document = evaluation()
     document["golden"] = golden
     stack.documents.write(REPORT.removeprefix("s3://artefacts/"), document)
-    assert refused(stack, answer()) == f"{REPORT} holds no golden set"
+    assert refused(stack, answer()) == f"{REPORT} contains no golden set"
 
 
 @pytest.mark.parametrize("change", ["missing", "without the member"])
-def test_a_report_that_is_not_there_fails(stack: Stack, change: str) -> None:
+def test_a_missing_report_fails(stack: Stack, change: str) -> None:
     key = REPORT.removeprefix("s3://artefacts/")
     document = evaluation()
     del document["golden"]
     stack.documents.write(key, document)
     if change == "missing":
         stack.documents.s3.delete_object(Bucket="artefacts", Key=key)
-    assert refused(stack, answer()) == f"{REPORT} holds no golden set"
+    assert refused(stack, answer()) == f"{REPORT} contains no golden set"
 
 
 detections = st.builds(
@@ -197,14 +199,14 @@ detections = st.builds(
 
 
 @given(st.lists(detections, max_size=8), st.randoms())
-def test_an_answer_always_agrees_with_itself(seen: list[Detection], random: Any) -> None:
-    assert unmatched(seen, random.sample(seen, len(seen))) is None
+def test_an_answer_always_agrees_with_itself(answered: list[Detection], random: Any) -> None:
+    assert unmatched(answered, random.sample(answered, len(answered))) is None
 
 
 @given(st.lists(detections, max_size=8), detections)
-def test_a_sure_detection_where_nothing_of_its_label_was_is_always_found_out(
-    seen: list[Detection], more: Detection
+def test_a_sure_detection_of_a_new_label_is_always_reported(
+    answered: list[Detection], more: Detection
 ) -> None:
     new = more.model_copy(update={"label": "rust", "score": max(more.score, 0.3)})
-    assert unmatched([*seen, new], seen) == new
-    assert unmatched(seen, [*seen, new]) is None
+    assert unmatched([*answered, new], answered) == new
+    assert unmatched(answered, [*answered, new]) is None

@@ -1,4 +1,4 @@
-"""A person is asked: the token is kept, the report is linked, and the answers are told."""
+"""The question to a person: the token, the link to the report, and the answers."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -22,16 +22,16 @@ QUESTION: dict[str, Any] = {
 
 
 class Topic:
-    """What was published, and what lay in the bucket by then."""
+    """Keeps what was published, and the token that the bucket contained at that moment."""
 
     def __init__(self, documents: Documents) -> None:
         self._documents = documents
         self.published: list[dict[str, str]] = []
-        self.kept: Any = None
+        self.stored: Any = None
 
     def publish(self, **request: str) -> None:
         self.published.append(request)
-        self.kept = self._documents.find(f"retraining/approvals/{RUN}.json")
+        self.stored = self._documents.find(f"retraining/approvals/{RUN}.json")
 
 
 @pytest.fixture
@@ -42,11 +42,11 @@ def topic(documents: Documents) -> Topic:
     return topic
 
 
-def test_the_token_is_kept_before_anybody_is_told(topic: Topic) -> None:
-    kept = topic.kept[0]
-    at = datetime.fromisoformat(kept.pop("requested_at"))
-    assert kept == {"token": QUESTION["token"], "run": RUN, "version": "4"}
-    assert abs((datetime.now(UTC) - at).total_seconds()) < 60
+def test_the_token_is_stored_before_the_notice_is_published(topic: Topic) -> None:
+    stored = topic.stored[0]
+    requested_at = datetime.fromisoformat(stored.pop("requested_at"))
+    assert stored == {"token": QUESTION["token"], "run": RUN, "version": "4"}
+    assert abs((datetime.now(UTC) - requested_at).total_seconds()) < 60
 
 
 def test_the_notice_names_the_version_the_reasons_and_both_answers(topic: Topic) -> None:
@@ -60,11 +60,11 @@ def test_the_notice_names_the_version_the_reasons_and_both_answers(topic: Topic)
     assert "loupe reject 4 --reason '...'" in message
 
 
-def test_the_token_is_in_no_notice(topic: Topic) -> None:
+def test_no_notice_contains_the_token(topic: Topic) -> None:
     assert QUESTION["token"] not in str(topic.published)
 
 
-def test_the_report_is_linked_for_hours_by_a_signature_of_the_new_version(topic: Topic) -> None:
+def test_the_link_to_the_report_has_a_signature_of_version_4_and_is_valid_for_hours(topic: Topic) -> None:
     (link,) = [line for line in topic.published[0]["Message"].splitlines() if line.startswith("https://")]
     parts = urlsplit(link)
     query = parse_qs(parts.query)
@@ -74,10 +74,10 @@ def test_the_report_is_linked_for_hours_by_a_signature_of_the_new_version(topic:
     assert query["X-Amz-Expires"] == [str(12 * 3600)]
 
 
-def test_a_later_question_of_the_same_run_takes_the_place_of_the_former(
+def test_a_later_question_of_the_same_run_replaces_the_earlier_one(
     topic: Topic, documents: Documents
 ) -> None:
-    """The former's task has ended, or it would still be at work."""
+    """The task of the earlier question has ended: there is never more than one at a time."""
     sns: Any = topic
     Approval(documents, clients.s3(), sns, TOPIC).ask(QUESTION | {"token": "another"})
-    assert topic.kept[0]["token"] == "another"
+    assert topic.stored[0]["token"] == "another"

@@ -1,4 +1,4 @@
-"""Documents in memory, for properties."""
+"""Documents in memory, for property tests."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -8,13 +8,14 @@ from typing import Any
 from retraining.documents import Documents
 
 
-class Held(Documents):
-    """Documents of `artefacts` by key, as texts."""
+class MemoryDocuments(Documents):
+    """Documents of the bucket `artefacts`, as JSON texts by key."""
 
     def __init__(self, documents: Mapping[str, Any]) -> None:
-        """documents: a text is taken as it is."""
+        """Store documents. A text is stored unchanged, so that it may be invalid JSON."""
         texts: Any = {
-            key: each if isinstance(each, str) else json.dumps(each) for key, each in documents.items()
+            key: document if isinstance(document, str) else json.dumps(document)
+            for key, document in documents.items()
         }
         super().__init__(texts, "artefacts")
 

@@ -1,4 +1,4 @@
-"""What template.yaml declares for a function, as CloudFormation would resolve it: environment and permissions."""
+"""Environment and permissions of a function, from template.yaml, as CloudFormation resolves them."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -23,24 +23,30 @@ _PSEUDO = {
 
 @dataclass(frozen=True)
 class Stack:
-    """refs, arns: of resources by logical id; parameters: those that are not left at their defaults."""
+    """A stack of the template.
+
+    Attributes:
+        refs: What `Ref` returns for a resource, by logical id.
+        arns: ARNs of resources, by logical id.
+        parameters: Those that differ from their defaults.
+    """
 
     refs: Mapping[str, str]
     arns: Mapping[str, str]
     parameters: Mapping[str, str]
 
     def environment(self, function: str) -> dict[str, str]:
-        """The variables that a function gets of its own."""
+        """Return the variables that the template sets for a function alone."""
         declared = TEMPLATE["Resources"][function]["Properties"]["Environment"]["Variables"]
-        return {name: str(self.value(each)) for name, each in declared.items()}
+        return {name: str(self.value(value)) for name, value in declared.items()}
 
-    def value(self, given: Any) -> Any:
-        """A value with its intrinsic functions resolved."""
-        if isinstance(given, list):
-            return [self.value(each) for each in given]
-        if not isinstance(given, dict):
-            return given
-        ((name, argument),) = given.items()
+    def value(self, template: Any) -> Any:
+        """Return a value of the template with its intrinsic functions resolved."""
+        if isinstance(template, list):
+            return [self.value(item) for item in template]
+        if not isinstance(template, dict):
+            return template
+        ((name, argument),) = template.items()
         match name:
             case "Ref":
                 return self._ref(argument)
@@ -54,8 +60,8 @@ class Stack:
                 return self.value(argument[1] if self._holds(argument[0]) else argument[2])
             case "Fn::Sub":
                 text, names = argument if isinstance(argument, list) else (argument, {})
-                return re.sub(r"\$\{([^}]+)}", lambda found: self._named(found[1], names), text)
-        raise AssertionError(f"{name} is not known here")
+                return re.sub(r"\$\{([^}]+)}", lambda match: self._named(match[1], names), text)
+        raise AssertionError(f"{name} is not supported")
 
     def _ref(self, name: str) -> str:
         known = {**_PSEUDO, **self.refs, **self.parameters}
@@ -76,20 +82,20 @@ class Stack:
 
     def _statements(self, role: str) -> Iterator[tuple[list[str], list[str], dict[str, Any]]]:
         for policy in TEMPLATE["Resources"][role]["Properties"]["Policies"]:
-            for each in policy["PolicyDocument"]["Statement"]:
-                assert each["Effect"] == "Allow"
+            for statement in policy["PolicyDocument"]["Statement"]:
+                assert statement["Effect"] == "Allow"
                 yield (
-                    _listed(each["Action"]),
-                    _listed(self.value(each["Resource"])),
-                    each.get("Condition", {}),
+                    _listed(statement["Action"]),
+                    _listed(self.value(statement["Resource"])),
+                    statement.get("Condition", {}),
                 )
 
     def actions(self, role: str) -> set[str]:
-        """Everything that a role may do somewhere."""
+        """Return the actions that a role allows on any resource."""
         return {action for actions, _, _ in self._statements(role) for action in actions}
 
     def allows(self, role: str, action: str, resource: str, **context: str) -> bool:
-        """Whether a role may do this; context: condition keys, such as `prefix` for s3:prefix."""
+        """Return whether a role allows a call. context: condition keys, such as `prefix` for s3:prefix."""
         return any(
             action in actions
             and any(fnmatchcase(resource, pattern) for pattern in resources)
@@ -103,11 +109,11 @@ def _listed(value: Any) -> list[str]:
 
 
 def _met(condition: Mapping[str, Any], context: Mapping[str, str]) -> bool:
-    """StringLike alone, which is what S3's listings are held to."""
+    """Return whether a condition is met. Only StringLike is supported, which restricts S3's listings."""
     for operator, keys in condition.items():
         assert operator == "StringLike"
         for key, patterns in keys.items():
-            given = context.get(key.partition(":")[2])
-            if given is None or not any(fnmatchcase(given, pattern) for pattern in _listed(patterns)):
+            value = context.get(key.partition(":")[2])
+            if value is None or not any(fnmatchcase(value, pattern) for pattern in _listed(patterns)):
                 return False
     return True

@@ -1,0 +1,105 @@
+"""Snapshots of labelled images, as the plan reads them.
+
+A snapshot is the COCO document that `training.datasets.snapshots` writes. Its id is the SHA-256 of its
+content.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from contract.snapshots import PARTS, VERSION, identity
+from retraining.documents import Documents
+from retraining.errors import LabelledDataError
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A snapshot.
+
+    Attributes:
+        document: The COCO document.
+        uri: Where it is stored.
+    """
+
+    document: dict[str, Any]
+    uri: str
+
+    @property
+    def id(self) -> str:
+        return str(self.document["id"])
+
+    @cached_property
+    def parts(self) -> Counter[str]:
+        """The number of images in each part."""
+        return Counter(str(image["split"]) for image in self.document["images"])
+
+    @cached_property
+    def contents(self) -> dict[str, frozenset[tuple[Any, ...]]]:
+        """SHA-256 of each image → its objects, to find what is new."""
+        labels = self._labels
+        objects: dict[int, set[tuple[Any, ...]]] = defaultdict(set)
+        for annotation in self.document["annotations"]:
+            label, box = labels[annotation["category_id"]], map(float, annotation["bbox"])
+            objects[annotation["image_id"]].add((label, *box))
+        return {image["sha256"]: frozenset(objects[image["id"]]) for image in self.document["images"]}
+
+    @property
+    def _labels(self) -> dict[int, str]:
+        return {category["id"]: str(category["name"]) for category in self.document["categories"]}
+
+    def labels_in(self, *parts: str) -> set[str]:
+        """Return the labels of the objects in these parts."""
+        labels = self._labels
+        images = {image["id"] for image in self.document["images"] if image["split"] in parts}
+        return {
+            labels[annotation["category_id"]]
+            for annotation in self.document["annotations"]
+            if annotation["image_id"] in images
+        }
+
+    def new_since(self, earlier: Snapshot | None) -> int:
+        """Return the number of images that `earlier` lacks or has with other labels. None: all are new."""
+        before = earlier.contents if earlier else {}
+        return sum(before.get(sha256) != objects for sha256, objects in self.contents.items())
+
+    def check(self) -> None:
+        """Check that a model can be trained and tested on the snapshot.
+
+        Raises:
+            LabelledDataError: A part is empty, no training image has an object, or no test image shows a class.
+        """
+        for part in PARTS:
+            if not self.parts[part]:
+                raise LabelledDataError(
+                    f"the {part} part of the snapshot {self.uri} is empty: import more images"
+                )
+        if not self.labels_in("train"):
+            raise LabelledDataError(f"no training image in {self.uri} has a labelled defect")
+        if untested := sorted(set(self._labels.values()) - self.labels_in("test")):
+            raise LabelledDataError(
+                f"no test image in {self.uri} shows {', '.join(untested)}, so no model can be tested on it: "
+                "import the images again with --previous '' to draw a new test set"
+            )
+
+
+def read(documents: Documents, key: str) -> Snapshot:
+    """Read a snapshot.
+
+    Raises:
+        LabelledDataError: The object is not a snapshot, or was altered.
+    """
+    uri = documents.uri(key)
+    try:
+        stored = documents.find(key)
+    except ValueError as error:
+        raise LabelledDataError(f"{uri} is not a JSON document: {error}") from error
+    document = stored[0] if stored else None
+    if not isinstance(document, dict) or document.get("loupe_snapshot") != VERSION:
+        raise LabelledDataError(f"{uri} is not a snapshot: import images with `loupe import`")
+    if document.get("id") != identity(document):
+        raise LabelledDataError(f"{uri} was altered: its content does not match its id; import it again")
+    return Snapshot(document, uri)
