@@ -36,10 +36,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.kind == "samples":
         samples.write(options.out)
         return
-    smallest = synthetic.SMALLEST
-    if options.size < smallest or not smallest <= (options.defect_size or options.size) <= options.size:
+    if not synthetic.are_valid_sizes(options.size, options.defect_size):
         surfaces.error(
-            f"--size and --defect-size must be at least {smallest}, and --defect-size at most --size"
+            f"--size and --defect-size must be at least {synthetic.SMALLEST}, and --defect-size at most --size"
         )
     synthetic.generate(
         options.out, options.count, options.seed, options.size, defect_size=options.defect_size

@@ -1,4 +1,4 @@
-"""The program behind `loupe import PATH`: reads labelled images in any format, checks them, and writes a snapshot.
+"""Read labelled images in any format, check them, and write an immutable snapshot: `loupe import PATH`.
 
 PATH is a folder, a zip, a single annotation file, or an s3:// prefix. The format is detected. Nothing is written
 before everything was read. Images that a snapshot in S3 needs are written first, and the snapshot last.

@@ -22,6 +22,11 @@ CLEAN_SHARE = 0.2
 SMALLEST = 96
 
 
+def are_valid_sizes(size: int, defect_size: int | None) -> bool:
+    """Return whether both sizes are large enough, and a defect fits into the picture."""
+    return SMALLEST <= (defect_size or size) <= size
+
+
 def draw(
     seed: int, index: int, size: int = 200, kind: str | None = None, defect_size: int | None = None
 ) -> tuple[Image.Image, list[Object]]:
@@ -45,7 +50,7 @@ def draw(
     >>> picture.size, {defect.label for defect in defects}
     ((200, 200), {'scratches'})
     """
-    if min(size, defect_size or size) < SMALLEST or (defect_size or 0) > size:
+    if not are_valid_sizes(size, defect_size):
         raise ValueError(f"size and defect_size must be at least {SMALLEST}, and defect_size at most {size}")
     rng = np.random.default_rng([seed, index])
     if kind is None:

@@ -8,11 +8,15 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 
+from contract.keys import LABELLED, SNAPSHOTS
 from training.datasets.dataset import Dataset, Sample
 from training.datasets.problems import DatasetError
 from training.datasets.snapshots.snapshot import Snapshot
 from training.datasets.storage import s3
 from training.datasets.storage.files import image_suffix
+
+# Retraining imports to LABELLED, and looks for snapshots there.
+_FOLDER = SNAPSHOTS.removeprefix(LABELLED).strip("/")
 
 
 def local_images(snapshot: Snapshot) -> list[Sample]:
@@ -72,10 +76,10 @@ def write(snapshot: Snapshot, out: str) -> str:
         DatasetError: It cannot be written.
     """
     if out.startswith("s3://"):
-        uri = f"{out.rstrip('/')}/snapshots/{snapshot.file_name}"
+        uri = f"{out.rstrip('/')}/{_FOLDER}/{snapshot.file_name}"
         s3.write(uri, snapshot.content(), "application/json")
         return uri
-    path = Path(out) / "snapshots" / snapshot.file_name
+    path = Path(out) / _FOLDER / snapshot.file_name
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _write_atomically(path, snapshot.content())

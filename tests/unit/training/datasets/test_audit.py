@@ -122,7 +122,7 @@ def test_every_repair_is_listed_with_its_file():
         ("a.png", ["dent", "scratch"]),
         ("b.png", ["dent"]),  # other labels: a person decides
     ]
-    assert [(made.kind, made.file) for made in repairs] == [
+    assert [(item.kind, item.file) for item in repairs] == [
         ("label-case", "a.png"),
         ("label-case", "copy.png"),
         ("duplicate-box", "a.png"),

@@ -20,6 +20,7 @@ from training.datasets.generated.synthetic import generate
 from training.datasets.snapshots.snapshot import take
 from training.datasets.snapshots.split import leave_out, with_frozen_test
 from training.datasets.snapshots.store import write
+from training.datasets.storage.uris import ImagesByUri
 
 PARTS = ("train", "validation", "test")
 
@@ -59,6 +60,33 @@ def test_the_same_content_has_the_same_id_and_other_content_another(source, tmp_
     (source / "annotations.json").write_text(json.dumps(coco))
     assert snapshot_of(source, tmp_path / "out") != first
     assert len(list((tmp_path / "out/snapshots").iterdir())) == 2
+
+
+def test_the_id_of_a_snapshot_is_the_same_in_every_release():
+    """Models name the snapshot that they were trained on, so the same content must keep its id."""
+    samples = tuple(
+        Sample(
+            name=f"{name}.png",
+            sha256=byte * 32,
+            width=200,
+            height=100,
+            objects=(Object("dent", (10.0, 20.5, 40.0, 60.0)),)[:objects],
+            tags=("anomaly",)[:tags],
+        )
+        for name, byte, objects, tags in [
+            (16, "10", 1, 0),
+            (192, "c0", 0, 0),
+            (193, "c1", 1, 1),
+            (255, "ff", 0, 1),
+        ]
+    )
+    files = ImagesByUri({sample.name: f"s3://factory/{sample.name}" for sample in samples})
+    dataset, _ = with_frozen_test(Dataset(files, ("dent", "scratch"), samples), None)
+    duplicates = [Duplicate(0, 3, "near", 0.9), Duplicate(1, 3, "pixels", 1.0)]
+    snapshot = take(dataset, duplicates, format="coco")
+    assert snapshot.id == "32d575debd41182a6a7388c977d02f2a9c72d0a8eaf9822851f4c0c0044dfb0e"
+    digest = hashlib.sha256(snapshot.content()).hexdigest()
+    assert digest == "6d85b033b9de1d485e37d06fd4f39411a89da58f2ce14ae164eac2bb2671f033"
 
 
 def test_no_image_is_copied(source, tmp_path):

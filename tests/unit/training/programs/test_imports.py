@@ -148,7 +148,7 @@ def test_repairs_are_made_only_on_request_and_listed(capsys, source, tmp_path):
     assert len(plain["labels"]) == 7
 
     repaired = document(capsys, source, "--repair", "--out", tmp_path / "out")
-    assert {made["kind"] for made in repaired["repairs"]} == kinds
+    assert {entry["kind"] for entry in repaired["repairs"]} == kinds
     assert not kinds & {problem["kind"] for problem in repaired["problems"]}
     assert len(repaired["labels"]) == 6
     assert len(open_dataset(repaired["written_to"]).samples) == 30
