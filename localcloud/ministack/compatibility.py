@@ -1,8 +1,8 @@
 """Checks that MiniStack is the version that the local cloud was written for.
 
 The local cloud reads, replaces and calls names that MiniStack does not promise to keep. So the start refuses any
-other version, and any MiniStack in which one of those names is missing. The other modules of this folder import
-MiniStack; check it first.
+other version, and any MiniStack in which one of those names is missing. Check it before the other modules of this
+folder are imported: all but environment.py import MiniStack.
 """
 
 import importlib
@@ -15,8 +15,8 @@ VERSION = "1.5.33"
 
 # Module -> the names that the local cloud uses.
 _NAMES = {
-    "app": ("app", "_request_account_scope", "_build_persistence_save_dict", "_loaded_modules", "AUTH"),
-    "core.concurrency": ("esm_wake",),
+    # AUTH: the environment's setting of that name enforces IAM.
+    "app": ("app", "_request_account_scope", "_build_persistence_save_dict", "AUTH"),
     "core.iam_actions": ("identity_denial_message",),
     "core.iam_evaluator": (
         "AuthError",
@@ -33,8 +33,13 @@ _NAMES = {
         "reset",
         "subprocess",
     ),
-    "core.persistence": ("save_state",),
-    "core.responses": ("request_scope", "set_request_account_id", "set_request_region"),
+    "core.persistence": ("_json_default", "_state_format_version"),
+    "core.responses": (
+        "AccountRegionScopedDict",
+        "request_scope",
+        "set_request_account_id",
+        "set_request_region",
+    ),
     "core.router": ("extract_access_key_id", "extract_region"),
     "services.cloudformation.provisioners": ("_RESOURCE_HANDLERS",),
     "services.cloudwatch": (

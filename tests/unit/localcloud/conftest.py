@@ -1,4 +1,4 @@
-"""A SageMaker whose S3 is moto's."""
+"""A SageMaker with moto's S3."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +15,6 @@ def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "moto")
     with mock_aws():
-        made = Stage(tmp_path)
-        yield made
-        made.cloud.close()
+        stage = Stage(tmp_path)
+        yield stage
+        stage.cloud.close()

@@ -1,4 +1,4 @@
-"""SageMaker over moto's S3 and CloudWatch Logs; its jobs are child processes as ever."""
+"""SageMaker over moto's S3 and CloudWatch Logs; its jobs are real child processes."""
 
 import io
 import json
@@ -18,7 +18,7 @@ BUCKET = "loupe"
 
 
 class MotoRoles:
-    """Every role may do everything."""
+    """Roles with all permissions."""
 
     region, account = "us-east-1", "000000000000"
 
@@ -30,7 +30,14 @@ class MotoRoles:
 
 
 class Stage:
-    """One home; `cloud` is the SageMaker that runs in it now."""
+    """A SageMaker with a state folder, an S3 bucket and what the tests read of them.
+
+    Attributes:
+        folder: The state folder, which also contains the logs.
+        measured: The recorded data points.
+        s3: The client of S3.
+        cloud: The SageMaker that runs at the moment.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -51,7 +58,7 @@ class Stage:
         )
 
     def restart(self) -> None:
-        """End it, and start another in the same home."""
+        """End SageMaker, and start another with the same state."""
         self.cloud.close()
         self.cloud = self._make()
         self.cloud.resume()
@@ -63,14 +70,14 @@ class Stage:
         self.s3.put_object(Bucket=BUCKET, Key=key, Body=text.encode())
 
     def keys(self, prefix: str = "") -> list[str]:
-        found = self.s3.list_objects_v2(Bucket=BUCKET, Prefix=prefix).get("Contents", [])
-        return [each["Key"] for each in found]
+        objects = self.s3.list_objects_v2(Bucket=BUCKET, Prefix=prefix).get("Contents", [])
+        return [entry["Key"] for entry in objects]
 
     def text(self, key: str) -> str:
         return self.s3.get_object(Bucket=BUCKET, Key=key)["Body"].read().decode()
 
     def model(self, description: dict[str, Any]) -> dict[str, Any]:
-        """model.json in the artefact of a training job: what the program saw."""
+        """model.json in the artefact of a training job: what the program found in its environment."""
         key = description["ModelArtifacts"]["S3ModelArtifacts"].removeprefix(f"s3://{BUCKET}/")
         packed = self.s3.get_object(Bucket=BUCKET, Key=key)["Body"].read()
         with tarfile.open(fileobj=io.BytesIO(packed)) as tar:
@@ -89,8 +96,9 @@ class Stage:
         """The description of a job once it has ended."""
 
         def look() -> dict[str, Any] | None:
-            found = self.call(f"Describe{kind}", **{f"{kind}Name": name})
-            return found if found[f"{kind}Status"] in ("Completed", "Failed", "Stopped") else None
+            description = self.call(f"Describe{kind}", **{f"{kind}Name": name})
+            ended = description[f"{kind}Status"] in ("Completed", "Failed", "Stopped")
+            return description if ended else None
 
         result: dict[str, Any] = eventually(look)
         return result
@@ -103,7 +111,7 @@ class Stage:
         return self.ended("TrainingJob", name)
 
     def log(self, name: str) -> str:
-        """What the programs of a training job have said so far."""
+        """The output of a training job's programs so far."""
         file = self.folder / f"training-job-{name}.log"
         return file.read_text() if file.exists() else ""
 
@@ -116,7 +124,7 @@ def channel(uri: str = f"s3://{BUCKET}/data", kind: str = "S3Prefix", name: str 
 def training_request(
     name: str, hyperparameters: dict[str, str] | None = None, **members: Any
 ) -> dict[str, Any]:
-    """A CreateTrainingJob request that is in order."""
+    """A valid CreateTrainingJob request."""
     return {
         "TrainingJobName": name,
         "RoleArn": ROLE,

@@ -1,4 +1,4 @@
-"""How another process finds the cloud, and what it is told when there is none."""
+"""How another process finds the cloud, and the error if none is running."""
 
 import dataclasses
 import os
@@ -29,21 +29,23 @@ def test_a_written_connection_is_read_back_and_private(tmp_path: Path) -> None:
     assert (tmp_path / "cloud.json").stat().st_mode & 0o777 == 0o600
 
 
-@pytest.mark.parametrize("gone", [{"pid": 2**22 + 1}, {"pid_created": 1.0}])
-def test_a_dead_process_or_a_reused_pid_is_no_cloud(tmp_path: Path, gone: dict[str, float]) -> None:
-    dataclasses.replace(HERE, **gone).write(tmp_path)  # type: ignore[arg-type]
+@pytest.mark.parametrize("process", [{"pid": 2**22 + 1}, {"pid_created": 1.0}])
+def test_a_dead_process_or_a_reused_pid_is_not_a_running_cloud(
+    tmp_path: Path, process: dict[str, float]
+) -> None:
+    dataclasses.replace(HERE, **process).write(tmp_path)  # type: ignore[arg-type]
     with pytest.raises(NotRunningError):
         connection(tmp_path)
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[1]", '{"pid": 1}'])
-def test_a_damaged_file_is_no_cloud(tmp_path: Path, text: str) -> None:
+def test_a_damaged_file_is_not_a_running_cloud(tmp_path: Path, text: str) -> None:
     (tmp_path / "cloud.json").write_text(text)
     with pytest.raises(NotRunningError):
         connection(tmp_path)
 
 
-def test_no_profile_of_the_users_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_users_profile_and_endpoint_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_PROFILE", "one that does not exist")
     monkeypatch.setenv("AWS_ENDPOINT_URL", "https://elsewhere.example")
     client = HERE.client("sqs")

@@ -1,4 +1,4 @@
-"""SageMaker's control plane without servers: what is accepted, refused, remembered and listed."""
+"""SageMaker's control plane without servers: what it accepts, refuses, stores and lists."""
 
 from pathlib import Path
 from typing import Any
@@ -67,7 +67,7 @@ def test_a_model_is_remembered_across_restarts(sagemaker: SageMaker, tmp_path: P
     assert again.call("DescribeModel", {"ModelName": "m"})["PrimaryContainer"] == CONTAINER
 
 
-def test_names_are_taken_once(sagemaker: SageMaker) -> None:
+def test_a_name_can_be_used_once(sagemaker: SageMaker) -> None:
     create_model(sagemaker)
     error = refusal(
         sagemaker, "CreateModel", {"ModelName": "m", "PrimaryContainer": CONTAINER, "ExecutionRoleArn": ROLE}
@@ -79,7 +79,7 @@ def test_names_are_taken_once(sagemaker: SageMaker) -> None:
 
 
 @pytest.mark.parametrize(
-    ("operation", "request_", "said"),
+    ("operation", "request_", "message"),
     [
         ("CreateModel", {}, "ModelName"),
         ("CreateModel", {"ModelName": "a b"}, "regular expression pattern"),
@@ -100,14 +100,14 @@ def test_names_are_taken_once(sagemaker: SageMaker) -> None:
     ],
 )
 def test_a_wrong_request_is_a_validation_exception(
-    sagemaker: SageMaker, operation: str, request_: dict[str, Any], said: str
+    sagemaker: SageMaker, operation: str, request_: dict[str, Any], message: str
 ) -> None:
     error = refusal(sagemaker, operation, request_)
     assert error.code == "ValidationException"
-    assert said in error.message
+    assert message in error.message
 
 
-def test_model_data_that_is_not_there_is_said(sagemaker: SageMaker) -> None:
+def test_missing_model_data_is_reported(sagemaker: SageMaker) -> None:
     with pytest.raises(AwsError, match="Could not find model data at s3://artefacts/none"):
         create_model(sagemaker, PrimaryContainer={"Image": "i", "ModelDataUrl": "s3://artefacts/none"})
 
@@ -128,8 +128,8 @@ def test_an_endpoint_config_needs_its_model(sagemaker: SageMaker) -> None:
         create_config(sagemaker, "m")
     create_model(sagemaker)
     create_config(sagemaker, "m")
-    found = sagemaker.call("DescribeEndpointConfig", {"EndpointConfigName": "c"})
-    assert found["ProductionVariants"][0]["InferenceAmiVersion"].startswith("al2")
+    description = sagemaker.call("DescribeEndpointConfig", {"EndpointConfigName": "c"})
+    assert description["ProductionVariants"][0]["InferenceAmiVersion"].startswith("al2")
     sagemaker.call("DeleteEndpointConfig", {"EndpointConfigName": "c"})
     assert sagemaker.call("ListEndpointConfigs", {}) == {"EndpointConfigs": []}
 
@@ -147,7 +147,7 @@ def test_lists_are_paged_newest_first_and_filtered(sagemaker: SageMaker) -> None
     assert [model["ModelName"] for model in named["Models"]] == ["a1", "a2"]
 
 
-def test_an_unknown_endpoint_and_a_large_body_are_refused_as_by_the_runtime(sagemaker: SageMaker) -> None:
+def test_an_unknown_endpoint_and_a_large_body_are_refused_as_on_aws(sagemaker: SageMaker) -> None:
     with pytest.raises(AwsError, match="Endpoint e of account 000000000000 not found") as unknown:
         sagemaker.invoke("e", b"", {})
     assert (unknown.value.code, unknown.value.status) == ("ValidationError", 400)
@@ -161,9 +161,9 @@ def test_a_store_survives_a_restart_and_hands_out_copies(tmp_path: Path) -> None
     store.put("Model", "m", {"a": 1, "b": 2})
     store.change("Model", "m", a=3, b=None)
     store.change("Model", "nobody", a=3)
-    found = store.get("Model", "m")
-    assert found == {"a": 3}
-    found["a"] = 4
+    record = store.get("Model", "m")
+    assert record == {"a": 3}
+    record["a"] = 4
     assert Store(tmp_path / "s.json").all("Model") == [{"a": 3}]
     assert store.change_if("Model", "m", "a", 3, a=5)
     assert not store.change_if("Model", "m", "a", 3, a=6)
@@ -204,13 +204,13 @@ ARN = "arn:aws:sagemaker:us-east-1:000000000000"
         ("CreateTrainingJob", {"TrainingJobName": 1}, "*"),
     ],
 )
-def test_policies_are_asked_for_the_most_specific_resource(
+def test_policies_are_compared_with_the_most_specific_resource(
     sagemaker: SageMaker, operation: str, request_: dict[str, Any], resource: str
 ) -> None:
     assert sagemaker.resource(operation, request_) == resource
 
 
-def test_a_wrong_number_of_jobs_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_number_of_jobs_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOUPE_LOCAL_JOBS", "0")
     with pytest.raises(ValueError, match="LOUPE_LOCAL_JOBS must be a whole number of at least 1, not '0'"):
         SageMaker(tmp_path, tmp_path, tmp_path, FakeRoles(), lambda *point: None)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""How a change-over shares the requests, and what a DeploymentConfig may ask for."""
+"""How a deployment shares the requests, and which DeploymentConfig is accepted."""
 
 from typing import Any, cast
 
@@ -34,7 +34,7 @@ def test_the_share_is_kept_at_every_moment(share: int, requests: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "shares"),
+    ("deployment", "shares"),
     [
         (config(CanarySize=percent(10)), [0.1, 1.0]),
         (config(CanarySize={"Type": "INSTANCE_COUNT", "Value": 1}), [0.25, 1.0]),
@@ -43,14 +43,14 @@ def test_the_share_is_kept_at_every_moment(share: int, requests: int) -> None:
         (config(Type="LINEAR", LinearStepSize=percent(10)), pytest.approx([n / 10 for n in range(1, 11)])),
     ],
 )
-def test_the_steps_of_each_routing(asked: dict[str, Any], shares: list[float]) -> None:
-    deployments.check(asked, 4)
-    routing = asked["BlueGreenUpdatePolicy"]["TrafficRoutingConfiguration"]
+def test_the_steps_of_each_routing(deployment: dict[str, Any], shares: list[float]) -> None:
+    deployments.check(deployment, 4)
+    routing = deployment["BlueGreenUpdatePolicy"]["TrafficRoutingConfiguration"]
     assert deployments._shares(routing, 4) == shares
 
 
 @pytest.mark.parametrize(
-    ("asked", "said"),
+    ("deployment", "message"),
     [
         (config(CanarySize=percent(51)), "less than or equal to 50%"),
         (config(CanarySize={"Type": "INSTANCE_COUNT", "Value": 3}), "less than or equal to 50%"),
@@ -67,6 +67,8 @@ def test_the_steps_of_each_routing(asked: dict[str, Any], shares: list[float]) -
         ({"RollingUpdatePolicy": {}}, "BlueGreenUpdatePolicy"),
     ],
 )
-def test_what_cannot_be_followed_is_refused(asked: dict[str, Any], said: str) -> None:
-    with pytest.raises(AwsError, match=said):
-        deployments.check(asked, 4)
+def test_a_deployment_config_that_cannot_be_followed_is_refused(
+    deployment: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(AwsError, match=message):
+        deployments.check(deployment, 4)

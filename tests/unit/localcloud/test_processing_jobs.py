@@ -11,7 +11,7 @@ IN, OUT = "/opt/ml/processing/input", "/opt/ml/processing/output"
 
 
 def request(name: str, *arguments: str, **members: Any) -> dict[str, Any]:
-    """A CreateProcessingJob request that is in order."""
+    """A valid CreateProcessingJob request."""
     return {
         "ProcessingJobName": name,
         "RoleArn": ROLE,
@@ -20,7 +20,7 @@ def request(name: str, *arguments: str, **members: Any) -> dict[str, Any]:
             "ContainerEntrypoint": ["python", "-m", "training.process"],
             "ContainerArguments": ["--input", IN, "--output", OUT, *arguments],
         },
-        "ProcessingInputs": [given(IN)],
+        "ProcessingInputs": [job_input(IN)],
         "ProcessingOutputConfig": {"Outputs": [output()]},
         "ProcessingResources": {
             "ClusterConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 10}
@@ -30,7 +30,7 @@ def request(name: str, *arguments: str, **members: Any) -> dict[str, Any]:
     }
 
 
-def given(path: str) -> dict[str, Any]:
+def job_input(path: str) -> dict[str, Any]:
     source = {"S3Uri": f"s3://{BUCKET}/data", "LocalPath": path, "S3DataType": "S3Prefix"}
     return {"InputName": "data", "S3Input": source}
 
@@ -54,23 +54,25 @@ def test_a_job_leaves_its_output_and_message(stage: Stage) -> None:
     assert taken.value.code == "ResourceInUse"
 
 
-def test_a_program_of_ours_may_be_named_alone(stage: Stage) -> None:
-    asked = request("named")
-    asked["AppSpecification"]["ContainerEntrypoint"] = ["process"]
-    stage.call("CreateProcessingJob", **asked)
+def test_an_entry_point_may_be_the_name_of_a_program(stage: Stage) -> None:
+    job_request = request("named")
+    job_request["AppSpecification"]["ContainerEntrypoint"] = ["process"]
+    stage.call("CreateProcessingJob", **job_request)
     assert stage.ended("ProcessingJob", "named")["ProcessingJobStatus"] == "Completed"
 
 
-def test_a_failing_job_tells_why(stage: Stage) -> None:
+def test_a_failing_job_has_the_reason(stage: Stage) -> None:
     stage.call("CreateProcessingJob", **request("failing", "--fail", "no images"))
     failed = stage.ended("ProcessingJob", "failing")
     assert failed["FailureReason"] == "AlgorithmError: no images, exit code: 1"
     assert stage.keys("report") == []
 
 
-def test_continuous_output_comes_while_the_job_runs(stage: Stage) -> None:
-    asked = request("slow", "--seconds", "60", ProcessingOutputConfig={"Outputs": [output("Continuous")]})
-    stage.call("CreateProcessingJob", **asked)
+def test_continuous_output_is_uploaded_while_the_job_runs(stage: Stage) -> None:
+    job_request = request(
+        "slow", "--seconds", "60", ProcessingOutputConfig={"Outputs": [output("Continuous")]}
+    )
+    stage.call("CreateProcessingJob", **job_request)
     eventually(lambda: stage.keys("report"))
     assert (
         stage.call("DescribeProcessingJob", ProcessingJobName="slow")["ProcessingJobStatus"] == "InProgress"
@@ -82,8 +84,8 @@ def test_continuous_output_comes_while_the_job_runs(stage: Stage) -> None:
 
 
 def test_a_job_beyond_its_time_is_stopped(stage: Stage) -> None:
-    asked = request("late", "--seconds", "60", StoppingCondition={"MaxRuntimeInSeconds": 1})
-    stage.call("CreateProcessingJob", **asked)
+    job_request = request("late", "--seconds", "60", StoppingCondition={"MaxRuntimeInSeconds": 1})
+    stage.call("CreateProcessingJob", **job_request)
     stopped = stage.ended("ProcessingJob", "late")
     assert stopped["ProcessingJobStatus"] == "Stopped"
     assert "MaxRuntimeInSeconds of 1" in stopped["FailureReason"]
@@ -98,11 +100,11 @@ def test_a_job_starts_again_after_a_restart_of_the_cloud(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize(
-    ("members", "said"),
+    ("members", "message"),
     [
         ({"AppSpecification": {"ImageUri": "i"}}, "ContainerEntrypoint"),
         ({"AppSpecification": {}}, "ImageUri"),
-        ({"ProcessingInputs": [given("/opt/ml/input")]}, "must start with /opt/ml/processing/"),
+        ({"ProcessingInputs": [job_input("/opt/ml/input")]}, "must start with /opt/ml/processing/"),
         ({"ProcessingInputs": [{"InputName": "none"}]}, "must have an S3Input"),
         ({"ProcessingOutputConfig": {"Outputs": [{"OutputName": "none"}]}}, "must have an S3Output"),
         (
@@ -111,10 +113,10 @@ def test_a_job_starts_again_after_a_restart_of_the_cloud(stage: Stage) -> None:
         ),
     ],
 )
-def test_a_bad_request_is_refused(stage: Stage, members: dict[str, Any], said: str) -> None:
+def test_a_bad_request_is_refused(stage: Stage, members: dict[str, Any], message: str) -> None:
     with pytest.raises(AwsError) as caught:
         stage.call("CreateProcessingJob", **request("bad") | members)
     assert caught.value.code == "ValidationException"
-    assert said in caught.value.message
+    assert message in caught.value.message
     with pytest.raises(AwsError, match="Could not find requested job with name: bad"):
         stage.call("DescribeProcessingJob", ProcessingJobName="bad")

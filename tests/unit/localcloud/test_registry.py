@@ -1,4 +1,4 @@
-"""The model registry: versions, approvals, and models made of a package."""
+"""The model registry: versions, approvals, and models created from a package."""
 
 from typing import Any
 
@@ -33,10 +33,10 @@ def registry(stage: Stage) -> Stage:
 def test_versions_count_up_and_wait_for_approval(registry: Stage) -> None:
     assert register(registry) == f"{ARN}:model-package/detectors/1"
     second = register(registry, CustomerMetadataProperties={"map": "0.7", "set": "a"})
-    found = describe(registry, second)
-    assert (found["ModelPackageVersion"], found["ModelPackageStatus"]) == (2, "Completed")
-    assert found["ModelApprovalStatus"] == "PendingManualApproval"
-    assert found["InferenceSpecification"]["Containers"] == [CONTAINER]
+    description = describe(registry, second)
+    assert (description["ModelPackageVersion"], description["ModelPackageStatus"]) == (2, "Completed")
+    assert description["ModelApprovalStatus"] == "PendingManualApproval"
+    assert description["InferenceSpecification"]["Containers"] == [CONTAINER]
     registry.call(
         "UpdateModelPackage",
         ModelPackageArn=second,
@@ -45,31 +45,31 @@ def test_versions_count_up_and_wait_for_approval(registry: Stage) -> None:
         CustomerMetadataProperties={"map": "0.8"},
         CustomerMetadataPropertiesToRemove=["set"],
     )
-    found = describe(registry, second)
-    assert (found["ModelApprovalStatus"], found["ApprovalDescription"]) == ("Approved", "better")
-    assert found["CustomerMetadataProperties"] == {"map": "0.8"}
+    description = describe(registry, second)
+    assert (description["ModelApprovalStatus"], description["ApprovalDescription"]) == ("Approved", "better")
+    assert description["CustomerMetadataProperties"] == {"map": "0.8"}
     listed = registry.call(
         "ListModelPackages",
         ModelPackageGroupName="Detectors",
         SortBy="CreationTime",
         SortOrder="Descending",
     )["ModelPackageSummaryList"]
-    assert [each["ModelPackageVersion"] for each in listed] == [2, 1]
+    assert [package["ModelPackageVersion"] for package in listed] == [2, 1]
     approved = registry.call(
         "ListModelPackages", ModelPackageGroupName="Detectors", ModelApprovalStatus="Approved"
     )
-    assert [each["ModelPackageArn"] for each in approved["ModelPackageSummaryList"]] == [second]
+    assert [package["ModelPackageArn"] for package in approved["ModelPackageSummaryList"]] == [second]
     assert registry.call("ListModelPackages") == {"ModelPackageSummaryList": []}  # unversioned is the default
 
 
-def test_a_deleted_version_s_number_is_not_given_again(registry: Stage) -> None:
+def test_the_number_of_a_deleted_version_is_not_used_again(registry: Stage) -> None:
     registry.call("DeleteModelPackage", ModelPackageName=register(registry))
     assert register(registry).endswith("/2")
     registry.restart()
     assert register(registry).endswith("/3")
 
 
-def test_a_group_is_made_once_and_deleted_when_empty(registry: Stage) -> None:
+def test_a_group_is_created_once_and_deleted_when_empty(registry: Stage) -> None:
     with pytest.raises(AwsError, match="Model Package Group already exists: arn") as taken:
         registry.call("CreateModelPackageGroup", ModelPackageGroupName="Detectors")
     assert taken.value.code == "ValidationException"
@@ -85,7 +85,7 @@ def test_a_group_is_made_once_and_deleted_when_empty(registry: Stage) -> None:
 
 
 @pytest.mark.parametrize(
-    ("members", "said"),
+    ("members", "message"),
     [
         ({"ModelPackageGroupName": "nobody"}, "does not exist"),
         ({"ModelPackageName": "alone"}, "not both"),
@@ -94,12 +94,12 @@ def test_a_group_is_made_once_and_deleted_when_empty(registry: Stage) -> None:
         ({"ModelApprovalStatus": "Perhaps"}, "enum value set"),
     ],
 )
-def test_a_bad_package_is_refused(registry: Stage, members: dict[str, Any], said: str) -> None:
-    with pytest.raises(AwsError, match=said):
+def test_a_bad_package_is_refused(registry: Stage, members: dict[str, Any], message: str) -> None:
+    with pytest.raises(AwsError, match=message):
         register(registry, **members)
 
 
-def test_a_model_is_made_of_an_approved_package(registry: Stage) -> None:
+def test_a_model_is_created_from_an_approved_package(registry: Stage) -> None:
     registry.put("m.tar.gz", "model")
     version = register(registry)
     model = {

@@ -92,8 +92,8 @@ def test_executions_that_continue_do_not_change_each_other_or_new_ones() -> None
     first = left_behind("Second", {"from": "one"})
     step_functions.resume_executions()
     # A look-up in another thread at the same time finds the deployed definition.
-    found = stepfunctions._state_machines.get(first["stateMachineArn"])
-    assert json.loads(found["definition"])["StartAt"] == "First"
+    machine = stepfunctions._state_machines.get(first["stateMachineArn"])
+    assert json.loads(machine["definition"])["StartAt"] == "First"
     eventually(lambda: first["status"] != "RUNNING")
     started = stepfunctions._start_execution({"stateMachineArn": first["stateMachineArn"], "name": "new"})
     new = stepfunctions._executions[json.loads(started[2])["executionArn"]]

@@ -31,12 +31,12 @@ def test_a_job_runs_from_s3_to_s3(stage: Stage) -> None:
     assert done["CreationTime"] <= done["TrainingStartTime"] <= done["TrainingEndTime"]
     assert done["ModelArtifacts"] == {"S3ModelArtifacts": f"s3://{BUCKET}/out/First/output/model.tar.gz"}
     assert stage.keys("out/") == ["out/First/output/model.tar.gz", "out/First/output/output.tar.gz"]
-    seen = stage.model(done)
-    assert seen["channels"] == {"train": {"a.txt": "alpha", "deep/b.txt": "beta"}}
-    assert seen["hyperparameters"] == {"epochs": "3"}
-    assert (seen["job"], seen["environment"], seen["role"]) == ("First", "blue", "ASIA")
-    assert seen["config"]["inputdataconfig"]["train"]["TrainingInputMode"] == "File"
-    assert seen["config"]["resourceconfig"]["hosts"] == ["algo-1"]
+    inputs = stage.model(done)
+    assert inputs["channels"] == {"train": {"a.txt": "alpha", "deep/b.txt": "beta"}}
+    assert inputs["hyperparameters"] == {"epochs": "3"}
+    assert (inputs["job"], inputs["environment"], inputs["role"]) == ("First", "blue", "ASIA")
+    assert inputs["config"]["inputdataconfig"]["train"]["TrainingInputMode"] == "File"
+    assert inputs["config"]["resourceconfig"]["hosts"] == ["algo-1"]
     eventually(lambda: not (stage.folder / "jobs/training-job/First").exists())
 
 
@@ -70,7 +70,7 @@ def test_an_entry_point_and_arguments_are_followed(stage: Stage) -> None:
     ]
 
 
-def test_a_failing_job_tells_why(stage: Stage) -> None:
+def test_a_failing_job_has_the_reason(stage: Stage) -> None:
     failed = stage.trained("failing", {"fail": "DatasetError: no labels"})
     assert (failed["TrainingJobStatus"], failed["SecondaryStatus"]) == ("Failed", "Failed")
     assert failed["FailureReason"] == "AlgorithmError: DatasetError: no labels, exit code: 3"
@@ -80,7 +80,7 @@ def test_a_failing_job_tells_why(stage: Stage) -> None:
     assert long["FailureReason"].endswith(", exit code: 3")
 
 
-def test_a_job_that_is_killed_tells_by_what(stage: Stage) -> None:
+def test_a_killed_job_has_the_signal_in_its_exit_code(stage: Stage) -> None:
     stage.train("victim", SLOW)
     eventually(lambda: "epoch=1" in stage.log("victim"))
     for process in psutil.Process().children():
@@ -90,7 +90,7 @@ def test_a_job_that_is_killed_tells_by_what(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("stubborn", [{}, {"ignore_sigterm": "1"}])
-def test_a_job_beyond_its_time_is_stopped(
+def test_a_job_that_runs_too_long_is_stopped(
     stage: Stage, monkeypatch: pytest.MonkeyPatch, stubborn: dict[str, str]
 ) -> None:
     monkeypatch.setattr(program_job, "GRACE_S", 0.5)
@@ -100,7 +100,7 @@ def test_a_job_beyond_its_time_is_stopped(
     assert "FailureReason" not in stopped
     assert stopped["TrainingTimeInSeconds"] < 10  # by itself it would take twenty
     left = set(psutil.Process().children(recursive=True)) - before
-    assert not [each for each in left if each.is_running()]
+    assert not [process for process in left if process.is_running()]
 
 
 def test_a_spot_job_waits_no_longer_than_it_may(stage: Stage) -> None:
@@ -123,21 +123,21 @@ def test_a_job_is_stopped_in_the_middle(stage: Stage) -> None:
         stage.call("StopTrainingJob", TrainingJobName="middle")
 
 
-def test_jobs_wait_for_a_slot_and_one_that_waits_can_be_stopped(stage: Stage) -> None:
+def test_jobs_wait_for_a_slot_and_a_waiting_job_can_be_stopped(stage: Stage) -> None:
     for name in ("one", "two", "three", "four"):
         stage.train(name, {"epochs": "4", "seconds": "0.2"})
     waiting = stage.call("DescribeTrainingJob", TrainingJobName="three")
     assert (waiting["TrainingJobStatus"], waiting["SecondaryStatus"]) == ("InProgress", "Pending")
     stage.call("StopTrainingJob", TrainingJobName="three")
-    gone = stage.call("DescribeTrainingJob", TrainingJobName="three")
-    assert gone["TrainingJobStatus"] == "Stopped"
-    assert "TrainingTimeInSeconds" not in gone
+    stopped = stage.call("DescribeTrainingJob", TrainingJobName="three")
+    assert stopped["TrainingJobStatus"] == "Stopped"
+    assert "TrainingTimeInSeconds" not in stopped
     ended = [stage.ended("TrainingJob", name) for name in ("one", "two", "four")]
     assert ended[2]["TrainingStartTime"] >= min(job["TrainingEndTime"] for job in ended[:2])
     assert stage.log("three") == ""
 
 
-def test_of_many_that_create_one_name_one_wins(stage: Stage) -> None:
+def test_of_many_jobs_with_one_name_one_is_created(stage: Stage) -> None:
     barrier = threading.Barrier(8)
 
     def create(_: int) -> str:
@@ -154,7 +154,7 @@ def test_of_many_that_create_one_name_one_wins(stage: Stage) -> None:
     assert stage.log("same").count("starting") == 1
 
 
-def test_a_job_goes_on_after_a_restart_of_the_cloud(stage: Stage) -> None:
+def test_a_job_continues_after_a_restart_of_the_cloud(stage: Stage) -> None:
     stage.train("long", {"epochs": "12", "seconds": "0.1"}, CheckpointConfig={"S3Uri": f"s3://{BUCKET}/kept"})
     stage.train("short", SLOW)
     stage.train("queued")
@@ -173,7 +173,7 @@ def test_a_job_goes_on_after_a_restart_of_the_cloud(stage: Stage) -> None:
     assert stage.text("kept/epoch") == "12"
 
 
-def test_a_job_that_waited_starts_as_if_nothing_had_been(stage: Stage) -> None:
+def test_after_a_restart_a_waiting_job_starts_as_usual(stage: Stage) -> None:
     for name in ("one", "two"):
         stage.train(name, SLOW)
     stage.train("waiting")
@@ -186,9 +186,9 @@ def test_a_job_that_waited_starts_as_if_nothing_had_been(stage: Stage) -> None:
 
 
 def test_checkpoints_are_shared_through_s3(stage: Stage) -> None:
-    where = {"S3Uri": f"s3://{BUCKET}/kept/"}
-    stage.trained("before", {"epochs": "2"}, CheckpointConfig=where)
-    done = stage.trained("after", {"epochs": "5"}, CheckpointConfig=where)
+    checkpoints = {"S3Uri": f"s3://{BUCKET}/kept/"}
+    stage.trained("before", {"epochs": "2"}, CheckpointConfig=checkpoints)
+    done = stage.trained("after", {"epochs": "5"}, CheckpointConfig=checkpoints)
     assert stage.model(done)["started_after"] == 2
 
 
@@ -213,7 +213,7 @@ def test_an_object_cannot_leave_its_folder(stage: Stage) -> None:
     assert not list(stage.folder.rglob("escaped.txt"))
 
 
-def test_input_that_is_gone_when_the_job_starts_fails_it(stage: Stage) -> None:
+def test_input_that_is_deleted_before_the_job_starts_fails_it(stage: Stage) -> None:
     for name in ("busy-1", "busy-2"):
         stage.train(name, {"epochs": "4", "seconds": "0.2"})
     stage.train("late")
@@ -223,7 +223,7 @@ def test_input_that_is_gone_when_the_job_starts_fails_it(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize(
-    ("members", "said"),
+    ("members", "message"),
     [
         ({"TrainingJobName": "a b"}, "regular expression pattern"),
         ({"RoleArn": "me"}, "RoleArn"),
@@ -243,12 +243,12 @@ def test_input_that_is_gone_when_the_job_starts_fails_it(stage: Stage) -> None:
     ],
 )
 def test_a_bad_request_is_refused_and_leaves_nothing(
-    stage: Stage, members: dict[str, Any], said: str
+    stage: Stage, members: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(AwsError) as caught:
         stage.train(**{"name": "bad", **training_request("bad")} | members)  # type: ignore[arg-type]
     assert caught.value.code == "ValidationException"
-    assert said in caught.value.message
+    assert message in caught.value.message
     assert stage.call("ListTrainingJobs") == {"TrainingJobSummaries": []}
 
 
@@ -266,7 +266,7 @@ def test_an_algorithm_that_cannot_run_is_refused(stage: Stage, change: dict[str,
         stage.train("bad", AlgorithmSpecification=algorithm)
 
 
-def test_jobs_are_listed_and_carry_tags(stage: Stage) -> None:
+def test_jobs_are_listed_and_have_tags(stage: Stage) -> None:
     tags = [{"Key": "line", "Value": "2"}]
     arn = stage.train("b", Tags=tags)["TrainingJobArn"]
     stage.train("a", {"fail": "x"})
