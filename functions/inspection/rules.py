@@ -233,6 +233,9 @@ def judge(
         detections: The model's answer.
         quality: The endpoint's measures of the picture.
 
+    Returns:
+        The verdict. Its reasons contain every detection that counts, and every fault of the picture.
+
     >>> judge(Rules(version="1"), "line-1", []).verdict
     <Verdict.PASS: 'pass'>
     """
@@ -260,11 +263,11 @@ def _classify(rules: Rules, line: str, detections: Sequence[Detection]) -> list[
     findings = []
     for index, detection, rule in counted:
         is_sure = detection.score >= rule.fail_score
-        count = (sure if is_sure else total)[detection.label]
-        kind = _Kind.DEFECT if is_sure else _Kind.DOUBTFUL
-        findings.append(
-            _Finding(index, detection, rule.severity, kind if count > rule.allowed_count else _Kind.ALLOWED)
-        )
+        if (sure if is_sure else total)[detection.label] <= rule.allowed_count:
+            kind = _Kind.ALLOWED
+        else:
+            kind = _Kind.DEFECT if is_sure else _Kind.DOUBTFUL
+        findings.append(_Finding(index, detection, rule.severity, kind))
     return findings
 
 
