@@ -22,6 +22,7 @@ from PIL import Image, ImageOps
 
 from contract.images import FORMATS
 from training.datasets.checks.likeness import (
+    HASH_SIZE,
     Floats,
     Thumbnail,
     correlation,
@@ -45,7 +46,6 @@ CROWD, CROWD_SHARE = 5, 0.005
 _MIN_THUMBNAIL_CORRELATION = 0.5
 # A JPEG that is decoded faster and smaller differs by that much.
 _SAME_PIXELS_BITS = 4
-_HASH_SIZE = 64
 _ROWS = 256
 
 
@@ -80,7 +80,7 @@ class Fingerprints:
             UnreadableError: The image cannot be decoded.
         """
         if sha256 not in self._hashes:
-            grey = grey_levels(data, _HASH_SIZE)
+            grey = grey_levels(data, HASH_SIZE)
             self._hashes[sha256] = perceptual_hash(grey)
             self._thumbnails[sha256] = thumbnail(grey)
 
@@ -110,23 +110,21 @@ def find_duplicates(dataset: Dataset, fingerprints: Fingerprints) -> tuple[list[
         DatasetError: An image cannot be read again.
     """
     samples = dataset.samples
-    first_by_hash: dict[str, int] = {}
-    duplicates: list[Duplicate] = []
-    for index, sample in enumerate(samples):
-        first = first_by_hash.setdefault(sample.sha256, index)
-        if first != index:
-            duplicates.append(Duplicate(first, index, "bytes", 1.0))
-    unique = list(first_by_hash.values())
+    same_bytes = _same_bytes(samples)
+    unique = [index for index in range(len(samples)) if index not in same_bytes]
     pairs, crowded = _candidates(fingerprints.hashes([samples[index] for index in unique]))
     alike = [(unique[a], unique[b]) for a, b, bits in pairs if bits <= _SAME_PIXELS_BITS]
-    first_by_copy = _same_pixels(dataset, alike)
-    duplicates += [Duplicate(first, copy, "pixels", 1.0) for copy, first in first_by_copy.items()]
+    same_pixels = _same_pixels(dataset, alike)
     candidates = [
         (unique[a], unique[b])
         for a, b, _ in pairs
-        if not {a, b} & crowded and not {unique[a], unique[b]} & first_by_copy.keys()
+        if not {a, b} & crowded and not {unique[a], unique[b]} & same_pixels.keys()
     ]
-    duplicates += _near_duplicates(dataset, candidates, fingerprints)
+    duplicates = [
+        *(Duplicate(first, copy, "bytes", 1.0) for copy, first in same_bytes.items()),
+        *(Duplicate(first, copy, "pixels", 1.0) for copy, first in same_pixels.items()),
+        *_near_duplicates(dataset, candidates, fingerprints),
+    ]
     duplicates.sort(key=lambda duplicate: (duplicate.first, duplicate.second))
     return duplicates, [unique[index] for index in sorted(crowded)]
 
@@ -136,6 +134,13 @@ def across_parts(samples: Sequence[Sample], duplicates: Sequence[Duplicate]) -> 
     for duplicate in duplicates:
         if samples[duplicate.first].belongs_to() != samples[duplicate.second].belongs_to():
             yield duplicate
+
+
+def _same_bytes(samples: Sequence[Sample]) -> dict[int, int]:
+    """Return the first sample for each of its copies."""
+    first_by_hash: dict[str, int] = {}
+    firsts = {index: first_by_hash.setdefault(sample.sha256, index) for index, sample in enumerate(samples)}
+    return {copy: first for copy, first in firsts.items() if copy != first}
 
 
 def _candidates(hashes: NDArray[np.uint64]) -> tuple[list[tuple[int, int, int]], set[int]]:

@@ -11,11 +11,12 @@ from training.model.pixels import decode
 Floats = NDArray[np.float32]
 Thumbnail = NDArray[np.int8]
 
-_THUMBNAIL_SIZE, _HASH_SIZE, _DETAIL_SIZE = 32, 64, 128
+HASH_SIZE = 64
+_THUMBNAIL_SIZE, _DETAIL_SIZE = 32, 128
 # As a share of the picture's edge.
 _SHIFT = 12 / 128
 _GREY = np.array([0.299, 0.587, 0.114], np.float32)
-_ANGLES = np.pi * (np.arange(_HASH_SIZE) + 0.5) * np.arange(16)[:, None] / _HASH_SIZE
+_ANGLES = np.pi * (np.arange(HASH_SIZE) + 0.5) * np.arange(16)[:, None] / HASH_SIZE
 _WAVES = np.cos(_ANGLES).astype(np.float32)
 
 

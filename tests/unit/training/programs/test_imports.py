@@ -9,45 +9,14 @@ import shutil
 from pathlib import Path
 
 import pytest
-from botocore.exceptions import ClientError
+from imports_support import document, run
 from PIL import Image
 
 from contract.snapshots import part_of
 from training.datasets import FORMATS, open_dataset
-from training.datasets.export import write_recordio
-from training.datasets.generated.synthetic import generate
 from training.datasets.problems import KINDS
-from training.datasets.storage import s3
 from training.datasets.storage.folder import Folder
 from training.imports import main
-
-
-@pytest.fixture(scope="module")
-def drawn(tmp_path_factory) -> Path:
-    """Drawn once, because drawing takes longer than most tests. Do not change it."""
-    folder = tmp_path_factory.mktemp("drawn")
-    generate(folder / "source", 30, seed=5, size=96)
-    generate(folder / "more", 20, seed=9, size=96)
-    return folder
-
-
-@pytest.fixture
-def source(drawn, tmp_path) -> Path:
-    """A copy of the 30 images that the test may change."""
-    return shutil.copytree(drawn / "source", tmp_path / "source")
-
-
-def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
-    capsys.readouterr()
-    status = main([str(argument) for argument in arguments])
-    captured = capsys.readouterr()
-    return status, captured.out, captured.err
-
-
-def document(capsys: pytest.CaptureFixture[str], *arguments: object) -> dict[str, object]:
-    status, out, _ = run(capsys, *arguments, "--json")
-    assert status == 0
-    return json.loads(out)
 
 
 def change(source: Path, edit) -> None:
@@ -193,85 +162,11 @@ def test_an_output_folder_that_cannot_be_written_is_an_error(capsys, source, tmp
     assert (status, "cannot be written" in err) == (1, True)
 
 
-def keys(client) -> list[str]:
-    return [item["Key"] for item in client.list_objects_v2(Bucket="factory").get("Contents", [])]
-
-
-def test_images_are_uploaded_under_their_hash_and_the_snapshot_refers_to_them(capsys, source, bucket):
-    report = document(capsys, source, "--out", "s3://factory/data")
-    local = open_dataset(source)
-    expected = {f"data/images/{sample.sha256}.jpg" for sample in local.samples}
-    assert set(keys(bucket)) == expected | {f"data/snapshots/{report['snapshot'][:16]}.json"}
-    shutil.rmtree(source)
-    dataset = open_dataset(report["written_to"])
-    assert {s.sha256 for s in dataset.samples} == {s.sha256 for s in local.samples}
-    assert len(dataset.read(dataset.samples[0])) > 0
-
-
-def test_images_that_are_in_s3_already_are_not_uploaded_again(capsys, source, bucket, monkeypatch):
-    document(capsys, source, "--out", "s3://factory/data")
-    put, uploaded = s3.client().put_object, []
-    monkeypatch.setattr(
-        s3.client(), "put_object", lambda **request: (uploaded.append(request["Key"]), put(**request))
-    )
-    document(capsys, source, "--out", "s3://factory/data")
-    assert [key.split("/")[1] for key in uploaded] == ["snapshots"]
-
-
-def test_images_in_s3_are_referred_to_in_place(capsys, source, bucket):
-    for path in source.rglob("*.*"):
-        bucket.upload_file(str(path), "factory", f"raw/{path.relative_to(source).as_posix()}")
-    report = document(capsys, "s3://factory/raw", "--out", "s3://factory/data")
-    assert [key for key in keys(bucket) if not key.startswith("raw/")] == [
-        f"data/snapshots/{report['snapshot'][:16]}.json"
-    ]
-    dataset = open_dataset(report["written_to"])
-    assert all(
-        dataset.files.uri(sample.name).startswith("s3://factory/raw/images/") for sample in dataset.samples
-    )
-
-
-def test_a_test_set_of_records_is_taken_over_uploaded_and_exported_as_images(
-    capsys, drawn, source, bucket, tmp_path
-):
-    records = write_recordio(open_dataset(source), tmp_path / "rec/train.rec")
-    first = document(capsys, records, "--out", tmp_path / "out")
-    arguments = (drawn / "more", "--previous", first["written_to"])
-    second = document(capsys, *arguments, "--out", "s3://factory/data")
-    frozen = {sample.sha256 for sample in open_dataset(source).part("test").samples}
-    assert {s.sha256 for s in open_dataset(second["written_to"]).part("test").samples} == frozen
-    assert {f"data/images/{digest}.jpg" for digest in frozen} < set(keys(bucket))
-    third = document(capsys, *arguments, "--export", "coco", "--to", tmp_path / "to")
-    assert frozen < {sample.sha256 for sample in open_dataset(third["exported"][0]).samples}
-    assert {path.suffix for path in (tmp_path / "to/images").iterdir()} == {".jpg"}
-
-
 def test_a_snapshot_of_a_snapshot_keeps_its_parts(capsys, drawn, source, tmp_path):
     first = document(capsys, source, "--out", tmp_path / "out")
     arguments = ("--out", tmp_path / "out", "--previous", first["written_to"])
     second = document(capsys, drawn / "more", *arguments)
     assert document(capsys, second["written_to"], "--check")["parts"] == second["parts"]
-
-
-def test_an_upload_that_fails_leaves_no_snapshot_and_the_next_try_continues(
-    capsys, source, bucket, monkeypatch
-):
-    put, tried = s3.client().put_object, []
-
-    def failing(**request):
-        tried.append(request["Key"])
-        if len(tried) > 10:
-            raise ClientError({"Error": {"Code": "SlowDown", "Message": "later"}}, "PutObject")
-        return put(**request)
-
-    monkeypatch.setattr(s3.client(), "put_object", failing)
-    status, _, err = run(capsys, source, "--out", "s3://factory/data")
-    assert (status, "cannot be written" in err, "SlowDown" in err) == (1, True, True)
-    assert len(keys(bucket)) == 10
-    assert not any("snapshots" in key for key in keys(bucket))
-    monkeypatch.setattr(s3.client(), "put_object", put)
-    report = document(capsys, source, "--out", "s3://factory/data")
-    assert len(open_dataset(report["written_to"]).samples) == 30
 
 
 class CountedBytes(bytes):
@@ -332,40 +227,6 @@ def test_a_snapshot_that_cannot_be_finished_leaves_no_file(capsys, source, tmp_p
 def test_the_documentation_names_every_problem_and_every_format():
     page = (Path(__file__).parents[4] / "docs/datasets.md").read_text()
     assert [name for name in (*KINDS, *FORMATS) if f"`{name}`" not in page] == []
-
-
-@pytest.mark.parametrize("kind", ["zip", "rec", "rec in a zip"])
-def test_a_snapshot_of_a_zip_or_rec_file_in_s3_reads_its_images_from_there(
-    capsys, source, bucket, tmp_path, kind
-):
-    write_recordio(open_dataset(source), tmp_path / "rec/train.rec")
-    folder = source if kind == "zip" else tmp_path / "rec"
-    if kind == "rec":
-        for path in folder.iterdir():
-            bucket.upload_file(str(path), "factory", f"raw/{path.name}")
-        uri = "s3://factory/raw/train.rec"
-    else:
-        shutil.make_archive(str(tmp_path / "data"), "zip", folder)
-        bucket.upload_file(str(tmp_path / "data.zip"), "factory", "raw/data.zip")
-        uri = "s3://factory/raw/data.zip"
-    report = document(capsys, uri, "--out", "s3://factory/data")
-    assert not any(key.startswith("data/images") for key in keys(bucket))
-    dataset, local = open_dataset(report["written_to"]), open_dataset(source)
-    contents = {sample.sha256: local.read(sample) for sample in local.samples}
-    assert {s.sha256: dataset.read(s) for s in dataset.samples} == contents
-
-
-def test_a_snapshot_that_s3_refuses_is_an_error(capsys, source, bucket, monkeypatch):
-    put = s3.client().put_object
-
-    def refusing(**request):
-        if "snapshots" in request["Key"]:
-            raise ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "PutObject")
-        return put(**request)
-
-    monkeypatch.setattr(s3.client(), "put_object", refusing)
-    status, _, err = run(capsys, source, "--out", "s3://factory/data")
-    assert (status, "AccessDenied" in err) == (1, True)
 
 
 def test_the_text_lists_repairs_and_the_images_left_out(capsys, source, tmp_path):
