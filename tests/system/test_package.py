@@ -1,4 +1,4 @@
-"""What `sam build` puts into a function's package is all that the function needs.
+"""A package that `sam build` makes holds everything that a function needs.
 
 The laptop's Python sees every package of the environment, so an undeclared dependency would pass unnoticed
 everywhere but on AWS.

@@ -1,4 +1,4 @@
-"""The model keeps learning, whole, on one machine: labels in, real trainings, the gate, a swap under load."""
+"""The whole retraining on one machine: labels, real training jobs, the gate, and a swap under load."""
 
 import json
 import os
@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 from bad_images import jpeg
-from cloud_process import CloudProcess, eventually, saved
+from cloud_process import CloudProcess, eventually, wait_until_saved
 
+from contract.s3 import split
 from localcloud import connection
 from loupe.stack.target import Target
 from loupe.stack.uploads import Source, follow, upload
@@ -26,7 +27,7 @@ SMALL = {"input_size": "128", "batch_size": "8", "workers": "0", "validate_every
 
 
 class Factory:
-    """A local cloud of this module's own, and the loupe command that works on it."""
+    """A local cloud for this module, and the loupe command that works on it."""
 
     def __init__(self, home: Path) -> None:
         self.home = home
@@ -55,7 +56,7 @@ class Factory:
         return result
 
     def document(self, uri: str) -> bytes:
-        bucket, _, key = uri.removeprefix("s3://").partition("/")
+        bucket, key = split(uri)
         return self.target.s3.get_object(Bucket=bucket, Key=key)["Body"].read()
 
     def restart(self) -> None:
@@ -71,14 +72,14 @@ def factory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Factory]:
 
 
 def alarming(factory: Factory) -> list[str]:
-    """The names of the alarms that are raised."""
+    """The names of the alarms in the state ALARM."""
     cloudwatch = connection(factory.home).client("cloudwatch")
     return [alarm["AlarmName"] for alarm in cloudwatch.describe_alarms(StateValue="ALARM")["MetricAlarms"]]
 
 
 @pytest.fixture(scope="module")
 def first(factory: Factory, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """The result of the first run, on an endpoint that is not there yet."""
+    """The result of the first run, which creates the endpoint."""
     folder = tmp_path_factory.mktemp("labels")
     generate(folder, 150, seed=5, size=128)
     nothing = factory.retrain("--families", "ssdlite")
@@ -117,15 +118,19 @@ def test_the_same_data_and_settings_are_not_trained_twice(factory: Factory, firs
 
 def test_of_two_triggers_at_once_one_works_and_the_other_says_so(factory: Factory, first: dict[str, Any]):
     results: list[dict[str, Any]] = []
-    wishes = [["--families", "ssdlite", "--set", "learning_rate=1e-9"], ["--families", "ssdlite", "--force"]]
+    requests = [
+        ["--families", "ssdlite", "--set", "learning_rate=1e-9"],
+        ["--families", "ssdlite", "--force"],
+    ]
     threads = [
-        threading.Thread(target=lambda wish=wish: results.append(factory.retrain(*wish))) for wish in wishes
+        threading.Thread(target=lambda options=options: results.append(factory.retrain(*options)))
+        for options in requests
     ]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted(each["decision"] for each in results) == ["already_running", "kept"]
+    assert sorted(result["decision"] for result in results) == ["already_running", "kept"]
 
 
 def test_a_better_model_is_swapped_in_under_load_and_no_image_is_lost(
@@ -172,7 +177,7 @@ def test_a_killed_cloud_goes_on_with_the_run_and_rollback_returns_to_the_former_
         return bool(jobs)
 
     eventually(training, 60)
-    saved(factory.home, arn[0], "stepfunctions")
+    wait_until_saved(factory.home, arn[0], "stepfunctions")
     factory.restart()
     followed = factory.loupe("retrain", "--follow", "--json")
     assert followed.stdout, followed.stderr
@@ -184,4 +189,4 @@ def test_a_killed_cloud_goes_on_with_the_run_and_rollback_returns_to_the_former_
     back = factory.loupe("rollback")
     assert back.returncode == 0, back.stderr
     versions = json.loads(factory.loupe("models", "--json").stdout)["versions"]
-    assert [each["version"] for each in versions if each["serving"]] == [1]
+    assert [version["version"] for version in versions if version["serving"]] == [1]
