@@ -11,21 +11,21 @@ from botocore.model import OperationNotFoundError
 
 from contract.endpoint import MAX_BODY_BYTES
 from localcloud.sagemaker.aws_errors import AwsError, endpoint_not_found, model_error
-from localcloud.sagemaker.endpoints import SERVING, Endpoints
-from localcloud.sagemaker.job_logs import RecordMetric
-from localcloud.sagemaker.job_queue import JobQueue
-from localcloud.sagemaker.model_server import NoAnswerError
-from localcloud.sagemaker.models import Models
-from localcloud.sagemaker.processing_jobs import ProcessingJobs
-from localcloud.sagemaker.program_job import end_leftovers
+from localcloud.sagemaker.hosting.endpoints import SERVING, Endpoints
+from localcloud.sagemaker.hosting.model_server import NoAnswerError
+from localcloud.sagemaker.hosting.models import Models
+from localcloud.sagemaker.hosting.scaling import Scaling
+from localcloud.sagemaker.jobs.logs import RecordMetric
+from localcloud.sagemaker.jobs.processing_jobs import ProcessingJobs
+from localcloud.sagemaker.jobs.program_job import end_leftovers
+from localcloud.sagemaker.jobs.queue import JobQueue
+from localcloud.sagemaker.jobs.training_jobs import TrainingJobs
+from localcloud.sagemaker.jobs.training_records import TrainingRecords
 from localcloud.sagemaker.programs import Machine
 from localcloud.sagemaker.registry import Registry
 from localcloud.sagemaker.resources import KINDS, Operation, Resources
-from localcloud.sagemaker.scaling import Scaling
 from localcloud.sagemaker.store import Store
-from localcloud.sagemaker.training_jobs import TrainingJobs
-from localcloud.sagemaker.training_records import TrainingRecords
-from localcloud.sagemaker.tuning_jobs import TuningJobs
+from localcloud.sagemaker.tuning.tuning_jobs import TuningJobs
 from localcloud.sagemaker.validation import operation, shape_answer, validate
 
 if TYPE_CHECKING:  # its import brings MiniStack's

@@ -55,7 +55,7 @@ class CloudProcess:
             start_new_session=True,
         )
         assert self.process.stdout is not None
-        assert self.process.stdout.readline() == "ready\n", "the local cloud did not come up; see above"
+        assert self.process.stdout.readline() == "ready\n", "the local cloud did not start; see above"
         self.connection: Connection = connection(home)
 
     def children(self) -> list[psutil.Process]:
@@ -82,7 +82,7 @@ def eventually(check: Callable[[], Any], timeout_s: float = 15) -> Any:
     return result
 
 
-def saved(home: Path, text: str, service: str = "dynamodb") -> None:
+def wait_until_saved(home: Path, text: str, service: str = "dynamodb") -> None:
     """Wait until the autosave has written a state that contains `text`; it takes longer on a busy machine."""
     file = home / "state" / f"{service}.json"
     eventually(lambda: file.exists() and text in file.read_text(), 60)

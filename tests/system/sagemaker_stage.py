@@ -1,4 +1,4 @@
-"""What the tests of the local SageMaker share: a role, a bucket, requests that are in order."""
+"""What the tests of the local SageMaker share: a role, a bucket, valid requests."""
 
 import json
 from typing import Any
@@ -19,7 +19,7 @@ _TRUST = {
 
 
 def make_role(cloud: Connection, name: str, *actions: str) -> str:
-    """A role that SageMaker may take and that may do `actions`; its ARN."""
+    """Create a role for SageMaker and Step Functions that allows `actions`, and return its ARN."""
     iam = cloud.client("iam")
     role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(_TRUST))["Role"]
     statement = {"Effect": "Allow", "Action": list(actions), "Resource": "*"}
@@ -29,7 +29,7 @@ def make_role(cloud: Connection, name: str, *actions: str) -> str:
 
 
 def make_data(cloud: Connection) -> None:
-    """A bucket with two files to learn from."""
+    """Create a bucket with two files as training data."""
     s3 = cloud.client("s3")
     s3.create_bucket(Bucket=BUCKET)
     s3.put_object(Bucket=BUCKET, Key="data/a.txt", Body=b"alpha")
@@ -39,7 +39,7 @@ def make_data(cloud: Connection) -> None:
 def training(
     name: str, role: str, hyperparameters: dict[str, str] | None = None, **members: Any
 ) -> dict[str, Any]:
-    """A CreateTrainingJob request."""
+    """Return a valid CreateTrainingJob request."""
     source = {"S3DataType": "S3Prefix", "S3Uri": f"s3://{BUCKET}/data"}
     return {
         "TrainingJobName": name,
@@ -59,7 +59,7 @@ def training(
 
 
 def ended(cloud: Connection, kind: str, name: str, timeout_s: float = 60) -> dict[str, Any]:
-    """The description of a job once it has ended."""
+    """Wait until a job has ended, and return its description."""
     client = cloud.client("sagemaker")
     describe = {
         "TrainingJob": client.describe_training_job,
@@ -67,9 +67,10 @@ def ended(cloud: Connection, kind: str, name: str, timeout_s: float = 60) -> dic
         "HyperParameterTuningJob": client.describe_hyper_parameter_tuning_job,
     }[kind]
 
-    def look() -> dict[str, Any] | None:
-        found: dict[str, Any] = describe(**{f"{kind}Name": name})
-        return found if found[f"{kind}Status"] in ("Completed", "Failed", "Stopped") else None
+    def describe_if_ended() -> dict[str, Any] | None:
+        description: dict[str, Any] = describe(**{f"{kind}Name": name})
+        ended = description[f"{kind}Status"] in ("Completed", "Failed", "Stopped")
+        return description if ended else None
 
-    result: dict[str, Any] = eventually(look, timeout_s)
+    result: dict[str, Any] = eventually(describe_if_ended, timeout_s)
     return result

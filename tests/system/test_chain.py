@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 from bad_images import AWKWARD_SERIALS, UNREADABLE, jpeg
-from cloud_process import CloudProcess, eventually, saved
+from cloud_process import CloudProcess, eventually, wait_until_saved
 
 from loupe.stack.alert_inbox import AlertInbox
 from loupe.stack.inspections import Inspection, to_json_types
@@ -215,7 +215,7 @@ def test_images_wait_while_there_is_no_endpoint_and_are_inspected_when_it_exists
 def test_a_killed_cloud_comes_back_with_its_records_and_its_endpoint(tmp_path: Path):
     first = Up(tmp_path)
     before = put(first.target, {"incoming/line-1/top/kept.jpg": jpeg()})["incoming/line-1/top/kept.jpg"]
-    saved(tmp_path, "kept.jpg")
+    wait_until_saved(tmp_path, "kept.jpg")
     children = psutil.Process(first.process.pid).children(recursive=True)
     first.process.send_signal(signal.SIGKILL)
     first.process.wait(10)

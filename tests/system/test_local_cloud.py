@@ -1,4 +1,4 @@
-"""The local cloud by itself, on the small chain in `cloud/`."""
+"""The local cloud alone, with the small chain in `cloud/`."""
 
 import contextlib
 import http.client
@@ -18,7 +18,7 @@ import pytest
 from boto3.dynamodb.conditions import Attr
 from botocore.config import Config
 from botocore.exceptions import ClientError
-from cloud_process import CloudProcess, eventually, host, saved, settled
+from cloud_process import CloudProcess, eventually, host, settled, wait_until_saved
 
 from localcloud import (
     AlreadyRunningError,
@@ -46,9 +46,9 @@ def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CloudProcess]:
 @pytest.fixture(scope="module")
 def cloud(process: CloudProcess) -> Any:
     """The connection, with the endpoint that the chain calls."""
-    found = process.connection
-    assert host(found, "allowed", **hosting(found), name="one")["EndpointStatus"] == "InService"
-    return found
+    connected = process.connection
+    assert host(connected, "allowed", **hosting(connected), name="one")["EndpointStatus"] == "InService"
+    return connected
 
 
 def hosting(cloud: Any) -> dict[str, str]:
@@ -56,12 +56,12 @@ def hosting(cloud: Any) -> dict[str, str]:
 
 
 def call(cloud: Any, service: str, operation: str, **arguments: Any) -> dict[str, Any]:
-    """Call AWS from within the inspect function."""
+    """Call AWS from the inspect function."""
     return act(cloud, operation, service=service, **{"with": arguments})
 
 
 def act(cloud: Any, do: str, **event: Any) -> dict[str, Any]:
-    """Run one action within the inspect function, under its role."""
+    """Run one action in the inspect function, with its role's permissions."""
     answer = cloud.client("lambda").invoke(
         FunctionName=cloud.outputs["InspectName"], Payload=json.dumps({"do": do, **event})
     )
@@ -70,7 +70,7 @@ def act(cloud: Any, do: str, **event: Any) -> dict[str, Any]:
 
 
 def drop(cloud: Any, key: str, body: bytes = b"image") -> dict[str, Any]:
-    """Put an image; its record once it is there."""
+    """Upload an image, and return its record once it exists."""
     cloud.client("s3").put_object(Bucket=cloud.outputs["BucketName"], Key=key, Body=body)
     return eventually(lambda: record(cloud, key))
 
@@ -81,8 +81,8 @@ def record(cloud: Any, key: str) -> dict[str, Any] | None:
 
 
 def messages(cloud: Any, url: str) -> list[str]:
-    found = cloud.client("sqs").receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", [])
-    return [message["Body"] for message in found]
+    received = cloud.client("sqs").receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", [])
+    return [message["Body"] for message in received]
 
 
 def invoke(cloud: Any, body: bytes = b"image", endpoint: str = "allowed") -> dict[str, Any]:
@@ -93,7 +93,7 @@ def invoke(cloud: Any, body: bytes = b"image", endpoint: str = "allowed") -> dic
 
 
 def request(cloud: Any, method: str, path: str, **headers: str) -> int:
-    """An HTTP request that no SDK made; its status."""
+    """Send an HTTP request without an SDK, and return its status."""
     client = http.client.HTTPConnection("127.0.0.1", cloud.port, timeout=5)
     client.request(method, path, headers=headers)
     return client.getresponse().status
@@ -137,21 +137,21 @@ def connection_with(cloud: Any, **changes: Any) -> Any:
 
 
 class TestStarting:
-    def test_a_second_start_says_who_runs_where(self, process: CloudProcess) -> None:
+    def test_a_second_start_names_the_process_and_port_of_the_first(self, process: CloudProcess) -> None:
         with pytest.raises(AlreadyRunningError, match=f"process {process.process.pid} on port"):
             LocalCloud(process.home).start()
 
-    def test_a_port_in_use_is_said(self, process: CloudProcess, tmp_path: Path) -> None:
+    def test_a_port_in_use_is_refused(self, process: CloudProcess, tmp_path: Path) -> None:
         with pytest.raises(PortInUseError, match=str(process.connection.port)):
             LocalCloud(tmp_path, port=process.connection.port).start()
 
-    def test_a_home_without_a_cloud_is_said(self, tmp_path: Path) -> None:
+    def test_a_home_without_a_running_cloud_is_an_error(self, tmp_path: Path) -> None:
         with pytest.raises(NotRunningError, match="loupe up"):
             connection(tmp_path)
 
 
 class TestDeploying:
-    def test_nothing_changed_does_nothing_and_a_change_updates(self, cloud: Any, tmp_path: Path) -> None:
+    def test_only_a_change_updates_the_stack(self, cloud: Any, tmp_path: Path) -> None:
         def updated() -> Any:
             return cloud.client("cloudformation").describe_stacks()["Stacks"][0].get("LastUpdatedTime")
 
@@ -168,7 +168,7 @@ class TestDeploying:
         assert act(cloud, "raise")["errorMessage"] == "tall and thin"
         deploy(cloud, REPO, {})
 
-    def test_a_refused_template_gives_the_reason(self, cloud: Any, tmp_path: Path) -> None:
+    def test_a_refused_template_reports_the_reason(self, cloud: Any, tmp_path: Path) -> None:
         broken = shutil.copytree(REPO, tmp_path / "repo")
         template = broken / "template.yaml"
         template.write_text(template.read_text().replace("!GetAtt Dead.Arn, max", "!GetAtt Missing.Arn, max"))
@@ -182,17 +182,17 @@ class TestFunctions:
         alerts = eventually(lambda: messages(cloud, cloud.outputs["AlertsUrl"]))
         assert "defect" in json.loads(alerts[0])["Message"]
 
-    def test_a_function_may_do_what_its_role_may(self, cloud: Any) -> None:
+    def test_a_function_has_the_permissions_of_its_role(self, cloud: Any) -> None:
         denied = call(cloud, "sagemaker-runtime", "invoke_endpoint", EndpointName="other", Body="x")
         assert denied["errorType"] == "ClientError"
         assert "not authorized to perform: sagemaker:InvokeEndpoint" in denied["errorMessage"]
         allowed = {"EndpointName": "allowed", "Body": "x"}
         assert call(cloud, "sagemaker-runtime", "invoke_endpoint", **allowed) == {"status": 200}
 
-    def test_an_exception_arrives_under_its_name(self, cloud: Any) -> None:
+    def test_an_exception_is_reported_under_its_name(self, cloud: Any) -> None:
         assert act(cloud, "raise") == {"errorType": "TeapotError", "errorMessage": "short and stout"}
 
-    def test_nothing_of_the_shell_reaches_a_function_or_a_model(self, cloud: Any) -> None:
+    def test_no_variable_of_the_shell_reaches_a_function_or_a_model(self, cloud: Any) -> None:
         for environment in (act(cloud, "environment"), invoke(cloud, b"environment")):
             assert "canary" not in environment.values()
             assert "AWS_PROFILE" not in environment
@@ -223,8 +223,9 @@ class TestFunctions:
 
         def arrived() -> bool:
             alerts.extend(map(json.loads, messages(cloud, cloud.outputs["AlertsUrl"])))
-            told = {alert["Message"] for alert in alerts} | {alert.get("Subject") for alert in alerts}
-            return {"defect after it", 'ALARM: "dead letters" in us-east-1'} <= told
+            bodies = {alert["Message"] for alert in alerts}
+            subjects = {alert.get("Subject") for alert in alerts}
+            return "defect after it" in bodies and 'ALARM: "dead letters" in us-east-1' in subjects
 
         eventually(arrived)
         assert json.loads(messages(cloud, dead)[0])["requestContext"]["condition"] == "RetryAttemptsExhausted"
@@ -252,7 +253,7 @@ class TestFunctions:
 
 
 class TestEndpoints:
-    def test_errors_are_sagemakers(self, cloud: Any) -> None:
+    def test_errors_are_as_on_aws(self, cloud: Any) -> None:
         with pytest.raises(ClientError, match=r"Endpoint nowhere of account 0{12} not found") as unknown:
             invoke(cloud, endpoint="nowhere")
         assert unknown.value.response["Error"]["Code"] == "ValidationError"
@@ -295,19 +296,19 @@ class TestEndpoints:
         done = threading.Event()
 
         def work() -> list[str]:
-            seen = []
+            models = []
             while not done.is_set():
                 answer = client.invoke_endpoint(EndpointName="busy", Body=b"image")
-                seen.append(json.load(answer["Body"])["model"])
-            return seen
+                models.append(json.load(answer["Body"])["model"])
+            return models
 
         with ThreadPoolExecutor(4) as threads:
             workers = [threads.submit(work) for _ in range(4)]
             settled(cloud, "busy")
             time.sleep(0.3)
             done.set()
-            seen = [model for worker in workers for model in worker.result()]
-        assert {"old", "new"} == set(seen)
+            models = [model for worker in workers for model in worker.result()]
+        assert {"old", "new"} == set(models)
         assert invoke(cloud, endpoint="busy")["model"] == "new"
 
     def test_a_deleted_endpoint_ends_its_server(self, process: CloudProcess, cloud: Any) -> None:
@@ -321,7 +322,7 @@ class TestEndpoints:
 
 class TestTheRealTemplate:
     def test_deploys_as_it_is_and_feeds_its_alarms(self, loupe_process: CloudProcess, target: Target) -> None:
-        """None of the alarms on queues, functions and endpoint is left without data."""
+        """Every alarm on queues, functions and endpoint gets data."""
         samples = sorted((REPO.parents[2] / "samples").rglob("*.jpg"))
         for sample in samples:
             target.s3.put_object(
@@ -330,15 +331,19 @@ class TestTheRealTemplate:
                 Body=sample.read_bytes(),
             )
         table = target.dynamodb.Table(target.output("InspectionsTableName"))
-        ours = Attr("line").eq("line")  # the cloud is shared with other tests
-        eventually(lambda: table.scan(FilterExpression=ours)["Count"] == len(samples), 60)
+        # The cloud is shared with other tests.
+        of_this_test = Attr("line").eq("line")
+        eventually(lambda: table.scan(FilterExpression=of_this_test)["Count"] == len(samples), 60)
         alarms = loupe_process.connection.client("cloudwatch")
 
         def fed() -> bool:
-            found = alarms.describe_alarms()["MetricAlarms"]
-            quiet = {alarm["MetricName"] for alarm in found if alarm["StateValue"] == "INSUFFICIENT_DATA"}
-            # These have data only once an image waited, or a retraining failed.
-            return quiet <= {"Deferred", "ExecutionsFailed", "ExecutionsTimedOut"} and len(found) > 5
+            described = alarms.describe_alarms()["MetricAlarms"]
+            without_data = {
+                alarm["MetricName"] for alarm in described if alarm["StateValue"] == "INSUFFICIENT_DATA"
+            }
+            # These have data only after an image had to wait, or a retraining failed.
+            expected = {"Deferred", "ExecutionsFailed", "ExecutionsTimedOut"}
+            return without_data <= expected and len(described) > 5
 
         eventually(fed)
 
@@ -348,7 +353,7 @@ class TestEnding:
         first = CloudProcess(tmp_path, REPO)
         host(first.connection, "allowed", **hosting(first.connection), name="one")
         drop(first.connection, "before")
-        saved(tmp_path, "before")
+        wait_until_saved(tmp_path, "before")
         children = first.children()
         assert len(children) >= 2
         first.kill()
@@ -370,7 +375,7 @@ class TestEnding:
         assert again.stop() == 0
         assert psutil.wait_procs(children, timeout=5)[1] == []
 
-    def test_another_port_takes_the_queues_along(self, tmp_path: Path) -> None:
+    def test_the_queues_move_to_another_port(self, tmp_path: Path) -> None:
         first = CloudProcess(tmp_path, REPO)
         host(first.connection, "allowed", **hosting(first.connection), name="one")
         assert first.stop() == 0

@@ -1,4 +1,4 @@
-"""Canaries: two fleets side by side, a rollback on an alarm, and no request lost."""
+"""Canaries: two fleets at the same time, a rollback on an alarm, and no request lost."""
 
 import threading
 import time
@@ -36,7 +36,7 @@ def hosting(cloud: Connection) -> dict[str, str]:
 
 
 def canary(wait_s: int, percent: int = 25, alarm: str | None = None, **policy: Any) -> dict[str, Any]:
-    """A DeploymentConfig."""
+    """Return a DeploymentConfig with a canary."""
     size = {"Type": "CAPACITY_PERCENT", "Value": percent}
     routing = {"Type": "CANARY", "WaitIntervalInSeconds": wait_s, "CanarySize": size}
     config: dict[str, Any] = {"BlueGreenUpdatePolicy": {"TrafficRoutingConfiguration": routing, **policy}}
@@ -46,7 +46,7 @@ def canary(wait_s: int, percent: int = 25, alarm: str | None = None, **policy: A
 
 
 def update(cloud: Connection, endpoint: str, config: dict[str, Any] | None, **model: Any) -> str:
-    """UpdateEndpoint to a new model; the name of its configuration."""
+    """Update an endpoint to a new model, and return the name of its configuration."""
     sagemaker, place = cloud.client("sagemaker"), hosting(cloud)
     name = f"{endpoint}-{time.time_ns()}"
     key = f"models/{name}.tar.gz"
@@ -63,23 +63,27 @@ def update(cloud: Connection, endpoint: str, config: dict[str, Any] | None, **mo
 
 
 class Load:
-    """Requests without a pause from four callers; what each one was answered, and when."""
+    """Requests without a pause from four callers.
+
+    Attributes:
+        invocations: When each request began, and its answer or the code of its error.
+    """
 
     def __init__(self, cloud: Connection, endpoint: str) -> None:
         self._client = cloud.client("sagemaker-runtime", Config(retries={"total_max_attempts": 1}))
         self._endpoint = endpoint
         self._done = threading.Event()
-        self.seen: list[tuple[float, str]] = []
+        self.invocations: list[tuple[float, str]] = []
 
     def _work(self) -> None:
         while not self._done.is_set():
             began = time.monotonic()
             try:
                 answer = self._client.invoke_endpoint(EndpointName=self._endpoint, Body=b"image")
-                said = answer["Body"].read().decode()
+                answer = answer["Body"].read().decode()
             except ClientError as error:
-                said = error.response["Error"]["Code"]
-            self.seen.append((began, said))
+                answer = error.response["Error"]["Code"]
+            self.invocations.append((began, answer))
 
     def __enter__(self) -> "Load":
         self._pool = ThreadPoolExecutor(4)
@@ -93,28 +97,28 @@ class Load:
         self._pool.shutdown()
 
     def answers(self, since: float = 0, until: float = float("inf")) -> list[str]:
-        return [said for began, said in self.seen if since <= began < until]
+        return [answer for began, answer in self.invocations if since <= began < until]
 
 
 def describe(cloud: Connection, endpoint: str) -> dict[str, Any]:
-    found: dict[str, Any] = cloud.client("sagemaker").describe_endpoint(EndpointName=endpoint)
-    return found
+    description: dict[str, Any] = cloud.client("sagemaker").describe_endpoint(EndpointName=endpoint)
+    return description
 
 
 def baking(cloud: Connection, endpoint: str) -> dict[str, Any]:
-    """The description once the canary takes requests."""
+    """Wait until the canary gets requests, and return the endpoint's description."""
 
-    def look() -> dict[str, Any] | None:
-        found = describe(cloud, endpoint)
-        (variant,) = found["PendingDeploymentSummary"]["ProductionVariants"]
-        return found if variant["VariantStatus"][0]["Status"] == "Baking" else None
+    def describe_if_baking() -> dict[str, Any] | None:
+        description = describe(cloud, endpoint)
+        (variant,) = description["PendingDeploymentSummary"]["ProductionVariants"]
+        return description if variant["VariantStatus"][0]["Status"] == "Baking" else None
 
-    result: dict[str, Any] = eventually(look)
+    result: dict[str, Any] = eventually(describe_if_baking)
     return result
 
 
 def servers(process: CloudProcess, endpoint: str) -> int:
-    """How many servers of an endpoint run."""
+    """Return how many servers of an endpoint run."""
     count = 0
     for child in process.children():
         try:
@@ -124,7 +128,7 @@ def servers(process: CloudProcess, endpoint: str) -> int:
     return count
 
 
-def test_a_canary_gets_its_share_then_everything(process: CloudProcess, cloud: Connection) -> None:
+def test_a_canary_gets_its_share_then_all_requests(process: CloudProcess, cloud: Connection) -> None:
     host(cloud, "shared", **hosting(cloud), name="old", seconds=0.02)
     with Load(cloud, "shared") as load:
         name = update(cloud, "shared", canary(4, TerminationWaitInSeconds=1), name="new", seconds=0.02)
@@ -144,9 +148,9 @@ def test_a_canary_gets_its_share_then_everything(process: CloudProcess, cloud: C
         time.sleep(0.5)
     shared = load.answers(since, until)
     assert len(shared) > 20
-    assert sum('"new"' in said for said in shared) / len(shared) == pytest.approx(0.25, abs=0.06)
-    assert all('"new"' in said for said in load.answers(after))
-    assert not [said for said in load.answers() if '"new"' not in said and '"old"' not in said]
+    assert sum('"new"' in answer for answer in shared) / len(shared) == pytest.approx(0.25, abs=0.06)
+    assert all('"new"' in answer for answer in load.answers(after))
+    assert not [answer for answer in load.answers() if '"new"' not in answer and '"old"' not in answer]
     assert (done["EndpointStatus"], done["EndpointConfigName"]) == ("InService", name)
     assert done["LastDeploymentConfig"]["BlueGreenUpdatePolicy"]["TerminationWaitInSeconds"] == 1
     assert "PendingDeploymentSummary" not in done
@@ -154,7 +158,7 @@ def test_a_canary_gets_its_share_then_everything(process: CloudProcess, cloud: C
     eventually(lambda: servers(process, "shared") == 1)
 
 
-def test_an_alarm_brings_the_old_model_back(process: CloudProcess, cloud: Connection) -> None:
+def test_an_alarm_rolls_back_to_the_old_model(process: CloudProcess, cloud: Connection) -> None:
     """The whole chain: errors of the canary, their metric, the alarm, the rollback."""
     host(cloud, "guarded", **hosting(cloud), name="old")
     before = describe(cloud, "guarded")["EndpointConfigName"]
@@ -179,10 +183,10 @@ def test_an_alarm_brings_the_old_model_back(process: CloudProcess, cloud: Connec
         time.sleep(0.5)
     assert (rolled["EndpointStatus"], rolled["EndpointConfigName"]) == ("InService", before)
     assert "alarms went into ALARM state: [guarded-errors]" in rolled["FailureReason"]
-    assert set(load.answers()) - {"ModelError"} == {said for said in load.answers() if '"old"' in said}
+    assert set(load.answers()) - {"ModelError"} == {answer for answer in load.answers() if '"old"' in answer}
     late = load.answers(after)
     assert late
-    assert all('"old"' in said for said in late)
+    assert all('"old"' in answer for answer in late)
     eventually(lambda: servers(process, "guarded") == 1)
     update(cloud, "guarded", None, name="third")
     assert "FailureReason" not in settled(cloud, "guarded")
@@ -195,7 +199,7 @@ def test_a_canary_that_does_not_start_changes_nothing(process: CloudProcess, clo
         kept = settled(cloud, "firm")
     assert kept["EndpointStatus"] == "InService"
     assert "no such weights" in kept["FailureReason"]
-    assert all('"old"' in said for said in load.answers())
+    assert all('"old"' in answer for answer in load.answers())
     assert servers(process, "firm") == 1
 
 
@@ -215,7 +219,7 @@ def test_a_bad_deployment_config_and_a_second_update_are_refused(cloud: Connecti
     settled(cloud, "strict")
 
 
-def test_a_cloud_killed_in_the_middle_begins_the_change_again(tmp_path: Path) -> None:
+def test_a_cloud_killed_during_a_deployment_begins_it_again(tmp_path: Path) -> None:
     first = CloudProcess(tmp_path, REPO)
     host(first.connection, "halfway", **hosting(first.connection), name="old")
     name = update(first.connection, "halfway", canary(3), name="new")
@@ -224,15 +228,17 @@ def test_a_cloud_killed_in_the_middle_begins_the_change_again(tmp_path: Path) ->
     eventually(lambda: state.exists() and "ModelRole" in state.read_text(), 60)
     first.kill()
     again = CloudProcess(tmp_path, REPO)
-    seen = []
+    statuses = []
 
-    def look() -> bool:
-        found = describe(again.connection, "halfway")
-        seen.append(found["EndpointStatus"])
-        return bool(found["EndpointStatus"] == "InService" and found["EndpointConfigName"] == name)
+    def is_updated() -> bool:
+        description = describe(again.connection, "halfway")
+        statuses.append(description["EndpointStatus"])
+        return bool(
+            description["EndpointStatus"] == "InService" and description["EndpointConfigName"] == name
+        )
 
-    eventually(look)
-    assert "Updating" in seen
+    eventually(is_updated)
+    assert "Updating" in statuses
     answer = again.connection.client("sagemaker-runtime").invoke_endpoint(EndpointName="halfway", Body=b"x")
     assert b'"new"' in answer["Body"].read()
     assert again.stop() == 0

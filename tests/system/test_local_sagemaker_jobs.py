@@ -1,4 +1,4 @@
-"""Jobs of the local SageMaker through boto3, under IAM, and as tasks of state machines."""
+"""Jobs of the local SageMaker through boto3, with IAM enforced, and as tasks of state machines."""
 
 import dataclasses
 import json
@@ -69,7 +69,7 @@ class TestJobs:
         assert events[-1]["message"].startswith("epoch=3 ")
         sagemaker.get_waiter("training_job_completed_or_stopped").wait(TrainingJobName="one")
 
-    def test_errors_are_sagemakers(self, cloud: Connection, role: str) -> None:
+    def test_errors_are_as_on_aws(self, cloud: Connection, role: str) -> None:
         sagemaker = cloud.client("sagemaker")
         sagemaker.create_training_job(**training("twice", role))
         with pytest.raises(
@@ -82,7 +82,7 @@ class TestJobs:
             sagemaker.create_training_job(**training("blind", make_role(cloud, "blind", "logs:*")))
         ended(cloud, "TrainingJob", "twice")
 
-    def test_a_job_may_do_what_its_role_may(self, cloud: Connection) -> None:
+    def test_a_job_has_the_permissions_of_its_role(self, cloud: Connection) -> None:
         reader = make_role(cloud, "reader", "s3:GetObject", "s3:ListBucket")
         cloud.client("sagemaker").create_training_job(**training("reader", reader))
         failed = ended(cloud, "TrainingJob", "reader")
@@ -123,7 +123,7 @@ class TestJobs:
         assert again.stop() == 0
 
 
-def test_a_role_may_be_held_to_jobs_of_a_name(cloud: Connection, role: str) -> None:
+def test_a_policy_can_allow_only_jobs_with_a_name(cloud: Connection, role: str) -> None:
     iam = cloud.client("iam")
     iam.create_user(UserName="operator")
     allowed = "arn:aws:sagemaker:us-east-1:000000000000:training-job/loupe-*"
@@ -156,11 +156,12 @@ class TestStateMachines:
         return str(started["executionArn"])
 
     def finished(self, cloud: Connection, execution: str) -> dict[str, Any]:
-        def look() -> dict[str, Any] | None:
-            found: dict[str, Any] = cloud.client("stepfunctions").describe_execution(executionArn=execution)
-            return found if found["status"] != "RUNNING" else None
+        def describe_if_ended() -> dict[str, Any] | None:
+            states_client = cloud.client("stepfunctions")
+            description: dict[str, Any] = states_client.describe_execution(executionArn=execution)
+            return description if description["status"] != "RUNNING" else None
 
-        result: dict[str, Any] = eventually(look, 60)
+        result: dict[str, Any] = eventually(describe_if_ended, 60)
         return result
 
     def run(self, cloud: Connection, role: str, name: str, states: dict[str, Any]) -> dict[str, Any]:
@@ -320,15 +321,15 @@ class TestStateMachines:
         assert report == b"9 bytes for red"
 
         def in_service() -> bool:
-            found = cloud.client("sagemaker").describe_endpoint(EndpointName="tuned")
-            return bool(found["EndpointStatus"] == "InService")
+            description = cloud.client("sagemaker").describe_endpoint(EndpointName="tuned")
+            return bool(description["EndpointStatus"] == "InService")
 
         eventually(in_service)
         answer = cloud.client("sagemaker-runtime").invoke_endpoint(EndpointName="tuned", Body=b"image")
         assert json.load(answer["Body"])["model"].startswith("tune-")
 
-    @pytest.mark.parametrize("how", ["kill", "stop"])
-    def test_an_execution_goes_on_after_a_restart(self, tmp_path: Path, how: str) -> None:
+    @pytest.mark.parametrize("end", ["kill", "stop"])
+    def test_an_execution_continues_after_a_restart(self, tmp_path: Path, end: str) -> None:
         first = CloudProcess(tmp_path, REPO)
         make_data(first.connection)
         role = make_role(first.connection, "trainer", "s3:*", "logs:*")
@@ -343,7 +344,7 @@ class TestStateMachines:
         state = tmp_path / "state"
         eventually(lambda: any("StateEntered" in file.read_text() for file in state.glob("s*.json")), 60)
         eventually(lambda: "trainer" in (state / "iam.json").read_text(), 60)
-        getattr(first, how)()
+        getattr(first, end)()
 
         again = CloudProcess(tmp_path, REPO)
         ended_well = self.finished(again.connection, execution)
@@ -355,7 +356,7 @@ class TestStateMachines:
         assert again.stop() == 0
 
 
-def test_a_template_may_hold_a_model_package_group(cloud: Connection) -> None:
+def test_a_template_can_contain_a_model_package_group(cloud: Connection) -> None:
     resource = {
         "Type": "AWS::SageMaker::ModelPackageGroup",
         "Properties": {"ModelPackageGroupName": "Stacked"},
@@ -365,9 +366,9 @@ def test_a_template_may_hold_a_model_package_group(cloud: Connection) -> None:
     stacks.create_stack(StackName="registry", TemplateBody=json.dumps(body))
     stack = eventually(
         lambda: [
-            each
-            for each in stacks.describe_stacks(StackName="registry")["Stacks"]
-            if each["StackStatus"] == "CREATE_COMPLETE"
+            stack
+            for stack in stacks.describe_stacks(StackName="registry")["Stacks"]
+            if stack["StackStatus"] == "CREATE_COMPLETE"
         ]
     )[0]
     (output,) = stack["Outputs"]

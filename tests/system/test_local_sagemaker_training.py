@@ -35,7 +35,7 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def upload(cloud: Connection, folder: Path) -> None:
-    """Everything in `folder`, to where the jobs read."""
+    """Upload all files in `folder` to where the jobs read them."""
     s3 = cloud.client("s3")
     s3.create_bucket(Bucket=BUCKET)
     for file in folder.rglob("*"):
@@ -66,7 +66,7 @@ def trained(cloud: Connection, role: str) -> dict[str, Any]:
 
 
 def card(cloud: Connection, uri: str) -> dict[str, Any]:
-    """model.json of an artefact in S3."""
+    """Return model.json of an artefact in S3."""
     key = uri.removeprefix(f"s3://{BUCKET}/")
     packed = cloud.client("s3").get_object(Bucket=BUCKET, Key=key)["Body"].read()
     with tarfile.open(fileobj=io.BytesIO(packed)) as tar:
@@ -77,8 +77,8 @@ def card(cloud: Connection, uri: str) -> dict[str, Any]:
 
 
 def test_a_detector_is_trained(cloud: Connection, trained: dict[str, Any]) -> None:
-    found = card(cloud, trained["ModelArtifacts"]["S3ModelArtifacts"])
-    assert (found["family"], found["input_size"]) == ("ssdlite", 128)
+    model = card(cloud, trained["ModelArtifacts"]["S3ModelArtifacts"])
+    assert (model["family"], model["input_size"]) == ("ssdlite", 128)
     assert {metric["MetricName"] for metric in trained["FinalMetricDataList"]} == {"val:map"}
 
 
@@ -112,9 +112,9 @@ def test_it_is_evaluated(cloud: Connection, role: str, trained: dict[str, Any]) 
     done = ended(cloud, "ProcessingJob", "evaluate", 120)
     assert done["ProcessingJobStatus"] == "Completed", done
     body = cloud.client("s3").get_object(Bucket=BUCKET, Key="report/evaluation.json")["Body"]
-    found = json.load(body)
-    assert found["split"] == "test"
-    assert found["trained_on_this_dataset"]
+    evaluation = json.load(body)
+    assert evaluation["split"] == "test"
+    assert evaluation["trained_on_this_dataset"]
 
 
 def test_it_is_tuned_two_at_a_time(cloud: Connection, role: str) -> None:
@@ -136,12 +136,12 @@ def test_it_is_tuned_two_at_a_time(cloud: Connection, role: str) -> None:
     assert done["HyperParameterTuningJobStatus"] == "Completed", done
     assert done["TrainingJobStatusCounters"]["Completed"] == 3
     best = done["BestTrainingJob"]
-    found = card(cloud, f"s3://{BUCKET}/out/{best['TrainingJobName']}/output/model.tar.gz")
+    model = card(cloud, f"s3://{BUCKET}/out/{best['TrainingJobName']}/output/model.tar.gz")
     tuned = float(best["TunedHyperParameters"]["learning_rate"])
-    assert found["hyperparameters"]["learning_rate"] == tuned
+    assert model["hyperparameters"]["learning_rate"] == tuned
 
 
-def test_it_judges_behind_an_endpoint(cloud: Connection, role: str, trained: dict[str, Any]) -> None:
+def test_it_detects_behind_an_endpoint(cloud: Connection, role: str, trained: dict[str, Any]) -> None:
     sagemaker = cloud.client("sagemaker")
     sagemaker.create_model_package_group(ModelPackageGroupName="detectors")
     container = {"Image": "detector:1", "ModelDataUrl": trained["ModelArtifacts"]["S3ModelArtifacts"]}
@@ -169,7 +169,7 @@ def test_it_judges_behind_an_endpoint(cloud: Connection, role: str, trained: dic
     assert "detections" in json.load(answer["Body"])
 
 
-def test_a_training_that_dies_with_the_cloud_goes_on_after_its_last_epoch(
+def test_a_training_job_killed_with_the_cloud_continues_after_its_last_epoch(
     tmp_path: Path, images: Path
 ) -> None:
     first = CloudProcess(tmp_path, REPOSITORY)
@@ -186,8 +186,8 @@ def test_a_training_that_dies_with_the_cloud_goes_on_after_its_last_epoch(
     again = CloudProcess(tmp_path, REPOSITORY)
     done = ended(again.connection, "TrainingJob", "killed", 240)
     assert done["TrainingJobStatus"] == "Completed", done
-    said = log.read_text()
-    assert '"event": "resume"' in said
-    assert said.count('"event": "epoch", "epoch": 1,') == 1
+    lines = log.read_text()
+    assert '"event": "resume"' in lines
+    assert lines.count('"event": "epoch", "epoch": 1,') == 1
     assert card(again.connection, done["ModelArtifacts"]["S3ModelArtifacts"])["family"] == "ssdlite"
     assert again.stop() == 0

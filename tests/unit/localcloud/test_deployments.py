@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from localcloud.sagemaker import deployments
 from localcloud.sagemaker.aws_errors import AwsError
-from localcloud.sagemaker.deployments import Traffic
-from localcloud.sagemaker.fleets import Fleet
+from localcloud.sagemaker.hosting import deployments
+from localcloud.sagemaker.hosting.deployments import Traffic
+from localcloud.sagemaker.hosting.fleets import Fleet
 
 
 def config(policy: dict[str, Any] | None = None, **routing: Any) -> dict[str, Any]:

@@ -8,8 +8,8 @@ import boto3
 import psutil
 import pytest
 
-from localcloud.sagemaker import program_job
 from localcloud.sagemaker.aws_errors import AwsError
+from localcloud.sagemaker.jobs import program_job
 from tests.unit.localcloud.stage import BUCKET, Stage, channel, eventually, training_request
 
 SLOW = {"epochs": "400", "seconds": "0.05"}

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from localcloud.sagemaker.aws_errors import AwsError
-from localcloud.sagemaker.search import Range, Search
+from localcloud.sagemaker.tuning.search import Range, Search
 from tests.unit.localcloud.stage import BUCKET, Stage, eventually, training_request
 
 LEARNING_RATE = {"Name": "learning_rate", "MinValue": "0.0001", "MaxValue": "1", "ScalingType": "Logarithmic"}

@@ -1,4 +1,4 @@
-"""The functions of the small chain. An event of ours (without Records) runs one action under the role."""
+"""The functions of the small chain. A test's event (without Records) runs one action with the role's permissions."""
 
 import json
 import logging
@@ -21,20 +21,20 @@ class TeapotError(Exception):
 def inspect(event, context):
     if "Records" not in event:
         return act(event)
-    failed = [message_id for message_id in THREADS.map(judge, event["Records"]) if message_id]
+    failed = [message_id for message_id in THREADS.map(inspect_image, event["Records"]) if message_id]
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
 
 
-def judge(message):
+def inspect_image(message):
     try:
         for record in json.loads(message["body"]).get("Records", []):
             s3 = record["s3"]
             key = urllib.parse.unquote_plus(s3["object"]["key"])
-            found = CLIENTS["s3"].get_object(
+            image = CLIENTS["s3"].get_object(
                 Bucket=s3["bucket"]["name"], Key=key, VersionId=s3["object"]["versionId"]
             )
             answer = CLIENTS["sagemaker-runtime"].invoke_endpoint(
-                EndpointName="allowed", Body=found["Body"].read(), ContentType="image/jpeg"
+                EndpointName="allowed", Body=image["Body"].read(), ContentType="image/jpeg"
             )
             verdict = json.load(answer["Body"])
             item = {
@@ -44,7 +44,7 @@ def judge(message):
             }
             CLIENTS["dynamodb"].put_item(TableName=os.environ["TABLE"], Item=item)
     except (BotoCoreError, ClientError):
-        logging.exception("not judged")
+        logging.exception("not inspected")
         return message["messageId"]
     return None
 
@@ -65,9 +65,9 @@ def act(event):
 def alert(event, context):
     failed = []
     for record in event["Records"]:
-        image = record["dynamodb"]["NewImage"]["image"]["S"]
-        if "poison" in image:
+        key = record["dynamodb"]["NewImage"]["image"]["S"]
+        if "poison" in key:
             failed.append({"itemIdentifier": record["dynamodb"]["SequenceNumber"]})
-        elif "defect" in image:
-            CLIENTS["sns"].publish(TopicArn=os.environ["TOPIC"], Message=image)
+        elif "defect" in key:
+            CLIENTS["sns"].publish(TopicArn=os.environ["TOPIC"], Message=key)
     return {"batchItemFailures": failed}

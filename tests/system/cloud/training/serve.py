@@ -1,4 +1,4 @@
-"""A model server that looks at nothing; its model says how it misbehaves."""
+"""A model server that ignores the image; model.json says how it misbehaves."""
 
 import json
 import os

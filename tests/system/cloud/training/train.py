@@ -26,7 +26,7 @@ for epoch in range(first + 1, int(SETTINGS.get("epochs", 2)) + 1):
     temporary = checkpoint.with_suffix(".part")
     temporary.write_text(str(epoch))
     temporary.replace(checkpoint)
-seen = {
+report = {
     "job": os.environ["TRAINING_JOB_NAME"],
     "role": os.environ["AWS_ACCESS_KEY_ID"][:4],
     "started_after": first,
@@ -46,5 +46,5 @@ seen = {
         for name in ("inputdataconfig", "resourceconfig")
     },
 }
-(ROOT / "model" / "model.json").write_text(json.dumps(seen | {"name": seen["job"]}))
+(ROOT / "model" / "model.json").write_text(json.dumps(report | {"name": report["job"]}))
 (ROOT / "output" / "data" / "notes.txt").write_text("notes")

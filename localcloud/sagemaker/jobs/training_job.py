@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from localcloud.sagemaker import programs
-from localcloud.sagemaker.job_logs import JobLog, MetricReader
-from localcloud.sagemaker.program_job import ProgramEnd, ProgramJob
+from localcloud.sagemaker.jobs.logs import JobLog, MetricReader
+from localcloud.sagemaker.jobs.program_job import ProgramEnd, ProgramJob
+from localcloud.sagemaker.jobs.training_records import TrainingRecords
 from localcloud.sagemaker.storage import CancelledError, Mirror, download, upload_archive
 from localcloud.sagemaker.store import Record
-from localcloud.sagemaker.training_records import TrainingRecords
 
 PROGRAM = "training.train"
 LOG_GROUP = "/aws/sagemaker/TrainingJobs"

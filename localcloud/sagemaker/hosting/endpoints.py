@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from localcloud.sagemaker import deployments
 from localcloud.sagemaker.aws_errors import invalid
-from localcloud.sagemaker.deployments import Deployment, RolledBackError, Traffic
-from localcloud.sagemaker.fleets import CLOSING_DRAIN_S, START_FAILURES, Fleet
-from localcloud.sagemaker.model_server import ModelServer
-from localcloud.sagemaker.models import Models, Plan
+from localcloud.sagemaker.hosting import deployments
+from localcloud.sagemaker.hosting.deployments import Deployment, RolledBackError, Traffic
+from localcloud.sagemaker.hosting.fleets import CLOSING_DRAIN_S, START_FAILURES, Fleet
+from localcloud.sagemaker.hosting.model_server import ModelServer
+from localcloud.sagemaker.hosting.models import Models, Plan
 from localcloud.sagemaker.programs import Machine
 from localcloud.sagemaker.resources import Operation, Resources
 from localcloud.sagemaker.store import Record

@@ -7,7 +7,10 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from localcloud.sagemaker.aws_errors import AwsError
-from localcloud.sagemaker.children import (
+from localcloud.sagemaker.jobs.training_jobs import TrainingJobs
+from localcloud.sagemaker.resources import Resources
+from localcloud.sagemaker.store import Record
+from localcloud.sagemaker.tuning.children import (
     KIND,
     best_child,
     child_request,
@@ -15,12 +18,9 @@ from localcloud.sagemaker.children import (
     objective_value,
     parent_names,
 )
-from localcloud.sagemaker.resources import Resources
-from localcloud.sagemaker.store import Record
-from localcloud.sagemaker.training_jobs import TrainingJobs
 
 if TYPE_CHECKING:  # Optuna takes long to import
-    from localcloud.sagemaker.search import Search
+    from localcloud.sagemaker.tuning.search import Search
 
 logger = logging.getLogger(__name__)
 
@@ -55,7 +55,7 @@ class Tuner:
             self._end("Failed", FailureReason=f"ClientError: {reason}"[:_MAX_REASON_LENGTH])
 
     def _run(self) -> None:
-        from localcloud.sagemaker.search import Search
+        from localcloud.sagemaker.tuning.search import Search
 
         children = children_of(self._resources, self._arn)
         search = Search(self._name, self._config, len(children))

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from localcloud.sagemaker.aws_errors import invalid
-from localcloud.sagemaker.model_server import STARTUP_TIMEOUT_S
+from localcloud.sagemaker.hosting.model_server import STARTUP_TIMEOUT_S
 from localcloud.sagemaker.registry import Registry
 from localcloud.sagemaker.resources import Operation, Resources
 from localcloud.sagemaker.storage import split

@@ -2,14 +2,14 @@
 
 from typing import Any
 
-from localcloud.sagemaker import training_requests
 from localcloud.sagemaker.aws_errors import invalid
-from localcloud.sagemaker.job_queue import JobQueue
-from localcloud.sagemaker.program_job import remove_leftovers
+from localcloud.sagemaker.jobs import training_requests
+from localcloud.sagemaker.jobs.program_job import remove_leftovers
+from localcloud.sagemaker.jobs.queue import JobQueue
+from localcloud.sagemaker.jobs.training_job import TrainingJob
+from localcloud.sagemaker.jobs.training_records import KIND, TrainingRecords
 from localcloud.sagemaker.resources import Operation
 from localcloud.sagemaker.storage import StorageError, check_readable
-from localcloud.sagemaker.training_job import TrainingJob
-from localcloud.sagemaker.training_records import KIND, TrainingRecords
 
 _DEFAULT_MAX_RUNTIME_S = 86_400
 

@@ -17,8 +17,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from localcloud.sagemaker import programs
 from localcloud.sagemaker.aws_errors import AwsError
-from localcloud.sagemaker.job_logs import JobLog
-from localcloud.sagemaker.job_queue import CLOSING_GRACE_S, Job
+from localcloud.sagemaker.jobs.logs import JobLog
+from localcloud.sagemaker.jobs.queue import CLOSING_GRACE_S, Job
 from localcloud.sagemaker.programs import Machine
 from localcloud.sagemaker.storage import CancelledError, StorageError
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from localcloud.sagemaker import programs
 from localcloud.sagemaker.aws_errors import invalid
-from localcloud.sagemaker.training_job import PROGRAM
+from localcloud.sagemaker.jobs.training_job import PROGRAM
 
 
 def check(request: dict[str, Any], repo: Path) -> None:

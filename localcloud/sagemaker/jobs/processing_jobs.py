@@ -8,9 +8,9 @@ from typing import Any
 
 from localcloud.sagemaker import programs
 from localcloud.sagemaker.aws_errors import invalid
-from localcloud.sagemaker.job_logs import JobLog
-from localcloud.sagemaker.job_queue import JobQueue
-from localcloud.sagemaker.program_job import MAX_REASON_LENGTH, ProgramEnd, ProgramJob
+from localcloud.sagemaker.jobs.logs import JobLog
+from localcloud.sagemaker.jobs.program_job import MAX_REASON_LENGTH, ProgramEnd, ProgramJob
+from localcloud.sagemaker.jobs.queue import JobQueue
 from localcloud.sagemaker.programs import Machine
 from localcloud.sagemaker.resources import Operation, Resources
 from localcloud.sagemaker.storage import CancelledError, Mirror, download

@@ -5,7 +5,10 @@ import time
 from typing import Any
 
 from localcloud.sagemaker.aws_errors import invalid
-from localcloud.sagemaker.children import (
+from localcloud.sagemaker.jobs.training_jobs import TrainingJobs
+from localcloud.sagemaker.resources import Operation, Resources
+from localcloud.sagemaker.store import Record
+from localcloud.sagemaker.tuning.children import (
     CHILD_KIND,
     KIND,
     best_child,
@@ -14,10 +17,7 @@ from localcloud.sagemaker.children import (
     objective_value,
     parent_names,
 )
-from localcloud.sagemaker.resources import Operation, Resources
-from localcloud.sagemaker.store import Record
-from localcloud.sagemaker.training_jobs import TrainingJobs
-from localcloud.sagemaker.tuner import Tuner
+from localcloud.sagemaker.tuning.tuner import Tuner
 
 
 class TuningJobs:
@@ -137,7 +137,7 @@ def _check(request: dict[str, Any]) -> dict[str, Any]:
     Raises:
         AwsError: ValidationException, if the request cannot be accepted.
     """
-    from localcloud.sagemaker import search  # Optuna takes long to import
+    from localcloud.sagemaker.tuning import search  # Optuna takes long to import
 
     config, definition = request["HyperParameterTuningJobConfig"], request.get("TrainingJobDefinition")
     if definition is None or "TrainingJobDefinitions" in request or "Autotune" in request:

@@ -11,8 +11,8 @@ from boto3.exceptions import Boto3Error
 from botocore.exceptions import BotoCoreError, ClientError
 
 from localcloud.sagemaker.aws_errors import AwsError
-from localcloud.sagemaker.model_server import INVOCATION_TIMEOUT_S, ModelServer, ServerError
-from localcloud.sagemaker.models import Plan
+from localcloud.sagemaker.hosting.model_server import INVOCATION_TIMEOUT_S, ModelServer, ServerError
+from localcloud.sagemaker.hosting.models import Plan
 from localcloud.sagemaker.programs import Machine
 from localcloud.sagemaker.storage import split
 

@@ -9,7 +9,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from localcloud.sagemaker.aws_errors import invalid
-from localcloud.sagemaker.fleets import Fleet
+from localcloud.sagemaker.hosting.fleets import Fleet
 
 if TYPE_CHECKING:  # its import brings MiniStack's
     from localcloud.sagemaker.roles import Roles

@@ -1,0 +1,1 @@
+"""Models and endpoints: model servers, deployments, autoscaling."""

@@ -1,0 +1,1 @@
+"""Training and processing jobs: their queue, their programs, their logs and records."""

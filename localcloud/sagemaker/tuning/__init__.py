@@ -1,0 +1,1 @@
+"""Hyperparameter tuning jobs: the search, and the training jobs that it proposes."""
