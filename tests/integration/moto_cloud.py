@@ -245,3 +245,19 @@ def hook(cloud: Cloud) -> None:
     events.register("before-send.sagemaker.DescribeEndpoint", describe)
     events.register("before-call", before_call)
     events.register("after-call", after_call)
+
+
+def metrics(capsys: pytest.CaptureFixture[str]) -> dict[tuple[str, ...], dict[str, list[float]]]:
+    """Return the metrics of the EMF lines by the values of their dimensions, without the service."""
+    found: dict[tuple[str, ...], dict[str, list[float]]] = {}
+    for line in capsys.readouterr().out.splitlines():
+        document = json.loads(line)
+        if "_aws" not in document:
+            continue
+        (directive,) = document["_aws"]["CloudWatchMetrics"]
+        assert directive["Namespace"] == "Loupe"
+        assert document["service"] == "loupe"
+        (names,) = directive["Dimensions"]
+        dimensions = tuple(document[name] for name in ("line", "station") if name in names)
+        found[dimensions] = {metric["Name"]: document[metric["Name"]] for metric in directive["Metrics"]}
+    return found

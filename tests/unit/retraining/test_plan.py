@@ -10,15 +10,7 @@ from hypothesis import strategies as st
 from localcloud.sagemaker.validation import operation, validate
 from retraining.request import FAMILIES
 from tests.unit.retraining.account import Account
-from tests.unit.retraining.planning import (
-    PREFIX,
-    SETTINGS,
-    job,
-    jobs_of,
-    names,
-    planned,
-    stored,
-)
+from tests.unit.retraining.planning import PREFIX, SETTINGS, job, jobs_of, names, planned, stored
 from tests.unit.retraining.snapshots import snapshot
 from training.learning.hyperparameters import Hyperparameters
 

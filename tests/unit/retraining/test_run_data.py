@@ -1,0 +1,143 @@
+"""The labelled data of a run: the last import, merged with the reviewed labels."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from retraining import labelled
+from retraining.documents import Documents
+from retraining.errors import LabelledDataError
+from tests.unit.retraining.snapshots import BOX, label, sha, snapshot
+
+BASE = snapshot()
+
+
+def put(documents: Documents, *snapshots: dict[str, Any]) -> None:
+    for document in snapshots:
+        assert documents.write(f"labelled/snapshots/{document['id'][:16]}.json", document)
+
+
+def put_label(
+    documents: Documents, sha256: str, *labelled_objects: tuple[str, tuple[float, float, float, float]]
+) -> None:
+    assert documents.write(f"labels/{sha256}.json", label(sha256, *labelled_objects))
+
+
+def test_without_reviewed_labels_the_import_itself_is_used(documents: Documents) -> None:
+    put(documents, BASE)
+    data = labelled.current(documents)
+    assert data.uri == f"s3://artefacts/labelled/snapshots/{BASE['id'][:16]}.json"
+    assert data.document == BASE
+    assert len(list(documents.listing("labelled/"))) == 1
+
+
+def test_reviewed_labels_make_a_snapshot_that_is_stored_next_to_the_import(documents: Documents) -> None:
+    put(documents, BASE)
+    put_label(documents, sha("new"), ("dent", BOX))
+    data = labelled.current(documents)
+    stored = documents.find(data.uri.removeprefix("s3://artefacts/"))
+    assert stored is not None
+    assert stored[0] == data.document
+    assert data.document["info"]["previous"] == BASE["id"]
+    assert sha("new") in data.contents
+    assert labelled.current(documents).uri == data.uri
+
+
+def test_a_merged_snapshot_is_never_the_base_of_the_next(documents: Documents) -> None:
+    put(documents, BASE)
+    put_label(documents, sha("new"), ("dent", BOX))
+    first = labelled.current(documents)
+    documents.s3.delete_object(Bucket="artefacts", Key=f"labels/{sha('new')}.json")
+    put_label(documents, sha("newer"), ("dent", BOX))
+    second = labelled.current(documents)
+    assert second.document["info"]["previous"] == BASE["id"]
+    assert sha("new") not in second.contents
+    assert second.id != first.id
+
+
+def test_the_latest_import_is_used_not_the_first_by_name(
+    documents: Documents, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, last = sorted((BASE, snapshot(30)), key=lambda document: str(document["id"]), reverse=True)
+    put(documents, first, last)
+    listed = [
+        {
+            "Key": f"labelled/snapshots/{document['id'][:16]}.json",
+            "LastModified": datetime(2026, 3, day, tzinfo=UTC),
+        }
+        for day, document in ((2, last), (1, first))
+    ]
+    monkeypatch.setattr(
+        Documents, "listing", lambda _, prefix: iter(listed if prefix == labelled.SNAPSHOTS else [])
+    )
+    assert labelled.current(documents).id == last["id"]
+
+
+def test_other_files_next_to_the_labels_are_ignored(documents: Documents) -> None:
+    put(documents, BASE)
+    documents.s3.put_object(Bucket="artefacts", Key="labels/README.txt", Body=b"by hand")
+    assert labelled.current(documents).document == BASE
+
+
+def test_without_an_import_the_error_says_so(documents: Documents) -> None:
+    with pytest.raises(LabelledDataError, match="no labelled data yet: import images with `loupe import"):
+        labelled.current(documents)
+    put_label(documents, sha("new"), ("dent", BOX))
+    with pytest.raises(LabelledDataError, match="no labelled data yet"):
+        labelled.current(documents)
+
+
+NEW = label(sha("new"), ("dent", BOX))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "",
+        "{",
+        "[]",
+        "null",
+        "{}",
+        b"\xff\xfe",
+        json.dumps(NEW | {"sha256": "0"}),
+        json.dumps(NEW | {"width": 0}),
+        json.dumps(NEW | {"image": {"bucket": "images"}}),
+        json.dumps(NEW | {"objects": [{"label": "", "box": BOX}]}),
+        json.dumps(NEW | {"objects": [{"label": "dent", "box": [1, 2, 3]}]}),
+        json.dumps(NEW | {"objects": [{"label": "dent", "box": [1, 2, 3, float("nan")]}]}),
+        json.dumps(NEW | {"objects": [{"label": "dent", "box": [1, 2, float("inf"), 4]}]}),
+        json.dumps(NEW | {"objects": [{"label": "dent", "box": [3, 2, 1, 4]}]}),
+        json.dumps(NEW | {"objects": [{"label": "dent", "box": [1, 2, 3, 2]}]}),
+    ],
+)
+def test_an_invalid_label_is_named(documents: Documents, body: str | bytes) -> None:
+    put(documents, BASE)
+    put_label(documents, sha("good"), ("dent", BOX))
+    documents.s3.put_object(Bucket="artefacts", Key="labels/bad.json", Body=body)
+    with pytest.raises(LabelledDataError, match=r"s3://artefacts/labels/bad\.json is not a reviewed image"):
+        labelled.current(documents)
+
+
+@pytest.mark.parametrize(
+    "body", ["", "{", "[]", "{}", '{"loupe_snapshot":1}', '{"loupe_snapshot":2,"id":"0"}']
+)
+def test_an_invalid_snapshot_is_named(documents: Documents, body: str) -> None:
+    documents.s3.put_object(Bucket="artefacts", Key="labelled/snapshots/0.json", Body=body)
+    with pytest.raises(
+        LabelledDataError, match=r"s3://artefacts/labelled/snapshots/0\.json (is not a|was altered)"
+    ):
+        labelled.current(documents)
+
+
+@pytest.mark.parametrize("member", ["info", "categories", "images", "annotations", "left_out"])
+def test_a_snapshot_that_was_altered_is_named(documents: Documents, member: str) -> None:
+    damaged = json.loads(json.dumps(BASE))
+    if isinstance(damaged[member], list):
+        damaged[member].append({})
+    else:
+        del damaged[member]
+    put(documents, damaged)
+    with pytest.raises(LabelledDataError, match=f"{BASE['id'][:16]}.json was altered"):
+        labelled.current(documents)
