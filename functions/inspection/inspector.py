@@ -36,8 +36,8 @@ _METRICS = {
     Verdict.UNREADABLE: "Unreadable",
 }
 _THREADS = 10  # the event source's batch size: all images of a batch are processed at the same time
-# An image that makes the model hang looks like an endpoint that hangs. After this many deferrals, half an hour or
-# more in all, the image is taken for the cause.
+# An image that makes the model hang looks like an endpoint that hangs. After this many deferrals, about half an hour
+# or more in all, the image is considered the cause.
 _MAX_TIMEOUT_DEFERRALS = 10
 
 
@@ -82,8 +82,8 @@ class Outcome:
     def count(self, metric: str, dimensions: Dimensions = ()) -> None:
         """Add one to the total of a metric, and to its count under the dimensions if there are any."""
         with self._lock:
-            for each in {(), dimensions}:
-                self.counts[each][metric] += 1
+            for key in {(), dimensions}:
+                self.counts[key][metric] += 1
 
     def add(self, inspection: Inspection, latency_ms: float) -> None:
         """Count a new record. latency_ms: from the upload to the verdict."""
@@ -174,15 +174,15 @@ class Inspector:
             outcome.problems.append(Problem(message.id, error.code, f"{error}; again in {delay} s"))
 
     def _process_image(self, event: ImageEvent, message: Message, deadline: float, outcome: Outcome) -> None:
-        started, start = datetime.now(UTC), time.perf_counter()
+        started_at, start = datetime.now(UTC), time.perf_counter()
         inspection = self._inspect_image(event, message, deadline)
-        received = datetime.fromisoformat(event.received_at)
-        inspection.timings_ms["queued"] = max(0.0, (started - received).total_seconds() * 1000)
+        received_at = datetime.fromisoformat(event.received_at)
+        inspection.timings_ms["queued"] = max(0.0, (started_at - received_at).total_seconds() * 1000)
         inspection.timings_ms["total"] = (time.perf_counter() - start) * 1000
         now = datetime.now(UTC)
         record = build_record(inspection, now, self.index_shards, self.retention_days)
         if self.inspections.put(record):
-            outcome.add(inspection, max(0.0, (now - received).total_seconds() * 1000))
+            outcome.add(inspection, max(0.0, (now - received_at).total_seconds() * 1000))
         else:
             outcome.count("Duplicate")
 
