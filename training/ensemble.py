@@ -1,11 +1,11 @@
-"""Several models as one: their findings at each place are averaged inside a single graph.
+"""Join several models into one: a single graph that averages their boxes and scores at each place.
 
     python -m training.ensemble seed0.tar.gz seed1.tar.gz seed2.tar.gz --out ensemble.tar.gz
 
-Equally good detectors that were trained apart are more precise together than each (Solovyev et al. 2021,
-https://arxiv.org/abs/1910.13302), which costs as much as all of them together. The result is an ordinary
-model.tar.gz: it is evaluated, deployed and served as any other. With --dataset it is measured on the validation
-part, which gives it operating points of its own.
+Equally good detectors that were trained separately are more precise together than each alone (Solovyev et al. 2021,
+https://arxiv.org/abs/1910.13302). The ensemble takes as long as all its members together. The result is an ordinary
+model.tar.gz: it is evaluated, deployed and served like any other. With --dataset it is evaluated on the validation
+part, which gives it its own operating points.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from onnx import TensorProto, compose, helper
 
 from training.detectors.registry import build
 from training.evaluation.detection import evaluate
-from training.evaluation.examination import check_writable, select
+from training.evaluation.runner import check_writable, select
 from training.job.container import git_sha
 from training.job.errors import TrainingError
 from training.learning.export import ParityError
@@ -34,30 +34,42 @@ from training.model.artefact import MODEL, ModelCard, file_sha256, pack, unpack
 from training.model.decoding import Floats
 from training.model.onnx_model import OnnxModel
 
-_LEAST = 1e-9  # a weight for places where no member expects anything, so that the mean box is defined
-_TOLERANCE = 1e-3  # of boxes in 0..1 and of scores, between the joint graph and the members'
+# Added to each weight, so that the mean box is defined where every member's scores are 0.
+_EPSILON = 1e-9
+# Of boxes in 0..1 and of scores, between the joint graph and the members' mean.
+_TOLERANCE = 1e-3
 _BOXES, _SCORES = "boxes", "scores"
 
 
 class EnsembleError(TrainingError):
-    """The models cannot be averaged, or what came of it could not be trusted."""
+    """The models cannot be averaged, or their ensemble cannot be evaluated."""
 
 
 def join(members: Sequence[Path], folder: Path, name: str = "ensemble") -> ModelCard:
-    """Writes `folder`/{model.onnx,model.json} that judge as the mean of `members`, unpacked model folders.
+    """Write the ensemble of `members` to `folder`, as model.onnx and model.json.
 
-    At each place the score of a class is the mean of the members' scores, and the box the mean of their boxes,
-    each weighted by the member's best score there. The first member's weights keep their names, so that the
-    ensemble is a warm start for its family.
+    At each place the score of a class is the mean of the members' scores. The box is the mean of the members' boxes,
+    each weighted by the member's best score there. The first member's weights keep their names, so that the ensemble
+    is a warm start for its family.
 
-    Returns the card. Raises EnsembleError for models whose findings cannot be averaged, ParityError if the
-    joint graph does not give the members' mean.
+    Args:
+        members: Unpacked artefacts.
+        folder: Where to write; it is created.
+        name: The ensemble's, in its card.
+
+    Returns:
+        The ensemble's card.
+
+    Raises:
+        EnsembleError: The models cannot be averaged.
+        ParityError: The joint graph does not compute the members' mean.
+        ArtefactError: A member is damaged.
     """
-    models = [OnnxModel(each) for each in members]
-    cards = [each.card for each in models]
+    models = [OnnxModel(member) for member in members]
+    cards = [model.card for model in models]
     check_alike(cards)
     folder.mkdir(parents=True, exist_ok=True)
-    onnx.save(_joined([onnx.load(str(each / MODEL)) for each in members]), str(folder / MODEL))
+    onnx.save(_joined([onnx.load(str(member / MODEL)) for member in members]), str(folder / MODEL))
     card = _card(cards, name, file_sha256(folder / MODEL))
     card.write(folder)
     difference = _check_mean(models, OnnxModel(folder))
@@ -67,13 +79,18 @@ def join(members: Sequence[Path], folder: Path, name: str = "ensemble") -> Model
 
 
 def check_alike(cards: Sequence[ModelCard]) -> None:
-    """Raises EnsembleError, naming the first thing in which the models differ."""
+    """Check that models can be averaged.
+
+    Raises:
+        EnsembleError: There are fewer than two models, one is there twice, or they differ; the message names the
+            first difference.
+    """
     if len(cards) < 2:
         raise EnsembleError("an ensemble has two models or more")
     first = cards[0]
     places = _places(first)
     for number, card in enumerate(cards[1:], 2):
-        for what, mine, theirs in (
+        for aspect, expected, actual in (
             ("the places at which they look", places, _places(card)),
             ("labels", first.labels, card.labels),
             ("input size", first.input_size, card.input_size),
@@ -81,10 +98,10 @@ def check_alike(cards: Sequence[ModelCard]) -> None:
             ("tiles", first.tiles, card.tiles),
             ("data set, so that one may have learned what another is tested on", *_data(first, card)),
         ):
-            if mine != theirs:
+            if expected != actual:
                 raise EnsembleError(
                     f"model 1 ({first.name} {first.version}) and model {number} ({card.name} {card.version}) "
-                    f"differ in their {what.removeprefix('the ')}: {mine} and {theirs}"
+                    f"differ in their {aspect.removeprefix('the ')}: {expected} and {actual}"
                 )
     for number, card in enumerate(cards):
         if card.version in (other.version for other in cards[:number]):
@@ -96,13 +113,13 @@ def _data(first: ModelCard, other: ModelCard) -> tuple[object, object]:
 
 
 def _places(card: ModelCard) -> str:
-    found = build(card.family, len(card.labels), card.input_size).places
-    if not found:
+    places = build(card.family, len(card.labels), card.input_size).places
+    if not places:
         raise EnsembleError(
             f"{card.family} finds its boxes at no fixed places, so they cannot be averaged one by one; "
-            "families that can are in docs/families.md"
+            "docs/families.md lists the families that can"
         )
-    return found
+    return places
 
 
 def _joined(models: Sequence[onnx.ModelProto]) -> onnx.ModelProto:
@@ -119,13 +136,13 @@ def _joined(models: Sequence[onnx.ModelProto]) -> onnx.ModelProto:
     for number, model in enumerate(models[1:], 1):
         if model.opset_import != joint.opset_import:
             raise EnsembleError(
-                f"model {number + 1} was exported for another version of ONNX: export it anew"
+                f"model {number + 1} was exported for another version of ONNX: export it again"
             )
         part = compose.add_prefix(model, _prefix(number), rename_inputs=False).graph
         joint.graph.node.extend(part.node)
         joint.graph.initializer.extend(part.initializer)
     joint.graph.node.extend(_mean([_prefix(number) for number in range(len(models))]))
-    joint.graph.initializer.append(helper.make_tensor("ensemble/least", TensorProto.FLOAT, [], [_LEAST]))
+    joint.graph.initializer.append(helper.make_tensor("ensemble/least", TensorProto.FLOAT, [], [_EPSILON]))
     del joint.graph.value_info[:]
     for output, name in zip(joint.graph.output, (_BOXES, _SCORES), strict=True):
         output.name = name
@@ -138,50 +155,59 @@ def _prefix(number: int) -> str:
 
 
 def _mean(prefixes: Sequence[str]) -> list[onnx.NodeProto]:
+    """The nodes that compute the weighted mean of the outputs of members with these prefixes."""
     nodes = []
-    for each in prefixes:
-        best, weight, weighted = (f"{each}ensemble/{name}" for name in ("best", "weight", "weighted"))
+    for prefix in prefixes:
+        best, weight, weighted = (f"{prefix}ensemble/{name}" for name in ("best", "weight", "weighted"))
         nodes += [
-            helper.make_node("ReduceMax", [each + _SCORES], [best], axes=[-1], keepdims=1),
+            helper.make_node("ReduceMax", [prefix + _SCORES], [best], axes=[-1], keepdims=1),
             helper.make_node("Add", [best, "ensemble/least"], [weight]),
-            helper.make_node("Mul", [each + _BOXES, weight], [weighted]),
+            helper.make_node("Mul", [prefix + _BOXES, weight], [weighted]),
         ]
     return [
         *nodes,
-        helper.make_node("Sum", [f"{each}ensemble/weighted" for each in prefixes], ["ensemble/boxes"]),
-        helper.make_node("Sum", [f"{each}ensemble/weight" for each in prefixes], ["ensemble/weights"]),
+        helper.make_node("Sum", [f"{prefix}ensemble/weighted" for prefix in prefixes], ["ensemble/boxes"]),
+        helper.make_node("Sum", [f"{prefix}ensemble/weight" for prefix in prefixes], ["ensemble/weights"]),
         helper.make_node("Div", ["ensemble/boxes", "ensemble/weights"], [_BOXES]),
-        helper.make_node("Mean", [each + _SCORES for each in prefixes], [_SCORES]),
+        helper.make_node("Mean", [prefix + _SCORES for prefix in prefixes], [_SCORES]),
     ]
 
 
 def _check_mean(models: Sequence[OnnxModel], joint: OnnxModel) -> float:
-    """Compares the joint graph with the members' mean on two pictures of noise. Returns the largest gap."""
+    """Compare the joint graph with the members' mean on two pictures of noise. Returns the largest difference."""
     size = joint.card.input_size
     pixels = np.random.default_rng(0).integers(0, 256, (2, size, size, 3), np.uint8)
-    wanted, found = mean([each.raw(pixels) for each in models]), joint.raw(pixels)
-    gap = max(float(np.abs(w - f).max(initial=0.0)) for w, f in zip(wanted, found, strict=True))
-    if not gap <= _TOLERANCE:  # NaN is no small gap
+    expected, actual = mean([model.raw(pixels) for model in models]), joint.raw(pixels)
+    gap = max(float(np.abs(e - a).max(initial=0.0)) for e, a in zip(expected, actual, strict=True))
+    # `not <=` rather than `>`: NaN must fail, too.
+    if not gap <= _TOLERANCE:
         raise ParityError(f"the joint graph is up to {gap:.4f} off its members' mean")
     return gap
 
 
-def mean(found: Sequence[tuple[Floats, Floats]]) -> tuple[Floats, Floats]:
-    """Of boxes [N, A, 4] and scores [N, A, C] of several models: what their ensemble finds."""
-    boxes, scores = (np.stack(each) for each in zip(*found, strict=True))
-    weights: NDArray[np.float32] = scores.max(-1, keepdims=True) + np.float32(_LEAST)
+def mean(outputs: Sequence[tuple[Floats, Floats]]) -> tuple[Floats, Floats]:
+    """Return the ensemble's output.
+
+    Args:
+        outputs: Boxes [N, A, 4] and scores [N, A, C] of each member.
+
+    Returns:
+        Boxes and scores of the same shapes.
+    """
+    boxes, scores = (np.stack(tensors) for tensors in zip(*outputs, strict=True))
+    weights: NDArray[np.float32] = scores.max(-1, keepdims=True) + np.float32(_EPSILON)
     return (boxes * weights).sum(0) / weights.sum(0), scores.mean(0)
 
 
 def _card(cards: Sequence[ModelCard], name: str, sha256: str) -> ModelCard:
     first = cards[0]
-    # What one member learned from, all of them did: a part that any learned from tests nothing.
-    data = next((each.dataset for each in cards if each.dataset.get("validation") == 0), first.dataset)
+    # If one member was trained on the validation part, the ensemble counts as trained on it.
+    data = next((card.dataset for card in cards if card.dataset.get("validation") == 0), first.dataset)
     return replace(
         first,
         name=name,
         onnx_sha256=sha256,
-        metrics={"training": _training([each.metrics.get("training") or {} for each in cards])},
+        metrics={"training": _training([card.metrics.get("training") or {} for card in cards])},
         operating_points={},
         box_offset=_offset(cards),
         dataset=data,
@@ -190,42 +216,42 @@ def _card(cards: Sequence[ModelCard], name: str, sha256: str) -> ModelCard:
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
         members=[
             {
-                "name": each.name,
-                "version": each.version,
-                "family": each.family,
-                "hyperparameters": each.hyperparameters,
-                "box_offset": each.box_offset,
-                "metrics": each.metrics,
-                "git_sha": each.git_sha,
+                "name": card.name,
+                "version": card.version,
+                "family": card.family,
+                "hyperparameters": card.hyperparameters,
+                "box_offset": card.box_offset,
+                "metrics": card.metrics,
+                "git_sha": card.git_sha,
             }
-            for each in cards
+            for card in cards
         ],
     )
 
 
 def _offset(cards: Sequence[ModelCard]) -> tuple[float, float]:
-    across, down = np.mean([each.box_offset for each in cards], 0).round(2).tolist()
-    return across, down
+    right, down = np.mean([card.box_offset for card in cards], 0).round(2).tolist()
+    return right, down
 
 
-def _training(each: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """What all trainings took together; where and on what, if that was the same for all."""
-    total: dict[str, Any] = {"tuned": any(one.get("tuned") for one in each)}
-    seconds = [one.get("seconds") for one in each]
+def _training(trainings: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """How long all trainings took together, and on what, if that was the same for all."""
+    total: dict[str, Any] = {"tuned": any(training.get("tuned") for training in trainings)}
+    seconds = [training.get("seconds") for training in trainings]
     if None not in seconds:
-        total["seconds"] = sum(float(one) for one in seconds if one)
+        total["seconds"] = sum(float(value) for value in seconds if value)
     for name in ("device", "instance_type"):
-        if len({one.get(name) for one in each}) == 1:
-            total[name] = each[0].get(name)
+        if len({training.get(name) for training in trainings}) == 1:
+            total[name] = trainings[0].get(name)
     return total
 
 
-def _measured(folder: Path, card: ModelCard, dataset: str) -> ModelCard:
+def _with_validation(folder: Path, card: ModelCard, dataset: str) -> ModelCard:
     """The card with scores and operating points of the validation part."""
     if card.dataset.get("validation") == 0:
         raise EnsembleError(
-            "a member learned from the validation part (refit=true), so nothing can be measured on it: "
-            "leave --dataset out; `loupe evaluate` measures on the test part"
+            "a member was trained on the validation part (refit=true), so it cannot be evaluated there: "
+            "leave --dataset out; `loupe evaluate` evaluates on the test part"
         )
     tests = select(dataset, "validation")
     if tests.snapshot != card.dataset.get("snapshot"):
@@ -236,15 +262,16 @@ def _measured(folder: Path, card: ModelCard, dataset: str) -> ModelCard:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Returns the exit status: 1 when the models cannot be joined."""
+    """Join models. Returns the exit status: 1 if they cannot be joined."""
     parser = argparse.ArgumentParser(
-        prog="loupe ensemble", description="Join several models into one that judges as their mean."
+        prog="loupe ensemble",
+        description="Join several models into one that gives the mean of their results.",
     )
     parser.add_argument("models", type=Path, nargs="+", metavar="MODEL", help="model.tar.gz, two or more")
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="the joint model.tar.gz")
-    parser.add_argument("--name", default="ensemble", help="what records call it (default ensemble)")
+    parser.add_argument("--name", default="ensemble", help="its name in records (default ensemble)")
     parser.add_argument(
-        "--dataset", help="the members' data set: measures on its validation part, for operating points"
+        "--dataset", help="the members' data set: evaluate on its validation part, for operating points"
     )
     options = parser.parse_args(arguments)
     try:
@@ -256,7 +283,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             joint = Path(temporary) / "joint"
             card = join(folders, joint, options.name)
             if options.dataset:
-                card = _measured(joint, card, options.dataset)
+                card = _with_validation(joint, card, options.dataset)
                 card.write(joint)
             pack(joint, options.out)
     except TrainingError as error:

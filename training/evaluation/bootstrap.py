@@ -1,7 +1,7 @@
-"""How sure a figure is: the bootstrap over images (Efron & Tibshirani, An Introduction to the Bootstrap, ch. 13).
+"""Confidence intervals by the bootstrap over images (Efron & Tibshirani, An Introduction to the Bootstrap, ch. 13).
 
-A resample of N images is a row of N weights, how often each image was drawn. Nothing is matched again: an
-image's detections meet the same objects however often it is drawn, so average precision is accumulated from
+A resample of N images is a row of N weights: how often each image was drawn. Nothing is matched again, because an
+image's detections match the same objects however often it is drawn. Average precision is therefore computed from
 pycocotools' matches with those weights.
 """
 
@@ -19,14 +19,21 @@ from training.evaluation.metrics import Counts, Floats, Matches, rounded
 RESAMPLES = 1000
 LEVEL = 0.95
 _RECALLS = np.linspace(0.0, 1.0, 101)  # pycocotools' recall levels
-_CHUNK = 2_000_000  # elements worked on at once, so that a large test set fits into memory
+_CHUNK = 2_000_000  # elements processed at once, so that a large test set fits into memory
 
 Interval = tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """A share of images: `count` out of `of`, and the 95 % confidence interval of the share."""
+    """A share of images, with its 95 % confidence interval.
+
+    Attributes:
+        value: `count` / `of`.
+        interval: Of the value.
+        count: How many images.
+        of: Out of how many.
+    """
 
     value: float
     interval: Interval
@@ -34,58 +41,63 @@ class Rate:
     of: int
 
     def document(self) -> dict[str, Any]:
-        """For JSON."""
+        """Return the rate for JSON, rounded."""
         document: dict[str, Any] = rounded(asdict(self))
         return document
 
 
 def resample(images: int, resamples: int = RESAMPLES, seed: int = 0) -> Counts:
-    """[resamples, images] how often each image was drawn; the same for every model judged on these images."""
+    """Return how often each image was drawn: [resamples, images]. It is the same for every model on these images."""
     rng = np.random.default_rng(seed)
     weights: Counts = rng.multinomial(images, np.full(images, 1 / images), size=resamples)
     return weights
 
 
 def average_precision(matches: Sequence[Matches], weights: Counts) -> Floats:
-    """AP [resamples, classes, 10 IoU thresholds] of every resample; NaN where it holds no object of a class.
+    """Return the average precision of every resample, as pycocotools gives it with each image repeated.
 
-    The same as pycocotools' with each image repeated as `weights` [resamples, images] say.
+    Args:
+        matches: Of each class.
+        weights: [resamples, images] how often each image was drawn.
+
+    Returns:
+        [resamples, classes, 10 IoU thresholds]; NaN where a resample contains no object of a class.
     """
     result = np.full((len(weights), len(matches), 10), np.nan)
-    for column, each in enumerate(matches):
-        step = max(1, _CHUNK // max(1, len(each.scores)))
+    for column, match in enumerate(matches):
+        step = max(1, _CHUNK // max(1, len(match.scores)))
         for start in range(0, len(weights), step):
             rows = slice(start, start + step)
-            result[rows, column] = _class_precision(each, weights[rows])
+            result[rows, column] = _class_precision(match, weights[rows])
     return result
 
 
 def _class_precision(matches: Matches, weights: Counts) -> Floats:
     """AP [resamples, 10] of one class.
 
-    Interpolated precision at a recall is the best precision from there on, and only a hit can raise
-    precision, so it is enough to look at the hits.
+    Interpolated precision at a recall is the best precision at that recall or a higher one. Only a hit can raise
+    precision, so only the hits are considered.
     """
     objects = weights @ matches.objects
-    seen = np.cumsum(weights[:, matches.images], axis=1)
+    detections = np.cumsum(weights[:, matches.images], axis=1)
     result = np.zeros((len(weights), len(matches.hits)))
     for threshold, hits in enumerate(matches.hits):
-        where = np.flatnonzero(hits)
-        if not where.size:
+        indices = np.flatnonzero(hits)
+        if not indices.size:
             continue
-        true = np.cumsum(weights[:, matches.images[where]], axis=1)
-        precision = true / np.maximum(seen[:, where], 1)
+        true = np.cumsum(weights[:, matches.images[indices]], axis=1)
+        precision = true / np.maximum(detections[:, indices], 1)
         envelope = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
         recall = true / np.maximum(objects, 1)[:, None]
-        reached = np.searchsorted(_RECALLS, recall, side="right")  # how many recall levels, so far
-        reached[true == 0] = 0
-        result[:, threshold] = (envelope * np.diff(reached, axis=1, prepend=0)).sum(axis=1) / len(_RECALLS)
+        levels = np.searchsorted(_RECALLS, recall, side="right")  # how many recall levels are reached
+        levels[true == 0] = 0
+        result[:, threshold] = (envelope * np.diff(levels, axis=1, prepend=0)).sum(axis=1) / len(_RECALLS)
     result[objects == 0] = np.nan
     return result
 
 
 def mean_over_classes(precision: Floats) -> Floats:
-    """[resamples] the mean of [resamples, classes, ...] over what is defined; NaN where nothing is."""
+    """Return [resamples] the mean of [resamples, classes, ...] over the defined values; NaN where none is defined."""
     flat = precision.reshape(len(precision), -1)
     defined = ~np.isnan(flat)
     count = defined.sum(axis=1)
@@ -95,7 +107,7 @@ def mean_over_classes(precision: Floats) -> Floats:
 
 
 def interval(point: float, samples: Floats) -> Interval:
-    """The percentile interval of `samples`, NaNs left out, widened where needed to hold the point itself."""
+    """Return the percentile interval of `samples` without NaNs, widened if needed to contain the point itself."""
     defined = samples[~np.isnan(samples)]
     if not defined.size:
         return point, point
@@ -104,10 +116,18 @@ def interval(point: float, samples: Floats) -> Interval:
 
 
 def rate(flags: NDArray[np.bool_], among: NDArray[np.bool_], weights: Counts) -> Rate | None:
-    """The share of the images `among` [N] that bear a flag [N]; None when there are none.
+    """Return the share of images with a flag.
 
-    Where none or all bear it, every resample says the same, which is no certainty: that end is then the exact
-    one of Clopper and Pearson (Biometrika 26, 1934), 1 - 0.025 ** (1 / n).
+    If no image or every image has the flag, all resamples agree, but that is no certainty. That end of the interval is
+    then the exact one of Clopper and Pearson (Biometrika 26, 1934), 1 - 0.025 ** (1 / n).
+
+    Args:
+        flags: [N] which images have the flag.
+        among: [N] which images count.
+        weights: [resamples, N] how often each image was drawn.
+
+    Returns:
+        None if no image counts.
     """
     of = int(among.sum())
     if not of:
@@ -118,9 +138,9 @@ def rate(flags: NDArray[np.bool_], among: NDArray[np.bool_], weights: Counts) ->
     samples = (weights @ (flags & among))[some] / drawn[some]
     value = count / of
     low, high = interval(value, samples)
-    doubt = 1 - ((1 - LEVEL) / 2) ** (1 / of)
+    exact = 1 - ((1 - LEVEL) / 2) ** (1 / of)
     if count == 0:
-        high = doubt
+        high = exact
     if count == of:
-        low = 1 - doubt
+        low = 1 - exact
     return Rate(value, (low, high), count, of)

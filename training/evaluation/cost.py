@@ -1,4 +1,4 @@
-"""What a training cost, from what its model.json tells and training/prices.json. An estimate, and it says so."""
+"""What a training cost: an estimate from its model.json and the price list prices.json."""
 
 from __future__ import annotations
 
@@ -10,10 +10,15 @@ from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
-class Training:
-    """Seconds of training, the instance or device it ran on, whether it was tuned, and its price.
+class TrainingCost:
+    """How long a training took, on what, and its estimated price.
 
-    cost: US dollars, None where the instance is unknown, has no price in the list, or was no instance.
+    Attributes:
+        seconds: Of training.
+        instance: The SageMaker instance type.
+        device: "cpu" or "cuda".
+        tuned: Whether tuning chose the hyperparameters.
+        cost: US dollars; None if there was no instance, or the price list lacks it.
     """
 
     seconds: float | None = None
@@ -23,28 +28,28 @@ class Training:
     cost: float | None = None
 
 
-def prices() -> dict[str, Any]:
-    """The dated price list, training/prices.json."""
+def price_list() -> dict[str, Any]:
+    """Return the dated price list, training/evaluation/prices.json."""
     document: dict[str, Any] = json.loads(
         resources.files("training.evaluation").joinpath("prices.json").read_text()
     )
     return document
 
 
-def training(metrics: Mapping[str, Any]) -> Training:
-    """What a model card's `metrics` say of its training; fields that are missing or no such thing are None."""
-    said = metrics.get("training")
-    if not isinstance(said, Mapping):
-        return Training()
+def training_cost(metrics: Mapping[str, Any]) -> TrainingCost:
+    """Return what a model card's `metrics` contain about its training. Missing or invalid fields are None."""
+    training = metrics.get("training")
+    if not isinstance(training, Mapping):
+        return TrainingCost()
     seconds, instance, device, tuned = (
-        _of(said.get(name), kind)
+        _of_type(training.get(name), kind)
         for name, kind in (("seconds", int | float), ("instance_type", str), ("device", str), ("tuned", bool))
     )
-    price = prices()["instances"].get(instance)
+    price = price_list()["instances"].get(instance)
     cost = seconds / 3600 * price if price is not None and seconds is not None else None
-    return Training(seconds, instance, device, tuned, cost)
+    return TrainingCost(seconds, instance, device, tuned, cost)
 
 
-def _of(value: Any, kind: Any) -> Any:
-    # A bool is an int to Python, but no number of seconds.
+def _of_type(value: Any, kind: Any) -> Any:
+    # In Python a bool is an int, but it is not a number of seconds.
     return value if isinstance(value, kind) and (kind is bool or not isinstance(value, bool)) else None

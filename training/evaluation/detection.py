@@ -1,4 +1,4 @@
-"""Runs a model over a data set as it will be served, keeping the weak detections that the metrics need."""
+"""Run a model over a data set as the endpoint does, but keep the weak detections that the metrics need."""
 
 from __future__ import annotations
 
@@ -20,22 +20,27 @@ from training.model.decoding import Detections, Postprocess, shift_boxes
 from training.model.onnx_model import OnnxModel
 from training.model.pixels import Picture, decode
 
-_BATCH = 16
+_BATCH_SIZE = 16
 
 
-def for_metrics(how: Postprocess) -> Postprocess:
-    """The whole precision-recall curve counts, so weak detections must not be cut off."""
-    return replace(how, score_threshold=min(how.score_threshold, 0.001), detections=100)
+def for_metrics(postprocess: Postprocess) -> Postprocess:
+    """Return settings that keep weak detections: the metrics need the whole precision-recall curve."""
+    return replace(postprocess, score_threshold=min(postprocess.score_threshold, 0.001), detections=100)
 
 
 def detect(model: OnnxModel, dataset: Dataset) -> list[Detections]:
-    """Judges every sample as it is served, in tiles if the model has them, but keeping the weak detections.
+    """Return the detections in each sample, the weak ones too. Tiles and box offset apply as in the endpoint.
 
-    Raises DatasetError for an unreadable image.
+    Raises:
+        DatasetError: An image cannot be read.
     """
-    size, how, tiles = model.card.input_size, for_metrics(model.card.postprocess), model.card.tiles
-    # Pictures for tiles are kept in full: a few at a time, or they would fill the memory.
-    batch = _BATCH if tiles is None else cores()
+    size, tiles, postprocess = (
+        model.card.input_size,
+        model.card.tiles,
+        for_metrics(model.card.postprocess),
+    )
+    # Pictures for tiles keep their full resolution: only a few at a time, to limit memory.
+    batch_size = _BATCH_SIZE if tiles is None else cores()
 
     def load(sample: Sample) -> Picture:
         try:
@@ -43,28 +48,35 @@ def detect(model: OnnxModel, dataset: Dataset) -> list[Detections]:
         except UnreadableError as error:
             raise DatasetError(sample.name, str(error)) from error
 
-    def seek(pixels: Sequence[NDArray[np.uint8]]) -> list[Detections]:
-        return model.detect(pixels, how)
+    def infer(pixels: Sequence[NDArray[np.uint8]]) -> list[Detections]:
+        return model.detect(pixels, postprocess)
 
-    found: list[Detections] = []
+    results: list[Detections] = []
     with (
         ThreadPoolExecutor(cores()) as pool,
         tqdm(total=len(dataset.samples), unit="image", disable=not sys.stderr.isatty(), leave=False) as bar,
     ):
-        for start in range(0, len(dataset.samples), batch):
-            pictures = list(pool.map(load, dataset.samples[start : start + batch]))
+        for start in range(0, len(dataset.samples), batch_size):
+            pictures = list(pool.map(load, dataset.samples[start : start + batch_size]))
             if tiles is None:
-                seen = seek([picture.pixels for picture in pictures])
+                detected = infer([picture.pixels for picture in pictures])
             else:
-                seen = [tiling.detect_in_tiles(seek, picture, tiles, how.detections) for picture in pictures]
-            found += [
-                shift_boxes(each, model.card.box_offset, picture.width, picture.height)
-                for each, picture in zip(seen, pictures, strict=True)
+                detected = [
+                    tiling.detect_in_tiles(infer, picture, tiles, postprocess.detections)
+                    for picture in pictures
+                ]
+            results += [
+                shift_boxes(detections, model.card.box_offset, picture.width, picture.height)
+                for detections, picture in zip(detected, pictures, strict=True)
             ]
             bar.update(len(pictures))
-    return found
+    return results
 
 
 def evaluate(model: OnnxModel, dataset: Dataset) -> Scores:
-    """Judges every sample and scores the result. Raises DatasetError for an unreadable image."""
+    """Run the model over a data set, and score its detections.
+
+    Raises:
+        DatasetError: An image cannot be read.
+    """
     return score(dataset, detect(model, dataset), model.card.labels)

@@ -1,4 +1,4 @@
-"""How long one image takes on this machine: decode, inference and postprocessing, one image at a time."""
+"""How long one image takes on this machine: decoding, inference and postprocessing, one image at a time."""
 
 from __future__ import annotations
 
@@ -10,43 +10,47 @@ import numpy as np
 
 from training.datasets import Dataset
 from training.job.container import cores
-from training.model import tiling
 from training.model.onnx_model import OnnxModel
 from training.model.pixels import decode
+from training.model.tiling import detect_in_tiles
 
-_WARM_UP = 5  # the first runs allocate memory and are slower than all that follow
-_LEAST, _MOST, _SECONDS = 30, 200, 15.0  # enough for a p95, and bounded for a slow family
+_WARM_UP = 5  # the first runs allocate memory, and are slower than all that follow
+_MIN_IMAGES, _MAX_IMAGES = 30, 200  # enough for a p95
+_MAX_SECONDS = 15.0  # for a slow family
 
 
 def measure(model: OnnxModel, dataset: Dataset) -> dict[str, Any]:
-    """p50 and p95 of decode + inference + postprocessing in milliseconds, batch 1, and the machine.
+    """Measure decoding, inference and postprocessing with a batch of 1.
 
-    At most 200 images, or 15 seconds; reading the file is not counted. Images are judged again where
-    there are fewer than 30.
+    At most 200 images, or 15 seconds. Fewer than 30 images are repeated. Reading the file does not count.
+
+    Returns:
+        p50 and p95 in milliseconds, the p50 of decoding, how many images were measured, and the machine.
     """
-    samples = (dataset.samples * (_LEAST // len(dataset.samples) + 1))[:_MOST]
-    size, tiles, full_above = model.card.input_size, model.card.tiles, model.card.full_above
+    samples = (dataset.samples * (_MIN_IMAGES // len(dataset.samples) + 1))[:_MAX_IMAGES]
+    card = model.card
     for sample in samples[:_WARM_UP]:
-        tiling.detect_in_tiles(model.detect, decode(dataset.read(sample), size, full_above=full_above), tiles)
-    decoding, whole = [], []
-    deadline = time.perf_counter() + _SECONDS
+        picture = decode(dataset.read(sample), card.input_size, full_above=card.full_above)
+        detect_in_tiles(model.detect, picture, card.tiles)
+    decode_seconds, total_seconds = [], []
+    deadline = time.perf_counter() + _MAX_SECONDS
     for sample in samples:
         data = dataset.read(sample)
         started = time.perf_counter()
-        picture = decode(data, size, full_above=full_above)
+        picture = decode(data, card.input_size, full_above=card.full_above)
         decoded = time.perf_counter()
-        tiling.detect_in_tiles(model.detect, picture, tiles)
+        detect_in_tiles(model.detect, picture, card.tiles)
         ended = time.perf_counter()
-        decoding.append(decoded - started)
-        whole.append(ended - started)
+        decode_seconds.append(decoded - started)
+        total_seconds.append(ended - started)
         if ended > deadline:
             break
-    p50, p95 = np.percentile(whole, [50, 95]) * 1000
+    p50, p95 = np.percentile(total_seconds, [50, 95]) * 1000
     return {
         "p50_ms": round(float(p50), 2),
         "p95_ms": round(float(p95), 2),
-        "decode_p50_ms": round(float(np.median(decoding)) * 1000, 2),
-        "images": len(whole),
+        "decode_p50_ms": round(float(np.median(decode_seconds)) * 1000, 2),
+        "images": len(total_seconds),
         "cores": cores(),
         "processor": _processor(),
         "provider": model.provider,
@@ -54,7 +58,7 @@ def measure(model: OnnxModel, dataset: Dataset) -> dict[str, Any]:
 
 
 def _processor() -> str:
-    """The processor's name; platform.processor() is empty on most Linux."""
+    """The processor's name. platform.processor() is empty on most Linux distributions."""
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as file:
             names = [line.partition(":")[2].strip() for line in file if line.startswith("model name")]

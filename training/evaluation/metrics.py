@@ -1,4 +1,4 @@
-"""How good a detector is: pycocotools' average precision and recall, and the best operating point of each class.
+"""Average precision and recall of a detector by pycocotools, and the best operating point of each class.
 
 pycocotools is the reference: it matches detections with objects, and every figure here comes from its matches.
 """
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from training.datasets import Dataset
+from training.datasets import Box, Dataset
 from training.datasets.formats.coco import annotation, annotations_of, categories_of
 from training.model.decoding import Detections
 from training.model.pixels import to_original
@@ -24,19 +24,26 @@ from training.model.pixels import to_original
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
 
-SIZES = ("small", "medium", "large")  # COCO's: below 32 x 32, below 96 x 96, larger; pixels of the original
-_GRID = 10_000  # thresholds are given with four digits
+# COCO's: below 32 x 32, below 96 x 96, larger; in pixels of the original.
+SIZES = ("small", "medium", "large")
+_GRID = 10_000  # thresholds have four digits
 
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """What pycocotools says. A class or a size without any object is None, and counts in no mean.
+    """What pycocotools measures. A class or a size without any object is None, and counts in no mean.
 
-    map, map50, map75: mean AP over the classes, for IoU .5:.95, .5 and .75; 0 when there is no object at all.
-    per_class, per_class50: AP[.5:.95] and AP50 of each class.
-    per_size: AP[.5:.95] and recall (at 100 detections) of small, medium and large objects, and how many.
-    recall: AR[.5:.95] with at most 1, 10 and 100 detections an image and class.
-    operating_points: per class the score with the best F1 at IoU 0.5, its F1, precision and recall.
+    Attributes:
+        map: Mean AP over the classes for IoU .5:.95; 0 if there is no object at all.
+        map50: As map, for IoU .5.
+        map75: As map, for IoU .75.
+        per_class: AP[.5:.95] of each class.
+        per_class50: AP50 of each class.
+        per_size: AP[.5:.95] and recall (at 100 detections) of small, medium and large objects, and their number.
+        recall: AR[.5:.95] with at most 1, 10 and 100 detections per image and class.
+        images: How many images were scored.
+        objects: How many objects they contain.
+        operating_points: Per class the score with the best F1 at IoU 0.5, its F1, precision and recall.
     """
 
     map: float
@@ -51,7 +58,7 @@ class Scores:
     operating_points: dict[str, dict[str, float]]
 
     def summary(self) -> dict[str, Any]:
-        """What is reported: everything but the operating points, rounded."""
+        """Return everything but the operating points, rounded, for reports."""
         document: dict[str, Any] = rounded(asdict(self))
         del document["operating_points"]
         return document
@@ -59,10 +66,14 @@ class Scores:
 
 @dataclass(frozen=True, slots=True)
 class Matches:
-    """The detections of one class over all images, best score first, as pycocotools matched them.
+    """The D detections of one class in all N images, best score first, as pycocotools matched them.
 
-    images: [D] the index of each detection's image; scores: [D]; hits: [10, D] whether it is matched with an
-    object, per IoU threshold .5:.95; objects: [N] how many objects of the class each image holds.
+    Attributes:
+        label: The class.
+        images: [D] the index of each detection's image.
+        scores: [D].
+        hits: [10, D] whether each is matched with an object, per IoU threshold .5:.95.
+        objects: [N] how many objects of the class each image contains.
     """
 
     label: str
@@ -73,11 +84,13 @@ class Matches:
 
 
 @dataclass(frozen=True, slots=True)
-class Placed:
-    """Detections of one image in its data set's terms.
+class ImageDetections:
+    """The n detections of one image, mapped to its data set: boxes in pixels, classes as the data set counts them.
 
-    boxes: [n, 4] (x1, y1, x2, y2) in pixels of the upright original; scores: [n], best first; classes: [n]
-    from 0, into the data set's labels.
+    Attributes:
+        boxes: [n, 4] (x1, y1, x2, y2) in pixels of the upright original.
+        scores: [n], best first.
+        classes: [n] indices into the data set's labels.
     """
 
     boxes: NDArray[np.float32]
@@ -86,50 +99,87 @@ class Placed:
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
-    """The scores, what they were made of, and per class the precision at recall 0, 0.01 .. 1 for IoU 0.5."""
+class DetailedScores:
+    """Scores, and what they were computed from.
+
+    Attributes:
+        scores: The figures.
+        matches: Per class of the data set.
+        curves: Per class the precision at recall 0, 0.01 .. 1 for IoU 0.5; None without any object.
+    """
 
     scores: Scores
     matches: tuple[Matches, ...]
     curves: dict[str, Floats | None]
 
 
-def score(dataset: Dataset, found: Sequence[Detections], labels: Sequence[str]) -> Scores:
-    """Compares the detections of each sample of `dataset`, in its order, with its objects.
+def score(dataset: Dataset, results: Sequence[Detections], labels: Sequence[str]) -> Scores:
+    """Compare detections with the objects of a data set.
 
-    labels: the model's; they meet the dataset's by name. A class that the model does not know scores 0.
+    Args:
+        dataset: Its samples' objects are the truth.
+        results: The detections of each sample, in the data set's order.
+        labels: The model's classes, which meet the data set's by name. A class that the model does not know scores 0.
     """
-    return judge(dataset, place(dataset, found, labels)).scores
+    return score_in_detail(dataset, map_to_dataset(dataset, results, labels)).scores
 
 
-def place(dataset: Dataset, found: Sequence[Detections], labels: Sequence[str]) -> list[Placed]:
-    """Detections of a model with `labels`, one per sample; those of classes unknown to `dataset` are left out."""
+def map_to_dataset(
+    dataset: Dataset, results: Sequence[Detections], labels: Sequence[str]
+) -> list[ImageDetections]:
+    """Map a model's detections to a data set: boxes in pixels, classes by name.
+
+    Args:
+        dataset: Its samples give the sizes of the images.
+        results: The detections of each sample, in the data set's order.
+        labels: The model's classes. Detections of classes that the data set does not have are left out.
+    """
     known = {label: column for column, label in enumerate(dataset.labels)}
     columns = np.array([known.get(label, -1) for label in labels], np.int64)
-    placed = []
-    for sample, each in zip(dataset.samples, found, strict=True):
-        classes = columns[each.classes]
+    mapped = []
+    for sample, detections in zip(dataset.samples, results, strict=True):
+        classes = columns[detections.classes]
         kept = classes >= 0
-        boxes = to_original(each.boxes[kept], sample.width, sample.height)
-        placed.append(Placed(boxes, each.scores[kept].astype(np.float64), classes[kept]))
-    return placed
+        boxes = to_original(detections.boxes[kept], sample.width, sample.height)
+        mapped.append(ImageDetections(boxes, detections.scores[kept].astype(np.float64), classes[kept]))
+    return mapped
 
 
-def judge(dataset: Dataset, placed: Sequence[Placed]) -> Judged:
-    """As `score`, with everything that reports are made of."""
-    with contextlib.redirect_stdout(io.StringIO()):  # pycocotools prints as it goes
-        coco = COCOeval(_truth(dataset), _results(dataset, placed), "bbox")
-        coco.evaluate()
-        coco.accumulate()
-    # precision: [IoU thresholds, recall levels, classes, areas, detections an image]; -1 where undefined
-    precision, recall = coco.eval["precision"], coco.eval["recall"]
+def score_in_detail(dataset: Dataset, results: Sequence[ImageDetections]) -> DetailedScores:
+    """Score as `score` does, and return what reports need as well.
+
+    Args:
+        dataset: Its samples' objects are the truth.
+        results: The detections of each sample, in the data set's order.
+    """
+    coco = _run_pycocotools(dataset, results)
     columns = {label: column for column, label in enumerate(dataset.labels)}
     matches = tuple(_matches(coco, column, label) for label, column in columns.items())
+    precision = coco.eval["precision"]
     curves = {label: precision[0, :, column, 0, -1] for label, column in columns.items()}
-    points = {each.label: best_point(each) for each in matches}
-    sizes = [_size(sample.objects) for sample in dataset.samples]
+    return DetailedScores(
+        _scores(coco, dataset, matches),
+        matches,
+        {label: None if curve[0] < 0 else curve for label, curve in curves.items()},
+    )
+
+
+def _run_pycocotools(dataset: Dataset, results: Sequence[ImageDetections]) -> COCOeval:
+    with contextlib.redirect_stdout(io.StringIO()):  # pycocotools prints its progress
+        coco = COCOeval(_truth(dataset), _results(dataset, results), "bbox")
+        coco.evaluate()
+        coco.accumulate()
+    return coco
+
+
+def _scores(coco: COCOeval, dataset: Dataset, matches: Sequence[Matches]) -> Scores:
+    # precision: [IoU thresholds, recall levels, classes, areas, detections per image]; -1 where undefined.
+    precision, recall = coco.eval["precision"], coco.eval["recall"]
+    columns = {label: column for column, label in enumerate(dataset.labels)}
+    points = {match.label: best_point(match) for match in matches}
+    sizes = [_size(item.box) for sample in dataset.samples for item in sample.objects]
     whole = precision[:, :, :, 0, -1]
-    scores = Scores(
+    return Scores(
         map=_mean(whole) or 0.0,
         map50=_mean(whole[0]) or 0.0,
         map75=_mean(whole[5]) or 0.0,
@@ -139,20 +189,21 @@ def judge(dataset: Dataset, placed: Sequence[Placed]) -> Judged:
             size: {
                 "map": _mean(precision[:, :, :, area, -1]),
                 "recall": _mean(recall[:, :, area, -1]),
-                "objects": sum(each.count(size) for each in sizes),
+                "objects": sizes.count(size),
             }
             for area, size in enumerate(SIZES, 1)
         },
-        recall={f"ar{most}": _mean(recall[:, :, 0, m]) for m, most in enumerate(coco.params.maxDets)},
+        recall={
+            f"ar{limit}": _mean(recall[:, :, 0, index]) for index, limit in enumerate(coco.params.maxDets)
+        },
         images=len(dataset.samples),
         objects=sum(len(sample.objects) for sample in dataset.samples),
         operating_points={label: point for label, point in points.items() if point},
     )
-    return Judged(scores, matches, {k: None if v[0] < 0 else v for k, v in curves.items()})
 
 
 def best_point(matches: Matches) -> dict[str, float] | None:
-    """The score with the best F1 at IoU 0.5, and what "at least this score" gives; None without any hit."""
+    """Return the score with the best F1 at IoU 0.5, and F1, precision and recall there; None without any hit."""
     thresholds, last = steps(matches)
     hits = np.cumsum(matches.hits[0])[last]
     if not hits.size or not hits[-1]:
@@ -165,9 +216,12 @@ def best_point(matches: Matches) -> dict[str, float] | None:
 
 
 def steps(matches: Matches) -> tuple[Floats, Counts]:
-    """The thresholds that tell detections apart, falling, and the index of the last detection that each lets in.
+    """Return every threshold that makes a difference.
 
-    Thresholds are rounded down to four digits, so that the detection behind one still reaches it.
+    Thresholds are rounded down to four digits, so that the detection behind each still reaches it.
+
+    Returns:
+        The thresholds in falling order, and the index of the last detection that reaches each.
     """
     thresholds = round_down(matches.scores)
     last = np.flatnonzero(np.append(thresholds[1:] != thresholds[:-1], [True] * bool(thresholds.size)))
@@ -175,17 +229,17 @@ def steps(matches: Matches) -> tuple[Floats, Counts]:
 
 
 def round_down(scores: Floats) -> Floats:
-    """Four digits, never above the score itself."""
+    """Round to four digits, never above the score itself."""
     down: Floats = np.floor(scores * _GRID) / _GRID
     return down
 
 
 def rounded(value: Any) -> Any:
-    """Every float within `value` with four digits, for JSON."""
+    """Round every float within `value` to four digits, for JSON."""
     if isinstance(value, dict):
-        return {name: rounded(each) for name, each in value.items()}
+        return {name: rounded(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
-        return [rounded(each) for each in value]
+        return [rounded(item) for item in value]
     return round(float(value), 4) if isinstance(value, float | np.floating) else value
 
 
@@ -193,21 +247,21 @@ def _truth(dataset: Dataset) -> COCO:
     return _coco(dataset, annotations_of((sample.objects for sample in dataset.samples), dataset.labels))
 
 
-def _results(dataset: Dataset, placed: Sequence[Placed]) -> COCO:
-    found = (
+def _results(dataset: Dataset, results: Sequence[ImageDetections]) -> COCO:
+    rows = (
         (image, *row)
-        for image, each in enumerate(placed, start=1)
-        for row in zip(each.classes.tolist(), each.boxes.tolist(), each.scores.tolist(), strict=True)
+        for image, result in enumerate(results, start=1)
+        for row in zip(result.classes.tolist(), result.boxes.tolist(), result.scores.tolist(), strict=True)
     )
     annotations = [
-        annotation(number, image, which + 1, box) | {"score": value}
-        for number, (image, which, box, value) in enumerate(found, start=1)
+        annotation(number, image, label + 1, box) | {"score": value}
+        for number, (image, label, box, value) in enumerate(rows, start=1)
     ]
     return _coco(dataset, annotations)
 
 
 def _coco(dataset: Dataset, annotations: list[dict[str, Any]]) -> COCO:
-    """pycocotools counts classes, images and annotations from 1: an id of 0 means "no match" to it."""
+    """Classes, images and annotations count from 1: pycocotools takes an id of 0 for "no match"."""
     coco = COCO()
     coco.dataset = {
         "info": {},
@@ -220,25 +274,32 @@ def _coco(dataset: Dataset, annotations: list[dict[str, Any]]) -> COCO:
 
 
 def _matches(coco: COCOeval, column: int, label: str) -> Matches:
-    """Gathers one class from evalImgs, which lists classes, areas and images, nested in this order."""
+    """Gather one class from evalImgs, which lists classes, areas and images, nested in this order."""
     count = len(coco.params.imgIds)
     first = column * len(coco.params.areaRng) * count
-    found = [(i, each) for i, each in enumerate(coco.evalImgs[first : first + count]) if each is not None]
+    matched = [
+        (index, image)
+        for index, image in enumerate(coco.evalImgs[first : first + count])
+        if image is not None
+    ]
     objects = np.zeros(count, np.int64)
-    for index, each in found:
-        objects[index] = len(each["gtIds"])
-    scores = np.concatenate([[], *(each["dtScores"] for _, each in found)])
-    images = np.concatenate([[], *([i] * len(each["dtIds"]) for i, each in found)]).astype(np.int64)
-    hits = np.concatenate(
-        [np.zeros((len(coco.params.iouThrs), 0)), *(each["dtMatches"] for _, each in found)], axis=1
+    for index, image in matched:
+        objects[index] = len(image["gtIds"])
+    scores = np.concatenate([[], *(image["dtScores"] for _, image in matched)])
+    images = np.concatenate([[], *([index] * len(image["dtIds"]) for index, image in matched)]).astype(
+        np.int64
     )
-    order = np.argsort(-scores, kind="mergesort")  # as pycocotools sorts, so that ties fall alike
+    hits = np.concatenate(
+        [np.zeros((len(coco.params.iouThrs), 0)), *(image["dtMatches"] for _, image in matched)], axis=1
+    )
+    # As pycocotools sorts, so that ties fall alike.
+    order = np.argsort(-scores, kind="mergesort")
     return Matches(label, images[order], scores[order], hits[:, order] > 0, objects)
 
 
-def _size(objects: Sequence[Any]) -> list[str]:
-    areas = [(each.box[2] - each.box[0]) * (each.box[3] - each.box[1]) for each in objects]
-    return [SIZES[(area > 32**2) + (area > 96**2)] for area in areas]
+def _size(box: Box) -> str:
+    area = (box[2] - box[0]) * (box[3] - box[1])
+    return SIZES[(area > 32**2) + (area > 96**2)]
 
 
 def _mean(values: Floats) -> float | None:

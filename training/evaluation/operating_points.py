@@ -1,16 +1,16 @@
-"""At which score to act: what each threshold lets escape, and what it fails for nothing.
+"""At which score to act: what escapes below a threshold, and what a threshold fails for nothing.
 
-All of it is about whole images, as a verdict is. For a class c and a threshold t:
+Everything here is about whole images, as a verdict is. For a class c and a threshold t:
 
-- escape rate: of the images that hold a defect of class c, the share in which no detection of class c
-  reaches t. The detection need not lie on the defect: the product is stopped all the same.
-- overkill rate: of the good images (no object, and no tag such as "anomaly"), the share in which a detection
-  of class c reaches t. None for a data set without good images.
-- false alarm rate: of the images without a defect of class c, good or not, the share in which a detection of
-  class c reaches t. None where every image holds class c. Images tagged as defective without a box are left
-  out: nobody knows of which class they are.
+- Escape rate: of the images with a defect of class c, the share in which no detection of class c reaches t. The
+  detection need not be on the defect: the product is stopped all the same.
+- Overkill rate: of the good images (no object, and no tag such as "anomaly"), the share in which a detection of class c
+  reaches t. None for a data set without good images.
+- False alarm rate: of the images without a defect of class c, good or not, the share in which a detection of class c
+  reaches t. None if every image has a defect of class c. Images that are tagged as defective but have no box are left
+  out: nobody knows the class of their defect.
 
-Only detections that would be served count: those above the score at which the artefact itself cuts.
+Only detections that the endpoint would serve count: those above the artefact's own score threshold.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from training.evaluation.bootstrap import interval, rate
 from training.evaluation.metrics import (
     Counts,
     Floats,
+    ImageDetections,
     Matches,
-    Placed,
     best_point,
     round_down,
     rounded,
@@ -38,104 +38,124 @@ from training.evaluation.metrics import (
 from training.model.decoding import Detections, Postprocess
 
 Flags = NDArray[np.bool_]
-_GOOD_TAG = "normal"  # what Lookout for Vision calls a good product
+_GOOD_TAG = "normal"  # Lookout for Vision's tag of a good product
 SWEEP = np.round(np.linspace(0.0, 1.0, 101), 2)
 
 
-def served(found: Detections, how: Postprocess) -> Detections:
-    """The detections that the endpoint would return, of those found for the metrics, which cut later."""
-    kept = np.flatnonzero(found.scores > how.score_threshold)[: how.detections]
-    return Detections(found.boxes[kept], found.scores[kept], found.classes[kept])
+def as_served(detections: Detections, postprocess: Postprocess) -> Detections:
+    """Return the detections that the endpoint would serve, out of those that the metrics keep."""
+    kept = np.flatnonzero(detections.scores > postprocess.score_threshold)[: postprocess.detections]
+    return Detections(detections.boxes[kept], detections.scores[kept], detections.classes[kept])
 
 
 @dataclass(frozen=True)
-class Images:
-    """What a verdict sees of N images and C classes.
+class ImageScores:
+    """What a verdict depends on, for N images and C classes.
 
-    top: [N, C] the best score of each class, 0 where nothing was found; holds: [N, C] whether it is there.
-    good: [N] without any defect; vague: [N] known to be defective, but no box says by what.
+    Attributes:
+        labels: The C classes.
+        top: [N, C] the highest score of each class; 0 without a detection.
+        present: [N, C] whether the image has a defect of the class.
+        good: [N] whether the image has no defect.
+        unlocated: [N] whether the image is tagged as defective, but no box tells the class.
     """
 
     labels: tuple[str, ...]
     top: Floats
-    holds: Flags
+    present: Flags
     good: Flags
-    vague: Flags
+    unlocated: Flags
 
 
-def images(dataset: Dataset, placed: Sequence[Placed]) -> Images:
-    """`placed`: what would be served, one per sample."""
+def image_scores(dataset: Dataset, results: Sequence[ImageDetections]) -> ImageScores:
+    """Return what a verdict depends on.
+
+    Args:
+        dataset: Its samples' objects are the truth.
+        results: The detections of each sample that would be served.
+    """
     shape = (len(dataset.samples), len(dataset.labels))
-    top, holds = np.zeros(shape), np.zeros(shape, np.bool_)
-    for index, (sample, each) in enumerate(zip(dataset.samples, placed, strict=True)):
-        np.maximum.at(top[index], each.classes, round_down(each.scores))
-        for found in sample.objects:
-            holds[index, dataset.labels.index(found.label)] = True
-    empty = ~np.any(holds, axis=1)
-    vague = empty & np.array([bool(set(sample.tags) - {_GOOD_TAG}) for sample in dataset.samples])
-    return Images(dataset.labels, top, holds, empty & ~vague, vague)
+    top, present = np.zeros(shape), np.zeros(shape, np.bool_)
+    for index, (sample, detections) in enumerate(zip(dataset.samples, results, strict=True)):
+        np.maximum.at(top[index], detections.classes, round_down(detections.scores))
+        for labelled in sample.objects:
+            present[index, dataset.labels.index(labelled.label)] = True
+    empty = ~np.any(present, axis=1)
+    unlocated = empty & np.array([bool(set(sample.tags) - {_GOOD_TAG}) for sample in dataset.samples])
+    return ImageScores(dataset.labels, top, present, empty & ~unlocated, unlocated)
 
 
-def escape_threshold(top: Floats, wanted: float) -> float | None:
-    """The highest threshold at which at most a share `wanted` of the images escapes; None if there is none.
+def escape_threshold(top: Floats, escape_rate: float) -> float | None:
+    """Return the highest threshold at which at most a share `escape_rate` of the images escapes; None without one.
 
-    top: [n] the best score of the class in each image that holds it.
+    Args:
+        top: [n] the highest score of the class in each image that has such a defect.
+        escape_rate: The share that may escape.
 
     >>> escape_threshold(np.array([0.9, 0.2, 0.7, 0.8]), 0.25)
     0.7
     """
-    threshold = float(_thresholds(np.sort(top), np.ones((1, len(top)), np.int64), wanted)[0])
+    threshold = float(_thresholds(np.sort(top), np.ones((1, len(top)), np.int64), escape_rate)[0])
     return threshold or None
 
 
-def _thresholds(rising: Floats, weights: Counts, wanted: float) -> Floats:
-    """The escape threshold [resamples] for scores [n] in rising order, drawn as weights [resamples, n] say."""
+def _thresholds(rising: Floats, weights: Counts, escape_rate: float) -> Floats:
+    """The escape threshold [resamples] for scores [n] in rising order, drawn by weights [resamples, n]."""
     drawn = np.cumsum(weights, axis=1)
-    allowed = np.floor(wanted * drawn[:, -1] + 1e-9)
+    allowed = np.floor(escape_rate * drawn[:, -1] + 1e-9)
     result: Floats = rising[(drawn > allowed[:, None]).argmax(axis=1)]
     return result
 
 
 def operating_points(
-    seen: Images, matches: Sequence[Matches], weights: Counts, wanted: float
+    images: ImageScores, matches: Sequence[Matches], weights: Counts, escape_rate: float
 ) -> dict[str, dict[str, Any]]:
-    """Per class `best_f1` and `escape`, each None where it cannot be had, with intervals over `weights`.
+    """Return the operating points of each class.
 
-    A class without any object in these images has neither.
+    Args:
+        images: What a verdict depends on.
+        matches: Of each class.
+        weights: [resamples, images] how often each image was drawn, for the intervals.
+        escape_rate: The share of images that may escape.
+
+    Returns:
+        Per class "best_f1" and "escape", and "lowest_escape_rate", the share that escapes at any threshold. Each is
+        None if there is none; a class without any object in these images has none of them.
     """
     result: dict[str, dict[str, Any]] = {}
-    for column, each in enumerate(matches):
-        holds, top = seen.holds[:, column], seen.top[:, column]
+    for column, match in enumerate(matches):
+        present, top = images.present[:, column], images.top[:, column]
         points: dict[str, Any] = {"best_f1": None, "escape": None, "lowest_escape_rate": None}
-        if best := best_point(each):
-            sampled = _best_f1(each, weights)
-            points["best_f1"] = _described(seen, column, each, best["score"], sampled, weights)
-        if holds.any():
-            lowest = rate(top == 0, holds, weights)
+        if best := best_point(match):
+            sampled = _best_f1(match, weights)
+            points["best_f1"] = _point(images, column, match, best["score"], sampled, weights)
+        if present.any():
+            lowest = rate(top == 0, present, weights)
             points["lowest_escape_rate"] = lowest and lowest.document()
-            if threshold := escape_threshold(top[holds], wanted):
-                order = np.argsort(top[holds])
-                sampled = _thresholds(top[holds][order], weights[:, holds][:, order], wanted)
-                points["escape"] = _described(seen, column, each, threshold, sampled, weights)
-        result[each.label] = points
+            if threshold := escape_threshold(top[present], escape_rate):
+                order = np.argsort(top[present])
+                sampled = _thresholds(top[present][order], weights[:, present][:, order], escape_rate)
+                points["escape"] = _point(images, column, match, threshold, sampled, weights)
+        result[match.label] = points
     return result
 
 
-def _described(
-    seen: Images, column: int, matches: Matches, threshold: float, sampled: Floats, weights: Counts
+def _point(
+    images: ImageScores, column: int, matches: Matches, threshold: float, sampled: Floats, weights: Counts
 ) -> dict[str, Any]:
-    holds, over = seen.holds[:, column], seen.top[:, column] >= threshold
+    """One operating point of one class. `sampled` [resamples] is its threshold in each resample."""
+    present, reached = images.present[:, column], images.top[:, column] >= threshold
     rates = {
-        "escape_rate": rate(~over, holds, weights),
-        "overkill_rate": rate(over, seen.good, weights),
-        "false_alarm_rate": rate(over, ~holds & ~seen.vague, weights),
+        "escape_rate": rate(~reached, present, weights),
+        "overkill_rate": rate(reached, images.good, weights),
+        "false_alarm_rate": rate(reached, ~present & ~images.unlocated, weights),
     }
     hits = matches.hits[0][matches.scores >= threshold]
     objects = int(matches.objects.sum())
     return {
         "score": threshold,
         "score_interval": rounded(interval(threshold, sampled)),
-        **{name: each and each.document() for name, each in rates.items()},
+        **{name: value and value.document() for name, value in rates.items()},
         "precision": round(float(hits.mean()), 4) if hits.size else None,
         "recall": round(float(hits.sum()) / objects, 4) if objects else None,
     }
@@ -145,61 +165,66 @@ def _best_f1(matches: Matches, weights: Counts) -> Floats:
     """The threshold with the best F1 in each resample [resamples]."""
     thresholds, last = steps(matches)
     drawn = weights[:, matches.images]
-    seen = np.cumsum(drawn, axis=1)[:, last]
+    detections = np.cumsum(drawn, axis=1)[:, last]
     hits = np.cumsum(drawn * matches.hits[0], axis=1)[:, last]
     objects = weights @ matches.objects
-    f1 = 2 * hits / np.maximum(seen + objects[:, None], 1)
+    f1 = 2 * hits / np.maximum(detections + objects[:, None], 1)
     return np.where(hits[:, -1] > 0, thresholds[f1.argmax(axis=1)], np.nan)
 
 
-def sweep(seen: Images, column: int) -> dict[str, list[float] | None]:
-    """The escape, overkill and false alarm rate of a class at each threshold of SWEEP."""
-    over = seen.top[:, column, None] >= np.maximum(SWEEP, 1e-9)
+def sweep(images: ImageScores, column: int) -> dict[str, list[float] | None]:
+    """Return the escape, overkill and false alarm rate of a class at each threshold of SWEEP."""
+    reached = images.top[:, column, None] >= np.maximum(SWEEP, 1e-9)
 
     def share(flags: Flags, among: Flags) -> list[float] | None:
         return flags[among].mean(axis=0).tolist() if among.any() else None
 
-    holds = seen.holds[:, column]
+    present = images.present[:, column]
     return {
-        "escape": share(~over, holds),
-        "overkill": share(over, seen.good),
-        "false_alarm": share(over, ~holds & ~seen.vague),
+        "escape": share(~reached, present),
+        "overkill": share(reached, images.good),
+        "false_alarm": share(reached, ~present & ~images.unlocated),
     }
 
 
-def rules(points: Mapping[str, Mapping[str, Any]], version: str, floor: float) -> dict[str, Any]:
-    """A rules document (docs/rules.md) from operating points.
+def rules_document(points: Mapping[str, Mapping[str, Any]], version: str, floor: float) -> dict[str, Any]:
+    """Return a rules document (docs/rules.md) made of operating points.
 
-    A class asks for a review from its escape threshold on, so that only the wanted share passes, and fails
-    from its best F1 on, where the model is right more often than not. Where the escape threshold is the
-    higher of the two, nothing is left to review between them. Where it cannot be had, review begins at
-    `floor`, the lowest score that the model serves.
+    A class goes to review from its escape threshold on, so that only the accepted share passes. It fails from its best
+    F1 on, where the model is right more often than not. If the escape threshold is the higher of the two, there is no
+    range for review. If there is no escape threshold, review begins at `floor`.
+
+    Args:
+        points: Of each class, as `operating_points` returns them.
+        version: Of the document; cut to 64 characters.
+        floor: The lowest score that the model serves.
     """
     classes = {}
-    for label, each in points.items():
-        if each["escape"] or each["best_f1"]:
-            review = each["escape"]["score"] if each["escape"] else floor
-            fail = max(review, each["best_f1"]["score"] if each["best_f1"] else review)
+    for label, point in points.items():
+        if point["escape"] or point["best_f1"]:
+            review = point["escape"]["score"] if point["escape"] else floor
+            fail = max(review, point["best_f1"]["score"] if point["best_f1"] else review)
             classes[label] = {"fail_score": fail, "review_score": review}
     default = {"fail_score": FAIL_SCORE, "review_score": REVIEW_SCORE, "severity": "major"}
     return {"version": version[:64], "default": default, "classes": classes}
 
 
-def verdicts(seen: Images, document: Mapping[str, Any], weights: Counts) -> dict[str, Any]:
-    """What the rules `document` makes of these images, all classes together; rates with their intervals.
+def verdict_rates(images: ImageScores, rules: Mapping[str, Any], weights: Counts) -> dict[str, Any]:
+    """Return what a rules document decides for these images, all classes together.
 
-    escape: defective images that pass; overkill: good images that fail; review: images of which a person is
-    asked; None where there are no such images.
+    Returns:
+        Rates with their intervals, None if there are no such images: "escape_rate", defective images that pass;
+        "overkill_rate", good images that fail; "review_rate" and "fail_rate", of all images.
     """
-    scores = [{**document["default"], **document["classes"].get(label, {})} for label in seen.labels]
-    fails: Flags = np.any(seen.top >= [each["fail_score"] for each in scores], axis=1)
-    doubts: Flags = np.any(seen.top >= [each["review_score"] for each in scores], axis=1)
-    asks = doubts & ~fails
-    everything = np.ones(len(seen.top), np.bool_)
+    scores = [{**rules["default"], **rules["classes"].get(label, {})} for label in images.labels]
+    fails: Flags = np.any(images.top >= [score["fail_score"] for score in scores], axis=1)
+    doubtful: Flags = np.any(images.top >= [score["review_score"] for score in scores], axis=1)
+    reviews = doubtful & ~fails
+    everything = np.ones(len(images.top), np.bool_)
     rates = {
-        "escape_rate": rate(~fails & ~asks, ~seen.good, weights),
-        "overkill_rate": rate(fails, seen.good, weights),
-        "review_rate": rate(asks, everything, weights),
+        "escape_rate": rate(~fails & ~reviews, ~images.good, weights),
+        "overkill_rate": rate(fails, images.good, weights),
+        "review_rate": rate(reviews, everything, weights),
         "fail_rate": rate(fails, everything, weights),
     }
-    return {name: each and each.document() for name, each in rates.items()}
+    return {name: value and value.document() for name, value in rates.items()}

@@ -1,7 +1,7 @@
-"""What went right and wrong in each image, at the operating points: the confusion matrix and its examples.
+"""What happened to each object and each detection at the operating points: the confusion matrix and the worst images.
 
-The kinds of error follow Bolya et al., TIDE (ECCV 2020), section 2: an overlap of 0.5 is a match, and one
-between 0.1 and 0.5 is a box in the wrong place rather than a false alarm.
+The kinds of error follow Bolya et al., TIDE (ECCV 2020), section 2: an overlap of at least 0.5 is a match, and one
+between 0.1 and 0.5 is a badly placed box rather than a false alarm.
 """
 
 from __future__ import annotations
@@ -11,20 +11,36 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from training.datasets import Sample
-from training.evaluation.metrics import Counts, Floats, Placed
+from training.evaluation.metrics import Counts, Floats, ImageDetections
 from training.model.decoding import iou
 
-MATCH, NEAR = 0.5, 0.1
+MATCH_IOU, NEAR_IOU = 0.5, 0.1
 Kind = Literal["right", "wrong class", "badly placed", "missed", "false alarm", "duplicate"]
+# How bad a detection is, as a share of its score.
+_WEIGHTS: dict[Kind, float] = {
+    "right": 0.0,
+    "duplicate": 0.1,
+    "badly placed": 0.5,
+    "false alarm": 1.0,
+    "wrong class": 1.0,
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One object, one detection, or both matched; indices into the sample's objects and its detections.
+    """What happened to one object, one detection, or a matched pair of both.
 
-    truth, found: the columns of their classes in the data set's labels; overlap: the IoU of the two.
+    Attributes:
+        kind: What happened.
+        object: Index into the sample's objects; None without an object.
+        detection: Index into the image's detections; None without a detection.
+        truth: The object's class, as an index into the data set's labels.
+        found: The detection's class, as an index into the data set's labels.
+        score: Of the detection.
+        overlap: IoU of the two.
     """
 
     kind: Kind
@@ -36,65 +52,102 @@ class Outcome:
     overlap: float = 0.0
 
 
-def at_points(placed: Placed, thresholds: Floats) -> Placed:
-    """The detections that reach their class's threshold [C]."""
-    kept = placed.scores >= thresholds[placed.classes]
-    return Placed(placed.boxes[kept], placed.scores[kept], placed.classes[kept])
+@dataclass(frozen=True, slots=True)
+class _Overlaps:
+    """The objects O and the detections D of one image.
 
-
-def outcomes(sample: Sample, placed: Placed, labels: Sequence[str]) -> list[Outcome]:
-    """Every object and every detection of `placed`, each in exactly one outcome.
-
-    Pairs that overlap by 0.5 are made one to one: of the same class first, then by overlap.
+    Attributes:
+        truth: [O] the objects' classes.
+        detections: Of the image.
+        iou: [O, D].
+        same_class: [O, D].
     """
-    truth = np.array([labels.index(each.label) for each in sample.objects], np.int64)
-    boxes = np.array([each.box for each in sample.objects], np.float32).reshape(-1, 4)
-    overlaps = iou(boxes, placed.boxes)
-    same = truth[:, None] == placed.classes[None, :]
-    pairs = sorted(
-        zip(*np.nonzero(overlaps >= MATCH), strict=True),
-        key=lambda pair: (not same[pair], -overlaps[pair]),
-    )
-    free, unused = set(range(len(truth))), set(range(len(placed.scores)))
-    result: list[Outcome] = []
 
-    def add(kind: Kind, o: int | None, d: int | None) -> None:
-        result.append(
-            Outcome(
-                kind,
-                o,
-                d,
-                None if o is None else int(truth[o]),
-                None if d is None else int(placed.classes[d]),
-                0.0 if d is None else float(placed.scores[d]),
-                0.0 if o is None or d is None else float(overlaps[o, d]),
-            )
+    truth: NDArray[np.int64]
+    detections: ImageDetections
+    iou: NDArray[np.float32]
+    same_class: NDArray[np.bool_]
+
+    def outcome(self, kind: Kind, obj: int | None, detection: int | None) -> Outcome:
+        return Outcome(
+            kind,
+            obj,
+            detection,
+            truth=None if obj is None else int(self.truth[obj]),
+            found=None if detection is None else int(self.detections.classes[detection]),
+            score=0.0 if detection is None else float(self.detections.scores[detection]),
+            overlap=0.0 if obj is None or detection is None else float(self.iou[obj, detection]),
         )
 
-    for o, d in ((int(o), int(d)) for o, d in pairs):
-        if o in free and d in unused:
-            add("right" if same[o, d] else "wrong class", o, d)
-            free.remove(o)
-            unused.remove(d)
-    for d in sorted(unused):
-        near = np.where(same[:, d], overlaps[:, d], 0)
-        best = int(near.argmax()) if near.size else 0
-        if near.size and near[best] >= MATCH:
-            add("duplicate", None, d)
-        elif near.size and near[best] >= NEAR and best in free:
-            add("badly placed", best, d)
-            free.remove(best)
-        else:
-            add("false alarm", None, d)
-    for o in sorted(free):
-        add("missed", o, None)
-    return result
+
+def at_thresholds(detections: ImageDetections, thresholds: Floats) -> ImageDetections:
+    """Return the detections that reach the threshold of their class, of thresholds [C]."""
+    kept = detections.scores >= thresholds[detections.classes]
+    return ImageDetections(detections.boxes[kept], detections.scores[kept], detections.classes[kept])
 
 
-def confusion(each: Sequence[Sequence[Outcome]], classes: int) -> Counts:
-    """[C + 1, C + 1] counts: rows are what was there, columns what was found, the last of each is background."""
+def outcomes(sample: Sample, detections: ImageDetections, labels: Sequence[str]) -> list[Outcome]:
+    """Return every object and every detection, each in exactly one outcome.
+
+    Args:
+        sample: Its objects are the truth.
+        detections: Those that reach their operating points.
+        labels: The data set's classes.
+    """
+    overlaps = _overlaps(sample, detections, labels)
+    matched = _matched(overlaps)
+    free_objects = set(range(len(overlaps.truth))) - {pair.object for pair in matched}
+    free_detections = set(range(len(detections.scores))) - {pair.detection for pair in matched}
+    unmatched = []
+    for detection in sorted(free_detections):
+        outcome = _unmatched(overlaps, detection, free_objects)
+        unmatched.append(outcome)
+        if outcome.object is not None:
+            free_objects.remove(outcome.object)
+    missed = [overlaps.outcome("missed", obj, None) for obj in sorted(free_objects)]
+    return [*matched, *unmatched, *missed]
+
+
+def _overlaps(sample: Sample, detections: ImageDetections, labels: Sequence[str]) -> _Overlaps:
+    truth = np.array([labels.index(labelled.label) for labelled in sample.objects], np.int64)
+    boxes = np.array([labelled.box for labelled in sample.objects], np.float32).reshape(-1, 4)
+    same_class: NDArray[np.bool_] = np.equal.outer(truth, detections.classes)
+    return _Overlaps(truth, detections, iou(boxes, detections.boxes), same_class)
+
+
+def _matched(overlaps: _Overlaps) -> list[Outcome]:
+    """Pairs that overlap by MATCH_IOU, one to one: of the same class first, then by overlap."""
+    pairs = sorted(
+        zip(*np.nonzero(overlaps.iou >= MATCH_IOU), strict=True),
+        key=lambda pair: (not overlaps.same_class[pair], -overlaps.iou[pair]),
+    )
+    objects: set[int] = set()
+    detections: set[int] = set()
+    matched = []
+    for obj, detection in ((int(obj), int(detection)) for obj, detection in pairs):
+        if obj not in objects and detection not in detections:
+            kind: Kind = "right" if overlaps.same_class[obj, detection] else "wrong class"
+            matched.append(overlaps.outcome(kind, obj, detection))
+            objects.add(obj)
+            detections.add(detection)
+    return matched
+
+
+def _unmatched(overlaps: _Overlaps, detection: int, free_objects: set[int]) -> Outcome:
+    """A detection without a match, by the object of its class that it overlaps most."""
+    near = np.where(overlaps.same_class[:, detection], overlaps.iou[:, detection], 0)
+    nearest = int(near.argmax()) if near.size else None
+    if nearest is not None and near[nearest] >= MATCH_IOU:
+        return overlaps.outcome("duplicate", None, detection)
+    if nearest in free_objects and near[nearest] >= NEAR_IOU:
+        return overlaps.outcome("badly placed", nearest, detection)
+    return overlaps.outcome("false alarm", None, detection)
+
+
+def confusion(images: Sequence[Sequence[Outcome]], classes: int) -> Counts:
+    """Return the confusion matrix [C + 1, C + 1]: true classes by detected classes; the last of each is background."""
     counts = np.zeros((classes + 1, classes + 1), np.int64)
-    for outcome in (outcome for image in each for outcome in image):
+    for outcome in (outcome for image in images for outcome in image):
         if outcome.kind in ("right", "wrong class"):
             counts[outcome.truth, outcome.found] += 1
             continue
@@ -106,27 +159,28 @@ def confusion(each: Sequence[Sequence[Outcome]], classes: int) -> Counts:
 
 
 def badness(image: Sequence[Outcome]) -> float:
-    """How bad an image's outcomes are: a missed object weighs 1, a detection that is wrong its score."""
-    weight = {"right": 0.0, "duplicate": 0.1, "badly placed": 0.5, "false alarm": 1.0, "wrong class": 1.0}
-    return sum(1.0 if each.kind == "missed" else weight[each.kind] * each.score for each in image)
+    """Return how bad an image's outcomes are: 1 for a missed object, up to its score for a wrong detection."""
+    return sum(
+        1.0 if outcome.kind == "missed" else _WEIGHTS[outcome.kind] * outcome.score for outcome in image
+    )
 
 
-def worst(each: Sequence[Sequence[Outcome]], most: int) -> list[int]:
-    """The indices of the worst images, at most `most`, taken in turn from each kind and class of error.
+def worst(images: Sequence[Sequence[Outcome]], limit: int) -> list[int]:
+    """Return the indices of the worst images, at most `limit`, taken in turn from each kind and class of error.
 
-    In turn, since the worst class alone would fill the page otherwise.
+    In turn, because otherwise the worst class would fill the page.
     """
     groups: dict[tuple[Kind, int | None], list[int]] = {}
-    for index in sorted(range(len(each)), key=lambda i: -badness(each[i])):
-        errors = [outcome for outcome in each[index] if outcome.kind not in ("right", "duplicate")]
+    for index in sorted(range(len(images)), key=lambda index: -badness(images[index])):
+        errors = [outcome for outcome in images[index] if outcome.kind not in ("right", "duplicate")]
         if errors:
             chief = max(errors, key=lambda outcome: badness([outcome]))
             key = (chief.kind, chief.truth if chief.truth is not None else chief.found)
             groups.setdefault(key, []).append(index)
     chosen: list[int] = []
-    while groups and len(chosen) < most:
+    while groups and len(chosen) < limit:
         for key in list(groups):
             chosen.append(groups[key].pop(0))
             if not groups[key]:
                 del groups[key]
-    return chosen[:most]
+    return chosen[:limit]

@@ -1,4 +1,4 @@
-"""How much of a model's precision is chance: models of one recipe that differ by their seed alone."""
+"""How much of a model's precision is chance: the spread of models whose training differs by the seed alone."""
 
 from __future__ import annotations
 
@@ -9,24 +9,30 @@ from typing import Any
 
 from training.model.artefact import ModelCard
 
-_NO_PART_OF_IT = {"seed", "name", "workers"}  # of a recipe; what these change is chance, or nothing
+# Hyperparameters that change a model by chance only, or not at all.
+_NOT_IN_RECIPE = {"seed", "name", "workers"}
 _METRICS = ("map", "map50")
 
 
-def repeated(cards: Sequence[ModelCard], found: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Of the models that were trained alike from two seeds or more: the mean and the spread of each metric.
+def seed_statistics(cards: Sequence[ModelCard], reports: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return mean and spread of each metric for the models that were trained alike from at least two seeds.
 
-    found: per card its `map` and `map50`, None where there were no labels. Returns, per recipe, the family, the
-    seeds in order, and per metric the mean and the sample standard deviation (over n - 1).
+    Args:
+        cards: Of the models.
+        reports: Of each model its `map` and `map50`; None without labels.
+
+    Returns:
+        Per recipe the "family", the "seeds" in order, and per metric its "mean" and "sd", the sample standard
+        deviation (over n - 1).
     """
     groups: dict[tuple[str, str], dict[int, dict[str, Any]]] = {}
-    for card, each in zip(cards, found, strict=True):
+    for card, report in zip(cards, reports, strict=True):
         seed = card.hyperparameters.get("seed")
-        if seed is not None and None not in (each[name] for name in _METRICS):
-            groups.setdefault((card.family, _recipe(card)), {})[seed] = each
+        if seed is not None and None not in (report[name] for name in _METRICS):
+            groups.setdefault((card.family, _recipe(card)), {})[seed] = report
     return [
         {"family": family, "seeds": sorted(group)}
-        | {name: _spread([each[name] for each in group.values()]) for name in _METRICS}
+        | {name: _spread([report[name] for report in group.values()]) for name in _METRICS}
         for (family, _), group in groups.items()
         if len(group) > 1
     ]
@@ -37,7 +43,8 @@ def _spread(values: Sequence[float]) -> dict[str, float]:
 
 
 def _recipe(card: ModelCard) -> str:
-    settings = {name: value for name, value in card.hyperparameters.items() if name not in _NO_PART_OF_IT}
-    learned = card.metrics.get("training")
-    start = learned.get("pretrained") if isinstance(learned, dict) else None
-    return json.dumps([settings, card.dataset.get("snapshot"), start], sort_keys=True)
+    """Everything that decides the trained model, apart from chance."""
+    settings = {name: value for name, value in card.hyperparameters.items() if name not in _NOT_IN_RECIPE}
+    training = card.metrics.get("training")
+    pretrained = training.get("pretrained") if isinstance(training, dict) else None
+    return json.dumps([settings, card.dataset.get("snapshot"), pretrained], sort_keys=True)

@@ -1,1 +1,1 @@
-"""Reports as HTML pages."""
+"""Reports for people: HTML pages (`page`), tables in a terminal (`tables`)."""

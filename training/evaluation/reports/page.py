@@ -1,4 +1,4 @@
-"""The pages: one HTML file each that needs nothing beside it, no script, no font, no address of the web."""
+"""HTML pages, each in one file that works without a network: no script, no font, no web address."""
 
 from __future__ import annotations
 
@@ -13,20 +13,24 @@ from markupsafe import Markup
 
 from training.datasets import Dataset, Sample
 from training.evaluation import outcomes
-from training.evaluation.assessment import Evaluation
 from training.evaluation.operating_points import SWEEP
 from training.evaluation.reports import pictures, plots
 from training.evaluation.reports.pictures import Drawing
+from training.evaluation.result import Evaluation
 from training.job.errors import TrainingError
 
-MOST_PICTURES, MOST_ROWS = 24, 12
+MAX_PICTURES, MAX_ROWS = 24, 12
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A sample with its pixels, and its boxes once for each model that looked at it.
+    """A sample with its pixels, and its boxes once for each model.
 
-    line: the height of a label's letters, in pixels of the original.
+    Attributes:
+        sample: The image, with its labels.
+        jpeg: Its pixels, as a data URI.
+        line: The height of a label's letters, in pixels of the original.
+        drawings: The boxes of each model.
     """
 
     sample: Sample
@@ -36,7 +40,16 @@ class Picture:
 
 
 def evaluation_page(evaluation: Evaluation, report: Mapping[str, Any], facts: Mapping[str, str]) -> str:
-    """The page of one model. `report`: what `--json` prints; `facts`: name and value, shown at the end."""
+    """Return the page of one model.
+
+    Args:
+        evaluation: The result.
+        report: What `--json` prints.
+        facts: Names and values to show at the end.
+
+    Raises:
+        DatasetError: An image cannot be read.
+    """
     dataset = evaluation.dataset
     return render(
         "evaluation.html",
@@ -50,13 +63,13 @@ def evaluation_page(evaluation: Evaluation, report: Mapping[str, Any], facts: Ma
                 [
                     pictures.drawing(
                         dataset.samples[index],
-                        evaluation.placed[index],
+                        evaluation.detections[index],
                         evaluation.outcomes[index],
                         dataset.labels,
                     )
                 ],
             )
-            for index in outcomes.worst(evaluation.outcomes, MOST_PICTURES)
+            for index in outcomes.worst(evaluation.outcomes, MAX_PICTURES)
         ],
     )
 
@@ -64,9 +77,18 @@ def evaluation_page(evaluation: Evaluation, report: Mapping[str, Any], facts: Ma
 def comparison_page(
     evaluations: Sequence[Evaluation], report: Mapping[str, Any], facts: Mapping[str, str]
 ) -> str:
-    """The page of several models on the same images, in the order of `report`'s models, the best first."""
+    """Return the page that compares several models.
+
+    Args:
+        evaluations: In the order of `report`'s models, the best first.
+        report: What `--json` prints.
+        facts: Names and values to show at the end.
+
+    Raises:
+        DatasetError: An image cannot be read.
+    """
     dataset = evaluations[0].dataset
-    chosen = disagreements(evaluations, MOST_ROWS)
+    chosen = disagreements(evaluations, MAX_ROWS)
     return render(
         "comparison.html",
         report=report,
@@ -80,9 +102,12 @@ def comparison_page(
                     pictures.truth(dataset.samples[index]),
                     *(
                         pictures.drawing(
-                            dataset.samples[index], each.placed[index], each.outcomes[index], dataset.labels
+                            dataset.samples[index],
+                            evaluation.detections[index],
+                            evaluation.outcomes[index],
+                            dataset.labels,
                         )
-                        for each in evaluations
+                        for evaluation in evaluations
                     ),
                 ],
             )
@@ -91,38 +116,43 @@ def comparison_page(
     )
 
 
-def disagreements(evaluations: Sequence[Evaluation], most: int) -> list[int]:
-    """The images on which one model is right where another is wrong, the widest gap first."""
-    bad = [[outcomes.badness(image) for image in each.outcomes] for each in evaluations]
-    gaps = [max(image) - min(image) for image in zip(*bad, strict=True)]
+def disagreements(evaluations: Sequence[Evaluation], limit: int) -> list[int]:
+    """Return at most `limit` images on which one model is right and another is wrong, the widest gap first."""
+    badness = [[outcomes.badness(image) for image in evaluation.outcomes] for evaluation in evaluations]
+    gaps = [max(image) - min(image) for image in zip(*badness, strict=True)]
     order = sorted(range(len(gaps)), key=lambda index: -gaps[index])
-    return [index for index in order if gaps[index] > 0][:most]
+    return [index for index in order if gaps[index] > 0][:limit]
 
 
 def _letter(index: int) -> str:
-    """A short name for a model: A .. Z, then AA .. as a spreadsheet's columns."""
+    """A short name for a model: A .. Z, then AA .. like a spreadsheet's columns."""
     first, last = divmod(index, 26)
     return (_letter(first - 1) if first else "") + chr(ord("A") + last)
 
 
 def picture(dataset: Dataset, index: int, drawings: list[Drawing]) -> Picture:
-    """A sample of the data set for a page. Raises DatasetError."""
+    """Return a sample of the data set for a page.
+
+    Raises:
+        DatasetError: The image cannot be read.
+    """
     sample = dataset.samples[index]
     return Picture(sample, pictures.jpeg(dataset, sample), pictures.text_size(sample), drawings)
 
 
 def _charts(report: Mapping[str, Any], label: str) -> tuple[Markup, Markup]:
-    """The precision-recall curve and the sweep of thresholds of one class; empty where it has no object."""
+    """The precision-recall curve and the rates by threshold of one class; empty if it has no object."""
     curve, points = report["curves"][label], report["operating_points"][label]
     if curve is None:
         return Markup(), Markup()
     best, escape = points["best_f1"], points["escape"]
     marks = [
-        (p["recall"], p["precision"]) if p and p["precision"] is not None else None for p in (best, escape)
+        (point["recall"], point["precision"]) if point and point["precision"] is not None else None
+        for point in (best, escape)
     ]
-    lines = [p["score"] if p else None for p in (best, escape)]
+    lines = [point["score"] if point else None for point in (best, escape)]
     shares = report["sweep"][label]
-    # Drawn by matplotlib from numbers alone; no text of the data set is in them.
+    # matplotlib draws them from numbers only; they contain no text of the data set.
     return (
         Markup(plots.precision_recall(curve, *marks)),  # noqa: S704
         Markup(plots.sweep(SWEEP.tolist(), shares, *lines)),  # noqa: S704
@@ -130,7 +160,7 @@ def _charts(report: Mapping[str, Any], label: str) -> tuple[Markup, Markup]:
 
 
 def render(template: str, **values: object) -> str:
-    """Fills a template; every text is escaped. Raises jinja2's errors for a mistake in the template."""
+    """Fill a template. Every text is escaped."""
     environment = Environment(
         loader=PackageLoader("training.evaluation.reports"),
         autoescape=True,
@@ -143,7 +173,11 @@ def render(template: str, **values: object) -> str:
 
 
 def write(path: Path, text: str) -> None:
-    """Writes the file whole or not at all. Raises TrainingError, naming it."""
+    """Write a file completely or not at all.
+
+    Raises:
+        TrainingError: The file cannot be written; the message names it.
+    """
     temporary = path.with_name(path.name + ".part")
     try:
         temporary.write_text(text, encoding="utf-8")
@@ -153,7 +187,8 @@ def write(path: Path, text: str) -> None:
 
 
 def percent(value: float | None) -> str:
-    """
+    """Format a share.
+
     >>> percent(0.0213), percent(None)
     ('2.1 %', '–')
     """
@@ -161,7 +196,8 @@ def percent(value: float | None) -> str:
 
 
 def figure(value: float | None, digits: int = 3) -> str:
-    """
+    """Format a number.
+
     >>> figure(0.28049), figure(None)
     ('0.280', '–')
     """
@@ -169,7 +205,8 @@ def figure(value: float | None, digits: int = 3) -> str:
 
 
 def size(count: int) -> str:
-    """
+    """Format a file size.
+
     >>> size(9_400_000)
     '9.4 MB'
     """
@@ -177,7 +214,8 @@ def size(count: int) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """
+    """Format a duration.
+
     >>> duration(45), duration(754), duration(7860), duration(None)
     ('45 s', '12 min 34 s', '2 h 11 min', '–')
     """

@@ -1,7 +1,7 @@
-"""Images of the data set for a page: one small JPEG each, and the boxes to draw over it as SVG.
+"""Images of the data set for a page: each is a small JPEG, with the boxes drawn over it as SVG.
 
-Boxes and their labels stay apart from the pixels, so that labels are crisp, in any script, and escaped by
-the template like every other text.
+Boxes and their labels are not part of the pixels. So labels are crisp, in any script, and the template escapes them
+like every other text.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from PIL import Image
 
 from contract.images import UnreadableError
 from training.datasets import Box, Dataset, DatasetError, Sample
-from training.evaluation.metrics import Placed
+from training.evaluation.metrics import ImageDetections
 from training.evaluation.outcomes import Outcome
 from training.model.pixels import decode
 
@@ -33,9 +33,18 @@ _CSS = {
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """A box (x, y, width, height) in pixels of the original, the CSS class that says what it is, its label.
+    """A box to draw, with its label.
 
-    text_x, text_y, anchor: where the label stands, so that it stays inside the picture.
+    Attributes:
+        x: Left edge, in pixels of the original.
+        y: Upper edge.
+        width: Of the box.
+        height: Of the box.
+        css: The CSS class, which gives the colour.
+        text: The label.
+        text_x: Where the label is, so that it stays inside the picture.
+        text_y: As text_x.
+        anchor: SVG's text-anchor.
     """
 
     x: float
@@ -51,14 +60,18 @@ class Shape:
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """One image's boxes as one model sees it, and in words what went wrong."""
+    """The boxes of one image for one model, and its errors in words."""
 
     shapes: list[Shape]
     captions: list[str]
 
 
 def jpeg(dataset: Dataset, sample: Sample) -> str:
-    """The upright image, at most EDGE pixels on its longer side, as a data URI. Raises DatasetError."""
+    """Return the upright image, at most EDGE pixels on its longer side, as a data URI.
+
+    Raises:
+        DatasetError: The image cannot be read.
+    """
     scale = min(1.0, EDGE / max(sample.width, sample.height))
     size = max(1, round(sample.width * scale)), max(1, round(sample.height * scale))
     try:
@@ -71,36 +84,47 @@ def jpeg(dataset: Dataset, sample: Sample) -> str:
 
 
 def truth(sample: Sample) -> Drawing:
-    """What is labelled."""
-    return Drawing([_shape(sample, each.box, "truth", each.label, above=True) for each in sample.objects], [])
+    """Return the labelled boxes."""
+    shapes = [
+        _shape(sample, labelled.box, "truth", labelled.label, above=True) for labelled in sample.objects
+    ]
+    return Drawing(shapes, [])
 
 
-def drawing(sample: Sample, placed: Placed, outcomes: Sequence[Outcome], labels: Sequence[str]) -> Drawing:
-    """The labelled boxes and those of `placed`, told apart by what became of them.
+def drawing(
+    sample: Sample, detections: ImageDetections, outcomes: Sequence[Outcome], labels: Sequence[str]
+) -> Drawing:
+    """Return the labelled and the detected boxes, with the CSS class of their outcomes.
 
-    An object that was found goes without its label: the detection on it says the same.
+    An object that was found has no text: the detection on it has the same label.
+
+    Args:
+        sample: The image, with its labels.
+        detections: Those at the operating points.
+        outcomes: Of the image's objects and detections.
+        labels: The data set's classes.
     """
     shapes = []
-    kinds = {each.object: each.kind for each in outcomes}
-    for index, each in enumerate(sample.objects):
+    kinds = {outcome.object: outcome.kind for outcome in outcomes}
+    for index, labelled in enumerate(sample.objects):
         css = "missed" if kinds[index] == "missed" else "truth"
-        text = "" if kinds[index] == "right" else each.label
-        shapes.append(_shape(sample, each.box, css, text, above=True))
+        text = "" if kinds[index] == "right" else labelled.label
+        shapes.append(_shape(sample, labelled.box, css, text, above=True))
     for outcome in outcomes:
         if outcome.detection is not None and outcome.found is not None:
-            x1, y1, x2, y2 = (float(value) for value in placed.boxes[outcome.detection])
+            x1, y1, x2, y2 = (float(value) for value in detections.boxes[outcome.detection])
             text = f"{labels[outcome.found]} {outcome.score:.2f}"
             shapes.append(_shape(sample, (x1, y1, x2, y2), _CSS[outcome.kind], text, above=False))
     return Drawing(shapes, captions(outcomes, labels))
 
 
 def captions(outcomes: Sequence[Outcome], labels: Sequence[str]) -> list[str]:
-    """What went wrong, the same things counted together."""
-    said = Counter(_say(each, labels) for each in outcomes if each.kind != "right")
-    return [text if count == 1 else f"{text} ({count} times)" for text, count in said.items()]
+    """Return the errors in words; equal ones are counted."""
+    texts = Counter(_caption(outcome, labels) for outcome in outcomes if outcome.kind != "right")
+    return [text if count == 1 else f"{text} ({count} times)" for text, count in texts.items()]
 
 
-def _say(outcome: Outcome, labels: Sequence[str]) -> str:
+def _caption(outcome: Outcome, labels: Sequence[str]) -> str:
     truth = "" if outcome.truth is None else labels[outcome.truth]
     found = "" if outcome.found is None else labels[outcome.found]
     match outcome.kind:
@@ -117,7 +141,7 @@ def _say(outcome: Outcome, labels: Sequence[str]) -> str:
 
 
 def _shape(sample: Sample, box: Box, css: str, text: str, *, above: bool) -> Shape:
-    """The labels of truth stand over their boxes, those of detections under theirs: they often coincide."""
+    """A box with its text above it (labels) or below it (detections): the two boxes often coincide."""
     x1, y1, x2, y2 = box
     line = text_size(sample)
     right = x1 > sample.width * 0.6
@@ -129,5 +153,5 @@ def _shape(sample: Sample, box: Box, css: str, text: str, *, above: bool) -> Sha
 
 
 def text_size(sample: Sample) -> float:
-    """The height of a label's letters, in pixels of the original."""
+    """Return the height of a label's letters, in pixels of the original."""
     return max(sample.width, sample.height) / 23

@@ -1,6 +1,6 @@
-"""Curves as inline SVG that takes its colours from the page, so that they suit light and dark alike.
+"""Curves as inline SVG that takes its colours from the page, for its light and its dark theme.
 
-No text of the data set is drawn here: class names stand in the HTML around, where they are escaped.
+No text of the data set is drawn here: class names are in the HTML around, where they are escaped.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-# Stand-ins that matplotlib can draw with, and what the page puts in their place.
+# Placeholders that matplotlib can draw with, and the CSS colours that replace them.
 _INK, _LINE, _ACCENT, _BAD, _GOOD = "#010101", "#020202", "#030303", "#040404", "#050505"
 _COLOURS = {
     _INK: "currentColor",
@@ -24,7 +24,7 @@ _COLOURS = {
 }
 _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",  # text stays text: smaller, and in the page's own font
-    "svg.hashsalt": "loupe",  # the same figures give the same bytes
+    "svg.hashsalt": "loupe",  # the same data gives the same bytes
     "font.size": 9,
     "text.color": _INK,
     "axes.edgecolor": _LINE,
@@ -43,7 +43,16 @@ Point = tuple[float, float]
 
 
 def precision_recall(precision: Sequence[float], best: Point | None, escape: Point | None) -> str:
-    """The curve of one class from its precision at recall 0, 0.01 .. 1; the operating points (recall, precision)."""
+    """Draw the precision-recall curve of one class.
+
+    Args:
+        precision: At recall 0, 0.01 .. 1.
+        best: The best F1 point as (recall, precision).
+        escape: The escape point as (recall, precision).
+
+    Returns:
+        An SVG element.
+    """
     with mpl.rc_context(_STYLE):
         figure, axes = _axes("recall", "precision")
         recall = [step / 100 for step in range(len(precision))]
@@ -61,23 +70,33 @@ def sweep(
     best: float | None,
     escape: float | None,
 ) -> str:
-    """Escape and overkill (or false alarm) rates of one class by threshold, its operating points upright."""
+    """Draw the escape and the overkill (or else false alarm) rate of one class by threshold.
+
+    Args:
+        thresholds: Of the x axis.
+        shares: The rates at each threshold, as `operating_points.sweep` returns them.
+        best: The threshold of the best F1 point, a vertical line.
+        escape: The threshold of the escape point, a vertical line.
+
+    Returns:
+        An SVG element.
+    """
     with mpl.rc_context(_STYLE):
         figure, axes = _axes("threshold", "share of images")
         alarm = shares["overkill"] or shares["false_alarm"]
         for values, colour, style in ((shares["escape"], _BAD, "-"), (alarm, _ACCENT, "-")):
             if values:
                 axes.plot(thresholds, values, style, color=colour, linewidth=1.8)
-        for at, colour, style in ((best, _INK, "--"), (escape, _BAD, ":")):
-            if at is not None:
-                axes.axvline(at, color=colour, linestyle=style, linewidth=1.3)
+        for threshold, colour, style in ((best, _INK, "--"), (escape, _BAD, ":")):
+            if threshold is not None:
+                axes.axvline(threshold, color=colour, linestyle=style, linewidth=1.3)
         return _svg(figure)
 
 
-def _axes(across: str, up: str) -> tuple[Figure, Axes]:
+def _axes(x_label: str, y_label: str) -> tuple[Figure, Axes]:
     figure = Figure(figsize=(3.1, 2.2), layout="constrained")
     axes = figure.subplots()
-    axes.set(xlim=(0, 1), ylim=(0, 1.02), xlabel=across, ylabel=up)
+    axes.set(xlim=(0, 1), ylim=(0, 1.02), xlabel=x_label, ylabel=y_label)
     axes.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0", ".25", ".5", ".75", "1"])
     axes.set_yticks([0, 0.5, 1], ["0", ".5", "1"])
     return figure, axes
@@ -85,10 +104,11 @@ def _axes(across: str, up: str) -> tuple[Figure, Axes]:
 
 def _svg(figure: Figure) -> str:
     buffer = io.StringIO()
-    nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))  # metadata names addresses of the web
-    figure.savefig(buffer, format="svg", transparent=True, metadata=nothing)
+    # The metadata would contain web addresses and the date.
+    no_metadata = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+    figure.savefig(buffer, format="svg", transparent=True, metadata=no_metadata)
     text = buffer.getvalue()
     text = text[text.index("<svg") :]  # no XML declaration inside HTML
-    for stand_in, colour in _COLOURS.items():
-        text = text.replace(stand_in, colour)
+    for placeholder, colour in _COLOURS.items():
+        text = text.replace(placeholder, colour)
     return text.replace("<svg ", '<svg class="plot" role="img" ', 1)

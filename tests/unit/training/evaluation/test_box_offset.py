@@ -1,4 +1,4 @@
-"""Where labels lie beside what a model sees, its boxes are moved to where the labels are."""
+"""Labels that are shifted against the boxes of a model: the offset is found, and its boxes are shifted by it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from training.model.artefact import CARD, ArtefactError, read_card
 from training.model.decoding import Detections, shift_boxes
 from training.model.onnx_model import OnnxModel
 from training.model.pixels import Picture
-from training.serving.inference import described
+from training.serving.inference import answer_document
 
 SIZE = 200
 
@@ -33,8 +33,8 @@ def data(tmp_path_factory) -> Dataset:
     return open_dataset(root)
 
 
-def labelled_apart(data: Dataset, across: float, down: float) -> Dataset:
-    step = np.array([across, down] * 2)
+def with_shifted_labels(data: Dataset, right: float, down: float) -> Dataset:
+    step = np.array([right, down] * 2)
     samples = [
         replace(
             sample,
@@ -50,17 +50,17 @@ def labelled_apart(data: Dataset, across: float, down: float) -> Dataset:
 
 def test_an_offset_of_the_labels_is_found(starter, data):
     usual = box_offset(starter, data)
-    found = box_offset(starter, labelled_apart(data, 3, -2))
+    found = box_offset(starter, with_shifted_labels(data, 3, -2))
     assert np.subtract(found, usual) == pytest.approx((3, -2), abs=0.8)
     assert np.abs(usual).max() < 1.2  # generated labels lie where the defects do
 
 
 def test_too_few_objects_show_no_offset(starter, data):
-    few = replace(labelled_apart(data, 3, 3), samples=labelled_apart(data, 3, 3).samples[:4])
+    few = replace(with_shifted_labels(data, 3, 3), samples=with_shifted_labels(data, 3, 3).samples[:4])
     assert box_offset(starter, few) == (0, 0)
 
 
-def test_a_class_that_the_model_does_not_know_says_nothing(starter, data):
+def test_a_class_that_the_model_does_not_know_shows_no_offset(starter, data):
     strange = replace(
         data,
         labels=(*data.labels, "dent"),
@@ -80,24 +80,24 @@ def model(starter_folder, tmp_path) -> OnnxModel:
     return OnnxModel(folder, threads=1)
 
 
-def test_boxes_that_are_moved_to_their_labels_score_better(starter, model, data):
-    apart = labelled_apart(data, 4, 4)
+def test_boxes_that_are_shifted_to_their_labels_score_better(starter, model, data):
+    apart = with_shifted_labels(data, 4, 4)
     assert evaluate(model, apart).map75 > evaluate(starter, apart).map75 + 0.1
 
 
-def test_the_endpoint_moves_a_box_as_the_evaluation_does(model):
+def test_the_endpoint_shifts_a_box_as_the_evaluation_does(model):
     found = Detections(
         np.array([[0.2, 0.2, 0.5, 0.5]], np.float32), np.ones(1, np.float32), np.zeros(1, np.int64)
     )
     picture = Picture(np.zeros((8, 8, 3), np.uint8), 100, 200, "PNG")
-    assert described(model.card, picture, found)["detections"][0]["box"] == [24, 44, 54, 104]
+    assert answer_document(model.card, picture, found)["detections"][0]["box"] == [24, 44, 54, 104]
 
 
 @given(
     arrays(np.float32, (5, 4), elements=st.floats(0, 1, width=32)),
     st.tuples(*[st.floats(-3, 3) for _ in range(2)]),
 )
-def test_a_moved_box_stays_in_the_picture_and_an_edge_at_its_border_stays(boxes, offset):
+def test_a_shifted_box_stays_in_the_picture_and_an_edge_at_its_border_stays(boxes, offset):
     found = Detections(boxes, np.ones(5, np.float32), np.zeros(5, np.int64))
     after = shift_boxes(found, offset, 100, 50).boxes
     assert after.min() >= -1e-6
@@ -117,7 +117,7 @@ def test_a_model_with_an_offset_is_another_version(starter, model):
 
 
 @pytest.mark.parametrize("offset", [None, 1, [1], ["a", 0], [1, 2, 3]])
-def test_an_offset_that_is_none_is_refused(model, tmp_path, offset):
+def test_an_invalid_offset_is_refused(model, tmp_path, offset):
     card = tmp_path / "model" / CARD
     card.write_text(json.dumps(json.loads(card.read_text()) | {"box_offset": offset}))
     with pytest.raises(ArtefactError, match=r"is not a model card of this version"):

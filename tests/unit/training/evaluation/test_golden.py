@@ -15,7 +15,7 @@ from inspection.detector import Detection
 from training.datasets import Dataset, Sample
 from training.datasets.storage.uris import ImagesByUri
 from training.evaluation.detection import for_metrics
-from training.evaluation.golden import IMAGES, golden
+from training.evaluation.golden import IMAGES, golden_set
 from training.model.artefact import ModelCard
 from training.model.decoding import Detections, Postprocess, detections, to_json
 
@@ -41,7 +41,7 @@ def seen(*found: tuple[float, int]) -> Detections:
 
 @given(st.integers(1, 300))
 def test_there_are_a_dozen_images_or_all_of_a_smaller_set_and_each_once(count):
-    documents = golden(CARD, dataset(count), [NOTHING] * count)
+    documents = golden_set(CARD, dataset(count), [NOTHING] * count)
     uris = [each["uri"] for each in documents]
     assert len(uris) == min(count, IMAGES)
     assert len(set(uris)) == len(uris)
@@ -50,7 +50,7 @@ def test_there_are_a_dozen_images_or_all_of_a_smaller_set_and_each_once(count):
 
 @pytest.mark.parametrize("count", [13, 23, 35, 120, 287, 1_000])
 def test_a_large_set_is_sampled_at_even_steps(count):
-    documents = golden(CARD, dataset(count), [NOTHING] * count)
+    documents = golden_set(CARD, dataset(count), [NOTHING] * count)
     places = [int(each["uri"].rpartition("/")[2].removesuffix(".png")) for each in documents]
     steps = [b - a for a, b in pairwise(places)]
     assert max(steps) - min(steps) <= 1
@@ -58,20 +58,20 @@ def test_a_large_set_is_sampled_at_even_steps(count):
 
 
 def test_an_empty_set_is_empty():
-    assert golden(CARD, dataset(0), []) == []
+    assert golden_set(CARD, dataset(0), []) == []
 
 
-def test_each_image_bears_its_own_detections_in_pixels_of_the_upright_image():
+def test_each_image_has_its_own_detections_in_pixels_of_the_upright_image():
     found = [seen((0.9, n % 2)) for n in range(5)]
-    documents = golden(CARD, dataset(5), found)
+    documents = golden_set(CARD, dataset(5), found)
     assert [each["detections"][0]["label"] for each in documents] == ["crack", "dent"] * 2 + ["crack"]
     (first,) = documents[0]["detections"]
     assert first == {"label": "crack", "score": 0.9, "box": [20.0, 20.0, 100.0, 60.0]}
 
 
-def test_what_the_metrics_count_and_the_endpoint_cuts_off_is_not_asked_for():
+def test_detections_that_only_the_metrics_keep_are_left_out():
     card = replace(CARD, postprocess=Postprocess(0.3, detections=2))
-    (document,) = golden(card, dataset(1), [seen((0.9, 0), (0.8, 1), (0.7, 1), (0.2, 0))])
+    (document,) = golden_set(card, dataset(1), [seen((0.9, 0), (0.8, 1), (0.7, 1), (0.2, 0))])
     assert [each["score"] for each in document["detections"]] == [0.9, 0.8]
 
 
@@ -93,20 +93,20 @@ raw = st.integers(0, 12).flatmap(
     st.sampled_from([(None, None), (0.55, None), (0.55, 0.025)]),
     st.sampled_from([3, 100]),
 )
-def test_it_is_what_the_endpoint_makes_of_the_same_raw_output(output, threshold, overlap, most):
+def test_it_equals_the_endpoints_answer_for_the_same_raw_output(output, threshold, overlap, most):
     """The evaluation decodes with weak detections kept, the container without: both must come to the same."""
     boxes = np.array(output[0], np.float32).reshape(-1, 4)
     boxes[:, 2:] += boxes[:, :2]
     scores = np.array(output[1], np.float32).reshape(-1, 2)
     nms_iou, voting = overlap
-    how = Postprocess(threshold, nms_iou, detections=most, voting=voting)
-    found = detections(boxes, scores, for_metrics(how))
-    (document,) = golden(replace(CARD, postprocess=how), dataset(1), [found])
-    assert document["detections"] == to_json(detections(boxes, scores, how), LABELS, 200, 100)
+    postprocess = Postprocess(threshold, nms_iou, detections=most, voting=voting)
+    found = detections(boxes, scores, for_metrics(postprocess))
+    (document,) = golden_set(replace(CARD, postprocess=postprocess), dataset(1), [found])
+    assert document["detections"] == to_json(detections(boxes, scores, postprocess), LABELS, 200, 100)
 
 
 @given(st.lists(st.tuples(st.floats(0, 1, width=32), st.integers(0, 1)), max_size=30))
 def test_the_smoke_test_can_read_every_detection_from_json(found):
-    (document,) = golden(CARD, dataset(1), [seen(*sorted(found, reverse=True))])
+    (document,) = golden_set(CARD, dataset(1), [seen(*sorted(found, reverse=True))])
     for each in json.loads(json.dumps(document, allow_nan=False))["detections"]:
         Detection.model_validate(each)

@@ -1,4 +1,4 @@
-"""The figures are pycocotools', also where they are computed faster: under resampling, and for one class."""
+"""The figures are pycocotools', also where they are computed faster: with resampling, and for one class."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pycocotools.cocoeval import COCOeval
 from training.datasets import Object, Sample, open_dataset
 from training.datasets.generated.synthetic import generate
 from training.evaluation.bootstrap import average_precision, interval, mean_over_classes, rate, resample
-from training.evaluation.metrics import best_point, judge, place, score
+from training.evaluation.metrics import best_point, map_to_dataset, score, score_in_detail
 from training.model.decoding import Detections
 
 SIDE = 200
@@ -136,7 +136,7 @@ def test_a_resample_scores_as_pycocotools_on_the_images_so_repeated(empty, scene
     found = [seen for _, seen in scene]
     drawn = random.choices(range(len(scene)), k=len(scene))
     weights = np.bincount(drawn, minlength=len(scene))[None]
-    matches = judge(dataset, place(dataset, found, LABELS)).matches
+    matches = score_in_detail(dataset, map_to_dataset(dataset, found, LABELS)).matches
 
     once = average_precision(matches, np.ones((1, len(scene)), np.int64))
     again = average_precision(matches, weights)
@@ -154,9 +154,9 @@ def test_a_resample_scores_as_pycocotools_on_the_images_so_repeated(empty, scene
 
 @settings(max_examples=60, deadline=None)
 @given(scenes())
-def test_the_best_point_is_the_best_of_all_thresholds_and_keeps_what_it_promises(empty, scene):
+def test_the_best_point_is_the_best_of_all_thresholds_and_reaches_its_f1(empty, scene):
     dataset = replace(empty, samples=tuple(each for each, _ in scene))
-    matches = judge(dataset, place(dataset, [seen for _, seen in scene], LABELS)).matches
+    matches = score_in_detail(dataset, map_to_dataset(dataset, [seen for _, seen in scene], LABELS)).matches
     for each in matches:
         objects = each.objects.sum()
 
@@ -172,13 +172,13 @@ def test_the_best_point_is_the_best_of_all_thresholds_and_keeps_what_it_promises
         assert f1(point["score"]) == pytest.approx(point["f1"], abs=1e-4)
 
 
-def test_the_truth_itself_scores_one_with_no_doubt(empty):
+def test_the_truth_itself_scores_one_with_an_interval_of_one(empty):
     dataset = replace(empty, samples=tuple(sample(("dent", (i, 10, i + 50, 90))) for i in range(8)))
     found = [detections((1, (i, 10, i + 50, 90), 0.9)) for i in range(8)]
-    judged = judge(dataset, place(dataset, found, LABELS))
-    assert (judged.scores.map, judged.scores.map50, judged.scores.map75) == (1, 1, 1)
-    samples = mean_over_classes(average_precision(judged.matches, resample(8)))
-    assert interval(judged.scores.map, samples) == (1, 1)
+    details = score_in_detail(dataset, map_to_dataset(dataset, found, LABELS))
+    assert (details.scores.map, details.scores.map50, details.scores.map75) == (1, 1, 1)
+    samples = mean_over_classes(average_precision(details.matches, resample(8)))
+    assert interval(details.scores.map, samples) == (1, 1)
 
 
 def test_a_class_absent_from_the_images_is_none_and_no_figure_is_nan_in_json(empty):
@@ -199,16 +199,16 @@ def test_one_class_alone_is_scored(empty):
 
 @settings(max_examples=50, deadline=None)
 @given(scenes())
-def test_the_interval_holds_the_point(empty, scene):
+def test_the_interval_contains_the_point(empty, scene):
     dataset = replace(empty, samples=tuple(each for each, _ in scene))
-    judged = judge(dataset, place(dataset, [seen for _, seen in scene], LABELS))
-    samples = mean_over_classes(average_precision(judged.matches, resample(len(scene), 100)))
-    low, high = interval(judged.scores.map, samples)
-    assert 0 <= low <= judged.scores.map <= high <= 1
+    details = score_in_detail(dataset, map_to_dataset(dataset, [seen for _, seen in scene], LABELS))
+    samples = mean_over_classes(average_precision(details.matches, resample(len(scene), 100)))
+    low, high = interval(details.scores.map, samples)
+    assert 0 <= low <= details.scores.map <= high <= 1
 
 
 @given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=30))
-def test_a_rates_interval_holds_it_and_is_never_certain(pairs):
+def test_a_rates_interval_contains_it_and_is_never_a_single_point(pairs):
     flags, among = (np.array(each) for each in zip(*pairs, strict=True))
     found = rate(flags, among, resample(len(pairs), 200))
     if not among.any():

@@ -20,7 +20,7 @@ from tests.unit.training.conftest import STARTER
 from training.datasets import Object, open_dataset
 from training.datasets.generated.synthetic import generate
 from training.evaluate import main
-from training.evaluation.metrics import Placed
+from training.evaluation.metrics import ImageDetections
 from training.evaluation.outcomes import outcomes
 from training.evaluation.reports import page, pictures, plots
 from training.model.artefact import pack, unpack
@@ -53,7 +53,7 @@ class Elements(HTMLParser):
 
 @pytest.fixture(scope="module")
 def hostile(tmp_path_factory) -> Path:
-    """Images whose first class and one of whose files bear names that mean harm."""
+    """Images whose files and some of whose classes have names that try to inject markup."""
     root = tmp_path_factory.mktemp("data")
     generate(root, 24, seed=79)
     document = json.loads((root / "annotations.json").read_text())
@@ -101,7 +101,7 @@ def test_the_page_needs_nothing_from_outside(text):
 
 
 def test_the_page_shows_every_part(text):
-    for part in ("mAP [.5:.95]", "Operating points", "What is taken for what", "Size of the defect", "Facts"):
+    for part in ("mAP [.5:.95]", "Operating points", "Confusion matrix", "Size of the defect", "Facts"):
         assert part in text
     assert text.count('class="plot"') >= 6
     assert "does not know" in text
@@ -109,7 +109,7 @@ def test_the_page_shows_every_part(text):
 
 def test_pictures_are_small_jpegs_and_few(text):
     encoded = re.findall(r"data:image/jpeg;base64,([A-Za-z0-9+/=]+)", text)
-    assert 0 < len(encoded) <= page.MOST_PICTURES
+    assert 0 < len(encoded) <= page.MAX_PICTURES
     for each in encoded:
         image = Image.open(io.BytesIO(base64.b64decode(each)))
         assert image.format == "JPEG"
@@ -136,11 +136,11 @@ def test_labels_stay_inside_the_picture(tmp_path):
         assert shape.text_x == (0 if shape.text == "a" else 200)
 
 
-def test_what_was_found_is_named_once_and_what_was_missed_says_so(tmp_path):
+def test_an_object_that_was_found_is_named_once_and_a_missed_one_in_the_caption(tmp_path):
     generate(tmp_path, 1, seed=3)
     found, missed = (10.0, 10.0, 60.0, 60.0), (100.0, 100.0, 160.0, 160.0)
     sample = replace(open_dataset(tmp_path).samples[0], objects=(Object("a", found), Object("b", missed)))
-    seen = Placed(np.array([found], np.float32), np.array([0.9]), np.array([0]))
+    seen = ImageDetections(np.array([found], np.float32), np.array([0.9]), np.array([0]))
     drawn = pictures.drawing(sample, seen, outcomes(sample, seen, ("a", "b")), ("a", "b"))
     assert [(shape.css, shape.text) for shape in drawn.shapes] == [
         ("truth", ""), ("missed", "b"), ("right", "a 0.90"),

@@ -1,4 +1,4 @@
-"""Operating points, the rules made of them, and what became of each object and detection."""
+"""Operating points, the rules made of them, and the outcome of each object and detection."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from inspection.detector import Detection
 from inspection.rules import Rules, judge
 from training.datasets import Object, Sample
 from training.evaluation.bootstrap import resample
-from training.evaluation.metrics import Matches, Placed
+from training.evaluation.metrics import ImageDetections, Matches
 from training.evaluation.operating_points import (
-    Images,
+    ImageScores,
+    as_served,
     escape_threshold,
     operating_points,
-    rules,
-    served,
+    rules_document,
     sweep,
-    verdicts,
+    verdict_rates,
 )
 from training.evaluation.outcomes import confusion, outcomes, worst
 from training.model.decoding import Detections, Postprocess
@@ -33,20 +33,20 @@ scores = st.lists(st.integers(0, 10_000).map(lambda n: n / 10_000), min_size=1, 
 rates = st.floats(0, 0.99)
 
 
-def seen(top, holds, vague=None) -> Images:
-    holds = np.array(holds, bool)
-    vague = np.zeros(len(holds), bool) if vague is None else np.array(vague)
-    return Images(LABELS, np.array(top, float), holds, ~holds.any(axis=1) & ~vague, vague)
+def image_scores(top, present, unlocated=None) -> ImageScores:
+    present = np.array(present, bool)
+    unlocated = np.zeros(len(present), bool) if unlocated is None else np.array(unlocated)
+    return ImageScores(LABELS, np.array(top, float), present, ~present.any(axis=1) & ~unlocated, unlocated)
 
 
-def matches(images: Images) -> list[Matches]:
-    """One hit on every image that holds the class and shows it, one false detection on every other that does."""
+def matches(images: ImageScores) -> list[Matches]:
+    """One hit on every image that contains and shows the class, one false detection on every other that shows it."""
     result = []
     for column, label in enumerate(LABELS):
         where = np.flatnonzero(images.top[:, column])
         where = where[np.argsort(-images.top[where, column], kind="stable")]
-        hits = np.repeat(images.holds[where, column][None], 10, axis=0)
-        objects = images.holds[:, column].astype(np.int64)
+        hits = np.repeat(images.present[where, column][None], 10, axis=0)
+        objects = images.present[:, column].astype(np.int64)
         result.append(Matches(label, where, images.top[where, column], hits, objects))
     return result
 
@@ -70,7 +70,9 @@ def test_the_threshold_falls_as_fewer_may_escape(top, one, other):
 
 @given(scores)
 def test_escapes_rise_and_alarms_fall_with_the_threshold(top):
-    images = seen([[score, score] for score in top], [[index % 2 == 0, False] for index in range(len(top))])
+    images = image_scores(
+        [[score, score] for score in top], [[index % 2 == 0, False] for index in range(len(top))]
+    )
     curve = sweep(images, 0)
     assert curve["escape"] == sorted(curve["escape"])
     assert curve["escape"][0] == np.mean([score == 0 for score in top[::2]])
@@ -80,8 +82,8 @@ def test_escapes_rise_and_alarms_fall_with_the_threshold(top):
 
 def test_good_images_count_for_overkill_and_tagged_ones_are_not_good():
     top = [[0.9, 0], [0.8, 0], [0.6, 0], [0.2, 0], [0.7, 0]]
-    holds = [[1, 0], [1, 0], [0, 0], [0, 0], [0, 0]]
-    images = seen(top, holds, vague=[False, False, False, False, True])
+    present = [[1, 0], [1, 0], [0, 0], [0, 0], [0, 0]]
+    images = image_scores(top, present, unlocated=[False, False, False, False, True])
     point = operating_points(images, matches(images), resample(5), 0.0)["crack"]["escape"]
     assert point["score"] == 0.8
     lower = replace(images, top=images.top * [[1, 1], [0.625, 1], [1, 1], [1, 1], [1, 1]])
@@ -93,15 +95,15 @@ def test_good_images_count_for_overkill_and_tagged_ones_are_not_good():
 
 
 def test_without_good_images_overkill_is_none_and_false_alarms_are_counted_over_other_defects():
-    images = seen([[0.9, 0.4], [0, 0.6]], [[1, 0], [0, 1]])
+    images = image_scores([[0.9, 0.4], [0, 0.6]], [[1, 0], [0, 1]])
     points = operating_points(images, matches(images), resample(2), 0.0)
     assert points["dent"]["escape"]["overkill_rate"] is None
     assert points["dent"]["escape"]["false_alarm_rate"]["of"] == 1
-    assert verdicts(images, rules(points, "1", 0.05), resample(2))["overkill_rate"] is None
+    assert verdict_rates(images, rules_document(points, "1", 0.05), resample(2))["overkill_rate"] is None
 
 
 def test_a_class_absent_from_the_images_has_no_points_and_one_never_found_says_how_many_escape():
-    images = seen([[0, 0], [0, 0]], [[1, 0], [1, 0]])
+    images = image_scores([[0, 0], [0, 0]], [[1, 0], [1, 0]])
     points = operating_points(images, matches(images), resample(2), 0.02)
     assert points["dent"] == {"best_f1": None, "escape": None, "lowest_escape_rate": None}
     assert points["crack"]["escape"] is None
@@ -113,14 +115,14 @@ def test_a_class_absent_from_the_images_has_no_points_and_one_never_found_says_h
     st.lists(st.tuples(*[st.integers(0, 9999)] * 2, st.booleans(), st.booleans()), min_size=1, max_size=20),
     rates,
 )
-def test_the_inspection_reads_the_rules_and_judges_as_the_report_said(images, wanted):
-    found = seen([(a / 1e4, b / 1e4) for a, b, *_ in images], [each[2:] for each in images])
+def test_the_inspection_reads_the_rules_and_decides_as_the_report_expects(images, wanted):
+    found = image_scores([(a / 1e4, b / 1e4) for a, b, *_ in images], [each[2:] for each in images])
     points = operating_points(found, matches(found), resample(len(images), 20), wanted)
-    document = rules(points, "model-abc-escape-0.02", 0.05)
+    document = rules_document(points, "model-abc-escape-0.02", 0.05)
 
     parsed = Rules.model_validate_json(json.dumps(document))
 
-    judged = [
+    decided = [
         judge(
             parsed,
             "line-1",
@@ -132,34 +134,36 @@ def test_the_inspection_reads_the_rules_and_judges_as_the_report_said(images, wa
         ).verdict
         for row in found.top
     ]
-    said = verdicts(found, document, resample(len(images), 20))
-    assert said["fail_rate"]["count"] == judged.count(Verdict.FAIL)
-    assert said["review_rate"]["count"] == judged.count(Verdict.REVIEW)
-    if said["escape_rate"]:
-        passed = [verdict == Verdict.PASS for verdict in judged]
-        assert said["escape_rate"]["count"] == sum(np.array(passed) & ~found.good)
+    expected = verdict_rates(found, document, resample(len(images), 20))
+    assert expected["fail_rate"]["count"] == decided.count(Verdict.FAIL)
+    assert expected["review_rate"]["count"] == decided.count(Verdict.REVIEW)
+    if expected["escape_rate"]:
+        passed = [verdict == Verdict.PASS for verdict in decided]
+        assert expected["escape_rate"]["count"] == sum(np.array(passed) & ~found.good)
 
 
 def test_rules_review_from_the_floor_where_the_wanted_rate_is_out_of_reach():
-    images = seen([[0.9, 0], [0.8, 0], [0, 0]], [[1, 0], [1, 0], [1, 0]])
+    images = image_scores([[0.9, 0], [0.8, 0], [0, 0]], [[1, 0], [1, 0], [1, 0]])
     points = operating_points(images, matches(images), resample(3), 0.0)
-    assert rules(points, "v" * 99, 0.05)["classes"] == {"crack": {"fail_score": 0.8, "review_score": 0.05}}
-    assert len(rules(points, "v" * 99, 0.05)["version"]) == 64
+    assert rules_document(points, "v" * 99, 0.05)["classes"] == {
+        "crack": {"fail_score": 0.8, "review_score": 0.05}
+    }
+    assert len(rules_document(points, "v" * 99, 0.05)["version"]) == 64
 
 
 def test_only_what_the_endpoint_would_return_counts():
     boxes = np.zeros((3, 4), np.float32)
     found = Detections(boxes, np.array([0.9, 0.5, 0.04], np.float32), np.array([0, 1, 0]))
-    assert served(found, Postprocess()).scores.tolist() == pytest.approx([0.9, 0.5])
-    assert len(served(found, Postprocess(detections=1)).scores) == 1
+    assert as_served(found, Postprocess()).scores.tolist() == pytest.approx([0.9, 0.5])
+    assert len(as_served(found, Postprocess(detections=1)).scores) == 1
 
 
 def scene(*objects):
     return Sample("a", "0" * 64, 100, 100, tuple(Object(label, box) for label, box in objects))
 
 
-def placed(*found):
-    return Placed(
+def detected(*found):
+    return ImageDetections(
         np.array([box for _, box, _ in found], np.float32).reshape(-1, 4),
         np.array([score for *_, score in found], float),
         np.array([LABELS.index(label) for label, *_ in found], np.int64),
@@ -183,14 +187,14 @@ BOX, HALF, FAR = (10, 10, 50, 50), (10, 10, 50, 25), (70, 70, 90, 90)
     ],
 )
 def test_each_object_and_detection_gets_its_kind(found, kinds):
-    assert sorted(each.kind for each in outcomes(scene(("crack", BOX)), placed(*found), LABELS)) == sorted(
+    assert sorted(each.kind for each in outcomes(scene(("crack", BOX)), detected(*found), LABELS)) == sorted(
         kinds
     )
 
 
 def test_a_good_image_has_false_alarms_only():
-    assert [each.kind for each in outcomes(scene(), placed(("dent", BOX, 0.7)), LABELS)] == ["false alarm"]
-    assert outcomes(scene(), placed(), LABELS) == []
+    assert [each.kind for each in outcomes(scene(), detected(("dent", BOX, 0.7)), LABELS)] == ["false alarm"]
+    assert outcomes(scene(), detected(), LABELS) == []
 
 
 things = st.lists(st.tuples(st.sampled_from(LABELS), st.sampled_from([BOX, HALF, FAR])), max_size=4)
@@ -198,7 +202,7 @@ things = st.lists(st.tuples(st.sampled_from(LABELS), st.sampled_from([BOX, HALF,
 
 @given(things, things)
 def test_the_confusion_matrix_counts_every_object_and_every_detection_once(objects, found):
-    result = outcomes(scene(*objects), placed(*((label, box, 0.5) for label, box in found)), LABELS)
+    result = outcomes(scene(*objects), detected(*((label, box, 0.5) for label, box in found)), LABELS)
     counts = confusion([result], 2)
     for column, label in enumerate(LABELS):
         assert counts[column].sum() == sum(each == label for each, _ in objects)
@@ -207,8 +211,8 @@ def test_the_confusion_matrix_counts_every_object_and_every_detection_once(objec
 
 
 def test_the_worst_images_come_from_every_kind_of_error_in_turn():
-    missed = outcomes(scene(("crack", BOX)), placed(), LABELS)
-    alarm = outcomes(scene(), placed(("dent", BOX, 0.4)), LABELS)
-    right = outcomes(scene(("crack", BOX)), placed(("crack", BOX, 0.4)), LABELS)
+    missed = outcomes(scene(("crack", BOX)), detected(), LABELS)
+    alarm = outcomes(scene(), detected(("dent", BOX, 0.4)), LABELS)
+    right = outcomes(scene(("crack", BOX)), detected(("crack", BOX, 0.4)), LABELS)
     assert worst([right, missed, missed, alarm], 2) == [1, 3]
     assert worst([right, missed, missed, alarm], 9) == [1, 3, 2]

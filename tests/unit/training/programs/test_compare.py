@@ -6,14 +6,16 @@ import json
 import tempfile
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.unit.training.conftest import STARTER
 from training.compare import main
 from training.datasets.generated.synthetic import generate
-from training.evaluation.cost import Training, prices, training
-from training.evaluation.seeds import repeated
+from training.evaluation import comparison
+from training.evaluation.cost import TrainingCost, price_list, training_cost
+from training.evaluation.seeds import seed_statistics
 from training.model.artefact import pack, unpack
 
 DAY = {"seconds": 7200.0, "instance_type": "ml.g5.xlarge", "device": "cuda", "tuned": True}
@@ -37,6 +39,22 @@ def forgetful(tmp_path_factory) -> Path:
         return pack(Path(folder), tmp_path_factory.mktemp("model") / "model.tar.gz")
 
 
+@pytest.fixture(autouse=True, scope="module")
+def each_model_is_evaluated_once():
+    """The tests compare the same few models on the same images."""
+    evaluations: dict[Path, Any] = {}
+    evaluate_artefact = comparison.evaluate_artefact
+
+    def cached(path, tests, escape_rate):
+        if path not in evaluations:
+            evaluations[path] = evaluate_artefact(path, tests, escape_rate)
+        return evaluations[path]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(comparison, "evaluate_artefact", cached)
+        yield
+
+
 def compare(capsys, data, *arguments):
     status = main([*map(str, arguments), "--dataset", str(data), "--split", "all", "--json"])
     captured = capsys.readouterr()
@@ -57,7 +75,7 @@ def test_the_better_model_comes_first_with_a_paired_interval_and_a_page(data, fo
     assert other["unknown_classes"] == ["patches", "pitted_surface", "rolled-in_scale"]
     assert other["per_class"]["patches"] == 0
     assert "does not know 'patches', 'pitted_surface'" in other["warnings"][0]
-    assert other["training"]["cost"] == pytest.approx(2 * prices()["instances"]["ml.g5.xlarge"])
+    assert other["training"]["cost"] == pytest.approx(2 * price_list()["instances"]["ml.g5.xlarge"])
     assert best["training"]["cost"] is None
 
     text = page.read_text()
@@ -69,7 +87,7 @@ def test_the_better_model_comes_first_with_a_paired_interval_and_a_page(data, fo
     assert text.count("data:image/jpeg;base64,") == text.count('<div class="row">') > 0
 
 
-def test_a_model_beside_itself_shows_no_difference(data, capsys):
+def test_a_model_compared_with_itself_shows_no_difference(data, capsys):
     _, report, _ = compare(capsys, data, STARTER, STARTER)
     assert [each["difference"]["verdict"] for each in report["models"]] == ["the best", "no difference shown"]
     assert report["models"][1]["difference"]["interval"] == [0, 0]
@@ -89,7 +107,7 @@ def seeds(tmp_path_factory, forgetful) -> list[Path]:
     return made
 
 
-def test_models_of_one_recipe_are_told_as_mean_and_spread_over_their_seeds(data, seeds, tmp_path, capsys):
+def test_models_of_one_recipe_are_reported_as_mean_and_spread_over_their_seeds(data, seeds, tmp_path, capsys):
     page = tmp_path / "page.html"
     _, report, _ = compare(capsys, data, *seeds, "--html", page)
     better, worse = report["models"]
@@ -119,15 +137,15 @@ def test_models_of_one_recipe_are_told_as_mean_and_spread_over_their_seeds(data,
         {"metrics": {"training": {"pretrained": {"source": "coco.pth", "sha256": "ab"}}}},
     ],
 )
-def test_models_that_differ_in_more_than_the_seed_are_no_repetition(other):
+def test_models_that_differ_in_more_than_the_seed_are_not_joined(other):
     with tempfile.TemporaryDirectory() as folder:
         card = unpack(STARTER, Path(folder))
     card = replace(card, hyperparameters={"seed": 0, "learning_rate": 0.2})
     alike = {"hyperparameters": {"seed": 1, "learning_rate": 0.2}}
     scores = [{"map": 0.5, "map50": 0.8}] * 2
-    assert len(repeated([card, replace(card, **alike)], scores)) == 1
-    assert repeated([card, replace(card, **(alike | other))], scores) == []
-    assert repeated([card, replace(card, **alike)], [*scores[:1], {"map": None, "map50": None}]) == []
+    assert len(seed_statistics([card, replace(card, **alike)], scores)) == 1
+    assert seed_statistics([card, replace(card, **(alike | other))], scores) == []
+    assert seed_statistics([card, replace(card, **alike)], [*scores[:1], {"map": None, "map50": None}]) == []
 
 
 def test_a_model_that_cannot_be_loaded_is_named_and_the_others_compared(data, tmp_path, capsys):
@@ -155,22 +173,25 @@ def test_the_table_is_for_people(data, forgetful, capsys):
 
 
 @pytest.mark.parametrize(
-    ("said", "expected"),
+    ("fields", "expected"),
     [
-        (DAY, Training(7200.0, "ml.g5.xlarge", "cuda", True, pytest.approx(2.816))),
-        ({"seconds": 60, "device": "cpu", "tuned": False}, Training(60, None, "cpu", False, None)),
-        ({"seconds": 60, "instance_type": "ml.unheard.of"}, Training(60, "ml.unheard.of", None, None, None)),
-        ({"seconds": "long", "tuned": 1, "instance_type": 5}, Training()),
-        ("none", Training()),
-        (None, Training()),
+        (DAY, TrainingCost(7200.0, "ml.g5.xlarge", "cuda", True, pytest.approx(2.816))),
+        ({"seconds": 60, "device": "cpu", "tuned": False}, TrainingCost(60, None, "cpu", False, None)),
+        (
+            {"seconds": 60, "instance_type": "ml.unheard.of"},
+            TrainingCost(60, "ml.unheard.of", None, None, None),
+        ),
+        ({"seconds": "long", "tuned": 1, "instance_type": 5}, TrainingCost()),
+        ("none", TrainingCost()),
+        (None, TrainingCost()),
     ],
 )
-def test_the_cost_is_estimated_where_the_instance_has_a_price_and_else_unknown(said, expected):
-    assert training({"training": said}) == expected
+def test_the_cost_is_estimated_if_the_instance_has_a_price_and_else_unknown(fields, expected):
+    assert training_cost({"training": fields}) == expected
 
 
-def test_prices_are_dated_and_name_their_source():
-    listed = prices()
+def test_the_price_list_has_a_date_and_a_source():
+    listed = price_list()
     assert listed["date"]
     assert listed["source"].startswith("https://")
     assert all(price > 0 for price in listed["instances"].values())
