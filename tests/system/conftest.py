@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from cloud_process import CloudProcess
 
 from loupe.stack import deployment
 from loupe.stack.target import Target
+from tests.system.cloud_process import CloudProcess
 
 REPOSITORY = Path(__file__).parents[2]
 

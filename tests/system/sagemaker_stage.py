@@ -3,9 +3,8 @@
 import json
 from typing import Any
 
-from cloud_process import eventually
-
 from localcloud import Connection
+from tests.system.cloud_process import eventually
 
 BUCKET = "loupe-jobs"
 _TRUST = {

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import psutil
 import pytest
-from bad_images import AWKWARD_SERIALS, UNREADABLE, jpeg
-from cloud_process import CloudProcess, eventually, wait_until_saved
 
 from loupe.stack.alert_inbox import AlertInbox
 from loupe.stack.inspections import Inspection, to_json_types
 from loupe.stack.target import Target
 from loupe.stack.uploads import Source, follow, upload
+from tests.system.bad_images import AWKWARD_SERIALS, UNREADABLE, jpeg
+from tests.system.cloud_process import CloudProcess, eventually, wait_until_saved
 
 pytestmark = pytest.mark.system
 ROOT = Path(__file__).resolve().parents[2]

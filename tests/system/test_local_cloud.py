@@ -18,7 +18,6 @@ import pytest
 from boto3.dynamodb.conditions import Attr
 from botocore.config import Config
 from botocore.exceptions import ClientError
-from cloud_process import CloudProcess, eventually, host, settled, wait_until_saved
 
 from localcloud import (
     AlreadyRunningError,
@@ -30,6 +29,7 @@ from localcloud import (
 )
 from localcloud.deploy import deploy
 from loupe.stack.target import Target
+from tests.system.cloud_process import CloudProcess, eventually, host, settled, wait_until_saved
 
 pytestmark = pytest.mark.system
 REPO = Path(__file__).parent / "cloud"

@@ -11,9 +11,9 @@ import psutil
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
-from cloud_process import CloudProcess, eventually, host, model_archive, settled
 
 from localcloud import Connection
+from tests.system.cloud_process import CloudProcess, eventually, host, model_archive, settled
 
 pytestmark = pytest.mark.system
 REPO = Path(__file__).parent / "cloud"

@@ -10,10 +10,10 @@ from typing import Any
 import psutil
 import pytest
 from botocore.exceptions import ClientError
-from cloud_process import CloudProcess, eventually
-from sagemaker_stage import BUCKET, ended, make_data, make_role, training
 
 from localcloud import Connection
+from tests.system.cloud_process import CloudProcess, eventually
+from tests.system.sagemaker_stage import BUCKET, ended, make_data, make_role, training
 
 pytestmark = pytest.mark.system
 REPO = Path(__file__).parent / "cloud"

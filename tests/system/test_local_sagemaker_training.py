@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cloud_process import CloudProcess, eventually, settled
-from sagemaker_stage import BUCKET, ended, make_role, training
 
 from localcloud import Connection
+from tests.system.cloud_process import CloudProcess, eventually, settled
+from tests.system.sagemaker_stage import BUCKET, ended, make_role, training
 from training.datasets.generated.synthetic import generate
 
 pytestmark = [pytest.mark.system, pytest.mark.slow]

@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bad_images import jpeg
-from cloud_process import CloudProcess, eventually, wait_until_saved
 
 from contract.s3 import split
 from localcloud import connection
 from loupe.stack.target import Target
 from loupe.stack.uploads import Source, follow, upload
+from tests.system.bad_images import jpeg
+from tests.system.cloud_process import CloudProcess, eventually, wait_until_saved
 from training.datasets.generated.synthetic import generate
 
 pytestmark = [pytest.mark.system, pytest.mark.slow]

@@ -189,7 +189,7 @@ def test_loupe_train_killed_in_the_middle_goes_on_after_its_last_epoch(tmp_path:
     assert not (tmp_path / "out/model.tar.gz").exists()
 
     second = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=200, check=True)
-    assert "going on after epoch" in second.stdout
+    assert "continuing after epoch" in second.stdout
     assert "epoch   1/3" not in second.stdout
     assert "epoch   3/3" in second.stdout
     assert (tmp_path / "out/model.tar.gz").exists()

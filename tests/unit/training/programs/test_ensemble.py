@@ -20,7 +20,7 @@ from training.datasets.generated.synthetic import generate  # noqa: E402
 from training.detectors.registry import build  # noqa: E402
 from training.ensemble import EnsembleError, check_alike, join, main, mean  # noqa: E402
 from training.learning.export import ParityError, export  # noqa: E402
-from training.learning.weights import start_from  # noqa: E402
+from training.learning.weights import load_pretrained  # noqa: E402
 from training.model.artefact import ModelCard, file_sha256, pack, unpack  # noqa: E402
 from training.model.decoding import Postprocess  # noqa: E402
 from training.model.onnx_model import OnnxModel  # noqa: E402
@@ -113,8 +113,8 @@ def test_an_ensemble_is_a_warm_start_for_its_first_members_family(made, tmp_path
     members = [made(0), made(1)]
     join(members, tmp_path / "joint")
     fresh, first = (build("gfl_efficientnet_lite0", len(LABELS), SIZE) for _ in range(2))
-    report = start_from(fresh, tmp_path / "joint" / "model.onnx")
-    start_from(first, members[0] / "model.onnx")
+    report = load_pretrained(fresh, tmp_path / "joint" / "model.onnx")
+    load_pretrained(first, members[0] / "model.onnx")
     assert report["loaded"] == report["of"]
     for name, value in first.state_dict().items():
         if not name.endswith("num_batches_tracked"):

@@ -9,10 +9,10 @@ import shutil
 from pathlib import Path
 
 import pytest
-from imports_support import document, run
 from PIL import Image
 
 from contract.snapshots import part_of
+from tests.unit.training.programs.imports_support import document, run
 from training.datasets import FORMATS, open_dataset
 from training.datasets.problems import KINDS
 from training.datasets.storage.folder import Folder

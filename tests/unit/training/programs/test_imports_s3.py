@@ -6,8 +6,8 @@ import shutil
 
 import pytest
 from botocore.exceptions import ClientError
-from imports_support import document, run
 
+from tests.unit.training.programs.imports_support import document, run
 from training.datasets import open_dataset
 from training.datasets.export import write_recordio
 from training.datasets.storage import s3

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from serving_support import Brightness, ask, call, png, running
 
+from tests.unit.training.serving.serving_support import Brightness, ask, call, png, running
 from training.datasets.generated.synthetic import draw
 from training.serving.batching import Batcher
 from training.serving.settings import Settings

@@ -8,8 +8,8 @@ import time
 from dataclasses import replace
 
 import pytest
-from serving_support import Brightness, ask, call, png, running
 
+from tests.unit.training.serving.serving_support import Brightness, ask, call, png, running
 from training.datasets.generated.synthetic import draw
 from training.job.container import cores
 from training.model.tiling import Tiles

@@ -6,8 +6,8 @@ import asyncio
 import json
 
 import pytest
-from serving_support import Brightness, call, png, running
 
+from tests.unit.training.serving.serving_support import Brightness, call, png, running
 from training.serving.metrics import Metrics
 from training.serving.settings import Settings
 

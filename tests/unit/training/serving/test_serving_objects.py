@@ -9,8 +9,8 @@ from botocore.exceptions import ConnectTimeoutError
 from botocore.response import StreamingBody
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from serving_support import Brightness, png, refer, running
 
+from tests.unit.training.serving.serving_support import Brightness, png, refer, running
 from training.serving import objects
 from training.serving.objects import ObjectReader
 from training.serving.refusals import RefusedError

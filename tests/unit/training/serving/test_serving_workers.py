@@ -8,8 +8,8 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from serving_support import Brightness, ask, call, png, running
 
+from tests.unit.training.serving.serving_support import Brightness, ask, call, png, running
 from training.serving import workers as serving_workers
 from training.serving.inference import ThreadPredictor
 from training.serving.settings import Settings
