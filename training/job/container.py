@@ -1,6 +1,7 @@
 """SageMaker's container contract: where a job finds its input and leaves its output.
 
-The root is /opt/ml; the environment variable LOUPE_ML_ROOT moves it, and nothing else does.
+The root is /opt/ml. Only the environment variable LOUPE_ML_ROOT moves it.
+https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-training-algo-running-container.html
 """
 
 from __future__ import annotations
@@ -12,22 +13,19 @@ import sys
 import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TextIO, TypeVar, get_type_hints
+from typing import Any, TextIO
 
 from training.job.errors import TrainingError
-
-T = TypeVar("T")
-
-
-class HyperparameterError(TrainingError):
-    """A hyperparameter is unknown or not of its type."""
 
 
 class Container:
     """The folders of one job.
 
-    channels, settings: where a program is run by hand, its inputs and hyperparameters; they take the
-    place of what SageMaker lays under <root>/input.
+    Attributes:
+        root: /opt/ml, if nothing moves it.
+        model: The folder that SageMaker packs into model.tar.gz.
+        checkpoints: The folder that SageMaker keeps for a restart.
+        output: The folder for other results, and for the reason of a failure.
     """
 
     def __init__(
@@ -36,6 +34,13 @@ class Container:
         channels: Mapping[str, Path | str] | None = None,
         settings: Mapping[str, str] | None = None,
     ) -> None:
+        """Describe a job.
+
+        Args:
+            root: The root folder; by default that of the environment.
+            channels: The inputs of a program that is run by hand, instead of <root>/input/data.
+            settings: Its hyperparameters, instead of <root>/input/config/hyperparameters.json.
+        """
         self.root = root or Path(os.environ.get("LOUPE_ML_ROOT", "/opt/ml"))
         self._channels, self._settings = channels, settings
         self.model = self.root / "model"
@@ -43,7 +48,7 @@ class Container:
         self.output = self.root / "output"
 
     def channel(self, name: str) -> Path | str | None:
-        """The folder of an input channel; by hand a file or an s3:// address too; None without the channel."""
+        """Return the folder of an input channel; by hand also a file or an s3:// address. None: no such channel."""
         if self._channels is not None:
             return self._channels.get(name)
         folder = self.root / "input" / "data" / name
@@ -51,56 +56,35 @@ class Container:
 
     @property
     def instance_type(self) -> str | None:
-        """What SageMaker runs the job on; None by hand."""
+        """The instance type that SageMaker runs the job on; None by hand."""
         path = self.root / "input" / "config" / "resourceconfig.json"
         if not path.exists():
             return None
         name = json.loads(path.read_text()).get("current_instance_type")
         return str(name) if name else None
 
-    def hyperparameters(self, kind: type[T]) -> T:
-        """Reads the hyperparameters, whose values are all strings, into the dataclass `kind`.
-
-        Raises HyperparameterError, naming the one that is wrong.
-        """
-        given = self._given() if self._settings is None else self._settings
-        types = get_type_hints(kind)
-        values: dict[str, Any] = {}
-        for name, text in given.items():
-            # SageMaker's own toolkits add names like sagemaker_program; they are not ours to judge.
-            if name.startswith(("sagemaker_", "_tuning_")):
-                continue
-            if name not in types:
-                raise HyperparameterError(f"unknown hyperparameter {name!r}; known are {', '.join(types)}")
-            values[name] = _parse(name, str(text), types[name])
-        return kind(**values)
-
-    def _given(self) -> Mapping[str, Any]:
+    def hyperparameters(self) -> dict[str, str]:
+        """Return the hyperparameters as SageMaker passes them: all values are strings."""
+        if self._settings is not None:
+            return dict(self._settings)
         path = self.root / "input" / "config" / "hyperparameters.json"
-        given: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
-        return given
-
-
-def _parse(name: str, text: str, kind: type) -> object:
-    if kind is bool:
-        if text.lower() not in ("true", "false"):
-            raise HyperparameterError(f"hyperparameter {name}={text!r} must be true or false")
-        return text.lower() == "true"
-    try:
-        return kind(text)
-    except ValueError as error:
-        raise HyperparameterError(f"hyperparameter {name}={text!r} is not of type {kind.__name__}") from error
+        values: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+        return {name: str(value) for name, value in values.items()}
 
 
 def emit(event: str, fields: Mapping[str, object], to: TextIO | None = None) -> None:
-    """One JSON line for machines, on standard output unless `to` says otherwise."""
+    """Write one JSON line for machines to standard output, or to the stream `to`."""
     stream = to or sys.stdout
     stream.write(json.dumps({"event": event} | dict(fields)) + "\n")
     stream.flush()
 
 
 def run(job: Callable[[Container], None]) -> int:
-    """Runs a container program: exit status 0, or 1 with the reason in output/failure for SageMaker."""
+    """Run a container program.
+
+    Returns:
+        The exit status: 0, or 1 with the reason in output/failure, where SageMaker reads it.
+    """
     container = Container()
     try:
         job(container)
@@ -113,18 +97,19 @@ def run(job: Callable[[Container], None]) -> int:
 
 def _fail(container: Container, reason: str) -> int:
     container.output.mkdir(parents=True, exist_ok=True)
-    (container.output / "failure").write_text(reason[:1024])  # SageMaker shows the first 1,024 characters
+    # SageMaker shows the first 1,024 characters.
+    (container.output / "failure").write_text(reason[:1024])
     sys.stderr.write(reason.rstrip() + "\n")
     return 1
 
 
 def cores() -> int:
-    """The processor cores that this process may use."""
+    """Return the number of processor cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def git_sha() -> str:
-    """The commit of the code that runs: from the image's environment, else from git, else "unknown"."""
+    """Return the commit of this code: from the image's environment, else from git, else "unknown"."""
     if sha := os.environ.get("LOUPE_GIT_SHA"):
         return sha
     command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]

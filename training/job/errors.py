@@ -1,7 +1,7 @@
-"""The base of every error that a user of these programs can cause or cure."""
+"""The base of every error that a user of these programs can cause or fix."""
 
 from __future__ import annotations
 
 
 class TrainingError(Exception):
-    """A job cannot go on; the message says what is wrong, with which file, and what to do."""
+    """A job cannot continue; the message tells what is wrong, in which file, and what to do."""

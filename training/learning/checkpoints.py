@@ -1,4 +1,4 @@
-"""Where a run stands, on disk: what a killed job goes on from."""
+"""The state of a run on disk, from which a killed job continues."""
 
 from __future__ import annotations
 
@@ -19,7 +19,15 @@ class CheckpointError(TrainingError):
 
 @dataclass
 class State:
-    """Where a run stands after an epoch. seconds: spent in epochs so far, over all starts."""
+    """The progress of a run after an epoch.
+
+    Attributes:
+        epoch: Epochs completed.
+        step: The next global step.
+        best_map: The best validation mAP so far; -1 before the first validation.
+        best_epoch: The epoch of the best mAP.
+        seconds: Time spent in epochs, over all starts of the run.
+    """
 
     epoch: int = 0
     step: int = 0
@@ -29,24 +37,33 @@ class State:
 
 
 class Checkpoints:
-    """The last epoch's whole state and the best epoch's averaged weights, in one folder.
+    """The complete state after the last epoch, and the averaged weights of the best epoch, in one folder.
 
-    Each file is replaced in one step, so a kill leaves the old one or the new one.
-    identity: what must be the same for a run to go on from here.
+    Each file is replaced in one step, so after a kill the old or the new file is there, whole.
     """
 
     def __init__(self, folder: Path, identity: str) -> None:
+        """Use `folder`.
+
+        Args:
+            folder: Created with the first checkpoint.
+            identity: Of the run. Only checkpoints of the same identity are resumed.
+        """
         self._last, self._best, self._identity = folder / "last.pt", folder / "best.safetensors", identity
 
     def resume(self, model: nn.Module, average: nn.Module, optimiser: Optimizer) -> State:
-        """Loads the last epoch into the three, if there is one. Raises CheckpointError if it is another run's."""
+        """Load the last epoch into the three arguments, if there is a checkpoint, and return its state.
+
+        Raises:
+            CheckpointError: The checkpoint belongs to another run.
+        """
         if not self._last.exists():
             return State()
         content = torch.load(self._last, map_location="cpu", weights_only=True)
         if content["identity"] != self._identity:
             raise CheckpointError(
-                f"{self._last} is of a run with other hyperparameters or data; "
-                "remove it to start anew, or train elsewhere"
+                f"{self._last} belongs to a run with other hyperparameters or data; "
+                "remove it to start again, or train in another folder"
             )
         model.load_state_dict(content["model"])
         average.load_state_dict(content["average"])
@@ -54,7 +71,7 @@ class Checkpoints:
         return State(**content["state"])
 
     def save(self, model: nn.Module, average: nn.Module, optimiser: Optimizer, state: State) -> None:
-        """Keeps the state after an epoch."""
+        """Replace the checkpoint of the last epoch."""
         self._last.parent.mkdir(parents=True, exist_ok=True)
         content = {
             "identity": self._identity,
@@ -68,12 +85,12 @@ class Checkpoints:
         temporary.replace(self._last)
 
     def save_best(self, model: nn.Module) -> None:
-        """Keeps the weights that validated best so far."""
+        """Replace the weights of the best epoch."""
         self._best.parent.mkdir(parents=True, exist_ok=True)
         temporary = self._best.with_suffix(".part")
         save_file({name: value.contiguous() for name, value in model.state_dict().items()}, temporary)
         temporary.replace(self._best)
 
     def load_best(self, model: nn.Module) -> None:
-        """Puts those weights into `model`."""
+        """Load the weights of the best epoch into `model`."""
         model.load_state_dict(load_file(self._best))

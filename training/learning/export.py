@@ -1,4 +1,4 @@
-"""A detector as ONNX, and the proof that the export sees what the original sees."""
+"""The export of a detector to ONNX, and the proof that both detect the same."""
 
 from __future__ import annotations
 
@@ -22,23 +22,30 @@ from training.model.onnx_model import OnnxModel
 
 _SCORE_TOLERANCE = 0.01
 _IOU_AT_LEAST = 0.98
-_APART_AT_MOST = 1e-4  # of the image's side; a box without area overlaps nothing, not even itself
-_UNPAIRED_AT_MOST = 0.02  # two equal scores may swap in suppression, which keeps the one box or the other
-_SCORE_AT_LEAST = 0.1  # weaker detections come and go at the threshold and at ties; nobody acts on them
-# Before suppression, whose choice among equals is chance.
+# Of the image's side. A box without area overlaps nothing, not even itself, so its distance counts.
+_DISTANCE_AT_MOST = 1e-4
+# Two equal scores may swap in suppression, which then keeps the other box.
+_UNPAIRED_AT_MOST = 0.02
+# Weaker detections appear and disappear at the threshold and at ties; nobody acts on them.
+_SCORE_AT_LEAST = 0.1
+# Before suppression, whose choice among equal scores is chance.
 _CANDIDATES = Postprocess(score_threshold=0.0, nms_iou=None, candidates=sys.maxsize, detections=sys.maxsize)
 _BEST = replace(_CANDIDATES, detections=3)
 
+_Outputs = tuple[NDArray[np.float32], NDArray[np.float32]]
+"""Boxes [A, 4] and scores [A, C] of one image."""
+
 
 class ParityError(TrainingError):
-    """The exported model finds other defects than the trained one."""
+    """The exported model does not detect what the trained one detects."""
 
 
 def export(detector: Detector, folder: Path) -> Path:
-    """Writes `folder`/model.onnx; the batch axis is dynamic, or 1 where the family can do no better.
+    """Write `folder`/model.onnx and return its path.
 
-    The file also serves as a warm start (see `training.learning.weights`): the weights keep their names, batch norms
-    stay unfused (ONNX Runtime fuses them when it loads), and what only training uses is kept beside the graph.
+    The batch axis is dynamic, or 1 if the family cannot do better. The next training can start from the file (see
+    `training.learning.weights`): the weights keep their names, batch norms stay unfused (ONNX Runtime fuses them when
+    it loads the file), and weights that only training uses are stored in it, too.
     """
     detector.eval()
     axes = {name: {0: "n"} for name in ("images", "boxes", "scores")}
@@ -50,7 +57,8 @@ def export(detector: Detector, folder: Path) -> Path:
     path = folder / MODEL
     # The newer exporter (dynamo=True) fails on these detectors with torch 2.15.
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of shapes that become constants, which is what we want
+        # About shapes that become constants, which is what we want.
+        warnings.simplefilter("ignore")
         torch.onnx.export(
             detector,
             (example,),
@@ -59,44 +67,54 @@ def export(detector: Detector, folder: Path) -> Path:
             output_names=["boxes", "scores"],
             dynamic_axes=axes,
             opset_version=17,
-            do_constant_folding=False,  # it would rename weights
+            # Folding would rename weights.
+            do_constant_folding=False,
             training=torch.onnx.TrainingMode.PRESERVE,
             dynamo=False,
         )
-    _complete(path, detector)
+    _restore_missing_weights(path, detector)
     return path
 
 
-def _complete(path: Path, detector: Detector) -> None:
-    """Puts back the weights that the exporter left out: those of training alone, and those that equal another,
-    for which it wrote an Identity of the other.
+def _restore_missing_weights(path: Path, detector: Detector) -> None:
+    """Add the weights that the exporter left out.
+
+    It leaves out weights that only training uses, and weights that are equal to another one: it replaces them by an
+    Identity node.
     """
     model = onnx.load(str(path))
-    present = {each.name for each in model.graph.initializer}
-    left_out = {name: value for name, value in detector.state_dict().items() if name not in present}
-    nodes = [each for each in model.graph.node if each.output[0] not in left_out]
+    present = {weight.name for weight in model.graph.initializer}
+    missing = {name: value for name, value in detector.state_dict().items() if name not in present}
+    nodes = [node for node in model.graph.node if node.output[0] not in missing]
     del model.graph.node[:]
     model.graph.node.extend(nodes)
     model.graph.initializer.extend(
-        numpy_helper.from_array(value.cpu().numpy(), name) for name, value in left_out.items()
+        numpy_helper.from_array(value.cpu().numpy(), name) for name, value in missing.items()
     )
     onnx.save(model, str(path))
 
 
 def check_parity(detector: Detector, exported: OnnxModel, images: Sequence[NDArray[np.uint8]]) -> float:
-    """Compares decoded detections of both on `images`, uint8 [size, size, 3].
+    """Compare the decoded detections of both models.
 
-    Looked at are the detections that somebody would act on, and the best few candidates of each image whatever
-    their score, so that a model that has learned little is proven too. Such a transformer may take all places for
-    the same, and which of them it chooses is chance: weak candidates of families without suppression are compared
-    by class and score alone.
+    Compared are the detections that somebody would act on, and the best few candidates of each image with any
+    score, so that a model that has learned little is proven, too. A transformer that has learned little may rate all
+    places the same, and which of them it chooses is chance: weak candidates of families without suppression are
+    compared by class and score only.
 
-    Returns the largest difference of score between partners. Raises ParityError if more than 2 % of the
-    detections have no partner of their class at the same place with the same score, or if there is nothing to
-    compare.
+    Args:
+        detector: The trained model.
+        exported: Its export.
+        images: uint8 [size, size, 3] each.
+
+    Returns:
+        The largest difference of score between paired detections.
+
+    Raises:
+        ParityError: More than 2 % of the detections have no partner of their class with the same box and score, or
+            there is nothing to compare.
     """
     detector.eval()
-    anywhere_below = _SCORE_AT_LEAST if detector.postprocess.nms_iou is None else 0.0
     worst, count = 0.0, 0
     unpaired: list[str] = []
     for number, pixels in enumerate(images):
@@ -104,22 +122,14 @@ def check_parity(detector: Detector, exported: OnnxModel, images: Sequence[NDArr
             outputs = detector(torch.from_numpy(pixels.copy())[None])
         original = outputs[0][0].numpy(), outputs[1][0].numpy()
         boxes, scores = exported.raw(pixels[None])
-        other = boxes[0], scores[0]
-        for left, right in ((original, other), (other, original)):
-            gaps = np.concatenate(
-                [
-                    _gaps(detections(*left, how), detections(*right, among), least, anywhere)
-                    for how, among, least, anywhere in (
-                        (detector.postprocess, detector.postprocess, _SCORE_AT_LEAST, 0.0),
-                        (_BEST, _CANDIDATES, 0.0, anywhere_below),
-                    )
-                ]
-            )
-            count += len(gaps)
-            worst = max(worst, float(gaps[gaps <= _SCORE_TOLERANCE].max(initial=0.0)))
-            unpaired += [f"image {number}: score off by {gap:.3f}" for gap in gaps[gaps > _SCORE_TOLERANCE]]
+        gaps = _image_gaps(original, (boxes[0], scores[0]), detector.postprocess)
+        count += len(gaps)
+        worst = max(worst, float(gaps[gaps <= _SCORE_TOLERANCE].max(initial=0.0)))
+        unpaired += [f"image {number}: score off by {gap:.3f}" for gap in gaps[gaps > _SCORE_TOLERANCE]]
     if count == 0:
-        raise ParityError(f"nothing to compare: neither has a candidate of any score on {len(images)} images")
+        raise ParityError(
+            f"nothing to compare: neither model has a candidate of any score on {len(images)} images"
+        )
     if len(unpaired) > _UNPAIRED_AT_MOST * count:
         raise ParityError(
             f"{len(unpaired)} of {count} detections differ from those of the export, first {unpaired[0]}"
@@ -127,14 +137,31 @@ def check_parity(detector: Detector, exported: OnnxModel, images: Sequence[NDArr
     return worst
 
 
+def _image_gaps(original: _Outputs, other: _Outputs, postprocess: Postprocess) -> NDArray[np.float32]:
+    """Return the gaps (see `_gaps`) of one image's detections and best candidates, in both directions."""
+    anywhere_below = _SCORE_AT_LEAST if postprocess.nms_iou is None else 0.0
+    gaps = []
+    for left, right in ((original, other), (other, original)):
+        acted_on, partners = detections(*left, postprocess), detections(*right, postprocess)
+        gaps.append(_gaps(acted_on, partners, least=_SCORE_AT_LEAST, anywhere_below=0.0))
+        best, candidates = detections(*left, _BEST), detections(*right, _CANDIDATES)
+        gaps.append(_gaps(best, candidates, least=0.0, anywhere_below=anywhere_below))
+    return np.concatenate(gaps)
+
+
 def _gaps(left: Detections, right: Detections, least: float, anywhere_below: float) -> NDArray[np.float32]:
-    """For each detection of `left` with such a score: how far the score of its nearest partner in `right` is;
-    1 without one. Below the score `anywhere_below` a partner may lie anywhere.
+    """Return the difference of score between detections and their nearest partners; 1 without a partner.
+
+    Args:
+        left: The detections whose partners are searched.
+        right: The possible partners.
+        least: Detections of `left` with a lower score are left out.
+        anywhere_below: Below this score a partner may have any box.
     """
-    apart = np.abs(left.boxes[:, None] - right.boxes[None, :]).max(axis=2, initial=0.0)
-    there = (iou(left.boxes, right.boxes) >= _IOU_AT_LEAST) | (apart <= _APART_AT_MOST)
-    there |= (left.scores < anywhere_below)[:, None]
-    same = there & (left.classes[:, None] == right.classes[None, :])
-    differences = np.where(same, np.abs(left.scores[:, None] - right.scores[None, :]), np.float32(1))
+    distance = np.abs(left.boxes[:, None] - right.boxes[None, :]).max(axis=2, initial=0.0)
+    same_box = (iou(left.boxes, right.boxes) >= _IOU_AT_LEAST) | (distance <= _DISTANCE_AT_MOST)
+    same_box |= (left.scores < anywhere_below)[:, None]
+    partners = same_box & (left.classes[:, None] == right.classes[None, :])
+    differences = np.where(partners, np.abs(left.scores[:, None] - right.scores[None, :]), np.float32(1))
     nearest: NDArray[np.float32] = differences.min(axis=1, initial=1.0)[left.scores >= least]
     return nearest

@@ -2,57 +2,101 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from training.detectors.registry import recipe
+from training.job.hyperparameters import JobHyperparameters
+
+# A value of 0 stands for the family's recipe.
+_CountOrRecipe = Annotated[int, Field(ge=0)]
+_RateOrRecipe = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+_Share = Annotated[float, Field(ge=0, le=1)]
 
 
-@dataclass(frozen=True)
-class Hyperparameters:
-    """All settings of a training job. Where a value is 0, the family's own recipe decides.
+class Hyperparameters(JobHyperparameters):
+    """All settings of a training job.
 
-    name: what the model is called in model.json and in each inspection's record.
-    weights: a name to start from, such as "imagenet" or "coco", when there is no `pretrained` channel and
-        a network is at hand; empty: from scratch.
-    train_share: the share of the train part to learn from, chosen by image hash: for learning curves.
-    ema_decay: of the moving average of the weights, which is what gets validated and exported.
-    cycles: after `epochs`, so many times two epochs in which the learning rate falls again, from half its peak; the
-        mean of the weights at their ends is what gets validated and exported. 0: none.
-    validate_every: epochs between two looks at the validation part.
-    patience: of `epochs`, those without a better validation mAP after which the run stops; 0: never.
-    mosaic: the share of training pictures that are made of four, until the last fifth of `epochs`, which shows
-        the model pictures as they are; cycles have mosaics again.
-    refit: learns from the validation part, too, and keeps the last epoch's weights, since no picture is left to
-        choose an epoch by: for the final model, once a run has shown how many epochs it takes.
-    views: 1, 2, 4 or 8: the model judges each picture, its mirror image, both upside down, and these four from a
-        little farther away, and means what it saw. So many times the work for some more precision; for families
-        that can (docs/families.md).
-    workers: processes that prepare batches; -1: one a core beside the trainer's, four at most.
-    tuned: whether tuning chose these values, so that a comparison can say so.
+    Attributes:
+        family: The kind of detector (docs/families.md).
+        name: The model's name in model.json and in each inspection's record.
+        weights: The name of published weights to start from, such as "imagenet" or "coco", if there is no channel
+            `pretrained`; needs a network. Empty: start from random weights.
+        train_share: The share of the train part to learn from, chosen by image hash: for learning curves.
+        input_size: Side of the model's square input, in pixels. 0: the recipe of the family decides, as for `epochs`,
+            `batch_size`, `learning_rate` and `weight_decay`.
+        epochs: Epochs of the learning rate's warm-up and fall.
+        batch_size: Images in a training step.
+        learning_rate: The peak of the learning rate.
+        weight_decay: Of AdamW; biases and norms are not decayed.
+        warmup_epochs: Epochs in which the learning rate rises to its peak.
+        ema_decay: Decay of the moving average of the weights, which is validated and exported.
+        cycles: After `epochs`, this many times two epochs in which the learning rate falls again, from half its peak.
+            The mean of the weights at their ends is validated and exported. 0: no cycles.
+        validate_every: Epochs between two validations.
+        patience: The run stops after this many of `epochs` without a better validation mAP. 0: never.
+        seed: Of the initial weights, the order of images and their augmentation.
+        mosaic: The share of training images that are made of four, until the last fifth of `epochs`, which shows
+            the images as they are; cycles use mosaics again.
+        refit: Also learn from the validation part, and keep the last epoch's weights, since no images are left to
+            choose an epoch by: for the final model, once a run has shown how many epochs it takes.
+        views: 1, 2, 4 or 8: the model detects in the image, its mirror image, both upside down, and these four from
+            slightly farther away, and averages the results. The work grows by this factor, for some more precision;
+            not all families can do it (docs/families.md).
+        workers: Processes that prepare batches. -1: one for each core but the trainer's, at most four.
+        tuned: Whether tuning chose these values, so that a comparison can say so.
     """
 
     family: str = "ssdlite"
     name: str = "detector"
     weights: str = ""
-    train_share: float = 1.0
-    input_size: int = 0
-    epochs: int = 0
-    batch_size: int = 0
-    learning_rate: float = 0.0
-    weight_decay: float = 0.0
-    warmup_epochs: float = 1.0
-    ema_decay: float = 0.998
-    cycles: int = 0
-    validate_every: int = 5
-    patience: int = 20
-    seed: int = 0
-    mosaic: float = 0.3
+    train_share: Annotated[float, Field(gt=0, le=1)] = 1.0
+    input_size: _CountOrRecipe = 0
+    epochs: _CountOrRecipe = 0
+    batch_size: _CountOrRecipe = 0
+    learning_rate: _RateOrRecipe = 0.0
+    weight_decay: _RateOrRecipe = 0.0
+    warmup_epochs: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1.0
+    ema_decay: _Share = 0.998
+    cycles: Annotated[int, Field(ge=0)] = 0
+    validate_every: Annotated[int, Field(ge=1)] = 5
+    patience: Annotated[int, Field(ge=0)] = 20
+    # torch's generators take 64 bits.
+    seed: Annotated[int, Field(ge=-(2**63), lt=2**63)] = 0
+    mosaic: _Share = 0.3
     refit: bool = False
+    # The detector checks the number, since it depends on the family.
     views: int = 1
-    workers: int = -1
+    workers: Annotated[int, Field(ge=-1)] = -1
     tuned: bool = False
 
+    @model_validator(mode="after")
+    def _can_be_tuned(self) -> Self:
+        """Refuse what tuning, which compares validation mAPs after the same epochs, cannot use."""
+        if self.refit and self.tuned:
+            raise PydanticCustomError(
+                "refit_and_tuned",
+                "refit=true leaves no images to validate on, and tuning chooses by the validation mAP: "
+                "tune first, then refit with the values that it found",
+            )
+        if self.cycles and self.tuned:
+            raise PydanticCustomError(
+                "cycles_and_tuned",
+                "cycles come after the epochs, and tuning counts epochs only: "
+                "tune first, then train with cycles and the values that it found",
+            )
+        return self
+
     def completed(self) -> Hyperparameters:
-        """With the family's recipe in the place of every 0. Raises UnknownFamilyError."""
-        suits = asdict(recipe(self.family))
-        return replace(self, **{name: value for name, value in suits.items() if not getattr(self, name)})
+        """Return a copy in which the family's recipe replaces each 0 that stands for it.
+
+        Raises:
+            UnknownFamilyError: There is no such family.
+        """
+        defaults = asdict(recipe(self.family))
+        return self.model_copy(
+            update={name: value for name, value in defaults.items() if not getattr(self, name)}
+        )

@@ -1,4 +1,4 @@
-"""Samples as tensors: decoded once through `training.model.pixels`, augmented afresh every epoch."""
+"""Images as tensors: decoded once with `training.model.pixels`, and augmented differently in every epoch."""
 
 from __future__ import annotations
 
@@ -18,29 +18,34 @@ from contract.images import UnreadableError
 from training.datasets import Dataset, DatasetError
 from training.detectors import Target
 from training.job.container import cores
-from training.learning.augmentation import Augmentation
+from training.learning.augmentation import Augmentation, Example
 from training.model.pixels import decode
 
 CACHE_BYTES = 4 * 1024**3
-
-Item = tuple[Tensor, Target]
-
-
-def pixels_of(dataset: Dataset, index: int, size: int) -> NDArray[np.uint8]:
-    """The pixels of one sample, uint8 [size, size, 3]. Raises DatasetError, naming the image."""
-    sample = dataset.samples[index]
-    try:
-        return decode(dataset.read(sample), size).pixels
-    except UnreadableError as error:
-        raise DatasetError(sample.name, str(error)) from error
+_MOSAIC_OTHERS = 3
 
 
-class Loader(TorchDataset[Item]):
-    """Sample `index` in the epoch set last; the same seed, epoch and index give the same augmentation."""
+class Loader(TorchDataset[Example]):
+    """The examples of a data set; the same seed, epoch and index give the same augmentation.
+
+    Decoded images are kept in memory if all of them fit into CACHE_BYTES.
+    """
 
     def __init__(
         self, dataset: Dataset, labels: Sequence[str], size: int, seed: int, *, augment: bool
     ) -> None:
+        """Decode the images.
+
+        Args:
+            dataset: The images with their labelled objects.
+            labels: The model's labels; the index of a label is its class.
+            size: Side of the model's input, in pixels.
+            seed: Of augmentation and order.
+            augment: Whether examples are augmented.
+
+        Raises:
+            DatasetError: An image cannot be read.
+        """
         self._dataset, self._size, self._seed = dataset, size, seed
         self._targets = [_target(dataset, index, labels) for index in range(len(dataset.samples))]
         self._augment = Augmentation(size) if augment else None
@@ -50,29 +55,40 @@ class Loader(TorchDataset[Item]):
     def __len__(self) -> int:
         return len(self._dataset.samples)
 
-    def __getitem__(self, index: int) -> Item:
-        item = self.pixels(index), self._targets[index]
+    def __getitem__(self, index: int) -> Example:
+        """Return example `index` as the current epoch shows it."""
+        example = self.pixels(index), self._targets[index]
         if self._augment is None:
-            return item
+            return example
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(hash((self._seed, self._epoch, index)))
             if torch.rand(()) >= self._mosaic:
-                return self._augment([item])
-            others = torch.randint(0, len(self), (3,)).tolist()
-            return self._augment([item, *((self.pixels(other), self._targets[other]) for other in others)])
+                return self._augment([example])
+            others = torch.randint(0, len(self), (_MOSAIC_OTHERS,)).tolist()
+            return self._augment([example, *((self.pixels(other), self._targets[other]) for other in others)])
 
     def pixels(self, index: int) -> Tensor:
-        """uint8 [size, size, 3], as the file has it."""
+        """Return image `index` without augmentation, uint8 [size, size, 3].
+
+        Raises:
+            DatasetError: The image cannot be read.
+        """
         if self._cache is not None:
             return self._cache[index]
-        return torch.from_numpy(pixels_of(self._dataset, index, self._size).copy())
+        return self._decode(index)
 
-    def batches(self, epoch: int, batch_size: int, workers: int, mosaics: float = 0.0) -> DataLoader[Item]:
-        """The epoch's batches, shuffled by seed and epoch, without the incomplete last one.
+    def batches(self, epoch: int, batch_size: int, workers: int, mosaic: float = 0.0) -> DataLoader[Example]:
+        """Return the batches of an epoch in an order that depends on seed and epoch.
 
-        mosaics: the share of pictures that are made of four.
+        An incomplete last batch is left out, except if it is the only one.
+
+        Args:
+            epoch: Number of the epoch; it changes augmentation and order.
+            batch_size: Images in a batch.
+            workers: Processes that prepare batches; 0: this process does.
+            mosaic: Share of the examples that are made of four images.
         """
-        self._epoch, self._mosaic = epoch, mosaics
+        self._epoch, self._mosaic = epoch, mosaic
         generator = torch.Generator().manual_seed(hash((self._seed, epoch)))
         return DataLoader(
             self,
@@ -86,27 +102,39 @@ class Loader(TorchDataset[Item]):
         )
 
     def _decode_all(self) -> Tensor:
-        """All images decoded, in memory that data-loading workers share."""
+        """Decode all images into memory that data-loading workers share."""
         cache = torch.empty((len(self), self._size, self._size, 3), dtype=torch.uint8)
 
         def fill(index: int) -> None:
-            cache[index] = torch.from_numpy(pixels_of(self._dataset, index, self._size).copy())
+            cache[index] = self._decode(index)
 
         with ThreadPoolExecutor(cores()) as pool:
-            done = pool.map(fill, range(len(self)))
-            for _ in tqdm(done, "decoding", len(self), disable=not sys.stderr.isatty(), leave=False):
+            decoded = pool.map(fill, range(len(self)))
+            for _ in tqdm(decoded, "decoding", len(self), disable=not sys.stderr.isatty(), leave=False):
                 pass
         cache.share_memory_()  # type: ignore[no-untyped-call]
         return cache
+
+    def _decode(self, index: int) -> Tensor:
+        return torch.from_numpy(_read_pixels(self._dataset, index, self._size).copy())
+
+
+def _read_pixels(dataset: Dataset, index: int, size: int) -> NDArray[np.uint8]:
+    """Return the pixels of one image, uint8 [size, size, 3]. Raises DatasetError, which names the image."""
+    sample = dataset.samples[index]
+    try:
+        return decode(dataset.read(sample), size).pixels
+    except UnreadableError as error:
+        raise DatasetError(sample.name, str(error)) from error
 
 
 def _target(dataset: Dataset, index: int, labels: Sequence[str]) -> Target:
     sample = dataset.samples[index]
     scale = torch.tensor([sample.width, sample.height, sample.width, sample.height], dtype=torch.float32)
-    boxes = torch.tensor([each.box for each in sample.objects], dtype=torch.float32).reshape(-1, 4) / scale
-    classes = torch.tensor([labels.index(each.label) for each in sample.objects], dtype=torch.int64)
+    boxes = torch.tensor([item.box for item in sample.objects], dtype=torch.float32).reshape(-1, 4) / scale
+    classes = torch.tensor([labels.index(item.label) for item in sample.objects], dtype=torch.int64)
     return Target(boxes, classes)
 
 
-def _collate(items: list[Item]) -> tuple[Tensor, list[Target]]:
-    return torch.stack([image for image, _ in items]), [target for _, target in items]
+def _collate(examples: list[Example]) -> tuple[Tensor, list[Target]]:
+    return torch.stack([image for image, _ in examples]), [target for _, target in examples]

@@ -1,4 +1,4 @@
-"""How a training run tells where it is: lines for machines in a job, readable ones by hand."""
+"""The reports of a training run: lines for machines in a job, lines for people by hand."""
 
 from __future__ import annotations
 
@@ -10,45 +10,56 @@ from training.job.container import emit
 
 
 class Progress(Protocol):
-    """What a run reports to."""
+    """Receives the reports of a run."""
 
     def event(self, name: str, fields: Mapping[str, Any]) -> None:
-        """Something that happens once: start, pretrained, resume, early_stop, done."""
+        """Report something that happens once: start, pretrained, resume, early_stop, done."""
 
-    def epoch(self, metrics: Mapping[str, float], about: Mapping[str, float]) -> None:
-        """An epoch's end. metrics: epoch, loss and, where it was validated, val:map and val:map50."""
+    def epoch(self, metrics: Mapping[str, float], details: Mapping[str, float]) -> None:
+        """Report the end of an epoch.
+
+        Args:
+            metrics: epoch, loss and, if it was validated, val:map and val:map50.
+            details: epochs, seconds, waiting_share, learning_rate, peak_memory_mib.
+        """
 
 
 class EventLines:
-    """JSON lines, and a line `name=value …` an epoch for SageMaker's metric definitions."""
+    """JSON lines, and one line `name=value …` for each epoch, which SageMaker's metric definitions read."""
 
     def event(self, name: str, fields: Mapping[str, Any]) -> None:
+        """Write one JSON line."""
         emit(name, fields)
-        if (
-            name == "done" and "validation" in fields
-        ):  # tuning judges a job by the last value of its metric: that of what it leaves
+        # Tuning rates a job by the last value of its metric, so the exported model's value comes last.
+        if name == "done" and "validation" in fields:
             sys.stdout.write(f"val:map={fields['validation']['map']}\n")
             sys.stdout.flush()
 
-    def epoch(self, metrics: Mapping[str, float], about: Mapping[str, float]) -> None:
-        emit("epoch", {**metrics, **about})
+    def epoch(self, metrics: Mapping[str, float], details: Mapping[str, float]) -> None:
+        """Write one JSON line and one metric line."""
+        emit("epoch", {**metrics, **details})
         sys.stdout.write(" ".join(f"{name}={value}" for name, value in metrics.items()) + "\n")
         sys.stdout.flush()
 
 
 class Readable:
-    """One line an epoch, with the time left."""
+    """One line for each epoch, with the time left."""
 
     def event(self, name: str, fields: Mapping[str, Any]) -> None:
+        """Write one sentence."""
         sys.stdout.write(getattr(self, f"_{name}")(fields) + "\n")
         sys.stdout.flush()
 
-    def epoch(self, metrics: Mapping[str, float], about: Mapping[str, float]) -> None:
-        left = (about["epochs"] - metrics["epoch"]) * about["seconds"]
-        line = f"epoch {metrics['epoch']:3}/{about['epochs']}  loss {metrics['loss']:.3f}"
+    def epoch(self, metrics: Mapping[str, float], details: Mapping[str, float]) -> None:
+        """Write one line."""
+        left = (details["epochs"] - metrics["epoch"]) * details["seconds"]
+        line = f"epoch {metrics['epoch']:3}/{details['epochs']}  loss {metrics['loss']:.3f}"
         if "val:map" in metrics:
             line += f"  mAP {metrics['val:map']:.3f}  mAP50 {metrics['val:map50']:.3f}"
-        line += f"  {about['seconds']:.0f} s, waiting for data {about['waiting_share']:.0%}, {left / 60:.0f} min left"
+        line += (
+            f"  {details['seconds']:.0f} s, waiting for data {details['waiting_share']:.0%}, "
+            f"{left / 60:.0f} min left"
+        )
         sys.stdout.write(line + "\n")
         sys.stdout.flush()
 
@@ -68,11 +79,11 @@ class Readable:
             f"started from {fields['source']}: {fields['loaded']} of {fields['of']} tensors loaded, "
             f"{backbone['loaded']} of the backbone's {backbone['of']}"
         )
-        fresh = ", ".join(fields["not_loaded"])
-        return line + (f"; from scratch: {fresh}" if fresh else "")
+        not_loaded = ", ".join(fields["not_loaded"])
+        return line + (f"; from scratch: {not_loaded}" if not_loaded else "")
 
     def _resume(self, fields: Mapping[str, Any]) -> str:
-        return f"going on after epoch {fields['after_epoch']}"
+        return f"continuing after epoch {fields['after_epoch']}"
 
     def _early_stop(self, fields: Mapping[str, Any]) -> str:
         return f"stopped after epoch {fields['epoch']}: no better mAP since epoch {fields['best_epoch']}"
@@ -83,9 +94,9 @@ class Readable:
         if scores := fields.get("validation"):
             line += f"mAP {scores['map']:.3f}, mAP50 {scores['map50']:.3f} on the validation part "
         else:
-            line += "validated on nothing, as the validation part was learned from "
+            line += "not validated, since the validation part was used for training "
         line += f"(epoch {fields['best_epoch']}); export verified"
         if any(fields["box_offset"]):
             across, down = fields["box_offset"]
-            line += f"; boxes moved by ({across:+}, {down:+}) px to where the labels are"
+            line += f"; boxes moved by ({across:+}, {down:+}) px to match the labels"
         return line

@@ -1,4 +1,4 @@
-"""Weights to start from: an earlier artefact of ours, somebody's checkpoint, or published ones by name."""
+"""Weights to start from: an earlier artefact of ours, a checkpoint from elsewhere, or published weights by name."""
 
 from __future__ import annotations
 
@@ -30,41 +30,67 @@ from training.detectors.registry import public_weights
 from training.job.errors import TrainingError
 from training.model.artefact import MAX_BYTES, MODEL, unpack
 
-_TENSOR_FILES = (".safetensors", ".pt", ".pth")
-_SUFFIXES = (".tar.gz", ".onnx", *_TENSOR_FILES)
-_NESTED = ("average", "ema", "module", "state_dict", "model")  # where checkpoints keep weights, best first
-_WRAPPERS = ("module.", "_orig_mod.")  # what data parallelism and compilation put before names
+_TENSOR_SUFFIXES = (".safetensors", ".pt", ".pth")
+_SUFFIXES = (".tar.gz", ".onnx", *_TENSOR_SUFFIXES)
+# Keys under which checkpoints keep weights, best first.
+_NESTED = ("average", "ema", "module", "state_dict", "model")
+# Prefixes that data parallelism and compilation add to names.
+_WRAPPERS = ("module.", "_orig_mod.")
 _BACKBONE_AT_LEAST = 1 / 3
 _HUB_FILE = "model.safetensors"
-_DAMAGED = (struct.error, SafetensorError, DecodeError)  # what files that were cut short or garbled raise
+# Raised for files that are truncated or damaged.
+_DAMAGED = (struct.error, SafetensorError, DecodeError)
 
-State = Mapping[str, Tensor]
+Tensors = Mapping[str, Tensor]
+"""Tensors by name, as a state_dict has them."""
 
 
 class PretrainedError(TrainingError):
-    """The weights asked for cannot be had, cannot be read, or do not fit."""
+    """The weights cannot be fetched, cannot be read, or do not fit the model."""
 
 
-def start_from(model: Detector, source: Path | str) -> dict[str, object]:
-    """Copies into `model` every weight that fits by name and shape.
+def load_pretrained(model: Detector, source: Path | str) -> dict[str, Any]:
+    """Copy into `model` every weight that fits by name and shape.
 
-    source: a file, a folder that holds one, or the name of published weights (see `public_weights`). A file
-    is our model.tar.gz or the model.onnx in it, safetensors, or a weights-only .pt or .pth, bare or in a
-    tar.gz; its tensors may be named as torchvision, timm or Hugging Face name them, and may be of the
-    backbone alone.
+    Args:
+        model: The detector to start.
+        source: A file, a folder with one file, or the name of published weights (see `public_weights`). A file
+            is our model.tar.gz or its model.onnx, safetensors, or a weights-only .pt or .pth, bare or in a tar.gz.
+            Its tensors may have the names of torchvision, timm or Hugging Face, and may be of the backbone alone.
 
-    Returns a report: the source; how many tensors of the model and of its backbone were loaded, of how many,
-    and their SHA-256; by module what was not loaded, since it is missing there or has another shape (a head
-    for other labels, say); and by module how many tensors were there for nothing. Raises PretrainedError.
+    Returns:
+        A report: `source`; `loaded` of `of` tensors, and their `sha256`; the same numbers of the `backbone`;
+        `not_loaded`, by module, the tensors that are missing or have another shape (such as a head for other
+        labels); `not_used`, by module, the number of tensors that the model does not have.
+
+    Raises:
+        PretrainedError: The weights cannot be read, or do not fit.
     """
     if isinstance(source, str) and source in public_weights(model.family):
         origin, given = source, fetch(model.family, source)
     else:
-        path = _file(Path(source), model.family)
+        path = _weights_file(Path(source), model.family)
         origin, given = path.name, _read(path)
-    own = _weights(model.state_dict())
-    named = _named(model, own, given)
-    fitting = {name: named[name].to(own[name].dtype) for name in _fitting(own, named)}
+    own = _without_counters(model.state_dict())
+    named = _rename(model, own, given)
+    fitting = {name: named[name].to(own[name].dtype) for name in _fitting_names(own, named)}
+    backbone = _check_fitting(model, origin, own, fitting, given)
+    model.load_state_dict(fitting, strict=False)
+    return {
+        "source": origin,
+        "sha256": _digest(fitting),
+        "loaded": len(fitting),
+        "of": len(own),
+        "backbone": backbone,
+        "not_loaded": _not_loaded(own, named, fitting),
+        "not_used": _count_by_module(named.keys() - own.keys()),
+    }
+
+
+def _check_fitting(
+    model: Detector, origin: str, own: Tensors, fitting: Tensors, given: Tensors
+) -> dict[str, int]:
+    """Return how much of the backbone fits. Raises PretrainedError if it is too little, or not finite."""
     backbone = [name for name in own if name.startswith(model.backbone_prefix)]
     loaded = sum(name in fitting for name in backbone)
     if loaded < math.ceil(len(backbone) * _BACKBONE_AT_LEAST):
@@ -74,30 +100,29 @@ def start_from(model: Detector, source: Path | str) -> dict[str, object]:
         )
     for name, value in fitting.items():
         if not torch.isfinite(value).all():
-            raise PretrainedError(f"{origin} is damaged: {name} holds values that are not finite")
-    model.load_state_dict(fitting, strict=False)
-    return {
-        "source": origin,
-        "sha256": _digest(fitting),
-        "loaded": len(fitting),
-        "of": len(own),
-        "backbone": {"loaded": loaded, "of": len(backbone)},
-        "not_loaded": _not_loaded(own, named, fitting),
-        "not_used": _count_by_module(named.keys() - own.keys()),
-    }
+            raise PretrainedError(f"{origin} is damaged: {name} has values that are not finite")
+    return {"loaded": loaded, "of": len(backbone)}
 
 
-def _digest(state: State) -> str:
-    """Two starts with the same name need not be the same; those with the same digest are."""
+def _digest(tensors: Tensors) -> str:
+    """Return the SHA-256 of names and values: the same source name may stand for different weights."""
     digest = hashlib.sha256()
-    for name in sorted(state):
+    for name in sorted(tensors):
         digest.update(name.encode())
-        digest.update(state[name].contiguous().numpy().tobytes())
+        digest.update(tensors[name].contiguous().numpy().tobytes())
     return digest.hexdigest()
 
 
-def fetch(family: str, name: str) -> State:
-    """The published weights of that name, from the network or its cache. Raises PretrainedError."""
+def fetch(family: str, name: str) -> Tensors:
+    """Return published weights, from the network or its cache.
+
+    Args:
+        family: The detector family.
+        name: One of the names in its WEIGHTS.
+
+    Raises:
+        PretrainedError: The name is unknown, or the download fails.
+    """
     known = public_weights(family)
     if name not in known:
         raise PretrainedError(
@@ -106,119 +131,133 @@ def fetch(family: str, name: str) -> State:
     public = known[name]
     try:
         if public.source == "torchvision":
-            state: State = get_weight(public.name).get_state_dict(progress=False, weights_only=True)
-            return state
-        return _tensors(Path(hf_hub_download(public.name, _HUB_FILE)))
-    except (OSError, RuntimeError, ValueError) as error:  # no network, a proxy's page, a file cut short
+            tensors: Tensors = get_weight(public.name).get_state_dict(progress=False, weights_only=True)
+            return tensors
+        return _load(Path(hf_hub_download(public.name, _HUB_FILE)))
+    # No network, a proxy's error page, or a truncated file.
+    except (OSError, RuntimeError, ValueError) as error:
         raise PretrainedError(
             f"cannot fetch the weights {name!r} for {family} ({type(error).__name__}: {error}); "
-            f"without a network put {_address(public)} into the pretrained channel instead"
+            f"without a network put {_url(public)} into the pretrained channel instead"
         ) from error
 
 
-def _address(public: PublicWeights) -> str:
+def _url(public: PublicWeights) -> str:
     if public.source == "torchvision":
         return str(get_weight(public.name).url)
     return f"https://huggingface.co/{public.name}/resolve/main/{_HUB_FILE}"
 
 
-def _file(path: Path, family: str) -> Path:
-    """The weights file that `path` is, or the only one in that folder."""
+def _weights_file(path: Path, family: str) -> Path:
+    """Return `path` itself, or the only weights file in that folder."""
     if path.is_file():
         return path
     if not path.is_dir():
         names = ", ".join(public_weights(family)) or "none"
-        raise PretrainedError(f"{path} is no file, no folder, and no published weights of {family} ({names})")
-    files = sorted(each for each in path.rglob("*") if each.name.endswith(_SUFFIXES))
+        raise PretrainedError(
+            f"{path} is not a file, a folder, or the name of published weights of {family} ({names})"
+        )
+    files = sorted(file for file in path.rglob("*") if file.name.endswith(_SUFFIXES))
     if len(files) != 1:
         raise PretrainedError(
-            f"{path} must hold one file ending in {', '.join(_SUFFIXES)}; it holds {len(files)}"
+            f"{path} must contain one file ending in {', '.join(_SUFFIXES)}; it contains {len(files)}"
         )
     return files[0]
 
 
-def _read(path: Path) -> State:
+def _read(path: Path) -> Tensors:
     if not path.name.endswith(".tar.gz"):
-        return _tensors(path)
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+        return _load(path)
+    with tempfile.TemporaryDirectory() as folder:
         try:
-            with tarfile.open(path, "r:gz") as content:
-                members = {member.name: member for member in content if member.isreg()}
-                if MODEL in members:
-                    unpack(path, folder)
-                    return _tensors(folder / MODEL)
-                # As SageMaker JumpStart packs a model: its weights beside code, which is left alone.
-                found = [each for each in members if each.endswith(_TENSOR_FILES)]
-                if len(found) != 1:
-                    raise PretrainedError(
-                        f"{path} must hold {MODEL} or one file ending in {', '.join(_TENSOR_FILES)}; "
-                        f"it holds {', '.join(sorted(found)) or 'none'}"
-                    )
-                if members[found[0]].size > MAX_BYTES:
-                    raise PretrainedError(f"{path}: {found[0]} is larger than {MAX_BYTES:,} bytes")
-                file = folder / Path(found[0]).name
-                with file.open("wb") as target:
-                    shutil.copyfileobj(content.extractfile(members[found[0]]), target)  # type: ignore[arg-type]
+            file = _extract(path, Path(folder))
         except (OSError, tarfile.TarError, EOFError, zlib.error) as error:
             raise PretrainedError(f"cannot unpack {path}: {error}") from error
-        return _tensors(file)
+        return _load(file)
 
 
-def _tensors(path: Path) -> State:
+def _extract(path: Path, folder: Path) -> Path:
+    """Extract the only weights file of an archive into `folder`."""
+    with tarfile.open(path, "r:gz") as archive:
+        members = {member.name: member for member in archive if member.isreg()}
+        if MODEL in members:
+            unpack(path, folder)
+            return folder / MODEL
+        # SageMaker JumpStart packs weights together with code. The code is never extracted.
+        names = [name for name in members if name.endswith(_TENSOR_SUFFIXES)]
+        if len(names) != 1:
+            raise PretrainedError(
+                f"{path} must contain {MODEL} or one file ending in {', '.join(_TENSOR_SUFFIXES)}; "
+                f"it contains {', '.join(sorted(names)) or 'none'}"
+            )
+        member = members[names[0]]
+        if member.size > MAX_BYTES:
+            raise PretrainedError(f"{path}: {names[0]} is larger than {MAX_BYTES:,} bytes")
+        file = folder / Path(names[0]).name
+        with file.open("wb") as target:
+            shutil.copyfileobj(archive.extractfile(member), target)  # type: ignore[arg-type]
+        return file
+
+
+def _load(path: Path) -> Tensors:
     try:
         if path.suffix == ".safetensors":
-            tensors: State = load_file(path)
+            tensors: Tensors = load_file(path)
             return tensors
         if path.suffix == ".onnx":
             weights = onnx.load(str(path)).graph.initializer
-            return {each.name: torch.from_numpy(numpy_helper.to_array(each).copy()) for each in weights}
-        return _state(torch.load(path, map_location="cpu", weights_only=True))
+            return {weight.name: torch.from_numpy(numpy_helper.to_array(weight).copy()) for weight in weights}
+        return _find_tensors(torch.load(path, map_location="cpu", weights_only=True))
     except pickle.UnpicklingError as error:
         raise PretrainedError(
-            f"{path.name} holds more than tensors, and to load that could run its code; save "
+            f"{path.name} contains more than tensors, and loading that could run its code; save "
             f"model.state_dict() alone, best as safetensors"
         ) from error
     except (OSError, EOFError, ValueError, LookupError, RuntimeError, *_DAMAGED) as error:
         raise PretrainedError(f"cannot load {path.name}: {error}") from error
 
 
-def _state(content: Any) -> State:
-    """The tensors by name, wherever in the checkpoint they are."""
+def _find_tensors(content: Any) -> Tensors:
+    """Return the tensors by name, at whichever level of a checkpoint they are."""
     if not isinstance(content, Mapping):
         return {}
     for key in _NESTED:
-        if isinstance(content.get(key), Mapping) and (state := _state(content[key])):
-            return state
+        if isinstance(content.get(key), Mapping) and (tensors := _find_tensors(content[key])):
+            return tensors
     return {name: value for name, value in content.items() if isinstance(value, Tensor)}
 
 
-def _weights(state: State) -> dict[str, Tensor]:
-    return {name: value for name, value in state.items() if not name.endswith("num_batches_tracked")}
+def _without_counters(tensors: Tensors) -> dict[str, Tensor]:
+    """Return all tensors but the batch norms' counters, which nothing uses."""
+    return {name: value for name, value in tensors.items() if not name.endswith("num_batches_tracked")}
 
 
-def _named(model: Detector, own: State, given: State) -> State:
-    """The given tensors under this model's names: of the ways to read them, the one that fits best."""
+def _rename(model: Detector, own: Tensors, given: Tensors) -> Tensors:
+    """Return the given tensors under this model's names.
+
+    Of several ways to read the names, the one that fits most tensors is taken.
+    """
     bare = {}
-    for name, value in _weights(given).items():
+    for name, value in _without_counters(given).items():
         while name.startswith(_WRAPPERS):
             name = name.split(".", 1)[1]
         bare[name] = value
-    ways = [
+    candidates = [
         {model.own_name(name): value for name, value in bare.items()},
         {model.own_name(name.removeprefix("model.")): value for name, value in bare.items()},
-        _in_order(own, bare, model.backbone_prefix),
+        _pair_in_order(own, bare, model.backbone_prefix),
     ]
-    return max(ways, key=lambda named: len(_fitting(own, named)))
+    return max(candidates, key=lambda named: len(_fitting_names(own, named)))
 
 
-def _fitting(own: State, named: State) -> list[str]:
+def _fitting_names(own: Tensors, named: Tensors) -> list[str]:
     return [name for name, value in own.items() if name in named and named[name].shape == value.shape]
 
 
-def _in_order(own: State, given: State, prefix: str) -> State:
-    """Pairs the tensors in their order while their shapes agree: the same backbone under another library's
-    names. Empty unless the model's whole backbone is covered, since a few first layers may agree by chance.
+def _pair_in_order(own: Tensors, given: Tensors, prefix: str) -> Tensors:
+    """Pair the tensors in their order while the shapes agree: the same backbone under another library's names.
+
+    The result is empty unless it covers the model's whole backbone, since a few first layers may agree by chance.
     """
     paired = {}
     for (name, value), other in zip(own.items(), given.values(), strict=False):
@@ -232,8 +271,8 @@ def _module(name: str) -> str:
     return ".".join(name.split(".")[:-1][:3])
 
 
-def _not_loaded(own: State, named: State, fitting: State) -> dict[str, dict[str, list[str]]]:
-    """By module, the tensors that are missing, and those of another shape."""
+def _not_loaded(own: Tensors, named: Tensors, fitting: Tensors) -> dict[str, dict[str, list[str]]]:
+    """Return, by module, the tensors that are missing, and those of another shape."""
     modules: dict[str, dict[str, list[str]]] = defaultdict(lambda: {"missing": [], "other_shape": []})
     for name, value in own.items():
         if name in fitting:

@@ -13,10 +13,12 @@ torch = pytest.importorskip("torch")
 
 from onnx import numpy_helper  # noqa: E402
 
+from tests.unit.training.learning.learning_support import images as random_images  # noqa: E402
 from training.datasets.generated.synthetic import draw  # noqa: E402
 from training.detectors.registry import build  # noqa: E402
 from training.learning.export import ParityError, check_parity, export  # noqa: E402
-from training.model.artefact import ModelCard, file_sha256  # noqa: E402
+from training.learning.weights import load_pretrained  # noqa: E402
+from training.model.artefact import ModelCard, file_sha256, pack  # noqa: E402
 from training.model.onnx_model import OnnxModel  # noqa: E402
 
 torch.set_num_threads(1)
@@ -124,3 +126,28 @@ def test_a_model_that_takes_all_places_for_the_same_is_exported(tmp_path):
             head.bias.fill_(-3)
     with pytest.raises(ParityError, match="differ"):
         check_parity(altered, model, images)
+
+
+def test_an_export_that_differs_is_refused(tmp_path, starter_folder):
+    twin = build("ssdlite", 6, 256)
+    load_pretrained(twin, pack(starter_folder, tmp_path / "model.tar.gz"))
+    images = [np.asarray(draw(8, i, kind="patches")[0].resize((256, 256)).convert("RGB")) for i in range(4)]
+    assert check_parity(twin, OnnxModel(starter_folder), images) < 0.001
+    with torch.no_grad():
+        for parameter in twin.head.classification_head.parameters():
+            parameter.mul_(0.8)
+    with pytest.raises(ParityError, match="differ"):
+        check_parity(twin, OnnxModel(starter_folder), images)
+
+
+def test_the_exported_graph_takes_any_batch_and_equals_torch(tmp_path):
+    torch.manual_seed(0)
+    detector = build("ssdlite", 2, SIZE)
+    exported = loaded(detector, tmp_path)
+    for count in (1, 3):
+        noise = random_images(count)
+        boxes, scores = exported.raw(noise.numpy())
+        with torch.no_grad():
+            expected = detector(noise)
+        assert np.allclose(boxes, expected[0].numpy(), atol=1e-4)
+        assert np.allclose(scores, expected[1].numpy(), atol=1e-4)

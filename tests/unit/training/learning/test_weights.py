@@ -1,4 +1,4 @@
-"""Weights come from many hands: each way of packing and naming them is read, and what cannot be is told."""
+"""Weights come in many formats: each way to pack and name them is read, and the rest is refused with a reason."""
 
 from __future__ import annotations
 
@@ -22,26 +22,26 @@ from torchvision.models import detection  # noqa: E402
 
 from training.detectors.registry import build, families, public_weights  # noqa: E402
 from training.learning import weights  # noqa: E402
-from training.learning.weights import PretrainedError, fetch, start_from  # noqa: E402
+from training.learning.weights import PretrainedError, fetch, load_pretrained  # noqa: E402
 from training.model.artefact import pack  # noqa: E402
 
 torch.set_num_threads(1)
 SIZES = {"ssd300_vgg16": 96, "ssd512_resnet50": 96, "ssdlite": 128}
 
 
-def made(family, classes=2, seed=0):
+def new_detector(family, classes=2, seed=0):
     torch.manual_seed(seed)
     return build(family, classes, SIZES.get(family, 64)).eval()
 
 
 @pytest.fixture(scope="module")
 def lite():
-    return made("ssdlite")
+    return new_detector("ssdlite")
 
 
 @pytest.fixture
 def model(lite):
-    """Another model than `lite`, so that loading is seen."""
+    """A model with other weights than `lite`, so that loading makes a difference."""
     twin = copy.deepcopy(lite)
     with torch.no_grad():
         for parameter in twin.parameters():
@@ -61,20 +61,20 @@ def same(left, right):
 def test_our_own_artefact_starts_a_model(starter_folder, tmp_path):
     model = build("ssdlite", 6, 128)
     pack(starter_folder, tmp_path / "model.tar.gz")
-    report = start_from(model, tmp_path)
+    report = load_pretrained(model, tmp_path)
     assert report["source"] == "model.tar.gz"
     assert report["loaded"] == report["of"]
-    assert start_from(model, starter_folder / "model.onnx")["loaded"] == report["of"]
+    assert load_pretrained(model, starter_folder / "model.onnx")["loaded"] == report["of"]
 
 
-def test_a_start_is_known_by_what_was_loaded_not_by_its_file(starter_folder, lite, model, tmp_path):
+def test_the_digest_depends_on_the_loaded_tensors_and_not_on_the_file(starter_folder, lite, model, tmp_path):
     pack(starter_folder, tmp_path / "model.tar.gz")
-    packed = start_from(model, tmp_path / "model.tar.gz")
-    assert start_from(model, starter_folder / "model.onnx")["sha256"] == packed["sha256"]
+    packed = load_pretrained(model, tmp_path / "model.tar.gz")
+    assert load_pretrained(model, starter_folder / "model.onnx")["sha256"] == packed["sha256"]
     torch.save(state(lite), tmp_path / "w.pt")
-    first = start_from(model, tmp_path / "w.pt")
+    first = load_pretrained(model, tmp_path / "w.pt")
     torch.save({name: value + 1 for name, value in state(lite).items()}, tmp_path / "w.pt")
-    assert start_from(model, tmp_path / "w.pt")["sha256"] not in (first["sha256"], packed["sha256"])
+    assert load_pretrained(model, tmp_path / "w.pt")["sha256"] not in (first["sha256"], packed["sha256"])
 
 
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -89,7 +89,7 @@ def test_a_state_is_found_however_it_is_wrapped(lite, model, tmp_path, prefix, n
         content = {key: content, "epoch": 3, "optimizer": {"state": {}}}
     torch.save(content, tmp_path / "w.pt")
     twin = copy.deepcopy(model)
-    report = start_from(twin, tmp_path / "w.pt")
+    report = load_pretrained(twin, tmp_path / "w.pt")
     assert report["loaded"] == report["of"]
     assert half or same(twin, lite)
 
@@ -97,7 +97,7 @@ def test_a_state_is_found_however_it_is_wrapped(lite, model, tmp_path, prefix, n
 def test_the_average_is_taken_where_a_checkpoint_has_both(lite, model, tmp_path):
     torch.save({"model": state(model), "ema": {"module": state(lite), "updates": 7}}, tmp_path / "w.pth")
     twin = copy.deepcopy(model)
-    start_from(twin, tmp_path)
+    load_pretrained(twin, tmp_path)
     assert same(twin, lite)
 
 
@@ -110,11 +110,11 @@ def test_the_average_is_taken_where_a_checkpoint_has_both(lite, model, tmp_path)
         pytest.param("faster_rcnn_resnet50", detection.fasterrcnn_resnet50_fpn_v2, marks=pytest.mark.slow),
     ],
 )
-def test_torchvisions_detectors_bring_all_but_the_head_for_their_own_labels(family, builder, tmp_path):
+def test_torchvisions_detectors_give_everything_but_the_head_for_their_own_labels(family, builder, tmp_path):
     published = builder(weights=None, weights_backbone=None, num_classes=91)
     torch.save(published.state_dict(), tmp_path / "w.pth")
-    model = made(family)
-    report = start_from(model, tmp_path)
+    model = new_detector(family)
+    report = load_pretrained(model, tmp_path)
     assert report["backbone"]["loaded"] == report["backbone"]["of"]
     assert not any(module["missing"] for module in report["not_loaded"].values())
     shapes = [each for module in report["not_loaded"].values() for each in module["other_shape"]]
@@ -122,9 +122,8 @@ def test_torchvisions_detectors_bring_all_but_the_head_for_their_own_labels(fami
     assert all(" there, [" in each and each.endswith("here") for each in shapes)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("old_names", [False, True])
-def test_a_jumpstart_archive_of_the_older_faster_rcnn_brings_its_backbone(tmp_path, old_names):
+@pytest.mark.parametrize("old_names", [pytest.param(False, marks=pytest.mark.slow), True])
+def test_a_jumpstart_archive_of_the_older_faster_rcnn_gives_its_backbone(tmp_path, old_names):
     published = detection.fasterrcnn_resnet50_fpn(weights=None, weights_backbone=None).state_dict()
     packed = dict(published)
     if old_names:  # as in the files of torchvision before 0.13
@@ -138,12 +137,12 @@ def test_a_jumpstart_archive_of_the_older_faster_rcnn_brings_its_backbone(tmp_pa
     (tmp_path / "label_info.json").write_text("{}")
     channel = tmp_path / "channel"
     channel.mkdir()
-    with tarfile.open(channel / "model.tar.gz", "w:gz", compresslevel=1) as archive:
+    with tarfile.open(channel / "model.tar.gz", "w:gz", compresslevel=0) as archive:
         archive.add(tmp_path / "model.pt", "model.pt")
         archive.add(tmp_path / "label_info.json", "label_info.json")
         archive.add(tmp_path / "inference.py", "code/inference.py")
-    model = made("faster_rcnn_resnet50")
-    report = start_from(model, channel)
+    model = new_detector("faster_rcnn_resnet50")
+    report = load_pretrained(model, channel)
     own = model.state_dict()
     body = [name for name in own if name.startswith("backbone.body.") and "num_batches" not in name]
     for name in (*body, "backbone.fpn.inner_blocks.0.0.weight", "rpn.head.conv.0.0.weight"):
@@ -153,11 +152,11 @@ def test_a_jumpstart_archive_of_the_older_faster_rcnn_brings_its_backbone(tmp_pa
 
 @pytest.mark.parametrize("family", ["dfine_nano", "dfine_small", "rtdetr_v2"])
 def test_a_checkpoint_of_the_hugging_face_hub_gives_the_same_answers(family, tmp_path):
-    model = made(family)
+    model = new_detector(family)
     torch.manual_seed(5)
     published = type(model.network)(model.network.config).eval()
     published.save_pretrained(tmp_path / "hub")  # which writes the names that the hub's files have
-    report = start_from(model, tmp_path / "hub")
+    report = load_pretrained(model, tmp_path / "hub")
     assert report["loaded"] == report["of"]
     pixels = torch.randint(0, 255, (1, 64, 64, 3), dtype=torch.uint8)
     with torch.no_grad():
@@ -170,14 +169,14 @@ def test_a_checkpoint_of_the_hugging_face_hub_gives_the_same_answers(family, tmp
 
 
 def classifier(name):
-    """Somebody's classifier with random weights whose batch norms have seen data, as trained ones have."""
+    """A published classifier with random weights whose batch norms have seen data, as in a trained one."""
     torch.manual_seed(3)
     if hasattr(torchvision.models, name):
         model = getattr(torchvision.models, name)(weights=None)
     else:
         model = timm.create_model(name, pretrained=False)
     for norm in batch_norms(model):
-        norm.momentum = None  # the plain average of what is seen
+        norm.momentum = None  # the plain mean over all batches
     if batch_norms(model):
         with torch.no_grad():
             model.train()(torch.rand(4, 3, 96, 96))
@@ -189,7 +188,7 @@ def batch_norms(model):
 
 
 @pytest.mark.parametrize(
-    ("family", "name", "theirs", "ours"),
+    ("family", "name", "published_backbone", "own_backbone"),
     [
         (
             "ssd512_resnet50",
@@ -230,30 +229,32 @@ def batch_norms(model):
         ),
     ],
 )
-def test_a_classifiers_backbone_sees_the_same_in_the_detector(family, name, theirs, ours, tmp_path):
+def test_a_classifiers_backbone_computes_the_same_in_the_detector(
+    family, name, published_backbone, own_backbone, tmp_path
+):
     published = classifier(name)
     torch.save(published.state_dict(), tmp_path / "w.pth")
-    model = made(family)
-    report = start_from(model, tmp_path / "w.pth")
+    model = new_detector(family)
+    report = load_pretrained(model, tmp_path / "w.pth")
     assert report["backbone"]["loaded"] > report["backbone"]["of"] / 3
     # torchvision's detectors have another epsilon in their batch norms than its classifiers.
     for norm in batch_norms(model):
         norm.eps = batch_norms(published)[0].eps
     pixels = torch.rand(1, 3, 96, 96)
     with torch.no_grad():
-        expected, found = theirs(published, pixels), ours(model.eval(), pixels)
-    assert expected.shape == found.shape
-    assert torch.allclose(expected, found, rtol=1e-3, atol=1e-4 * float(expected.abs().max()))
+        expected, result = published_backbone(published, pixels), own_backbone(model.eval(), pixels)
+    assert expected.shape == result.shape
+    assert torch.allclose(expected, result, rtol=1e-3, atol=1e-4 * float(expected.abs().max()))
 
 
 def test_another_librarys_names_are_paired_in_their_order(tmp_path):
-    model, other = made("fcos_efficientnet_lite0"), made("fcos_efficientnet_lite0", seed=1)
+    model, other = new_detector("fcos_efficientnet_lite0"), new_detector("fcos_efficientnet_lite0", seed=1)
     body = {n: v for n, v in state(other.backbone.body).items() if "num_batches" not in n}
     save_file(
         {f"layer{number:04}.x": value for number, value in enumerate(body.values())},
         tmp_path / "w.safetensors",
     )
-    report = start_from(model, tmp_path)
+    report = load_pretrained(model, tmp_path)
     assert report["backbone"]["loaded"] == report["backbone"]["of"]
     assert all(torch.equal(model.backbone.body.state_dict()[name], value) for name, value in body.items())
 
@@ -262,7 +263,7 @@ def test_the_report_groups_what_was_not_loaded_and_not_used(lite, model, tmp_pat
     content = {name: value for name, value in state(lite).items() if not name.startswith("backbone.extra.3.")}
     content["head.other.weight"] = torch.zeros(3)
     save_file(content, tmp_path / "w.safetensors")
-    report = start_from(model, tmp_path)
+    report = load_pretrained(model, tmp_path)
     assert set(report["not_loaded"]) == {"backbone.extra.3"}
     assert len(report["not_loaded"]["backbone.extra.3"]["missing"]) == report["of"] - report["loaded"]
     assert report["not_used"] == {"head.other": 1}
@@ -272,7 +273,7 @@ def test_a_file_without_the_backbone_is_refused_and_nothing_is_loaded(lite, mode
     save_file({n: v for n, v in state(lite).items() if n.startswith("head.")}, tmp_path / "w.safetensors")
     before = copy.deepcopy(model)
     with pytest.raises(PretrainedError, match=r"w\.safetensors does not suit ssdlite: 0 of the \d+ tensors"):
-        start_from(model, tmp_path)
+        load_pretrained(model, tmp_path)
     assert same(before, model)
 
 
@@ -282,7 +283,7 @@ def test_a_tensor_that_is_not_finite_is_named_and_nothing_is_loaded(lite, model,
     save_file(content, tmp_path / "w.safetensors")
     before = copy.deepcopy(model)
     with pytest.raises(PretrainedError, match=r"damaged: backbone\.extra\.0\.0\.0\.weight"):
-        start_from(model, tmp_path)
+        load_pretrained(model, tmp_path)
     assert same(before, model)
 
 
@@ -299,8 +300,8 @@ def test_a_pickled_model_is_refused_and_never_run(model, tmp_path, packed):
         with tarfile.open(tmp_path / "model.tar.gz", "w:gz") as archive:
             archive.add(file, "model.pt")
         file = tmp_path / "model.tar.gz"
-    with pytest.raises(PretrainedError, match=r"model\.pt holds more than tensors.*state_dict"):
-        start_from(model, file)
+    with pytest.raises(PretrainedError, match=r"model\.pt contains more than tensors.*state_dict"):
+        load_pretrained(model, file)
     assert not marker.exists()
 
 
@@ -318,7 +319,7 @@ def test_garbage_is_an_error_that_names_the_file(model, tmp_path, suffix, conten
     file = tmp_path / f"w{suffix}"
     file.write_bytes(content)
     with pytest.raises(PretrainedError, match=r"w\."):
-        start_from(model, file)
+        load_pretrained(model, file)
 
 
 @pytest.mark.parametrize("share", [0.3, 0.9, 0.999])
@@ -332,16 +333,16 @@ def test_a_file_cut_short_is_an_error(lite, model, tmp_path, suffix, share):
         buffer = io.BytesIO(file.read_bytes())
     file.write_bytes(buffer.getvalue()[: int(len(buffer.getvalue()) * share)])
     with pytest.raises(PretrainedError, match="cannot load w"):
-        start_from(model, file)
+        load_pretrained(model, file)
 
 
 def test_a_folder_must_hold_one_file(model, tmp_path):
-    with pytest.raises(PretrainedError, match="it holds 0"):
-        start_from(model, tmp_path)
+    with pytest.raises(PretrainedError, match="it contains 0"):
+        load_pretrained(model, tmp_path)
     for name in ("a.pt", "b.safetensors"):
         (tmp_path / name).write_bytes(b"")
-    with pytest.raises(PretrainedError, match="it holds 2"):
-        start_from(model, tmp_path)
+    with pytest.raises(PretrainedError, match="it contains 2"):
+        load_pretrained(model, tmp_path)
 
 
 @pytest.mark.parametrize("names", [(), ("a.pt", "b.pth")])
@@ -349,13 +350,16 @@ def test_an_archive_must_hold_one_file_of_tensors(model, tmp_path, names):
     with tarfile.open(tmp_path / "model.tar.gz", "w:gz") as archive:
         for name in (*names, "README"):
             archive.addfile(tarfile.TarInfo(name))
-    with pytest.raises(PretrainedError, match=", ".join(names) or "it holds none"):
-        start_from(model, tmp_path)
+    with pytest.raises(PretrainedError, match=", ".join(names) or "it contains none"):
+        load_pretrained(model, tmp_path)
 
 
-def test_a_source_that_is_nothing_is_told_with_the_known_names(model, tmp_path):
-    with pytest.raises(PretrainedError, match=r"no published weights of ssdlite \(coco, imagenet\)"):
-        start_from(model, "objects365")
+def test_an_unknown_source_is_refused_with_the_known_names(model, tmp_path):
+    with pytest.raises(
+        PretrainedError,
+        match=r"not a file, a folder, or the name of published weights of ssdlite \(coco, imagenet\)",
+    ):
+        load_pretrained(model, "objects365")
     with pytest.raises(PretrainedError, match=r"unknown weights 'objects365' for rtdetr_v2; known are coco"):
         fetch("rtdetr_v2", "objects365")
 
@@ -368,7 +372,7 @@ def test_weights_are_started_from_by_name(lite, model, tmp_path, monkeypatch):
     cache = tmp_path / "hub/checkpoints"
     cache.mkdir(parents=True)
     torch.save(published, cache / Path(url).name)
-    report = start_from(model, "coco")
+    report = load_pretrained(model, "coco")
     assert report["source"] == "coco"
     assert report["backbone"]["loaded"] == report["backbone"]["of"]
     name = "backbone.features.0.0.0.weight"
@@ -398,9 +402,11 @@ def test_without_a_network_the_error_says_which_file_to_bring(family, tmp_path, 
     monkeypatch.setattr(urllib.request, "urlopen", unreachable)
     monkeypatch.setattr("torch.hub.urlopen", unreachable)
     monkeypatch.setattr(weights, "hf_hub_download", unreachable)
-    with pytest.raises(PretrainedError, match=r"put https://\S+ into the pretrained channel instead") as told:
+    with pytest.raises(
+        PretrainedError, match=r"put https://\S+ into the pretrained channel instead"
+    ) as raised:
         fetch(family, "coco")
-    assert "not known" in str(told.value)
+    assert "not known" in str(raised.value)
 
 
 @pytest.mark.parametrize("family", families())

@@ -1,0 +1,281 @@
+"""The program `train`: its data, its epochs, a restart after a kill, and the model that it leaves."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+import training.train as program  # noqa: E402
+from tests.unit.training.conftest import STARTER  # noqa: E402
+from tests.unit.training.learning.learning_support import SIZE, job  # noqa: E402
+from training.datasets import DatasetError  # noqa: E402
+from training.datasets.generated.synthetic import generate  # noqa: E402
+from training.job.container import run  # noqa: E402
+from training.job.hyperparameters import HyperparameterError  # noqa: E402
+from training.learning.checkpoints import CheckpointError, Checkpoints  # noqa: E402
+from training.learning.engine import Epoch  # noqa: E402
+from training.learning.loading import Loader  # noqa: E402
+from training.model.artefact import ModelCard, file_sha256, read_card, unpack  # noqa: E402
+from training.model.decoding import Postprocess  # noqa: E402
+from training.model.onnx_model import OnnxModel  # noqa: E402
+from training.train import main, train  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data")
+    generate(folder, 24, seed=5, size=SIZE)
+    return folder
+
+
+@pytest.fixture
+def no_export(monkeypatch):
+    """Leave out the export at the end of a run, for tests of what comes before it."""
+
+    def bare_card(model, folder, settings, data, loader):
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "model.onnx").write_bytes(b"not exported")
+        return ModelCard(
+            name=settings.name,
+            family=settings.family,
+            labels=data.train.labels,
+            input_size=model.input_size,
+            normalisation=model.normalisation,
+            postprocess=Postprocess(),
+            onnx_sha256=file_sha256(folder / "model.onnx"),
+            dataset=data.description,
+        )
+
+    monkeypatch.setattr(program, "export_with_card", bare_card)
+
+
+def events(text):
+    return [json.loads(line) for line in text.splitlines() if line.startswith("{")]
+
+
+def train_killed_after(epoch, container, monkeypatch):
+    original = Checkpoints.save
+
+    def kill(*arguments):
+        original(*arguments)
+        if arguments[-1].epoch == epoch:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Checkpoints, "save", kill)
+        with pytest.raises(KeyboardInterrupt):
+            train(container)
+
+
+def assert_same_average(*containers):
+    first, second = (
+        torch.load(container.checkpoints / "last.pt", weights_only=True) for container in containers
+    )
+    for name, value in first["average"].items():
+        assert torch.allclose(value.float(), second["average"][name].float(), atol=1e-5), name
+
+
+def by_hand(data, out, *options, epochs=1):
+    settings = [
+        part for name in ("batch_size=8", "workers=0", f"input_size={SIZE}") for part in ("--set", name)
+    ]
+    command = ["--dataset", str(data), "--family", "ssdlite", "--out", str(out), "--epochs", str(epochs)]
+    return main([*command, *settings, *options])
+
+
+# The data
+
+
+def test_a_job_without_data_fails_with_the_reason_in_output_failure(tmp_path, monkeypatch):
+    monkeypatch.setenv("LOUPE_ML_ROOT", str(tmp_path))
+    assert run(train) == 1
+    assert "channel train is missing" in (tmp_path / "output/failure").read_text()
+
+
+def test_a_validation_channel_with_labels_unknown_to_training_is_refused(tmp_path, data):
+    container = job(tmp_path, data)
+    other = tmp_path / "input/data/validation"
+    shutil.copytree(data, other)
+    document = json.loads((data / "annotations.json").read_text())
+    document["categories"].append({"id": 99, "name": "rust"})
+    (other / "annotations.json").write_text(json.dumps(document))
+    with pytest.raises(DatasetError, match="rust"):
+        train(container)
+
+
+def test_a_refit_needs_both_parts_in_one_data_set(tmp_path, data):
+    container = job(tmp_path, data, refit="true")
+    shutil.copytree(data, tmp_path / "input/data/validation")
+    with pytest.raises(HyperparameterError, match="leave the validation out"):
+        train(container)
+
+
+@pytest.mark.usefixtures("no_export")
+def test_a_share_of_the_train_part_is_the_same_every_time_and_part_of_a_larger_one(
+    tmp_path, data, monkeypatch
+):
+    monkeypatch.setattr(program, "train_epoch", lambda *arguments: Epoch(1, 1.0, 0.1, 0.0))
+    names = []
+    for run_number, share in enumerate((0.4, 0.8, 0.8, 1.0)):
+        shares = []
+        original = Loader.__init__
+
+        def record(loader, dataset, *arguments, shares=shares, original=original, **options):
+            shares.append({sample.name for sample in dataset.samples})
+            original(loader, dataset, *arguments, **options)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Loader, "__init__", record)
+            container = job(tmp_path / str(run_number), data, train_share=share, epochs=1, refit="true")
+            train(container)
+        names.append(shares[0])
+        assert read_card(container.model).dataset["train"] == len(shares[0])
+    assert names[0] < names[1] == names[2] < names[3]
+
+
+def test_the_instance_that_a_job_runs_on_is_known(tmp_path, data):
+    container = job(tmp_path, data)
+    assert container.instance_type is None
+    (tmp_path / "input/config/resourceconfig.json").write_text('{"current_instance_type": "ml.g5.xlarge"}')
+    assert container.instance_type == "ml.g5.xlarge"
+
+
+# The epochs
+
+
+@pytest.mark.usefixtures("no_export")
+def test_mosaics_stop_for_the_last_fifth_of_the_epochs_and_return_in_cycles(tmp_path, data, monkeypatch):
+    shares = {}
+    original = Loader.batches
+
+    def record(loader, epoch, batch_size, workers, mosaic=0.0):
+        shares[epoch] = mosaic
+        return original(loader, epoch, batch_size, workers, mosaic)
+
+    monkeypatch.setattr(Loader, "batches", record)
+    monkeypatch.setattr(program, "train_epoch", lambda *arguments: Epoch(1, 1.0, 0.1, 0.0))
+    train(job(tmp_path, data, epochs=10, cycles=1, mosaic=0.5, refit="true"))
+    del shares[0]  # counts the steps only
+    assert list(shares.values()) == [0.5] * 8 + [0.0] * 2 + [0.5] * 2
+
+
+def test_a_resumed_run_continues_from_the_last_epoch_and_ends_with_the_same_weights(
+    tmp_path, data, capsys, monkeypatch
+):
+    whole, killed = job(tmp_path / "whole", data), job(tmp_path / "killed", data)
+    with monkeypatch.context() as patch:  # its checkpoints are compared, not its export
+        patch.setattr(program, "_finish", lambda training: None)
+        train(whole)
+    train_killed_after(1, killed, monkeypatch)
+    capsys.readouterr()
+    train(killed)
+
+    output = capsys.readouterr().out
+    assert [event["epoch"] for event in events(output) if event["event"] == "epoch"] == [2]
+    assert any(line.startswith("epoch=2 loss=") and " val:map=" in line for line in output.splitlines())
+    assert_same_average(whole, killed)
+
+    card = read_card(killed.model)
+    assert card.labels[0] == "crazing"
+    assert card.metrics["validation"]["images"] > 0
+    assert card.dataset["split"].startswith("by image hash")
+    with pytest.raises(CheckpointError, match="other hyperparameters"):
+        train(job(tmp_path / "killed", data, seed=1))
+
+
+@pytest.mark.usefixtures("no_export")
+def test_a_run_killed_within_a_cycle_ends_with_the_mean_of_all_cycles(tmp_path, data, capsys, monkeypatch):
+    settings = {"epochs": 1, "cycles": 2, "patience": 1, "mosaic": 0.5}
+    whole, killed = (job(tmp_path / name, data, **settings) for name in ("whole", "killed"))
+    train(whole)
+    train_killed_after(4, killed, monkeypatch)
+    capsys.readouterr()
+    train(killed)
+    epochs = [event for event in events(capsys.readouterr().out) if event["event"] == "epoch"]
+    assert [(event["epoch"], event["epochs"]) for event in epochs] == [(5, 5)]
+    assert_same_average(whole, killed)
+
+
+@pytest.mark.usefixtures("no_export")
+def test_a_run_without_progress_stops_early_and_keeps_its_best_epoch(tmp_path, data, capsys):
+    container = job(tmp_path, data, epochs=50, patience=2, learning_rate=1e-12)
+    train(container)
+    (stop,) = [event for event in events(capsys.readouterr().out) if event["event"] == "early_stop"]
+    assert stop["epoch"] == stop["best_epoch"] + 2
+    assert read_card(container.model).metrics["training"]["epochs"] == stop["epoch"]
+
+
+# The model
+
+
+def test_a_refit_learns_from_the_validation_part_too_and_keeps_its_last_epoch(
+    tmp_path, data, capsys, monkeypatch
+):
+    refit, usual = tmp_path / "refit", tmp_path / "usual"
+    train(job(refit, data, refit="true", patience=1))
+    printed = capsys.readouterr().out
+    assert "val:map" not in printed
+    with monkeypatch.context() as patch:
+        patch.setattr(program, "_train_epochs", lambda training: None)
+        train(job(usual, data))
+    new, old = (read_card(root / "model") for root in (refit, usual))
+    assert new.dataset["train"] == old.dataset["train"] + old.dataset["validation"]
+    assert new.dataset["validation"] == 0
+    assert "validation part learned from" in new.dataset["split"]
+    assert new.metrics["best_epoch"] == 2
+    assert "validation" not in new.metrics
+    assert "validation" in old.metrics
+    assert new.operating_points == {}
+    images = [np.zeros((SIZE, SIZE, 3), np.uint8)]
+    assert len(OnnxModel(refit / "model").detect(images)) == 1
+
+
+def test_by_hand_a_run_leaves_a_packed_model_and_says_what_it_cost(tmp_path, data, capsys):
+    out = tmp_path / "out"
+    options = ["--pretrained", str(STARTER), "--set", "workers=1"]
+    assert by_hand(data, out, *options) == 0
+    text = capsys.readouterr().out
+    assert "started from model.tar.gz" in text
+    assert "epoch   1/1" in text
+    assert "waiting for data" in text
+    assert "peak memory" in text
+    card = unpack(out / "model.tar.gz", tmp_path / "unpacked")
+    assert card.family == "ssdlite"
+    assert card.metrics["training"]["seconds"] > 0
+    assert card.metrics["training"]["pretrained"]["source"] == "model.tar.gz"
+    assert len(card.metrics["training"]["pretrained"]["sha256"]) == 64
+    assert by_hand(data, out, *options, "--set", "seed=1") == 1
+    assert "other hyperparameters" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("no_export")
+def test_a_refit_by_hand_says_that_it_was_not_validated(tmp_path, data, capsys, monkeypatch):
+    monkeypatch.setattr(program, "pack", lambda folder, artefact: artefact)
+    assert by_hand(data, tmp_path / "out", "--set", "refit=true") == 0
+    assert "not validated" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (["--epochs", "many"], "invalid int"),
+        (["--family", "yolo"], "invalid choice"),
+    ],
+)
+def test_a_wrong_option_is_refused_with_the_usage(tmp_path, options, reason, capsys):
+    with pytest.raises(SystemExit):
+        main(["--dataset", "x", "--family", "ssdlite", "--out", str(tmp_path), *options])
+    assert reason in capsys.readouterr().err
+
+
+def test_a_data_set_that_does_not_exist_is_named(tmp_path, capsys):
+    command = ["--dataset", str(tmp_path / "none"), "--family", "ssdlite", "--out", str(tmp_path / "out")]
+    assert main(command) == 1
+    assert "none: no such file or folder" in capsys.readouterr().err
+    assert main([*command, "--set", "epochs"]) == 1
+    assert "NAME=VALUE" in capsys.readouterr().err
