@@ -44,7 +44,13 @@ class LocalCloud:
     """
 
     def __init__(self, home: Path, port: int | None = None, repo: Path = REPOSITORY) -> None:
-        """Prepare a cloud; `home` is created at the start, readable by its owner only."""
+        """Initialize a cloud; nothing runs before `start`.
+
+        Args:
+            home: The private folder; it is created at the start, readable by its owner only.
+            port: The port to serve on; None for the last one, or a free one.
+            repo: The folder that contains template.yaml, functions/ and training/.
+        """
         self.home = Home(home)
         self.port = port
         self.repo = repo.resolve()

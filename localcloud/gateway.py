@@ -54,7 +54,7 @@ class Gateway:
 
     def __init__(self, port: int, root_key: str, sagemaker: SageMaker) -> None:
         self.port, self.root_key, self.sagemaker = port, root_key, sagemaker
-        # Threads of its own: sixteen slow invocations must not block MiniStack's functions.
+        # Its own threads: sixteen slow invocations must not block MiniStack's functions.
         self._threads = ThreadPoolExecutor(16, thread_name_prefix="loupe-sagemaker")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -46,7 +46,7 @@ class Autosave:
     """Saves in a thread from `start` to `stop`."""
 
     def __init__(self, folder: Path) -> None:
-        """Prepare.
+        """Initialize; nothing is saved before `start`.
 
         Args:
             folder: MiniStack's STATE_DIR.

@@ -27,7 +27,7 @@ class Observability:
     """Connects logs, metrics and alarms in `apply`; measures from `start` to `stop`."""
 
     def __init__(self, logs: Path) -> None:
-        """Prepare.
+        """Initialize; nothing is logged before `apply`, or measured before `start`.
 
         Args:
             logs: The folder for the log files, one for each function.

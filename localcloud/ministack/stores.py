@@ -3,18 +3,14 @@
 from typing import Any
 
 
-def replace(module: Any, name: str, store_class: type[Any]) -> Any:
-    """Let `module` use a store of another class, which shares the data of the present one.
+def replace(module: Any, name: str, store_class: type[Any]) -> None:
+    """Replace a store by one of another class, which shares the data of the present one.
 
     Args:
         module: A module of MiniStack.
         name: The store's name in it.
-        store_class: A subclass of the store's class, without state of its own that its constructor needs.
-
-    Returns:
-        The new store.
+        store_class: A subclass of the store's class.
     """
     store = store_class()
     store._data = getattr(module, name)._data
     setattr(module, name, store)
-    return store

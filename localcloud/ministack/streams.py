@@ -27,7 +27,7 @@ def apply(stopping: threading.Event) -> None:
 
 
 class _Triggers:
-    """Runs the stream triggers in a thread of their own, with AWS's handling of failures.
+    """Runs the stream triggers in their own thread, with AWS's handling of failures.
 
     MiniStack runs a stream's function in the loop that polls the queues, which wait meanwhile: an alert for every
     fourth image costs the chain a third of its speed. It also takes a batch whose function reports failed records
@@ -80,7 +80,7 @@ class _Triggers:
     def _result_of_batch(
         self, function: dict[str, Any], records: list[dict[str, Any]], result: dict[str, Any]
     ) -> dict[str, Any]:
-        """Return the result that MiniStack is told: a failed batch is done after its last attempt."""
+        """Return the result for MiniStack: after its last attempt, a failed batch is done."""
         name = function["config"]["FunctionName"]
         batch = (name, records[0]["eventID"])
         if not result.get("error"):

@@ -33,7 +33,7 @@ class Machine:
     Attributes:
         logs: The folder for the programs' output.
         repo: The folder that the programs are imported from.
-        roles: The account's roles, one of which each program acts as.
+        roles: The account's roles; each program acts as one of them.
     """
 
     logs: Path

@@ -97,7 +97,7 @@ class Deployment:
     def __init__(
         self, config: dict[str, Any] | None, instances: int, roles: "Roles", closing: threading.Event
     ) -> None:
-        """Prepare.
+        """Initialize a deployment; its time limit begins now.
 
         Args:
             config: The DeploymentConfig.

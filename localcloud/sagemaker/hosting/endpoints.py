@@ -30,7 +30,14 @@ class Endpoints:
     """Creates, updates, deletes, describes and lists endpoints, and has every endpoint's traffic."""
 
     def __init__(self, resources: Resources, models: Models, folder: Path, machine: Machine) -> None:
-        """Prepare; `folder` is for the servers' files."""
+        """Initialize the operations.
+
+        Args:
+            resources: The records of every kind.
+            models: Tells what an endpoint runs.
+            folder: The folder for the servers' files.
+            machine: What every program shares.
+        """
         self._resources, self._models, self._machine = resources, models, machine
         self._store = resources.store
         self._folder = folder

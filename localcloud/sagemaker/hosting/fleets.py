@@ -34,7 +34,14 @@ class Fleet:
     """
 
     def __init__(self, endpoint: str, plan: Plan, folder: Path, machine: Machine) -> None:
-        """Prepare; `folder` contains a folder for each endpoint."""
+        """Initialize a fleet; nothing runs before `start`.
+
+        Args:
+            endpoint: The endpoint's name.
+            plan: What the fleet runs.
+            folder: Contains a folder for each endpoint.
+            machine: What every program shares.
+        """
         self.plan = plan
         self._endpoint, self._folder, self._machine = endpoint, folder / endpoint, machine
         self._lock = threading.Lock()

@@ -45,7 +45,14 @@ class ModelServer:
     """
 
     def __init__(self, root: Path, repo: Path, environment: Mapping[str, str], log: Path) -> None:
-        """Prepare; `environment` contains the program's own variables."""
+        """Initialize a server; nothing runs before `start`.
+
+        Args:
+            root: The folder that takes the place of /opt/ml; it contains model/.
+            repo: The folder that the program is imported from.
+            environment: The program's own variables.
+            log: The file for the program's output.
+        """
         self.root, self.repo, self.log = root, repo, log
         self.port = free_port()
         self._environment = dict(environment)

@@ -27,7 +27,7 @@ class MetricReader:
     def __init__(
         self, job: str, definitions: list[dict[str, str]], series_file: Path, record_metric: RecordMetric
     ) -> None:
-        """Prepare.
+        """Initialize the reader for one job.
 
         Args:
             job: The job's name.
@@ -65,7 +65,7 @@ class JobLog:
     def __init__(
         self, file: Path, logs: Any, group: str, stream: str, on_line: Callable[[str], None] | None
     ) -> None:
-        """Prepare.
+        """Initialize the log of one run of a job.
 
         Args:
             file: The file for the output.

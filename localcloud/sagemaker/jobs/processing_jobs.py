@@ -27,7 +27,14 @@ class ProcessingJobs:
     """Creates, stops, describes and lists processing jobs."""
 
     def __init__(self, resources: Resources, queue: JobQueue, folder: Path, machine: Machine) -> None:
-        """Prepare; `folder` contains a folder for each running job."""
+        """Initialize the operations.
+
+        Args:
+            resources: The records of every kind.
+            queue: Runs the jobs.
+            folder: Contains a folder for each running job.
+            machine: What every program shares.
+        """
         self._resources, self._queue, self._folder, self._machine = resources, queue, folder, machine
 
     def operations(self) -> dict[str, Operation]:

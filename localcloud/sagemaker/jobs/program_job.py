@@ -58,7 +58,13 @@ class ProgramJob(Job):
     """
 
     def __init__(self, root: Path, machine: Machine, role: str) -> None:
-        """Prepare a run of the program as `role`, an ARN."""
+        """Initialize a run of the program.
+
+        Args:
+            root: The folder that takes the place of /opt/ml.
+            machine: What every program shares.
+            role: The ARN of the role that the program acts as.
+        """
         super().__init__()
         self.root, self.machine, self._role = root, machine, role
 

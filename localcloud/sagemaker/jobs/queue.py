@@ -13,7 +13,7 @@ CLOSING_GRACE_S = 3.0  # between SIGTERM and SIGKILL when the whole cloud stops
 
 
 class Job(ABC):
-    """One job. `run` is called in a thread of its own; the outcome is in the job's record.
+    """One job. `run` is called in its own thread; the outcome is in the job's record.
 
     Attributes:
         stopping: Set when the job must stop.

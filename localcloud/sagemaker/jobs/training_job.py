@@ -79,13 +79,10 @@ class TrainingJob(ProgramJob):
         MaxRuntimeInSeconds applies to all runs together, MaxWaitTimeInSeconds begins with the job's creation.
         """
         condition = self._record["StoppingCondition"]
-        deadline = self._began + float(condition["MaxRuntimeInSeconds"]) - self._previous_runs_s
-        max_wait_s = condition.get("MaxWaitTimeInSeconds")
-        return (
-            deadline
-            if max_wait_s is None
-            else min(deadline, float(self._record["CreationTime"] + max_wait_s))
-        )
+        end_of_runtime = self._began + float(condition["MaxRuntimeInSeconds"]) - self._previous_runs_s
+        if "MaxWaitTimeInSeconds" not in condition:
+            return end_of_runtime
+        return min(end_of_runtime, float(self._record["CreationTime"] + condition["MaxWaitTimeInSeconds"]))
 
     def tick(self) -> None:
         """Upload the checkpoints, and save how long the program has run."""

@@ -52,7 +52,7 @@ def child_request(request: dict[str, Any], name: str, hyperparameters: dict[str,
         "ResourceConfig": resources,
     }
     if "CheckpointConfig" in definition:
-        # Each child has checkpoints of its own.
+        # Each child has its own checkpoints.
         config = definition["CheckpointConfig"]
         child["CheckpointConfig"] = config | {"S3Uri": f"{config['S3Uri'].rstrip('/')}/{name}"}
     return child

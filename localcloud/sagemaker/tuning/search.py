@@ -128,7 +128,7 @@ class Search:
     """Proposes trials and learns from their results."""
 
     def __init__(self, name: str, config: Mapping[str, Any], proposed: int) -> None:
-        """Prepare.
+        """Initialize the search of one tuning job.
 
         Args:
             name: The tuning job.

@@ -35,7 +35,14 @@ class Tuner:
     def __init__(
         self, resources: Resources, training: TrainingJobs, closing: threading.Event, name: str
     ) -> None:
-        """Prepare to run the tuning job `name`, until its end or until `closing` is set."""
+        """Initialize the run of one tuning job.
+
+        Args:
+            resources: The records of every kind.
+            training: Creates and stops the children.
+            closing: Set when the cloud stops; then the run ends, and the next cloud continues it.
+            name: The tuning job.
+        """
         self._resources, self._training, self._closing, self._name = resources, training, closing, name
         self._record = resources.get(KIND, name)
         self._arn = self._record[f"{KIND}Arn"]
