@@ -1,8 +1,8 @@
-"""Whatever bytes come, decoding ends in time, in little memory, with a picture or a typed error.
+"""Fuzz the decoder: for any bytes it ends in time, in little memory, with a picture or a typed error.
 
     python -m tests.fuzz.images --minutes 10 [--seed N] [--keep FOLDER]
 
-Mutates real files of every format and mode. A file that breaks the promise is kept, and the exit status is 1.
+It mutates real files of every format and mode. A file that breaks the promise is kept, and the exit status is 1.
 `tests/fuzz/test_images.py` does the same for a few seconds.
 """
 
@@ -30,8 +30,8 @@ from training.model.pixels import decode
 
 MAX_PIXELS = 4_000_000
 SECONDS = 2.0  # given to the decoder
-MOST_SECONDS = 10.0  # before it is a finding: TIFF and WebP cannot be ended, and machines are busy
-MOST_MIB = 600.0
+MAX_SECONDS = 10.0  # more is a finding: TIFF and WebP cannot be interrupted, and machines are busy
+MAX_MIB = 600.0
 SIZE = 64
 
 _MODES = {
@@ -41,12 +41,12 @@ _MODES = {
     "TIFF": ("RGB", "L", "CMYK", "I;16", "RGBA"),
     "WEBP": ("RGB", "RGBA"),
 }
-_MORE = {
+_OPTIONS = {
     "JPEG": [{"progressive": True}, {"optimize": True}],
     "TIFF": [{"compression": kind} for kind in ("tiff_lzw", "tiff_adobe_deflate", "packbits", "jpeg")],
     "WEBP": [{"lossless": True}],
 }
-# Lengths, counts and markers that parsers stumble over.
+# Lengths, counts and markers that parsers often handle wrongly.
 _AWKWARD = [
     bytes([0xFF]) * 4,
     bytes(4),
@@ -60,7 +60,7 @@ _AWKWARD = [
 
 @cache
 def seeds() -> list[bytes]:
-    """Small whole files: every format, its modes and ways of compression, some with EXIF."""
+    """Return small whole files of every format, with its modes and compressions, some with EXIF."""
     rng = np.random.default_rng(3)
     scene = Image.fromarray(rng.integers(0, 255, (24, 31, 3), dtype=np.uint8))
     exif = Image.Exif()
@@ -73,7 +73,7 @@ def seeds() -> list[bytes]:
                 if mode == "I;16"
                 else scene.convert(mode)
             )
-            for options in [{}, *_MORE.get(kind, [])]:
+            for options in [{}, *_OPTIONS.get(kind, [])]:
                 if options.get("compression") == "jpeg" and mode not in ("RGB", "L"):
                     continue
                 buffer = io.BytesIO()
@@ -83,7 +83,7 @@ def seeds() -> list[bytes]:
 
 
 def mutate(data: bytes, rng: random.Random) -> bytes:
-    """`data` with a few changes: bits, bytes, awkward values, cuts, repeats, pieces of another file."""
+    """Return `data` with a few changes: bits, bytes, awkward values, cuts, repeats, pieces of another file."""
     changed = bytearray(data)
     for _ in range(rng.randint(1, 6)):
         at = rng.randrange(len(changed) + 1)
@@ -112,7 +112,7 @@ def mutate(data: bytes, rng: random.Random) -> bytes:
 
 
 def broken_promise(data: bytes) -> str | None:
-    """What is wrong with how `data` was taken; None if nothing is."""
+    """Decode `data`. Returns what went wrong; None if nothing did."""
     began = time.monotonic()
     try:
         picture = decode(data, SIZE, MAX_PIXELS, full_above=40, seconds=SECONDS)
@@ -123,30 +123,32 @@ def broken_promise(data: bytes) -> str | None:
     except Exception:  # noqa: BLE001 - any other is the finding
         return traceback.format_exc()
     taken = time.monotonic() - began
-    return f"{taken:.1f} s" if taken > MOST_SECONDS else None
+    return f"{taken:.1f} s" if taken > MAX_SECONDS else None
 
 
 def peak_mib() -> float:
-    """The most memory that this process has had."""
+    """Return the peak memory of this process."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform == "linux" else 1 << 20)
 
 
 def main() -> int:
-    """Fuzzes for a while. Returns the exit status."""
+    """Fuzz for some minutes. Returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz.images", description=__doc__)
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--seed", type=int, default=time.time_ns() % 10**6)
-    parser.add_argument("--keep", type=Path, default=Path("build/fuzz"), help="where findings go")
+    parser.add_argument(
+        "--keep", type=Path, default=Path("build/fuzz"), help="the folder for files that break the promise"
+    )
     options = parser.parse_args()
     warnings.simplefilter("ignore")
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # libtiff tells of each error there
-    rng, counts = random.Random(options.seed), Counter[str]()  # noqa: S311 - no secret
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # libtiff reports each error there
+    rng, counts = random.Random(options.seed), Counter[str]()  # noqa: S311 - not a secret
     until = time.monotonic() + options.minutes * 60
     while time.monotonic() < until:
         data = mutate(rng.choice(seeds()), rng)
         counts["files"] += 1
         wrong = broken_promise(data)
-        if peak_mib() > MOST_MIB:
+        if peak_mib() > MAX_MIB:
             wrong = wrong or f"{peak_mib():.0f} MiB"
         if wrong:
             options.keep.mkdir(parents=True, exist_ok=True)
@@ -154,8 +156,8 @@ def main() -> int:
             path.write_bytes(data)
             sys.stdout.write(f"{path}: {wrong}\n")
             counts["findings"] += 1
-            if peak_mib() > MOST_MIB:
-                break  # it cannot be told whose memory the next one's is
+            if peak_mib() > MAX_MIB:
+                break  # the peak cannot be reset, so the next file could not be measured
     sys.stdout.write(f"seed {options.seed}: {counts['files']} files, {counts['findings']} findings\n")
     return 1 if counts["findings"] else 0
 

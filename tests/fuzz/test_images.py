@@ -1,4 +1,4 @@
-"""A few seconds of `python -m tests.fuzz.images`, shrunk by hypothesis where it finds something."""
+"""A few seconds of `python -m tests.fuzz.images`; hypothesis shrinks what it finds."""
 
 from __future__ import annotations
 
@@ -8,27 +8,26 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.fuzz.images import MOST_MIB, broken_promise, mutate, peak_mib, seeds
+from tests.fuzz.images import MAX_MIB, broken_promise, mutate, peak_mib, seeds
+from training.model.pixels import decode
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # Pillow's, about the damage
 FEW = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 
 
-def test_every_file_that_is_mutated_is_a_whole_picture_to_begin_with():
+def test_every_file_is_a_whole_picture_before_it_is_mutated():
     assert len(seeds()) > 40
-    from training.model.pixels import decode
-
     for data in seeds():
         assert decode(data, 32).width in (24, 31)
 
 
 @given(st.integers(0, 10**6), st.integers(0, 10**9))
 @settings(FEW, max_examples=600)
-def test_a_mutated_file_gives_a_picture_or_a_typed_error(which, how):
+def test_a_mutated_file_gives_a_picture_or_a_typed_error(index, seed):
     before = peak_mib()
-    rng = random.Random(how)  # noqa: S311 - no secret
-    assert broken_promise(mutate(seeds()[which % len(seeds())], rng)) is None
-    assert peak_mib() - before < MOST_MIB
+    rng = random.Random(seed)  # noqa: S311 - not a secret
+    assert broken_promise(mutate(seeds()[index % len(seeds())], rng)) is None
+    assert peak_mib() - before < MAX_MIB
 
 
 @given(
@@ -42,6 +41,6 @@ def test_any_bytes_behind_any_magic_give_a_typed_error_or_a_picture(data, magic)
 
 @given(st.integers(0, 10**6), st.data())
 @FEW
-def test_a_polyglot_of_two_files_is_taken_as_one_or_refused(which, data):
+def test_a_polyglot_of_two_files_is_decoded_as_one_or_refused(index, data):
     other = data.draw(st.sampled_from(seeds()))
-    assert broken_promise(seeds()[which % len(seeds())] + other) is None
+    assert broken_promise(seeds()[index % len(seeds())] + other) is None

@@ -1,4 +1,4 @@
-"""The client that serving is measured with: what it costs must not depend on more than one request."""
+"""The client that measures serving: it keeps its connection, so that one request does not pay for another."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from benchmarks.serve_load import Connection
 
 @pytest.fixture
 def server():
-    """Answers with what it was sent; /last hangs up after each answer."""
-    met = []
+    """A server that returns each request's body; /last closes the connection after each answer."""
+    clients = []
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def setup(self):
             super().setup()
-            met.append(self.client_address)
+            clients.append(self.client_address)
 
         def do_POST(self):
             body = self.rfile.read(int(self.headers["Content-Length"]))
@@ -36,21 +36,21 @@ def server():
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
         threading.Thread(target=running.serve_forever).start()
-        yield f"127.0.0.1:{running.server_port}", met
+        yield f"127.0.0.1:{running.server_port}", clients
         running.shutdown()
 
 
 @pytest.mark.parametrize(("path", "connections"), [("/kept", 1), ("/last", 3)])
 def test_a_connection_is_kept_unless_the_server_ends_it(server, path, connections):
-    address, met = server
+    address, clients = server
     client = Connection(address, path)
     images = [b"x" * 200_000, b"bad", b""]
     assert [client.post(image) for image in images] == [(200, images[0]), (422, b"bad"), (200, b"")]
     client.close()
-    assert len(met) == connections
+    assert len(clients) == connections
 
 
-def test_a_server_that_hangs_up_is_told_as_an_error():
+def test_a_server_that_closes_the_connection_is_an_error():
     with ThreadingHTTPServer(("127.0.0.1", 0), lambda *_: None) as silent:
         threading.Thread(target=silent.serve_forever).start()
         client = Connection(f"127.0.0.1:{silent.server_port}", "/")

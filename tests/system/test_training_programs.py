@@ -1,4 +1,4 @@
-"""The container programs as processes: what SageMaker, or its stand-in, starts and stops."""
+"""The container programs as processes, as SageMaker or the local SageMaker starts and stops them."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def get(url: str, data: bytes | None = None, deadline: float = 20) -> tuple[int,
             time.sleep(0.05)
 
 
-def test_serve_answers_and_leaves_at_once_when_told(root):
+def test_serve_answers_and_ends_at_once_on_sigterm(root):
     with serving(root) as (process, url):
         ready(url)
         status, document = get(url + "/invocations", SAMPLE.read_bytes())
@@ -132,7 +132,7 @@ def test_workers_that_are_killed_while_idle_are_replaced_and_no_image_fails(root
         assert {status for status, _ in answers} == {200}
 
 
-def test_a_port_in_use_is_said_plainly(root):
+def test_a_port_in_use_is_named_in_the_error(root):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with serving(root, port) as (process, message):
@@ -154,12 +154,10 @@ def test_an_evaluation_job_leaves_its_report(tmp_path):
     (channels / "model").mkdir(parents=True)
     unpack(STARTER, tmp_path / "unpacked")
     pack(tmp_path / "unpacked", channels / "model/model.tar.gz")
-    make = [sys.executable, "-m", "training.generate", "surfaces", "--out", str(channels / "test")]
-    subprocess.run([*make, "--count", "30", "--seed", "11"], cwd=ROOT, check=True)
-    command = [sys.executable, "-m", "training.evaluate"]
+    generate(channels / "test", 30, seed=11)
 
     done = subprocess.run(
-        command,
+        [sys.executable, "-m", "training.evaluate"],
         cwd=ROOT,
         env=os.environ | {"LOUPE_ML_ROOT": str(tmp_path)},
         capture_output=True,
@@ -173,7 +171,7 @@ def test_an_evaluation_job_leaves_its_report(tmp_path):
 
 
 @pytest.mark.slow
-def test_loupe_train_killed_in_the_middle_goes_on_after_its_last_epoch(tmp_path: Path) -> None:
+def test_loupe_train_killed_in_the_middle_continues_after_its_last_epoch(tmp_path: Path) -> None:
     generate(tmp_path / "data", 24, seed=5, size=128)
     command = [str(Path(sys.executable).with_name("loupe")), "train", "--dataset", str(tmp_path / "data")]
     command += ["--family", "ssdlite", "--out", str(tmp_path / "out"), "--epochs", "3"]
@@ -197,7 +195,7 @@ def test_loupe_train_killed_in_the_middle_goes_on_after_its_last_epoch(tmp_path:
 
 @contextmanager
 def served_by_hand(*options: str, **settings: str) -> Iterator[tuple[subprocess.Popen[str], dict, str]]:
-    """`python -m training.serve --model …`: the process, its start line, and its address."""
+    """Run `python -m training.serve --model …`. Yields the process, its start line, and its address."""
     command = [sys.executable, "-m", "training.serve", "--model", str(STARTER), "--port", "0", *options]
     with subprocess.Popen(
         command,
@@ -216,7 +214,7 @@ def served_by_hand(*options: str, **settings: str) -> Iterator[tuple[subprocess.
 
 
 def ready(url: str, deadline: float = 30) -> dict:
-    """The answer to /ping once it is 200; before, it may only be 503."""
+    """Return the answer to /ping once it is 200. Before that it may only be 503."""
     end = time.monotonic() + deadline
     while time.monotonic() < end:
         status, document = get(url + "/ping")
@@ -235,7 +233,7 @@ def test_a_model_is_served_by_hand_on_this_machine_alone_with_and_without_batche
         assert ready(url)["model"]["name"] == "starter"
         status, document = get(url + "/invocations", SAMPLE.read_bytes())
         assert (status, document["batch_size"]) == (200, 1)
-        assert document["timings_ms"]["wait"] < 50  # alone, it waits for nobody
+        assert document["timings_ms"]["wait"] < 50  # a lone image does not wait for others
 
         process.send_signal(signal.SIGTERM)
         assert process.wait(10) == 0
@@ -244,7 +242,7 @@ def test_a_model_is_served_by_hand_on_this_machine_alone_with_and_without_batche
         assert (line["Judged"], line["Model"]) == (1, "starter")
 
 
-def test_a_gpu_that_is_not_there_is_said_instead_of_a_cpu_taken():
+def test_a_missing_gpu_is_an_error_instead_of_a_fallback_to_the_cpu():
     command = [sys.executable, "-m", "training.serve", "--model", str(STARTER), "--port", "0"]
     environment = os.environ | {"LOUPE_DEVICE": "cuda", "CUDA_VISIBLE_DEVICES": ""}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60)
@@ -255,7 +253,7 @@ def test_a_gpu_that_is_not_there_is_said_instead_of_a_cpu_taken():
 @pytest.mark.slow
 def test_24_megapixels_by_tiles_take_less_than_a_gibibyte(tmp_path: Path) -> None:
     if not Path("/proc/self/status").exists():
-        pytest.skip("only Linux tells a process's peak of memory")
+        pytest.skip("only Linux reports the peak memory of a process")
     tiled = tmp_path / "tiled.tar.gz"
     tile = [sys.executable, "-m", "training.retile", "--model", str(STARTER), "--size", "1000"]
     subprocess.run([*tile, "--out", str(tiled)], cwd=ROOT, check=True)
@@ -269,7 +267,7 @@ def test_24_megapixels_by_tiles_take_less_than_a_gibibyte(tmp_path: Path) -> Non
         assert peak_mib(psutil.Process(process.pid)) < 1024
 
 
-def test_a_model_that_fails_at_its_warm_up_ends_the_program_and_says_why(root):
+def test_a_model_that_fails_at_its_warm_up_ends_the_program_with_the_reason(root):
     card = json.loads((root / "model/model.json").read_text())
     (root / "model/model.json").write_text(json.dumps(card | {"input_size": 64}))
     with serving(root) as (process, _):

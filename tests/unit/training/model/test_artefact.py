@@ -1,4 +1,4 @@
-"""An artefact holds a model, proves it, and cannot run code or write elsewhere."""
+"""An artefact contains a model and its checksum; it cannot run code or write elsewhere."""
 
 from __future__ import annotations
 
@@ -112,10 +112,22 @@ def test_a_pickle_in_the_place_of_the_model_is_never_loaded(folder, tmp_path):
 @pytest.mark.parametrize(
     "content", ["", "[]", "{}", '{"labels": 3}', '{"labels": ["a"], "postprocess": {"x": 1}}']
 )
-def test_a_card_that_is_no_card_is_refused(folder, content):
+def test_an_invalid_card_is_refused(folder, content):
     (folder / CARD).write_text(content)
     with pytest.raises(ArtefactError):
         read_card(folder)
+
+
+def test_a_card_from_before_tiles_box_offset_and_members_is_read_with_their_defaults(folder):
+    document = json.loads((folder / CARD).read_text())
+    for name in ("tiles", "box_offset", "members"):
+        del document[name]
+    (folder / CARD).write_text(json.dumps(document))
+
+    card = read_card(folder)
+
+    assert (card.tiles, card.box_offset, card.members) == (None, (0.0, 0.0), [])
+    assert card.version == card.onnx_sha256[:12]
 
 
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.9])

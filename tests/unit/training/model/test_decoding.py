@@ -1,4 +1,4 @@
-"""Raw output becomes detections in one way only."""
+"""Raw output becomes detections: suppression, voting, limits."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def raw(seed: int, anchors: int = 40, classes: int = 3):
 
 @given(st.integers(0, 10_000))
 @settings(deadline=None, max_examples=50)
-def test_what_is_kept_is_sorted_capped_and_overlaps_little_within_a_class(seed):
+def test_detections_are_sorted_limited_and_overlap_little_within_a_class(seed):
     found = detections(*raw(seed), ALL)
 
     assert len(found.scores) <= ALL.detections
@@ -75,7 +75,7 @@ def test_a_box_becomes_the_mean_of_those_around_it_by_score_and_overlap():
 
 
 @pytest.mark.parametrize("threshold", [0.001, 0.05, 0.3])
-def test_the_same_boxes_vote_whatever_is_shown(threshold):
+def test_the_same_boxes_vote_at_any_score_threshold(threshold):
     boxes = np.array([[0, 0, 0.5, 1], [0, 0, 0.45, 1], [0, 0, 0.46, 1]], np.float32)
     scores = np.array([[0.9], [0.2], [0.04]], np.float32)
     shown = detections(boxes, scores, replace(VOTED, score_threshold=threshold))
@@ -86,11 +86,12 @@ def test_the_same_boxes_vote_whatever_is_shown(threshold):
 
 @given(st.integers(0, 10_000))
 @settings(deadline=None, max_examples=30)
-def test_what_is_shown_is_the_same_to_the_last_bit_whether_weaker_boxes_are_kept_or_not(seed):
+def test_detections_are_the_same_to_the_last_bit_whether_weaker_boxes_are_kept_or_not(seed):
     boxes, scores = raw(seed, anchors=300)
-    how = replace(VOTED, candidates=300, detections=100)
+    postprocess = replace(VOTED, candidates=300, detections=100)
     shown, all_found = (
-        detections(boxes, scores**6, replace(how, score_threshold=threshold)) for threshold in (0.05, 0.001)
+        detections(boxes, scores**6, replace(postprocess, score_threshold=threshold))
+        for threshold in (0.05, 0.001)
     )
     for mine, theirs in zip((shown.boxes, shown.scores), (all_found.boxes, all_found.scores), strict=True):
         assert np.array_equal(mine, theirs[: len(mine)])
@@ -112,11 +113,11 @@ def test_a_batch_equals_its_singles(starter):
     rng = np.random.default_rng(1)
     size = starter.card.input_size
     images = [rng.integers(0, 255, (size, size, 3), dtype=np.uint8) for _ in range(3)]
-    how = Postprocess(score_threshold=0.01)
+    postprocess = Postprocess(score_threshold=0.01)
 
-    together = starter.detect(images, how)
+    together = starter.detect(images, postprocess)
     for image, batched in zip(images, together, strict=True):
-        (alone,) = starter.detect([image], how)
+        (alone,) = starter.detect([image], postprocess)
         assert np.array_equal(alone.classes, batched.classes)
         assert np.allclose(alone.scores, batched.scores, atol=1e-4)
         assert np.allclose(alone.boxes, batched.boxes, atol=1e-3)

@@ -1,4 +1,4 @@
-"""Pixels mean the same thing whatever the file; what is no whole still image is refused, typed."""
+"""Every file of one picture gives the same pixels; anything but one whole still image is a typed error."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_every_mode_keeps_the_brightness(encode, mode, kind):
     assert pixels[:, 20:30].mean() > 243
 
 
-def test_transparency_is_laid_on_white_and_an_opaque_alpha_changes_nothing(scene, encode):
+def test_transparency_becomes_white_and_an_opaque_alpha_changes_nothing(scene, encode):
     opaque = scene.convert("RGBA")
     assert np.array_equal(decode(encode(opaque), SIZE).pixels, decode(encode(scene), SIZE).pixels)
 
@@ -119,14 +119,14 @@ def test_a_flipped_byte_anywhere_gives_a_picture_or_a_typed_error(scene, encode,
         (b"\x89PNG\r\n\x1a\n", "unsupported_format"),
     ],
 )
-def test_what_is_no_image_is_refused(data, code):
+def test_data_that_is_not_an_image_is_refused(data, code):
     with pytest.raises(UnreadableError) as caught:
         decode(data, SIZE)
     assert caught.value.code == code
 
 
 def test_a_phone_s_jpeg_with_a_preview_behind_it_is_that_jpeg(scene, encode):
-    """The function lets it through, so the container must take it."""
+    """The Lambda function accepts it, so the container must, too."""
     picture = decode(encode(scene, "MPO", save_all=True, append_images=[scene.resize((30, 20))]), 32)
     assert (picture.format, picture.width, picture.height) == ("JPEG", 60, 40)
 
@@ -189,7 +189,7 @@ def test_a_box_survives_the_round_trip_to_pixels_of_the_original():
     assert np.allclose(to_original(boxes / scale, 640, 480), boxes, atol=1e-3)
 
 
-def test_quality_tells_a_blurred_from_a_sharp_picture_and_counts_clipped_pixels():
+def test_quality_distinguishes_a_blurred_from_a_sharp_picture_and_counts_clipped_pixels():
     rng = np.random.default_rng(0)
     sharp = rng.integers(60, 200, (64, 64, 3)).astype(np.uint8)
     blurred = np.full_like(sharp, 128)
@@ -219,7 +219,7 @@ def test_full_resolution_and_the_models_input_are_one_picture(encode, mode, kind
     assert np.abs(np.asarray(again).astype(int) - plain.pixels).max() <= 2  # resized before or after turning
 
 
-def test_full_resolution_is_kept_only_above_the_side_that_was_asked_for(scene, encode):
+def test_full_resolution_is_kept_only_above_the_given_side(scene, encode):
     assert decode(encode(scene), SIZE, full_above=60).full is None
     assert decode(encode(scene), SIZE, full_above=59).full.size == (60, 40)
 
@@ -231,7 +231,7 @@ def test_transparency_of_a_tall_picture_is_flattened_without_a_seam(encode):
     assert np.array_equal(np.asarray(decode(encode(image), SIZE, full_above=1).full), np.asarray(white))
 
 
-def test_decoding_ends_when_its_time_is_up(encode):
+def test_decoding_ends_at_its_deadline(encode):
     noise = Image.effect_noise((2000, 2000), 90)
     with pytest.raises(UnreadableError) as caught:
         decode(encode(noise, "PNG"), SIZE, seconds=0.001)
@@ -240,14 +240,14 @@ def test_decoding_ends_when_its_time_is_up(encode):
 
 
 def _scan_bomb(encode: Callable[..., bytes], scans: int) -> bytes:
-    """A small JPEG that asks its decoder to go over all pixels again for every 20 bytes."""
+    """A small JPEG whose decoder must process all pixels again for every 20 bytes."""
     data = encode(Image.new("L", (3000, 3000), 99), "JPEG", progressive=True)
     last = data.rindex(b"\xff\xda")
     return data[:last] + data[last:-2] * scans + data[-2:]
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
-def test_a_jpeg_of_endless_scans_is_ended(encode):
+def test_a_jpeg_with_thousands_of_scans_ends_in_time(encode):
     bomb = _scan_bomb(encode, 20_000)
     assert len(bomb) < 6 * 1024 * 1024
     started = time.monotonic()
@@ -269,7 +269,7 @@ def test_sharpness_compares_between_cameras_and_models_of_any_resolution(encode)
     assert quality(decode(encode(blurred), 320).pixels)["sharpness"] < min(found) / 2
 
 
-def test_what_is_clipped_is_told_apart_into_dark_and_bright():
+def test_clipped_pixels_are_counted_as_dark_and_bright():
     pixels = np.full((10, 10, 3), 128, np.uint8)
     pixels[:2], pixels[2:5] = 0, 255
     found = quality(pixels)
