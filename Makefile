@@ -1,6 +1,6 @@
 # Every target bootstraps what it needs with plain python3 (3.11 or newer) into .venv; hashes are required.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check dev format starter-model lock fuzz images clean
+.PHONY: help demo test test-slow check dev format starter-model lock fuzz images clean
 PYTHON ?= python3
 BIN := .venv/bin
 UV := $(BIN)/uv
@@ -12,10 +12,12 @@ help: ## this list
 demo: .venv/.local ## sample images through the whole path on this laptop
 	@$(BIN)/loupe demo
 
-test: .venv/.dev ## every test: unit, integration, and the whole local cloud
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/unit tests/fuzz tests/integration -n auto --dist loadfile  # side by side
-	@$(BIN)/python -m pytest --doctest-modules contract functions training loupe localcloud statemachine  # the docstrings' examples
-	@$(BIN)/python -m pytest tests/system
+test: .venv/.dev ## every fast test: unit, property, integration, and the local cloud
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests -m "not slow" -n auto --dist loadfile
+	@$(BIN)/python -m pytest --doctest-modules contract functions training loupe localcloud statemachine docs  # the docstrings' examples
+
+test-slow: .venv/.dev ## the heavy detector families, and a whole retraining
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests -m slow -n auto --dist loadfile
 
 check: .venv/.dev .tools/sam/.done .tools/checkov/.done ## the gate: lint, types, imports, template
 	$(BIN)/ruff format --check .

@@ -17,7 +17,7 @@ from typing import Any
 import psutil
 
 from benchmarks.serve_images import steel
-from localcloud.ports import free_port
+from localcloud.home.ports import free_port
 
 ROOT = Path(__file__).resolve().parent.parent
 PEERS = ("litserve", "ray", "mlserver")

@@ -11,7 +11,6 @@ process runs in the same home, a private folder.
 """
 
 from localcloud.cloud import LocalCloud
-from localcloud.connections import Connection, connection
 from localcloud.errors import (
     AlreadyRunningError,
     DeployError,
@@ -21,6 +20,7 @@ from localcloud.errors import (
     PortInUseError,
     StartError,
 )
+from localcloud.home.connections import Connection, connection
 
 __all__ = [
     "AlreadyRunningError",

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Self
 import psutil
 from botocore.exceptions import BotoCoreError, ClientError
 
-from localcloud import connections, credentials
 from localcloud import deploy as deployment
-from localcloud.connections import Connection
 from localcloud.errors import LocalCloudError, NotRunningError, StartError
-from localcloud.home import Home
+from localcloud.home import connections, credentials
+from localcloud.home.connections import Connection
+from localcloud.home.folder import Home
+from localcloud.home.ports import bind, bind_free
 from localcloud.ministack import compatibility
 from localcloud.ministack.environment import ACCOUNT, REGION, Environment
-from localcloud.ports import bind, bind_free
 
 if TYPE_CHECKING:  # these import MiniStack
     from localcloud.ministack.autosave import Autosave

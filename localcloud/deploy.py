@@ -13,8 +13,8 @@ from typing import Any
 from botocore.exceptions import ClientError
 from samtranslator.yaml_helper import yaml_parse
 
-from localcloud.connections import Connection
 from localcloud.errors import DeployError
+from localcloud.home.connections import Connection
 
 STAGING_BUCKET = "loupe-staging"
 _DIGEST_TAG = "loupe:digest"

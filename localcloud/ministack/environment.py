@@ -8,7 +8,7 @@ import sys
 import tempfile
 
 from localcloud.errors import StartError
-from localcloud.home import Home
+from localcloud.home.folder import Home
 
 REGION = "us-east-1"
 ACCOUNT = "000000000000"

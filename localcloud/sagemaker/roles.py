@@ -12,7 +12,7 @@ from botocore.config import Config
 from ministack.core import responses
 from ministack.services import cloudwatch, iam, sts
 
-from localcloud.connections import isolated_session
+from localcloud.home.connections import isolated_session
 from localcloud.sagemaker.aws_errors import invalid
 
 # As many threads share a client as fetch files at once.

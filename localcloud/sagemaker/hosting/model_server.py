@@ -11,7 +11,7 @@ from pathlib import Path
 
 import urllib3
 
-from localcloud.ports import free_port
+from localcloud.home.ports import free_port
 from localcloud.sagemaker import programs
 
 INVOCATION_TIMEOUT_S = 60.0  # what a real-time endpoint gives a container

@@ -4,7 +4,7 @@ import json
 
 from botocore.exceptions import ClientError
 
-from localcloud.connections import Connection
+from localcloud.home.connections import Connection
 
 USER = "loupe-operator"
 

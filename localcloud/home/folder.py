@@ -9,8 +9,8 @@ from typing import IO
 
 import psutil
 
-from localcloud import connections
 from localcloud.errors import AlreadyRunningError
+from localcloud.home import connections
 
 
 class Home:
