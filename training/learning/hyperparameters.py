@@ -44,8 +44,8 @@ class Hyperparameters(JobHyperparameters):
         refit: Also learn from the validation part, and keep the last epoch's weights, since no images are left to
             choose an epoch by: for the final model, once a run has shown how many epochs it takes.
         views: 1, 2, 4 or 8: the model detects in the image, its mirror image, both upside down, and these four from
-            slightly farther away, and averages the results. The work grows by this factor, for some more precision;
-            not all families can do it (docs/families.md).
+            slightly farther away, and averages the results: some more precision for 2, 4 or 7 times the work. Not all
+            families can do it (docs/families.md).
         workers: Processes that prepare batches. -1: one for each core but the trainer's, at most four.
         tuned: Whether tuning chose these values, so that a comparison can say so.
     """
