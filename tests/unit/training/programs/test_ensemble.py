@@ -1,4 +1,4 @@
-"""An ensemble judges as the mean of its members, and only of models that can be averaged."""
+"""An ensemble gives the mean of its members' results, and only models that can be averaged are joined."""
 
 from __future__ import annotations
 
@@ -16,34 +16,35 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from training import ensemble  # noqa: E402
+from training.datasets import open_dataset  # noqa: E402
 from training.datasets.generated.synthetic import generate  # noqa: E402
 from training.detectors.registry import build  # noqa: E402
 from training.ensemble import EnsembleError, check_alike, join, main, mean  # noqa: E402
 from training.learning.export import ParityError, export  # noqa: E402
 from training.learning.weights import load_pretrained  # noqa: E402
-from training.model.artefact import ModelCard, file_sha256, pack, unpack  # noqa: E402
+from training.model.artefact import ModelCard, file_sha256, pack, read_card, unpack  # noqa: E402
 from training.model.decoding import Postprocess  # noqa: E402
 from training.model.onnx_model import OnnxModel  # noqa: E402
 from training.train import main as train  # noqa: E402
 
 LABELS, SIZE = ("scratch", "dent"), 96
-Maker = Callable[..., Path]
+ModelMaker = Callable[..., Path]
 torch.set_num_threads(1)
 
 
 def a_card(family: str = "gfl_efficientnet_lite0", size: int = SIZE, **fields: object) -> ModelCard:
-    about = {
+    defaults = {
         "onnx_sha256": "0" * 64,
         "dataset": {"snapshot": "abc", "validation": 7},
         "metrics": {"training": {"seconds": 60.0}},
     }
     half = {"mean": [0.5] * 3, "std": [0.5] * 3}
-    return ModelCard(family, family, LABELS, size, half, Postprocess(nms_iou=0.6), **{**about, **fields})
+    return ModelCard(family, family, LABELS, size, half, Postprocess(nms_iou=0.6), **{**defaults, **fields})
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Maker:
-    """Makes the folder of an untrained model, whose points disagree; different seeds, different models."""
+def untrained(tmp_path_factory: pytest.TempPathFactory) -> ModelMaker:
+    """Makes the unpacked artefact of an untrained model. Models of different seeds disagree everywhere."""
 
     @cache
     def make(seed: int, family: str = "gfl_efficientnet_lite0", views: int = 1, size: int = SIZE) -> Path:
@@ -64,8 +65,8 @@ def pictures() -> np.ndarray:
     return np.random.default_rng(3).integers(0, 256, (3, SIZE, SIZE, 3), np.uint8)
 
 
-def test_an_ensemble_finds_the_weighted_mean_of_what_its_members_find(made, pictures, tmp_path):
-    members = [made(0), made(1, views=4), made(2, "gfl_efficientnet_lite2")]
+def test_an_ensembles_output_is_the_weighted_mean_of_its_members_outputs(untrained, pictures, tmp_path):
+    members = [untrained(0), untrained(1, views=4), untrained(2, "gfl_efficientnet_lite2")]
     card = join(members, tmp_path / "joint")
     boxes, scores = OnnxModel(tmp_path / "joint").raw(pictures)
     found = [OnnxModel(each).raw(pictures) for each in members]
@@ -86,8 +87,8 @@ def test_an_ensemble_finds_the_weighted_mean_of_what_its_members_find(made, pict
     }
 
 
-def test_families_with_anchors_can_be_averaged_too(made, tmp_path):
-    members = [made(seed, "ssdlite", size=128) for seed in (0, 1)]
+def test_families_with_anchors_can_be_averaged_too(untrained, tmp_path):
+    members = [untrained(seed, "ssdlite", size=128) for seed in (0, 1)]
     join(members, tmp_path / "joint")
     picture = np.random.default_rng(3).integers(0, 256, (1, 128, 128, 3), np.uint8)
     wanted = mean([OnnxModel(each).raw(picture) for each in members])
@@ -95,7 +96,7 @@ def test_families_with_anchors_can_be_averaged_too(made, tmp_path):
         np.testing.assert_allclose(got, expected, atol=1e-4)
 
 
-def test_a_box_is_that_of_the_member_that_sees_something_there():
+def test_a_box_is_that_of_the_member_with_a_score_there():
     sure = np.array([[[0.1, 0.1, 0.3, 0.3]]], np.float32), np.array([[[0.9, 0.0]]], np.float32)
     blind = np.array([[[0.5, 0.5, 0.9, 0.9]]], np.float32), np.array([[[0.0, 0.0]]], np.float32)
     boxes, scores = mean([sure, blind])
@@ -103,14 +104,14 @@ def test_a_box_is_that_of_the_member_that_sees_something_there():
     np.testing.assert_allclose(scores, [[[0.45, 0.0]]], atol=1e-6)
 
 
-def test_a_place_where_no_member_sees_anything_still_has_a_box():
+def test_a_place_without_any_score_still_has_a_box():
     nothing = np.zeros((1, 1, 2), np.float32)
     boxes, _ = mean([(np.full((1, 1, 4), each, np.float32), nothing) for each in (0.2, 0.4)])
     np.testing.assert_allclose(boxes, np.full((1, 1, 4), 0.3), atol=1e-6)
 
 
-def test_an_ensemble_is_a_warm_start_for_its_first_members_family(made, tmp_path):
-    members = [made(0), made(1)]
+def test_an_ensemble_is_a_warm_start_for_its_first_members_family(untrained, tmp_path):
+    members = [untrained(0), untrained(1)]
     join(members, tmp_path / "joint")
     fresh, first = (build("gfl_efficientnet_lite0", len(LABELS), SIZE) for _ in range(2))
     report = load_pretrained(fresh, tmp_path / "joint" / "model.onnx")
@@ -148,7 +149,7 @@ def test_one_model_or_the_same_twice_is_no_ensemble():
         check_alike([card, card])
 
 
-def test_a_joint_graph_that_is_not_the_mean_is_refused(made, tmp_path, monkeypatch):
+def test_a_joint_graph_that_is_not_the_mean_is_refused(untrained, tmp_path, monkeypatch):
     right = ensemble._mean
 
     def wrong(prefixes):
@@ -158,10 +159,31 @@ def test_a_joint_graph_that_is_not_the_mean_is_refused(made, tmp_path, monkeypat
 
     monkeypatch.setattr(ensemble, "_mean", wrong)
     with pytest.raises(ParityError, match=r"the joint graph is up to 0\.\d+ off its members' mean"):
-        join([made(0), made(1)], tmp_path / "joint")
+        join([untrained(0), untrained(1)], tmp_path / "joint")
 
 
-def test_an_ensemble_of_trained_models_is_measured_and_its_members_named(tmp_path, capsys):
+def test_an_ensemble_is_evaluated_on_the_validation_part_and_names_its_members(untrained, tmp_path, capsys):
+    generate(tmp_path / "data", 24, size=96, seed=0)
+    dataset = {"snapshot": open_dataset(tmp_path / "data").snapshot(), "validation": 4}
+    models = []
+    for seed in (0, 1):
+        member = Path(shutil.copytree(untrained(seed), tmp_path / f"member{seed}"))
+        replace(read_card(member), dataset=dataset, hyperparameters={"seed": seed}).write(member)
+        models.append(str(pack(member, tmp_path / f"member{seed}.tar.gz")))
+    out = tmp_path / "joint.tar.gz"
+
+    arguments = ["--out", str(out), "--name", "pair", "--dataset", str(tmp_path / "data")]
+    assert main([*models, *arguments]) == 0
+
+    card = unpack(out, tmp_path / "joint")
+    assert capsys.readouterr().out == f"{out}: pair {card.version}, gfl_efficientnet_lite0, ensemble of 2\n"
+    assert "map" in card.metrics["validation"]
+    assert [member["hyperparameters"]["seed"] for member in card.members] == [0, 1]
+    assert card.metrics["training"]["seconds"] == 120
+
+
+@pytest.mark.slow
+def test_models_that_were_just_trained_can_be_joined(tmp_path, capsys):
     data = tmp_path / "data"
     generate(data, 40, size=96, seed=0)
     common = ["--dataset", str(data), "--family", "gfl_efficientnet_lite0", "--epochs", "1"]
@@ -184,10 +206,12 @@ def test_an_ensemble_of_trained_models_is_measured_and_its_members_named(tmp_pat
     )
 
 
-def test_a_refitted_member_leaves_nothing_to_measure_on(made, tmp_path, capsys):
-    refitted = Path(shutil.copytree(made(1), tmp_path / "refitted"))
+def test_an_ensemble_with_a_refitted_member_is_not_evaluated_on_the_validation_part(
+    untrained, tmp_path, capsys
+):
+    refitted = Path(shutil.copytree(untrained(1), tmp_path / "refitted"))
     replace(OnnxModel(refitted).card, dataset={"snapshot": "abc", "validation": 0}).write(refitted)
-    models = [str(pack(each, tmp_path / f"{each.name}.tar.gz")) for each in (made(0), refitted)]
+    models = [str(pack(each, tmp_path / f"{each.name}.tar.gz")) for each in (untrained(0), refitted)]
     generate(tmp_path / "data", 24, size=96, seed=0)
     status = main([*models, "--out", str(tmp_path / "j.tar.gz"), "--dataset", str(tmp_path / "data")])
     assert status == 1

@@ -6,7 +6,7 @@ from training.model.artefact import unpack
 from training.model.tiling import Tiles
 
 
-def test_tiles_are_set_on_an_artefact_and_taken_off_again(tmp_path, starter_folder, capsys):
+def test_tiles_are_added_to_an_artefact_and_removed_again(tmp_path, starter_folder, capsys):
     model = str(tmp_path / "tiled.tar.gz")
     source = str(starter_folder.parent / "none.tar.gz")
     assert retile.main(["--model", source, "--out", model, "--size", "640"]) == 1
