@@ -59,7 +59,7 @@ def picture() -> str:
     floors = sorted({*direct, *(target for targets in direct.values() for target in targets)})
     lines = ["flowchart TD"]
     for folder in sorted({folder for folder, _ in floors}):
-        lines.append(f'  subgraph {folder}["{folder}/"]')
+        lines += [f'  subgraph {folder}["{folder}/"]', "    direction TB"]
         lines += [f'    {_name(floor)}["{floor[1]}"]' for floor in floors if floor[0] == folder]
         lines.append("  end")
     lines.append(f'  {_SHARED}["{_SHARED}/: what all of them agree on"]')
