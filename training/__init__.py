@@ -1,1 +1,1 @@
-"""What runs in the container: train, evaluate and serve a defect detector."""
+"""The programs of the container: train, evaluate and serve a defect detector."""

@@ -1,6 +1,7 @@
-"""Detector families, and what they are made of.
+"""Detector families.
 
-`families` holds one module for each; `architectures` what several of them share; `base` what each must offer.
+`families` has one module for each family, `architectures` the code that several families share, and `base` the
+interface of a family. `registry` finds a family by its name.
 """
 
 from training.detectors.base import Detector, PublicWeights, Recipe, Target

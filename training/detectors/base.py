@@ -1,4 +1,4 @@
-"""What every detector family offers, and what a family is made of."""
+"""The interface of a detector family."""
 
 from __future__ import annotations
 
@@ -15,16 +15,21 @@ from training.model.decoding import Postprocess
 
 
 class UnsupportedInputSizeError(TrainingError):
-    """The family cannot work on images of this size."""
+    """The family does not take images of this size."""
 
 
 class UnsupportedViewsError(TrainingError):
-    """The family cannot average over so many mirror images."""
+    """The family cannot average over this number of views."""
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What is in one image: boxes [N, 4] as (x1, y1, x2, y2) in 0..1, classes [N] from 0. N may be 0."""
+    """The labelled objects of one image, as torchvision's `targets` have them; N may be 0.
+
+    Attributes:
+        boxes: [N, 4] as (x1, y1, x2, y2) in 0..1.
+        classes: [N], counted from 0.
+    """
 
     boxes: Tensor
     classes: Tensor
@@ -32,7 +37,15 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """The settings that suit a family; a hyperparameter of the same name overrides each."""
+    """The default hyperparameters of a family; a hyperparameter of the same name overrides each.
+
+    Attributes:
+        input_size: Side of the square input, in pixels.
+        batch_size: Images in a training step.
+        learning_rate: The peak of the learning rate.
+        weight_decay: Of AdamW.
+        epochs: Epochs of a run.
+    """
 
     input_size: int
     batch_size: int
@@ -43,10 +56,11 @@ class Recipe:
 
 @dataclass(frozen=True, slots=True)
 class PublicWeights:
-    """Where published weights lie.
+    """The address of published weights.
 
-    source: torchvision (a name of its weights API) or huggingface (a repository that holds model.safetensors,
-    which timm's are too). name: the name there.
+    Attributes:
+        source: torchvision: a name of its weights API. huggingface: a repository with a model.safetensors, as timm's.
+        name: The name at the source.
     """
 
     source: Literal["torchvision", "huggingface"]
@@ -54,13 +68,17 @@ class PublicWeights:
 
 
 class Detector(nn.Module, ABC):
-    """What every family offers to training, export and evaluation.
+    """A detector: the interface between a family and training, export and evaluation.
 
-    normalisation: mean and std that the graph applies to pixels / 255.
-    backbone_prefix: how the names of the backbone's tensors begin.
-    any_batch: whether the exported graph takes any number of images at a time, or one.
-    places: what the A outputs stand for, one by one; models with the same places, labels and input size can
-        be averaged (training.ensemble). Empty: for nothing in particular.
+    Attributes:
+        family: Name of the family.
+        input_size: Side of the square input, in pixels.
+        normalisation: Mean and std that the graph applies to pixels / 255.
+        postprocess: How the output becomes detections.
+        backbone_prefix: Prefix of the names of the backbone's tensors.
+        any_batch: Whether the exported graph takes any number of images at a time, or only one.
+        places: Description of the fixed places that the A outputs belong to. Models with the same places, labels and
+            input size can be averaged (training.ensemble). Empty: the outputs belong to no fixed places.
     """
 
     family: str
@@ -73,38 +91,55 @@ class Detector(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """uint8 [N, size, size, 3] → boxes [N, A, 4] in 0..1, scores [N, A, C] without background.
+        """Detect objects. This is the graph that is exported.
 
-        This is the graph that is exported.
+        Args:
+            images: uint8 [N, size, size, 3].
+
+        Returns:
+            Boxes [N, A, 4] in 0..1, and scores [N, A, C] without background.
         """
 
     @abstractmethod
     def losses(self, images: Tensor, targets: Sequence[Target]) -> dict[str, Tensor]:
-        """The parts of the loss, each a scalar; their sum is minimised. Same images as `forward`."""
+        """Return the parts of the loss, each a scalar. Training minimises their sum.
+
+        Args:
+            images: uint8 [N, size, size, 3].
+            targets: The objects of each image.
+        """
 
     def use_views(self, views: int) -> None:
-        """From now on `forward` gives the mean of what is seen in `views` mirror images of each picture.
+        """Make `forward` average the results of several views of each image: test-time augmentation.
 
-        Raises UnsupportedViewsError where the family cannot.
+        Args:
+            views: Number of views; 1: the image alone.
+
+        Raises:
+            UnsupportedViewsError: The family cannot average over this number of views.
         """
         if views != 1:
-            raise UnsupportedViewsError(f"{self.family} judges a picture in one view only, not in {views}")
+            raise UnsupportedViewsError(f"{self.family} detects in one view of an image only, not in {views}")
 
     def own_name(self, name: str) -> str:
-        """This model's name of a tensor that a published checkpoint calls `name`; itself where they agree."""
+        """Return this model's name for a tensor that a published checkpoint calls `name`."""
         return name
 
     def _pixels(self, images: Tensor) -> Tensor:
         """uint8 [N, size, size, 3] → normalised [N, 3, size, size]."""
         mean, std = (
-            torch.tensor(self.normalisation[each], device=images.device).view(1, 3, 1, 1) * 255
-            for each in ("mean", "std")
+            torch.tensor(self.normalisation[statistic], device=images.device).view(1, 3, 1, 1) * 255
+            for statistic in ("mean", "std")
         )
         return (images.permute(0, 3, 1, 2).to(mean.dtype) - mean) / std
 
 
 def check_input_size(family: str, input_size: int, smallest: int, largest: int, multiple: int = 1) -> None:
-    """Raises UnsupportedInputSizeError unless the size is within the limits, and such a multiple."""
+    """Check an input size, in pixels.
+
+    Raises:
+        UnsupportedInputSizeError: It is outside the limits, or not a multiple of `multiple`.
+    """
     if smallest <= input_size <= largest and input_size % multiple == 0:
         return
     steps = f" in steps of {multiple}" if multiple > 1 else ""

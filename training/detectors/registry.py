@@ -1,4 +1,4 @@
-"""Finds a detector family by its name, which is that of its module in `families`."""
+"""Find a detector family by its name, which is the name of its module in `families`."""
 
 from __future__ import annotations
 
@@ -12,28 +12,46 @@ from training.job.errors import TrainingError
 
 
 class UnknownFamilyError(TrainingError):
-    """No module of this package bears the family's name."""
+    """No module in `families` has this name."""
 
 
 def families() -> list[str]:
-    """The names of all families."""
+    """Return the names of all families."""
     return sorted(module.name for module in pkgutil.iter_modules(family_modules.__path__))
 
 
 def recipe(family: str) -> Recipe:
-    """The settings that suit the family. Raises UnknownFamilyError."""
+    """Return the default hyperparameters of a family.
+
+    Raises:
+        UnknownFamilyError: There is no such family.
+    """
     settings: Recipe = _module(family).RECIPE
     return settings
 
 
 def public_weights(family: str) -> dict[str, PublicWeights]:
-    """The published weights that suit the family, by the name that asks for them. Raises UnknownFamilyError."""
-    found: dict[str, PublicWeights] = _module(family).WEIGHTS
-    return found
+    """Return the published weights that a family can start from, by name.
+
+    Raises:
+        UnknownFamilyError: There is no such family.
+    """
+    weights: dict[str, PublicWeights] = _module(family).WEIGHTS
+    return weights
 
 
 def build(family: str, classes: int, input_size: int) -> Detector:
-    """A new detector with random weights. Raises UnknownFamilyError and UnsupportedInputSizeError."""
+    """Return a new detector with random weights.
+
+    Args:
+        family: Name of the family.
+        classes: Number of labels.
+        input_size: Side of the square input, in pixels.
+
+    Raises:
+        UnknownFamilyError: There is no such family.
+        UnsupportedInputSizeError: The family does not take this size.
+    """
     detector: Detector = _module(family).build(classes, input_size)
     return detector
 

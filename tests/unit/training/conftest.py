@@ -1,4 +1,4 @@
-"""Shared pieces of the tests of `training`."""
+"""Fixtures that the tests of `training` share."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ def starter(starter_folder: Path) -> OnnxModel:
 
 @pytest.fixture
 def moto_s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Client]:
-    """A client of an S3 that moto plays, which whoever goes by the environment finds too."""
-    import boto3  # with moto half a second, which most tests never need
+    """A client of moto's S3; code that reads the environment uses it, too."""
+    import boto3  # with moto half a second, and most tests do not need it
     from moto import mock_aws
 
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
@@ -52,7 +52,7 @@ def moto_s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Client]:
 
 @pytest.fixture
 def bucket(moto_s3: S3Client, monkeypatch: pytest.MonkeyPatch) -> S3Client:
-    """The client of S3, which has the empty bucket `factory`."""
+    """The client of an S3 with the empty bucket `factory`."""
     from training.datasets.storage import s3
 
     monkeypatch.setattr(s3, "_clients", {})
@@ -62,7 +62,7 @@ def bucket(moto_s3: S3Client, monkeypatch: pytest.MonkeyPatch) -> S3Client:
 
 @pytest.fixture
 def scene() -> Image.Image:
-    """An upright RGB picture, 60 x 40, whose four quarters differ."""
+    """An upright RGB image, 60 x 40, whose four quarters differ."""
     pixels = np.zeros((40, 60, 3), np.uint8)
     pixels[:20, :30], pixels[:20, 30:] = (200, 30, 30), (30, 200, 30)
     pixels[20:, :30], pixels[20:, 30:] = (30, 30, 200), (220, 220, 40)

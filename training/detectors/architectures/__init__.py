@@ -1,1 +1,1 @@
-"""What several families share: backbones, heads, losses."""
+"""Code that several families share: backbones, heads, losses."""

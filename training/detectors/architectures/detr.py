@@ -1,4 +1,4 @@
-"""What the transformer families share: a network of the transformers library behind the interface of a detector.
+"""The base of the transformer families: a network of the transformers library with the interface of a detector.
 
 They need no suppression: each object is matched to one query (Carion et al. 2020, https://arxiv.org/abs/2005.12872).
 """
@@ -22,8 +22,8 @@ Config = TypeVar("Config", DFineConfig, RTDetrV2Config)
 
 _QUERIES = 300
 _COARSEST_STRIDE = 32
-# The library renames these when it loads a checkpoint, so files have the names on the left.
-_RENAMED = (
+# Pattern and replacement. The library renames these when it loads a checkpoint, so files have the old names.
+_RENAMINGS = (
     (r"^(model\.|class_embed\.|bbox_embed\.)", r"network.\1"),
     (r"^network\.(class_embed|bbox_embed)\.", r"network.model.decoder.\1."),
     (r"\.out_proj\.", ".o_proj."),
@@ -35,11 +35,12 @@ class QueryDetector(Detector):
     """A network that gives logits [N, Q, C] and boxes [N, Q, 4] as (centre x, centre y, width, height) in 0..1."""
 
     backbone_prefix = "network.model.backbone."
-    renamed: tuple[tuple[str, str], ...] = ()  # patterns of the family's own, after the shared ones
+    # Patterns and replacements of the family, applied after the shared ones.
+    renamings: tuple[tuple[str, str], ...] = ()
 
     def __init__(self, network: PreTrainedModel, input_size: int) -> None:
         super().__init__()
-        # They are one with the decoder's of the same names; twice in the state they could not be saved.
+        # The decoder has the same modules under its own names. Tensors with two names cannot be saved.
         del network.class_embed, network.bbox_embed
         self.network = network.train()
         self.input_size = input_size
@@ -47,7 +48,8 @@ class QueryDetector(Detector):
         self.postprocess = Postprocess(score_threshold=0.05, nms_iou=None, candidates=_QUERIES)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        with torch.autocast(images.device.type, enabled=False):  # bfloat16 would round the boxes to 1/256
+        # bfloat16 would round the boxes to 1/256.
+        with torch.autocast(images.device.type, enabled=False):
             output = self.network(pixel_values=self._pixels(images))
         half = output.pred_boxes[..., 2:] / 2
         centres = output.pred_boxes[..., :2]
@@ -55,43 +57,47 @@ class QueryDetector(Detector):
 
     def losses(self, images: Tensor, targets: Sequence[Target]) -> dict[str, Tensor]:
         labels = [
-            {"class_labels": each.classes, "boxes": box_convert(each.boxes, "xyxy", "cxcywh")}
-            for each in targets
+            {"class_labels": target.classes, "boxes": box_convert(target.boxes, "xyxy", "cxcywh")}
+            for target in targets
         ]
         pixels = self._pixels(images)
         with torch.autocast(images.device.type, enabled=False):
             try:
                 parts = self.network(pixel_values=pixels, labels=labels).loss_dict
-            except ValueError:  # what the library says to boxes that are not numbers
+            except ValueError:  # raised by the library if boxes are not numbers
                 if torch.isfinite(self.network(pixel_values=pixels).pred_boxes).all():
                     raise
                 return {"boxes": pixels.new_tensor(torch.nan)}
         losses: dict[str, Tensor] = defaultdict(lambda: pixels.new_zeros(()))
-        for name, value in parts.items():  # loss_bbox_aux_1: the same part in another layer
+        # loss_bbox_aux_1 is the same part in another layer.
+        for name, value in parts.items():
             losses[name.split("_")[1]] = losses[name.split("_")[1]] + value
         return dict(losses)
 
     def own_name(self, name: str) -> str:
-        """Also takes the names of the Hugging Face hub's checkpoints."""
-        for pattern, replacement in (*_RENAMED, *self.renamed):
+        """Return this model's name for a tensor of a checkpoint on the Hugging Face hub."""
+        for pattern, replacement in (*_RENAMINGS, *self.renamings):
             name = re.sub(pattern, replacement, name)
         return name
 
 
-def _queries(family: str, input_size: int, strides: Sequence[int]) -> int:
-    """How many things are looked for: 300, or as many as the maps have places. Raises UnsupportedInputSizeError."""
+def _query_count(family: str, input_size: int, strides: Sequence[int]) -> int:
+    """Return 300, or the number of places in the maps if it is smaller. Raises UnsupportedInputSizeError."""
     check_input_size(family, input_size, smallest=64, largest=1280, multiple=_COARSEST_STRIDE)
     return min(_QUERIES, sum((input_size // stride) ** 2 for stride in strides))
 
 
-def prepared(config: Config, family: str, classes: int, input_size: int) -> Config:
-    """The family's configuration with what is the same for all of them.
+def configure(config: Config, family: str, classes: int, input_size: int) -> Config:
+    """Add to a family's configuration the settings that all transformer families share.
 
-    Batch norms learn: a network that starts from random weights has no statistics to freeze. Scores begin
-    at 0.01, as in the authors' code; the library's default would begin at 0.5 where there is one class.
+    Batch norms learn, since a network with random weights has no statistics to freeze. Scores begin at 0.01, as in
+    the authors' code; with a single class the library's default would begin at 0.5.
+
+    Raises:
+        UnsupportedInputSizeError: The families do not take this size.
     """
     config.num_labels = classes
-    config.num_queries = _queries(family, input_size, config.feat_strides)
+    config.num_queries = _query_count(family, input_size, config.feat_strides)
     config.freeze_backbone_batch_norms = False
     config.initializer_bias_prior_prob = 0.01
     config._attn_implementation = "eager"

@@ -1,4 +1,4 @@
-"""What the sizes of D-FINE share.
+"""The base of the D-FINE families.
 
 Peng et al. 2024, https://arxiv.org/abs/2410.13842; its configurations: https://github.com/Peterande/D-FINE.
 """
@@ -9,7 +9,7 @@ from typing import Any
 
 from transformers import DFineConfig, DFineForObjectDetection, HGNetV2Config
 
-from training.detectors.architectures.detr import QueryDetector, prepared
+from training.detectors.architectures.detr import QueryDetector, configure
 
 # HGNetV2-B0, as configured for D-FINE.
 _BACKBONE: dict[str, Any] = {
@@ -31,8 +31,8 @@ _BACKBONE: dict[str, Any] = {
 class DFine(QueryDetector):
     """D-FINE on HGNetV2-B0."""
 
-    # timm's HGNetV2, and the names of D-FINE's own backbone files.
-    renamed = (
+    # For timm's HGNetV2 and for D-FINE's own backbone files.
+    renamings = (
         (r"^(?:backbone\.)?stem\.", "network.model.backbone.model.embedder."),
         (r"^(?:backbone\.)?stages\.", "network.model.backbone.model.encoder.stages."),
         (r"^(network\.model\.backbone\..*)\.conv\.(weight)$", r"\1.convolution.\2"),
@@ -44,7 +44,15 @@ class DFine(QueryDetector):
     def __init__(
         self, family: str, classes: int, input_size: int, maps: list[int], settings: dict[str, Any]
     ) -> None:
-        """maps: the backbone's stages that feed the encoder; settings: of DFineConfig."""
+        """Build a network with random weights.
+
+        Args:
+            family: Name of the family.
+            classes: Number of labels.
+            input_size: Side of the square input, in pixels.
+            maps: The backbone's stages that feed the encoder.
+            settings: Arguments of DFineConfig.
+        """
         self.family = family
         config = DFineConfig(backbone_config=HGNetV2Config(**_BACKBONE | {"out_indices": maps}), **settings)
-        super().__init__(DFineForObjectDetection(prepared(config, family, classes, input_size)), input_size)
+        super().__init__(DFineForObjectDetection(configure(config, family, classes, input_size)), input_size)

@@ -1,4 +1,4 @@
-"""EfficientNet-Lite under a feature pyramid: what the small families share that start from ImageNet weights.
+"""EfficientNet-Lite with a feature pyramid: the base of the small families, which start from ImageNet weights.
 
 EfficientNet-Lite: the backbone of Tan and Le 2019 (https://arxiv.org/abs/1905.11946) without
 squeeze-and-excitation, for edge devices. Feature pyramid: Lin et al. 2017, https://arxiv.org/abs/1612.03144.
@@ -17,12 +17,14 @@ from training.model.decoding import Postprocess
 
 STRIDES = (8, 16, 32)
 CHANNELS = 96
-_DROPPED_PATHS = 0.1  # in training, at the deepest block: Huang et al. 2016, https://arxiv.org/abs/1603.09382
-_FROZEN = ("conv_stem", "bn1", "blocks.0.", "blocks.1.")  # edges and blobs are the same in any picture
+# In training, at the deepest block: Huang et al. 2016, https://arxiv.org/abs/1603.09382.
+_DROPPED_PATHS = 0.1
+# These layers see edges and blobs, which are the same in any image.
+_FROZEN = ("conv_stem", "bn1", "blocks.0.", "blocks.1.")
 
 
 class Pyramid(nn.Module):
-    """The maps of stride 8, 16 and 32, CHANNELS deep, of timm's EfficientNet-Lite `name`."""
+    """The maps of stride 8, 16 and 32, with CHANNELS channels, of timm's EfficientNet-Lite `name`."""
 
     def __init__(self, name: str) -> None:
         super().__init__()
@@ -36,12 +38,12 @@ class Pyramid(nn.Module):
         self.out_channels = CHANNELS
 
     def forward(self, pixels: Tensor) -> list[Tensor]:
-        maps = {str(number): each for number, each in enumerate(self.body(pixels))}
+        maps = {str(level): values for level, values in enumerate(self.body(pixels))}
         return list(self.pyramid(maps).values())
 
 
 class PyramidDetector(Detector):
-    """What the families on this backbone have in common; a head each brings itself."""
+    """The base of the families on this backbone; each adds its own head."""
 
     backbone_prefix = "backbone.body."
 
@@ -55,5 +57,5 @@ class PyramidDetector(Detector):
         self.postprocess = Postprocess(score_threshold=0.05, nms_iou=0.6, voting=0.025)
 
     def own_name(self, name: str) -> str:
-        """Also takes timm's EfficientNet-Lite."""
+        """Return this model's name for a tensor of timm's EfficientNet-Lite."""
         return f"backbone.body.{name}" if name.startswith(("conv_stem.", "bn1.", "blocks.")) else name

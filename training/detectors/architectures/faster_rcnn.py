@@ -1,4 +1,4 @@
-"""What the two-stage families share: torchvision's Faster R-CNN behind the interface of a detector.
+"""The base of the two-stage families: torchvision's Faster R-CNN with the interface of a detector.
 
 Ren et al. 2015, https://arxiv.org/abs/1506.01497, with feature pyramids (Lin et al. 2017,
 https://arxiv.org/abs/1612.03144).
@@ -18,17 +18,17 @@ from torchvision.models.detection.image_list import ImageList
 from training.detectors.base import Detector, Target
 from training.model.decoding import Postprocess
 
-PROPOSALS = 300  # looked at in an image, as in the paper's experiments (its section 4)
-SAMPLES = (
-    128  # proposals that teach in an image; 512, as for crowded scenes, costs the CPU four times as much
-)
+# Proposals that are classified in an image, as in the paper's experiments (its section 4).
+PROPOSALS = 300
+# Proposals of an image that the loss uses; 512, as for crowded scenes, costs a CPU four times as much.
+SAMPLES = 128
 
 
 class TwoStageDetector(Detector):
-    """torchvision's parts without its resizing: the input has the size that the model works at.
+    """torchvision's parts without its resizing: the input already has the model's size.
 
-    Each of the K proposals has a box for every class, so A = K * C, and the score of each is nonzero in its
-    own class alone. The number of proposals differs by image, so the exported graph takes one at a time.
+    Each of the K proposals has one box for every class, so A = K * C, and the score of a box is nonzero only for its
+    own class. The number of proposals differs from image to image, so the exported graph takes one image at a time.
     """
 
     any_batch = False
@@ -53,39 +53,42 @@ class TwoStageDetector(Detector):
             scores = logits.softmax(dim=-1)[:, 1:]
         own_class = torch.eye(scores.shape[1], device=scores.device)
         scores = scores[:, :, None] * own_class
-        if len(proposals) == 1:  # so the exported graph needs neither splitting nor padding
+        # Without splitting and padding, which the exported graph does not need.
+        if len(proposals) == 1:
             return boxes.clamp(0, 1).flatten(0, 1)[None], scores.flatten(0, 1)[None]
-        counts = [len(each) for each in proposals]
+        counts = [len(image_proposals) for image_proposals in proposals]
         boxes, scores = (
-            pad_sequence([each.flatten(0, 1) for each in tensor.split(counts)], batch_first=True)
+            pad_sequence([part.flatten(0, 1) for part in tensor.split(counts)], batch_first=True)
             for tensor in (boxes.clamp(0, 1), scores)
         )
         return boxes, scores
 
     def losses(self, images: Tensor, targets: Sequence[Target]) -> dict[str, Tensor]:
-        wanted = [{"boxes": each.boxes * self.input_size, "labels": each.classes + 1} for each in targets]
+        labelled = [
+            {"boxes": target.boxes * self.input_size, "labels": target.classes + 1} for target in targets
+        ]
         features, frame = self._features(images)
         with torch.autocast(images.device.type, enabled=False):
-            proposals, of_proposals = self.rpn(frame, features, wanted)
-            _, of_heads = self.roi_heads(features, proposals, frame.image_sizes, wanted)
-        losses: dict[str, Tensor] = of_proposals | of_heads
+            proposals, proposal_losses = self.rpn(frame, features, labelled)
+            _, head_losses = self.roi_heads(features, proposals, frame.image_sizes, labelled)
+        losses: dict[str, Tensor] = proposal_losses | head_losses
         return losses
 
     def _features(self, images: Tensor) -> tuple[dict[str, Tensor], ImageList]:
-        """The pyramid's maps by name, and the pixels with their sizes.
+        """Return the pyramid's maps by name, and the pixels with their sizes.
 
-        The maps are float32 even under autocast: torchvision makes its anchors in their type, and bfloat16
-        holds no pixel position above 256.
+        The maps are float32 even under autocast: torchvision creates its anchors in their type, and bfloat16 cannot
+        represent every pixel position above 256.
         """
         pixels = self._pixels(images)
-        maps = {name: each.float() for name, each in self.backbone(pixels).items()}
+        maps = {name: values.float() for name, values in self.backbone(pixels).items()}
         return maps, ImageList(pixels, [(self.input_size, self.input_size)] * len(images))
 
     def own_name(self, name: str) -> str:
-        """Also takes torchvision's older Faster R-CNN and its classifiers on ImageNet."""
+        """Return this model's name for a tensor of torchvision's older Faster R-CNN or its classifiers."""
         if re.match(r"(conv1|bn1|layer\d)\.", name):
             return f"backbone.body.{name}"
-        if found := re.match(r"features\.(\d+\..+)", name):
-            return f"backbone.body.{found[1]}"
+        if match := re.match(r"features\.(\d+\..+)", name):
+            return f"backbone.body.{match[1]}"
         name = re.sub(r"^(backbone\.fpn\.(?:inner|layer)_blocks\.\d+)\.(weight|bias)$", r"\1.0.\2", name)
         return re.sub(r"^rpn\.head\.conv\.(weight|bias)$", r"rpn.head.conv.0.0.\1", name)

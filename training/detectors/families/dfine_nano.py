@@ -1,4 +1,4 @@
-"""D-FINE nano: the smallest of today's most accurate real-time detectors.
+"""D-FINE nano: the smallest of the most accurate real-time detectors.
 
 Peng et al. 2024, https://arxiv.org/abs/2410.13842 (configs/dfine/dfine_hgnetv2_n_coco.yml of its code).
 """
@@ -33,5 +33,5 @@ _SETTINGS = {
 
 
 def build(classes: int, input_size: int) -> DFine:
-    """A new D-FINE nano for `classes` labels; `input_size` in steps of 32 pixels (320 is its usual)."""
+    """Return a new D-FINE nano for `classes` labels; `input_size` in steps of 32 pixels, usually 320."""
     return DFine("dfine_nano", classes, input_size, _MAPS, _SETTINGS)

@@ -33,5 +33,5 @@ _SETTINGS = {
 
 
 def build(classes: int, input_size: int) -> DFine:
-    """A new D-FINE small for `classes` labels; `input_size` in steps of 32 pixels (320 is its usual)."""
+    """Return a new D-FINE small for `classes` labels; `input_size` in steps of 32 pixels, usually 320."""
     return DFine("dfine_small", classes, input_size, _MAPS, _SETTINGS)

@@ -18,7 +18,7 @@ WEIGHTS = {
 
 
 class FasterRcnnMobileNet(TwoStageDetector):
-    """Two levels of features, and 150 proposals as torchvision has them for 320 pixels."""
+    """Two levels of features, and 150 proposals, torchvision's number for 320 pixels."""
 
     family = "faster_rcnn_mobilenet"
 
@@ -31,5 +31,5 @@ class FasterRcnnMobileNet(TwoStageDetector):
 
 
 def build(classes: int, input_size: int) -> FasterRcnnMobileNet:
-    """A new Faster R-CNN for `classes` labels and a square input of `input_size` pixels (320 is its usual)."""
+    """Return a new Faster R-CNN for `classes` labels and a square input of `input_size` pixels, usually 320."""
     return FasterRcnnMobileNet(classes, input_size)

@@ -18,7 +18,7 @@ WEIGHTS = {
 
 
 class FasterRcnnResNet50(TwoStageDetector):
-    """Five levels of proposals; boxes are judged by four convolutions."""
+    """Five levels of proposals; four convolutions classify each."""
 
     family = "faster_rcnn_resnet50"
 
@@ -35,5 +35,5 @@ class FasterRcnnResNet50(TwoStageDetector):
 
 
 def build(classes: int, input_size: int) -> FasterRcnnResNet50:
-    """A new Faster R-CNN for `classes` labels and a square input of `input_size` pixels (512 is its usual)."""
+    """Return a new Faster R-CNN for `classes` labels and a square input of `input_size` pixels, usually 512."""
     return FasterRcnnResNet50(classes, input_size)

@@ -20,7 +20,8 @@ from training.detectors.base import PublicWeights, Recipe, Target
 RECIPE = Recipe(input_size=256, batch_size=16, learning_rate=7e-4, weight_decay=0.02, epochs=40)
 WEIGHTS = {"imagenet": PublicWeights("huggingface", "timm/tf_efficientnet_lite0.in1k")}
 
-_CONVOLUTIONS = 2  # a tower; four of 256 channels, as in the paper, would cost ten times the backbone
+# In each tower. Four of 256 channels, as in the paper, would cost ten times as much as the backbone.
+_CONVOLUTIONS = 2
 
 
 class FcosEfficientNetLite(PyramidDetector):
@@ -32,14 +33,14 @@ class FcosEfficientNetLite(PyramidDetector):
         super().__init__("fcos_efficientnet_lite0", "tf_efficientnet_lite0", input_size)
         self.head: nn.Module = FCOSHead(CHANNELS, 1, classes, _CONVOLUTIONS)
         generator = AnchorGenerator(tuple((stride,) for stride in STRIDES), ((1.0,),) * len(STRIDES))
-        # In a tuple, so that its parameters, which are ours, are not registered twice.
+        # In a tuple, so that its parameters, which are this model's, are not registered twice.
         self._fcos = (FCOS(self.backbone, classes, anchor_generator=generator, head=self.head),)
         blank = torch.zeros(1, 3, input_size, input_size)
         self.eval()
         with torch.no_grad():
             maps = self.backbone(blank)
         self.train()
-        self._points_per_level = [each.shape[2] * each.shape[3] for each in maps]
+        self._points_per_level = [level.shape[2] * level.shape[3] for level in maps]
         anchors = generator(ImageList(blank, [(input_size, input_size)]), maps)[0]
         self.register_buffer("anchors", anchors, persistent=False)
 
@@ -53,10 +54,10 @@ class FcosEfficientNetLite(PyramidDetector):
         return (boxes / self.input_size).clamp(0, 1), scores
 
     def losses(self, images: Tensor, targets: Sequence[Target]) -> dict[str, Tensor]:
-        wanted = [{"boxes": each.boxes * self.input_size, "labels": each.classes} for each in targets]
+        labelled = [{"boxes": target.boxes * self.input_size, "labels": target.classes} for target in targets]
         anchors = [self._anchors] * len(targets)
         losses: dict[str, Tensor] = self._fcos[0].compute_loss(
-            wanted, self._head(images), anchors, self._points_per_level
+            labelled, self._head(images), anchors, self._points_per_level
         )
         return losses
 
@@ -69,5 +70,5 @@ class FcosEfficientNetLite(PyramidDetector):
 
 
 def build(classes: int, input_size: int) -> FcosEfficientNetLite:
-    """A new FCOS for `classes` labels and a square input of `input_size` pixels (256 is its usual)."""
+    """Return a new FCOS for `classes` labels and a square input of `input_size` pixels, usually 256."""
     return FcosEfficientNetLite(classes, input_size)

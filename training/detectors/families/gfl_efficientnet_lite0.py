@@ -10,5 +10,5 @@ WEIGHTS = {"imagenet": PublicWeights("huggingface", "timm/tf_efficientnet_lite0.
 
 
 def build(classes: int, input_size: int) -> GflEfficientNetLite:
-    """A new GFL for `classes` labels and a square input of `input_size` pixels (256 is its usual)."""
+    """Return a new GFL for `classes` labels and a square input of `input_size` pixels, usually 256."""
     return GflEfficientNetLite("gfl_efficientnet_lite0", "tf_efficientnet_lite0", classes, input_size)

@@ -1,4 +1,4 @@
-"""GFL on EfficientNet-Lite2: half as large again as on Lite0."""
+"""GFL on EfficientNet-Lite2: 1.4 times as large as on Lite0."""
 
 from __future__ import annotations
 
@@ -10,5 +10,5 @@ WEIGHTS = {"imagenet": PublicWeights("huggingface", "timm/tf_efficientnet_lite2.
 
 
 def build(classes: int, input_size: int) -> GflEfficientNetLite:
-    """A new GFL for `classes` labels and a square input of `input_size` pixels (256 is its usual)."""
+    """Return a new GFL for `classes` labels and a square input of `input_size` pixels, usually 256."""
     return GflEfficientNetLite("gfl_efficientnet_lite2", "tf_efficientnet_lite2", classes, input_size)

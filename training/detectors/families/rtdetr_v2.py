@@ -9,7 +9,7 @@ from typing import Any
 
 from transformers import RTDetrResNetConfig, RTDetrV2Config, RTDetrV2ForObjectDetection
 
-from training.detectors.architectures.detr import QueryDetector, prepared
+from training.detectors.architectures.detr import QueryDetector, configure
 from training.detectors.base import PublicWeights, Recipe
 
 RECIPE = Recipe(input_size=320, batch_size=8, learning_rate=1e-4, weight_decay=1e-4, epochs=60)
@@ -29,18 +29,18 @@ _SETTINGS: dict[str, Any] = {
 
 
 class RtDetrV2(QueryDetector):
-    """RT-DETRv2 as the transformers library has it."""
+    """RT-DETRv2 of the transformers library."""
 
     family = "rtdetr_v2"
-    renamed = ((r"(\.layers\.\d+)\.(fc[12])\.", r"\1.mlp.\2."),)
+    renamings = ((r"(\.layers\.\d+)\.(fc[12])\.", r"\1.mlp.\2."),)
 
     def __init__(self, classes: int, input_size: int) -> None:
         config = RTDetrV2Config(backbone_config=RTDetrResNetConfig(**_BACKBONE), **_SETTINGS)
         super().__init__(
-            RTDetrV2ForObjectDetection(prepared(config, self.family, classes, input_size)), input_size
+            RTDetrV2ForObjectDetection(configure(config, self.family, classes, input_size)), input_size
         )
 
 
 def build(classes: int, input_size: int) -> RtDetrV2:
-    """A new RT-DETRv2 for `classes` labels; `input_size` in steps of 32 pixels (320 is its usual)."""
+    """Return a new RT-DETRv2 for `classes` labels; `input_size` in steps of 32 pixels, usually 320."""
     return RtDetrV2(classes, input_size)

@@ -21,7 +21,7 @@ WEIGHTS = {
 }
 
 _PUBLISHED_SIZE = 300
-_CONV4_LAYERS = 23  # of VGG16; torchvision's backbone takes the rest into its extra blocks
+_CONV4_LAYERS = 23  # of VGG16; torchvision's backbone moves the rest into its extra blocks
 _NORMAL_STD = 0.226 * 255  # of natural images, in the units of this graph's input
 
 
@@ -33,27 +33,29 @@ class Ssd300(MultiBoxDetector):
     def __init__(self, classes: int, input_size: int) -> None:
         check_input_size(self.family, input_size, smallest=96, largest=1280)
         model = ssd300_vgg16(weights=None, weights_backbone=None, num_classes=classes + 1)
-        # The published weights expect pixels of 0..255 less their mean.
+        # The published weights expect pixels in 0..255 minus their mean.
         normalisation = {"mean": [0.48235, 0.45882, 0.40784], "std": [1 / 255] * 3}
-        with torch.no_grad():  # random weights expect an input of unit variance instead
+        # Random weights expect an input of unit variance instead.
+        with torch.no_grad():
             model.backbone.features[0].weight.div_(_NORMAL_STD)
         if input_size != _PUBLISHED_SIZE:
-            model.anchor_generator.steps = None  # its strides hold for 300 pixels; the maps' own hold for any
+            # The published strides are for 300 pixels. None: use those of the maps, at any size.
+            model.anchor_generator.steps = None
         _pad_small_maps(model.backbone.extra, model.backbone.features, input_size)
         super().__init__(model.backbone, model.head, model.anchor_generator, input_size, normalisation)
 
     def own_name(self, name: str) -> str:
-        """Also takes torchvision's VGG16, whose layers are in one row: features.N."""
-        if not (found := re.fullmatch(r"features\.(\d+)\.(.+)", name)):
+        """Return this model's name for a tensor of torchvision's VGG16, whose layers are numbered: features.N."""
+        if not (match := re.fullmatch(r"features\.(\d+)\.(.+)", name)):
             return name
-        layer, rest = int(found[1]), found[2]
+        layer, rest = int(match[1]), match[2]
         if layer < _CONV4_LAYERS:
             return f"backbone.features.{layer}.{rest}"
         return f"backbone.extra.0.{layer - _CONV4_LAYERS}.{rest}"
 
 
 def _pad_small_maps(extra: nn.ModuleList, features: nn.Module, input_size: int) -> None:
-    """Lets the last blocks keep a map that is too small for their unpadded convolutions."""
+    """Pad the convolutions of the last blocks whose map would be smaller than their kernel."""
     with torch.no_grad():
         maps: Tensor = features(torch.zeros(1, 3, input_size, input_size))
         for block in extra:
@@ -68,5 +70,5 @@ def _pad_small_maps(extra: nn.ModuleList, features: nn.Module, input_size: int) 
 
 
 def build(classes: int, input_size: int) -> Ssd300:
-    """A new SSD for `classes` labels and a square input of `input_size` pixels (300 is its usual)."""
+    """Return a new SSD for `classes` labels and a square input of `input_size` pixels, usually 300."""
     return Ssd300(classes, input_size)

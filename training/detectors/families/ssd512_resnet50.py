@@ -1,4 +1,4 @@
-"""SSD512 on ResNet50: the SSD head and boxes of torchvision on its ResNet, for small things in large images.
+"""SSD512 on ResNet50: torchvision's SSD head and anchors on its ResNet, for small objects in large images.
 
 Liu et al. 2016, https://arxiv.org/abs/1512.02325 (seven maps for 512 pixels); He et al. 2015,
 https://arxiv.org/abs/1512.03385.
@@ -29,7 +29,7 @@ _SCALES = [0.04, 0.1, 0.26, 0.42, 0.58, 0.74, 0.9, 1.06]  # the paper's for 512 
 
 
 class _Backbone(nn.Module):
-    """The maps of stride 8, 16 and 32, and four more, each half as large."""
+    """The maps of stride 8, 16 and 32, and four more, each half as large as the one before."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -63,10 +63,10 @@ class Ssd512(MultiBoxDetector):
         super().__init__(_Backbone(), head, generator, input_size, normalisation)
 
     def own_name(self, name: str) -> str:
-        """Also takes torchvision's ResNet50."""
+        """Return this model's name for a tensor of torchvision's ResNet50."""
         return f"backbone.body.{name}" if re.match(r"(conv1|bn1|layer\d)\.", name) else name
 
 
 def build(classes: int, input_size: int) -> Ssd512:
-    """A new SSD for `classes` labels and a square input of `input_size` pixels (512 is its usual)."""
+    """Return a new SSD for `classes` labels and a square input of `input_size` pixels, usually 512."""
     return Ssd512(classes, input_size)

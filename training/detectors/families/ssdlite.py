@@ -18,7 +18,8 @@ WEIGHTS = {
     "imagenet": PublicWeights("torchvision", "MobileNet_V3_Large_Weights.IMAGENET1K_V2"),
 }
 
-_C4 = 13  # the block of MobileNetV3 that torchvision cuts in two: its expansion ends the first map
+# The block of MobileNetV3 that torchvision cuts in two: the first map ends after its expansion.
+_C4 = 13
 
 
 class SsdLite(MultiBoxDetector):
@@ -33,10 +34,10 @@ class SsdLite(MultiBoxDetector):
         super().__init__(model.backbone, model.head, model.anchor_generator, input_size, normalisation)
 
     def own_name(self, name: str) -> str:
-        """Also takes torchvision's MobileNetV3, whose blocks are in one row: features.N."""
-        if not (found := re.fullmatch(r"features\.(\d+)\.(.+)", name)):
+        """Return this model's name for a tensor of torchvision's MobileNetV3, whose blocks are numbered: features.N."""
+        if not (match := re.fullmatch(r"features\.(\d+)\.(.+)", name)):
             return name
-        block, rest = int(found[1]), found[2]
+        block, rest = int(match[1]), match[2]
         if block < _C4:
             return f"backbone.features.0.{block}.{rest}"
         if block > _C4:
@@ -50,5 +51,5 @@ class SsdLite(MultiBoxDetector):
 
 
 def build(classes: int, input_size: int) -> SsdLite:
-    """A new SSDLite for `classes` labels and a square input of `input_size` pixels (320 is its usual)."""
+    """Return a new SSDLite for `classes` labels and a square input of `input_size` pixels, usually 320."""
     return SsdLite(classes, input_size)
