@@ -1,4 +1,4 @@
-"""Augmentation changes how a product looks, never where its defects are on it."""
+"""Augmentation changes how a product looks, and its boxes stay on their objects."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ from hypothesis import strategies as st
 torch = pytest.importorskip("torch")
 
 from training.detectors import Target  # noqa: E402
-from training.learning.augmentation import Augmentation, Picture, mosaic  # noqa: E402
+from training.learning.augmentation import Augmentation, Example, mosaic  # noqa: E402
 
 SIZE = 64
-VALUES = (60, 110, 160, 210)  # a picture's object has its own shade, on black
+VALUES = (60, 110, 160, 210)  # the shades of the objects of four images, on black
 
 
-def picture(number: int, x: int, y: int, side: int) -> Picture:
+def example(number: int, x: int, y: int, side: int) -> Example:
     image = torch.zeros(SIZE, SIZE, 3, dtype=torch.uint8)
     image[y : y + side, x : x + side] = VALUES[number]
     box = torch.tensor([[x, y, x + side, y + side]], dtype=torch.float32) / SIZE
     return image, Target(box, torch.tensor([number]))
 
 
-places = st.tuples(st.integers(0, 40), st.integers(0, 40), st.integers(8, 24))
-four_pictures = st.tuples(places, places, places, places).map(
-    lambda four: [picture(number, *place) for number, place in enumerate(four)]
+squares = st.tuples(st.integers(0, 40), st.integers(0, 40), st.integers(8, 24))
+four_examples = st.tuples(squares, squares, squares, squares).map(
+    lambda four: [example(number, *square) for number, square in enumerate(four)]
 )
 
 
-@given(four=four_pictures, seed=st.integers(0, 2**32 - 1))
-def test_every_box_of_a_mosaic_holds_its_own_object(four: list[Picture], seed: int) -> None:
+@given(four=four_examples, seed=st.integers(0, 2**32 - 1))
+def test_every_box_of_a_mosaic_is_around_its_own_object(four: list[Example], seed: int) -> None:
     torch.manual_seed(seed)
     image, target = mosaic(four)
     assert image.shape == (SIZE, SIZE, 3)
@@ -40,39 +40,39 @@ def test_every_box_of_a_mosaic_holds_its_own_object(four: list[Picture], seed: i
         assert image[int(y), int(x)].tolist() == [VALUES[number]] * 3
 
 
-@given(four=four_pictures, seed=st.integers(0, 2**32 - 1))
-def test_an_object_that_a_mosaic_hardly_shows_is_not_taught(four: list[Picture], seed: int) -> None:
+@given(four=four_examples, seed=st.integers(0, 2**32 - 1))
+def test_an_object_that_is_mostly_outside_a_mosaic_is_not_labelled(four: list[Example], seed: int) -> None:
     torch.manual_seed(seed)
     _image, target = mosaic(four)
     for box, number in zip(target.boxes * SIZE, target.classes, strict=True):
         side = float((four[number][1].boxes[0, 2] - four[number][1].boxes[0, 0]) * SIZE)
-        shown = float((box[2] - box[0]) * (box[3] - box[1]))
-        assert shown >= 0.4 * (side / 1.5) ** 2 - 1e-3  # a window is at most 1.5 pictures wide
+        visible = float((box[2] - box[0]) * (box[3] - box[1]))
+        assert visible >= 0.4 * (side / 1.5) ** 2 - 1e-3  # a window is at most 1.5 images wide
 
 
 @pytest.mark.parametrize("count", [1, 4])
-def test_a_changed_picture_keeps_its_shape_and_boxes_about_their_objects(count: int) -> None:
-    change = Augmentation(SIZE)
-    seen = 0
+def test_a_changed_image_keeps_its_shape_and_the_boxes_around_their_objects(count: int) -> None:
+    augment = Augmentation(SIZE)
+    boxes = 0
     for seed in range(40):
         torch.manual_seed(seed)
-        image, target = change([picture(number, 16, 20, 24) for number in range(count)])
+        image, target = augment([example(number, 16, 20, 24) for number in range(count)])
         assert image.shape == (SIZE, SIZE, 3)
         assert image.dtype == torch.uint8
         assert ((target.boxes >= 0) & (target.boxes <= 1)).all()
         for box in target.boxes * SIZE:
             x, y = (float((box[i] + box[i + 2]) / 2) for i in (0, 1))
-            assert image[int(y), int(x)].min() > 20  # not the black about it
-            seen += 1
-    assert seen > 30
+            assert image[int(y), int(x)].min() > 20  # not the black background
+            boxes += 1
+    assert boxes > 30
 
 
-def test_the_same_seed_gives_the_same_picture() -> None:
-    change, made = Augmentation(SIZE), []
+def test_the_same_seed_gives_the_same_image() -> None:
+    augment, results = Augmentation(SIZE), []
     for _ in range(2):
         torch.manual_seed(7)
-        made.append(change([picture(number, 16, 20, 24) for number in range(4)]))
-    (first, one), (second, two) = made
+        results.append(augment([example(number, 16, 20, 24) for number in range(4)]))
+    (first, first_target), (second, second_target) = results
     assert torch.equal(first, second)
-    assert torch.equal(one.boxes, two.boxes)
-    assert torch.equal(one.classes, two.classes)
+    assert torch.equal(first_target.boxes, second_target.boxes)
+    assert torch.equal(first_target.classes, second_target.classes)
