@@ -39,8 +39,8 @@ def with_shifted_labels(data: Dataset, right: float, down: float) -> Dataset:
         replace(
             sample,
             objects=tuple(
-                replace(each, box=tuple(np.clip(np.array(each.box) + step, 0, SIZE).tolist()))
-                for each in sample.objects
+                replace(labelled, box=tuple(np.clip(np.array(labelled.box) + step, 0, SIZE).tolist()))
+                for labelled in sample.objects
             ),
         )
         for sample in data.samples
@@ -50,8 +50,8 @@ def with_shifted_labels(data: Dataset, right: float, down: float) -> Dataset:
 
 def test_an_offset_of_the_labels_is_found(starter, data):
     usual = box_offset(starter, data)
-    found = box_offset(starter, with_shifted_labels(data, 3, -2))
-    assert np.subtract(found, usual) == pytest.approx((3, -2), abs=0.8)
+    offset = box_offset(starter, with_shifted_labels(data, 3, -2))
+    assert np.subtract(offset, usual) == pytest.approx((3, -2), abs=0.8)
     assert np.abs(usual).max() < 1.2  # generated labels lie where the defects do
 
 
@@ -65,8 +65,8 @@ def test_a_class_that_the_model_does_not_know_shows_no_offset(starter, data):
         data,
         labels=(*data.labels, "dent"),
         samples=tuple(
-            replace(each, objects=tuple(replace(o, label="dent") for o in each.objects))
-            for each in data.samples
+            replace(sample, objects=tuple(replace(o, label="dent") for o in sample.objects))
+            for sample in data.samples
         ),
     )
     assert box_offset(starter, strange) == (0, 0)
@@ -86,11 +86,11 @@ def test_boxes_that_are_shifted_to_their_labels_score_better(starter, model, dat
 
 
 def test_the_endpoint_shifts_a_box_as_the_evaluation_does(model):
-    found = Detections(
+    detections = Detections(
         np.array([[0.2, 0.2, 0.5, 0.5]], np.float32), np.ones(1, np.float32), np.zeros(1, np.int64)
     )
     picture = Picture(np.zeros((8, 8, 3), np.uint8), 100, 200, "PNG")
-    assert answer_document(model.card, picture, found)["detections"][0]["box"] == [24, 44, 54, 104]
+    assert answer_document(model.card, picture, detections)["detections"][0]["box"] == [24, 44, 54, 104]
 
 
 @given(
@@ -98,15 +98,15 @@ def test_the_endpoint_shifts_a_box_as_the_evaluation_does(model):
     st.tuples(*[st.floats(-3, 3) for _ in range(2)]),
 )
 def test_a_shifted_box_stays_in_the_picture_and_an_edge_at_its_border_stays(boxes, offset):
-    found = Detections(boxes, np.ones(5, np.float32), np.zeros(5, np.int64))
-    after = shift_boxes(found, offset, 100, 50).boxes
+    detections = Detections(boxes, np.ones(5, np.float32), np.zeros(5, np.int64))
+    after = shift_boxes(detections, offset, 100, 50).boxes
     assert after.min() >= -1e-6
     assert after.max() <= 1 + 1e-6
     assert (after[boxes == 0] == 0).all()
     assert (after[boxes == 1] == 1).all()
     steps = np.abs(after - boxes)
-    wanted = np.abs(np.array([*offset, *offset]) / [100, 50, 100, 50])
-    assert (np.isclose(steps, wanted, atol=1e-6) | (steps == 0)).all()
+    expected = np.abs(np.array([*offset, *offset]) / [100, 50, 100, 50])
+    assert (np.isclose(steps, expected, atol=1e-6) | (steps == 0)).all()
 
 
 def test_a_model_with_an_offset_is_another_version(starter, model):

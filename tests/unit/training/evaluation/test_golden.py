@@ -29,20 +29,20 @@ def dataset(count: int, width: int = 200, height: int = 100) -> Dataset:
     return Dataset(ImagesByUri({s.name: f"s3://artefacts/images/{s.name}" for s in samples}), LABELS, samples)
 
 
-def seen(*found: tuple[float, int]) -> Detections:
+def scored(*pairs: tuple[float, int]) -> Detections:
     """Detections of these scores and classes, best first."""
-    boxes = np.tile(np.array([[0.1, 0.2, 0.5, 0.6]], np.float32), (len(found), 1))
+    boxes = np.tile(np.array([[0.1, 0.2, 0.5, 0.6]], np.float32), (len(pairs), 1))
     return Detections(
         boxes.reshape(-1, 4),
-        np.array([score for score, _ in found], np.float32),
-        np.array([which for _, which in found], np.int64),
+        np.array([score for score, _ in pairs], np.float32),
+        np.array([label for _, label in pairs], np.int64),
     )
 
 
 @given(st.integers(1, 300))
 def test_there_are_a_dozen_images_or_all_of_a_smaller_set_and_each_once(count):
     documents = golden_set(CARD, dataset(count), [NOTHING] * count)
-    uris = [each["uri"] for each in documents]
+    uris = [document["uri"] for document in documents]
     assert len(uris) == min(count, IMAGES)
     assert len(set(uris)) == len(uris)
     assert set(uris) <= {f"s3://artefacts/images/{n}.png" for n in range(count)}
@@ -51,7 +51,7 @@ def test_there_are_a_dozen_images_or_all_of_a_smaller_set_and_each_once(count):
 @pytest.mark.parametrize("count", [13, 23, 35, 120, 287, 1_000])
 def test_a_large_set_is_sampled_at_even_steps(count):
     documents = golden_set(CARD, dataset(count), [NOTHING] * count)
-    places = [int(each["uri"].rpartition("/")[2].removesuffix(".png")) for each in documents]
+    places = [int(document["uri"].rpartition("/")[2].removesuffix(".png")) for document in documents]
     steps = [b - a for a, b in pairwise(places)]
     assert max(steps) - min(steps) <= 1
     assert places[-1] - places[0] >= 0.8 * count
@@ -62,17 +62,17 @@ def test_an_empty_set_is_empty():
 
 
 def test_each_image_has_its_own_detections_in_pixels_of_the_upright_image():
-    found = [seen((0.9, n % 2)) for n in range(5)]
-    documents = golden_set(CARD, dataset(5), found)
-    assert [each["detections"][0]["label"] for each in documents] == ["crack", "dent"] * 2 + ["crack"]
+    results = [scored((0.9, n % 2)) for n in range(5)]
+    documents = golden_set(CARD, dataset(5), results)
+    assert [document["detections"][0]["label"] for document in documents] == ["crack", "dent"] * 2 + ["crack"]
     (first,) = documents[0]["detections"]
     assert first == {"label": "crack", "score": 0.9, "box": [20.0, 20.0, 100.0, 60.0]}
 
 
 def test_detections_that_only_the_metrics_keep_are_left_out():
     card = replace(CARD, postprocess=Postprocess(0.3, detections=2))
-    (document,) = golden_set(card, dataset(1), [seen((0.9, 0), (0.8, 1), (0.7, 1), (0.2, 0))])
-    assert [each["score"] for each in document["detections"]] == [0.9, 0.8]
+    (document,) = golden_set(card, dataset(1), [scored((0.9, 0), (0.8, 1), (0.7, 1), (0.2, 0))])
+    assert [detection["score"] for detection in document["detections"]] == [0.9, 0.8]
 
 
 raw = st.integers(0, 12).flatmap(
@@ -100,13 +100,13 @@ def test_it_equals_the_endpoints_answer_for_the_same_raw_output(output, threshol
     scores = np.array(output[1], np.float32).reshape(-1, 2)
     nms_iou, voting = overlap
     postprocess = Postprocess(threshold, nms_iou, detections=most, voting=voting)
-    found = detections(boxes, scores, for_metrics(postprocess))
-    (document,) = golden_set(replace(CARD, postprocess=postprocess), dataset(1), [found])
+    result = detections(boxes, scores, for_metrics(postprocess))
+    (document,) = golden_set(replace(CARD, postprocess=postprocess), dataset(1), [result])
     assert document["detections"] == to_json(detections(boxes, scores, postprocess), LABELS, 200, 100)
 
 
 @given(st.lists(st.tuples(st.floats(0, 1, width=32), st.integers(0, 1)), max_size=30))
-def test_the_smoke_test_can_read_every_detection_from_json(found):
-    (document,) = golden_set(CARD, dataset(1), [seen(*sorted(found, reverse=True))])
-    for each in json.loads(json.dumps(document, allow_nan=False))["detections"]:
-        Detection.model_validate(each)
+def test_the_smoke_test_can_read_every_detection_from_json(pairs):
+    (document,) = golden_set(CARD, dataset(1), [scored(*sorted(pairs, reverse=True))])
+    for detection in json.loads(json.dumps(document, allow_nan=False))["detections"]:
+        Detection.model_validate(detection)

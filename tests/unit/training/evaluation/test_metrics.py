@@ -37,12 +37,12 @@ def sample(*objects: tuple[str, tuple[float, float, float, float]]) -> Sample:
     return Sample("a.jpg", "0" * 64, SIDE, SIDE, tuple(Object(label, box) for label, box in objects))
 
 
-def detections(*found: tuple[int, tuple[float, float, float, float], float]) -> Detections:
-    best_first = sorted(found, key=lambda each: -each[2])
+def detections(*rows: tuple[int, tuple[float, float, float, float], float]) -> Detections:
+    best_first = sorted(rows, key=lambda row: -row[2])
     return Detections(
         np.array([box for _, box, _ in best_first], np.float32).reshape(-1, 4) / SIDE,
         np.array([score for *_, score in best_first], np.float32),
-        np.array([which for which, *_ in best_first], np.int64),
+        np.array([label for label, *_ in best_first], np.int64),
     )
 
 
@@ -59,45 +59,45 @@ def scenes(draw):
     images = []
     for _ in range(draw(st.integers(1, 6))):
         objects = draw(st.lists(st.tuples(st.sampled_from(LABELS), boxes()), max_size=4))
-        found = []
+        rows = []
         for label, box in objects:
             if draw(st.booleans()):
                 shift = draw(st.integers(0, 6))
                 near = tuple(min(value + shift, SIDE) for value in box)
-                found.append((LABELS.index(label), near))
-        found += draw(st.lists(st.tuples(st.integers(0, 2), boxes()), max_size=3))
-        images.append((sample(*objects), found))
-    count = sum(len(found) for _, found in images)
+                rows.append((LABELS.index(label), near))
+        rows += draw(st.lists(st.tuples(st.integers(0, 2), boxes()), max_size=3))
+        images.append((sample(*objects), rows))
+    count = sum(len(rows) for _, rows in images)
     # Different scores: among equal ones pycocotools goes by the order of the images, which resampling changes.
     scores = iter(draw(st.permutations([round((i + 1) / (count + 1), 3) for i in range(count)])))
-    return [(each, detections(*((c, box, next(scores)) for c, box in found))) for each, found in images]
+    return [(image, detections(*((c, box, next(scores)) for c, box in rows))) for image, rows in images]
 
 
-def reference(dataset, found) -> COCOeval:
+def reference(dataset, results) -> COCOeval:
     """pycocotools as its own demo uses it: from COCO JSON, over loadRes and summarize."""
     document = {"info": {}, "images": [], "annotations": [], "categories": []}
     document["categories"] = [{"id": i, "name": label} for i, label in enumerate(dataset.labels, 1)]
-    results = []
-    for image, (each, seen) in enumerate(zip(dataset.samples, found, strict=True), 1):
+    rows = []
+    for image, (image_sample, detections) in enumerate(zip(dataset.samples, results, strict=True), 1):
         document["images"].append({"id": image, "width": SIDE, "height": SIDE})
-        for thing in each.objects:
-            x1, y1, x2, y2 = thing.box
+        for labelled in image_sample.objects:
+            x1, y1, x2, y2 = labelled.box
             document["annotations"].append(
                 {"id": len(document["annotations"]) + 1, "image_id": image, "iscrowd": 0}
-                | {"category_id": dataset.labels.index(thing.label) + 1, "bbox": [x1, y1, x2 - x1, y2 - y1]}
-                | {"area": (x2 - x1) * (y2 - y1)}
+                | {"category_id": dataset.labels.index(labelled.label) + 1}
+                | {"bbox": [x1, y1, x2 - x1, y2 - y1], "area": (x2 - x1) * (y2 - y1)}
             )
-        scaled = (seen.boxes * np.float32(SIDE)).tolist()
-        for (x1, y1, x2, y2), value, which in zip(scaled, seen.scores, seen.classes, strict=True):
-            results.append(
-                {"image_id": image, "category_id": int(which) + 1, "bbox": [x1, y1, x2 - x1, y2 - y1]}
+        scaled = (detections.boxes * np.float32(SIDE)).tolist()
+        for (x1, y1, x2, y2), value, label in zip(scaled, detections.scores, detections.classes, strict=True):
+            rows.append(
+                {"image_id": image, "category_id": int(label) + 1, "bbox": [x1, y1, x2 - x1, y2 - y1]}
                 | {"score": float(value)}
             )
     with contextlib.redirect_stdout(io.StringIO()):
         coco = COCO()
         coco.dataset = document
         coco.createIndex()
-        coco_eval = COCOeval(coco, coco.loadRes(results), "bbox")
+        coco_eval = COCOeval(coco, coco.loadRes(rows), "bbox")
         coco_eval.evaluate()
         coco_eval.accumulate()
         coco_eval.summarize()
@@ -111,12 +111,12 @@ def same(ours: float | None, theirs: float) -> bool:
 @settings(max_examples=60, deadline=None)
 @given(scenes())
 def test_every_figure_equals_pycocotools_summary(empty, scene):
-    dataset = replace(empty, samples=tuple(each for each, _ in scene))
-    found = [seen for _, seen in scene]
-    if not any(len(seen.scores) for seen in found):
+    dataset = replace(empty, samples=tuple(image for image, _ in scene))
+    results = [result for _, result in scene]
+    if not any(len(result.scores) for result in results):
         return  # loadRes itself cannot read an empty list
-    stats = reference(dataset, found).stats
-    ours = score(dataset, found, LABELS)
+    stats = reference(dataset, results).stats
+    ours = score(dataset, results, LABELS)
     sizes = ours.per_size
     assert same(ours.map, stats[0])
     assert same(ours.map50, stats[1])
@@ -131,51 +131,55 @@ def test_every_figure_equals_pycocotools_summary(empty, scene):
 
 @settings(max_examples=60, deadline=None)
 @given(scenes(), st.randoms(use_true_random=False))
-def test_a_resample_scores_as_pycocotools_on_the_images_so_repeated(empty, scene, random):
-    dataset = replace(empty, samples=tuple(each for each, _ in scene))
-    found = [seen for _, seen in scene]
+def test_a_resample_scores_as_pycocotools_on_the_repeated_images(empty, scene, random):
+    dataset = replace(empty, samples=tuple(image for image, _ in scene))
+    results = [result for _, result in scene]
     drawn = random.choices(range(len(scene)), k=len(scene))
     weights = np.bincount(drawn, minlength=len(scene))[None]
-    matches = score_in_detail(dataset, map_to_dataset(dataset, found, LABELS)).matches
+    matches = score_in_detail(dataset, map_to_dataset(dataset, results, LABELS)).matches
 
     once = average_precision(matches, np.ones((1, len(scene)), np.int64))
     again = average_precision(matches, weights)
 
     repeated = replace(dataset, samples=tuple(dataset.samples[i] for i in sorted(drawn)))
-    expected = score(repeated, [found[i] for i in sorted(drawn)], LABELS)
-    whole = score(dataset, found, LABELS)
-    for result, wanted in ((once, whole), (again, expected)):
+    on_repeated = score(repeated, [results[i] for i in sorted(drawn)], LABELS)
+    whole = score(dataset, results, LABELS)
+    for result, expected in ((once, whole), (again, on_repeated)):
         mean = mean_over_classes(result)[0]
-        assert (0.0 if math.isnan(mean) else mean) == pytest.approx(wanted.map, abs=1e-9)
+        assert (0.0 if math.isnan(mean) else mean) == pytest.approx(expected.map, abs=1e-9)
         for column, label in enumerate(LABELS):
             value = mean_over_classes(result[:, column])[0]
-            assert (None if math.isnan(value) else value) == pytest.approx(wanted.per_class[label], abs=1e-9)
+            assert (None if math.isnan(value) else value) == pytest.approx(
+                expected.per_class[label], abs=1e-9
+            )
 
 
 @settings(max_examples=60, deadline=None)
 @given(scenes())
 def test_the_best_point_is_the_best_of_all_thresholds_and_reaches_its_f1(empty, scene):
-    dataset = replace(empty, samples=tuple(each for each, _ in scene))
-    matches = score_in_detail(dataset, map_to_dataset(dataset, [seen for _, seen in scene], LABELS)).matches
-    for each in matches:
-        objects = each.objects.sum()
+    dataset = replace(empty, samples=tuple(image for image, _ in scene))
+    matches = score_in_detail(
+        dataset, map_to_dataset(dataset, [result for _, result in scene], LABELS)
+    ).matches
+    for match in matches:
+        objects = match.objects.sum()
 
-        def f1(threshold, each=each, objects=objects):
-            kept = each.scores >= threshold
-            return 2 * each.hits[0][kept].sum() / (kept.sum() + objects)
+        def f1(threshold, match=match, objects=objects):
+            kept = match.scores >= threshold
+            return 2 * match.hits[0][kept].sum() / (kept.sum() + objects)
 
-        point = best_point(each)
-        if not each.hits[0].any():
+        point = best_point(match)
+        if not match.hits[0].any():
             assert point is None
             continue
-        assert point["f1"] == pytest.approx(max(f1(s) for s in each.scores), abs=1e-4)
+        assert point["f1"] == pytest.approx(max(f1(s) for s in match.scores), abs=1e-4)
         assert f1(point["score"]) == pytest.approx(point["f1"], abs=1e-4)
 
 
 def test_the_truth_itself_scores_one_with_an_interval_of_one(empty):
     dataset = replace(empty, samples=tuple(sample(("dent", (i, 10, i + 50, 90))) for i in range(8)))
-    found = [detections((1, (i, 10, i + 50, 90), 0.9)) for i in range(8)]
-    details = score_in_detail(dataset, map_to_dataset(dataset, found, LABELS))
+    results = [detections((1, (i, 10, i + 50, 90), 0.9)) for i in range(8)]
+    details = score_in_detail(dataset, map_to_dataset(dataset, results, LABELS))
     assert (details.scores.map, details.scores.map50, details.scores.map75) == (1, 1, 1)
     samples = mean_over_classes(average_precision(details.matches, resample(8)))
     assert interval(details.scores.map, samples) == (1, 1)
@@ -200,8 +204,8 @@ def test_one_class_alone_is_scored(empty):
 @settings(max_examples=50, deadline=None)
 @given(scenes())
 def test_the_interval_contains_the_point(empty, scene):
-    dataset = replace(empty, samples=tuple(each for each, _ in scene))
-    details = score_in_detail(dataset, map_to_dataset(dataset, [seen for _, seen in scene], LABELS))
+    dataset = replace(empty, samples=tuple(image for image, _ in scene))
+    details = score_in_detail(dataset, map_to_dataset(dataset, [result for _, result in scene], LABELS))
     samples = mean_over_classes(average_precision(details.matches, resample(len(scene), 100)))
     low, high = interval(details.scores.map, samples)
     assert 0 <= low <= details.scores.map <= high <= 1
@@ -209,15 +213,15 @@ def test_the_interval_contains_the_point(empty, scene):
 
 @given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=30))
 def test_a_rates_interval_contains_it_and_is_never_a_single_point(pairs):
-    flags, among = (np.array(each) for each in zip(*pairs, strict=True))
-    found = rate(flags, among, resample(len(pairs), 200))
+    flags, among = (np.array(column) for column in zip(*pairs, strict=True))
+    share = rate(flags, among, resample(len(pairs), 200))
     if not among.any():
-        assert found is None
+        assert share is None
         return
-    low, high = found.interval
-    assert 0 <= low <= found.value <= high <= 1
-    if found.count in (0, found.of):
-        assert high - low == pytest.approx(1 - 0.025 ** (1 / found.of))
+    low, high = share.interval
+    assert 0 <= low <= share.value <= high <= 1
+    if share.count in (0, share.of):
+        assert high - low == pytest.approx(1 - 0.025 ** (1 / share.of))
 
 
 def test_resamples_are_the_same_every_time_and_as_large_as_the_images():

@@ -34,18 +34,18 @@ class Elements(HTMLParser):
 
     def __init__(self, text: str) -> None:
         super().__init__()
-        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
         self._open: list[str] = []
         self.feed(text)
         assert self._open == []
 
     def handle_starttag(self, tag, attrs):
-        self.found.append((tag, dict(attrs)))
+        self.elements.append((tag, dict(attrs)))
         if tag not in VOID:
             self._open.append(tag)
 
     def handle_startendtag(self, tag, attrs):
-        self.found.append((tag, dict(attrs)))
+        self.elements.append((tag, dict(attrs)))
 
     def handle_endtag(self, tag):
         assert self._open.pop() == tag
@@ -73,7 +73,7 @@ def text(hostile, tmp_path_factory) -> str:
     folder = tmp_path_factory.mktemp("page")
     with tempfile.TemporaryDirectory() as unpacked:
         card = unpack(STARTER, Path(unpacked))
-        labels = tuple(f"{each}{HOSTILE}" if each == "crazing" else each for each in card.labels)
+        labels = tuple(f"{label}{HOSTILE}" if label == "crazing" else label for label in card.labels)
         replace(card, name=HOSTILE, labels=labels, operating_points={}).write(Path(unpacked))
         model = pack(Path(unpacked), folder / "model.tar.gz")
     arguments = ["--model", str(model), "--dataset", str(hostile), "--split", "all"]
@@ -82,7 +82,7 @@ def text(hostile, tmp_path_factory) -> str:
 
 
 def test_hostile_names_are_text_and_nothing_else(text):
-    elements = Elements(text).found
+    elements = Elements(text).elements
     assert {tag for tag, _ in elements}.isdisjoint({"script", "iframe", "object", "link", "img"})
     assert not [name for _, attributes in elements for name in attributes if name.startswith("on")]
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text
@@ -90,7 +90,7 @@ def test_hostile_names_are_text_and_nothing_else(text):
 
 
 def test_the_page_needs_nothing_from_outside(text):
-    for tag, attributes in Elements(text).found:
+    for tag, attributes in Elements(text).elements:
         for name in ("href", "src", "xlink:href", "data", "action"):
             value = attributes.get(name)
             assert value is None or value.startswith(("data:image/jpeg;base64,", "#")), (tag, value)
@@ -110,8 +110,8 @@ def test_the_page_shows_every_part(text):
 def test_pictures_are_small_jpegs_and_few(text):
     encoded = re.findall(r"data:image/jpeg;base64,([A-Za-z0-9+/=]+)", text)
     assert 0 < len(encoded) <= page.MAX_PICTURES
-    for each in encoded:
-        image = Image.open(io.BytesIO(base64.b64decode(each)))
+    for picture in encoded:
+        image = Image.open(io.BytesIO(base64.b64decode(picture)))
         assert image.format == "JPEG"
         assert max(image.size) <= pictures.EDGE
 
@@ -138,10 +138,12 @@ def test_labels_stay_inside_the_picture(tmp_path):
 
 def test_an_object_that_was_found_is_named_once_and_a_missed_one_in_the_caption(tmp_path):
     generate(tmp_path, 1, seed=3)
-    found, missed = (10.0, 10.0, 60.0, 60.0), (100.0, 100.0, 160.0, 160.0)
-    sample = replace(open_dataset(tmp_path).samples[0], objects=(Object("a", found), Object("b", missed)))
-    seen = ImageDetections(np.array([found], np.float32), np.array([0.9]), np.array([0]))
-    drawn = pictures.drawing(sample, seen, outcomes(sample, seen, ("a", "b")), ("a", "b"))
+    found_box, missed_box = (10.0, 10.0, 60.0, 60.0), (100.0, 100.0, 160.0, 160.0)
+    sample = replace(
+        open_dataset(tmp_path).samples[0], objects=(Object("a", found_box), Object("b", missed_box))
+    )
+    detections = ImageDetections(np.array([found_box], np.float32), np.array([0.9]), np.array([0]))
+    drawn = pictures.drawing(sample, detections, outcomes(sample, detections, ("a", "b")), ("a", "b"))
     assert [(shape.css, shape.text) for shape in drawn.shapes] == [
         ("truth", ""), ("missed", "b"), ("right", "a 0.90"),
     ]  # fmt: skip

@@ -53,13 +53,13 @@ def matches(images: ImageScores) -> list[Matches]:
 
 @given(scores, rates)
 def test_no_more_escape_than_wanted_and_no_higher_threshold_would_do(top, wanted):
-    found = escape_threshold(np.array(top), wanted)
+    threshold = escape_threshold(np.array(top), wanted)
     allowed = int(wanted * len(top) + 1e-9)
-    if found is None:
+    if threshold is None:
         assert sum(score == 0 for score in top) > allowed
         return
-    assert sum(score < found for score in top) <= allowed
-    assert sum(score < found + 1e-4 for score in top) > allowed
+    assert sum(score < threshold for score in top) <= allowed
+    assert sum(score < threshold + 1e-4 for score in top) > allowed
 
 
 @given(scores, rates, rates)
@@ -116,8 +116,8 @@ def test_a_class_absent_from_the_images_has_no_points_and_one_never_found_says_h
     rates,
 )
 def test_the_inspection_reads_the_rules_and_decides_as_the_report_expects(images, wanted):
-    found = image_scores([(a / 1e4, b / 1e4) for a, b, *_ in images], [each[2:] for each in images])
-    points = operating_points(found, matches(found), resample(len(images), 20), wanted)
+    scored = image_scores([(a / 1e4, b / 1e4) for a, b, *_ in images], [image[2:] for image in images])
+    points = operating_points(scored, matches(scored), resample(len(images), 20), wanted)
     document = rules_document(points, "model-abc-escape-0.02", 0.05)
 
     parsed = Rules.model_validate_json(json.dumps(document))
@@ -132,14 +132,14 @@ def test_the_inspection_reads_the_rules_and_decides_as_the_report_expects(images
                 if score
             ],
         ).verdict
-        for row in found.top
+        for row in scored.top
     ]
-    expected = verdict_rates(found, document, resample(len(images), 20))
+    expected = verdict_rates(scored, document, resample(len(images), 20))
     assert expected["fail_rate"]["count"] == decided.count(Verdict.FAIL)
     assert expected["review_rate"]["count"] == decided.count(Verdict.REVIEW)
     if expected["escape_rate"]:
         passed = [verdict == Verdict.PASS for verdict in decided]
-        assert expected["escape_rate"]["count"] == sum(np.array(passed) & ~found.good)
+        assert expected["escape_rate"]["count"] == sum(np.array(passed) & ~scored.good)
 
 
 def test_rules_review_from_the_floor_where_the_wanted_rate_is_out_of_reach():
@@ -153,20 +153,20 @@ def test_rules_review_from_the_floor_where_the_wanted_rate_is_out_of_reach():
 
 def test_only_what_the_endpoint_would_return_counts():
     boxes = np.zeros((3, 4), np.float32)
-    found = Detections(boxes, np.array([0.9, 0.5, 0.04], np.float32), np.array([0, 1, 0]))
-    assert as_served(found, Postprocess()).scores.tolist() == pytest.approx([0.9, 0.5])
-    assert len(as_served(found, Postprocess(detections=1)).scores) == 1
+    detections = Detections(boxes, np.array([0.9, 0.5, 0.04], np.float32), np.array([0, 1, 0]))
+    assert as_served(detections, Postprocess()).scores.tolist() == pytest.approx([0.9, 0.5])
+    assert len(as_served(detections, Postprocess(detections=1)).scores) == 1
 
 
 def scene(*objects):
     return Sample("a", "0" * 64, 100, 100, tuple(Object(label, box) for label, box in objects))
 
 
-def detected(*found):
+def detected(*rows):
     return ImageDetections(
-        np.array([box for _, box, _ in found], np.float32).reshape(-1, 4),
-        np.array([score for *_, score in found], float),
-        np.array([LABELS.index(label) for label, *_ in found], np.int64),
+        np.array([box for _, box, _ in rows], np.float32).reshape(-1, 4),
+        np.array([score for *_, score in rows], float),
+        np.array([LABELS.index(label) for label, *_ in rows], np.int64),
     )
 
 
@@ -187,13 +187,15 @@ BOX, HALF, FAR = (10, 10, 50, 50), (10, 10, 50, 25), (70, 70, 90, 90)
     ],
 )
 def test_each_object_and_detection_gets_its_kind(found, kinds):
-    assert sorted(each.kind for each in outcomes(scene(("crack", BOX)), detected(*found), LABELS)) == sorted(
-        kinds
-    )
+    assert sorted(
+        outcome.kind for outcome in outcomes(scene(("crack", BOX)), detected(*found), LABELS)
+    ) == sorted(kinds)
 
 
 def test_a_good_image_has_false_alarms_only():
-    assert [each.kind for each in outcomes(scene(), detected(("dent", BOX, 0.7)), LABELS)] == ["false alarm"]
+    assert [outcome.kind for outcome in outcomes(scene(), detected(("dent", BOX, 0.7)), LABELS)] == [
+        "false alarm"
+    ]
     assert outcomes(scene(), detected(), LABELS) == []
 
 
@@ -205,8 +207,8 @@ def test_the_confusion_matrix_counts_every_object_and_every_detection_once(objec
     result = outcomes(scene(*objects), detected(*((label, box, 0.5) for label, box in found)), LABELS)
     counts = confusion([result], 2)
     for column, label in enumerate(LABELS):
-        assert counts[column].sum() == sum(each == label for each, _ in objects)
-        assert counts[:, column].sum() == sum(each == label for each, _ in found)
+        assert counts[column].sum() == sum(name == label for name, _ in objects)
+        assert counts[:, column].sum() == sum(name == label for name, _ in found)
     assert counts[2, 2] == 0
 
 

@@ -24,12 +24,12 @@ def raw(seed: int, anchors: int = 40, classes: int = 3):
 @given(st.integers(0, 10_000))
 @settings(deadline=None, max_examples=50)
 def test_detections_are_sorted_limited_and_overlap_little_within_a_class(seed):
-    found = detections(*raw(seed), ALL)
+    result = detections(*raw(seed), ALL)
 
-    assert len(found.scores) <= ALL.detections
-    assert (np.diff(np.round(found.scores, 4)) <= 0).all()
-    for which in set(found.classes.tolist()):
-        boxes = found.boxes[found.classes == which]
+    assert len(result.scores) <= ALL.detections
+    assert (np.diff(np.round(result.scores, 4)) <= 0).all()
+    for label in set(result.classes.tolist()):
+        boxes = result.boxes[result.classes == label]
         overlaps = iou(boxes, boxes)
         assert overlaps[~np.eye(len(boxes), dtype=bool)].max(initial=0) <= ALL.nms_iou
 
@@ -66,12 +66,12 @@ def test_voting_moves_boxes_within_those_around_them_and_nothing_else(seed):
 def test_a_box_becomes_the_mean_of_those_around_it_by_score_and_overlap():
     boxes = np.array([[0, 0, 0.5, 1], [0, 0, 0.4, 1], [0.8, 0, 1, 1]], np.float32)
     near = 0.6 * np.exp(-(0.2**2) / 0.025)  # an IoU of 0.8; the third box has none of it
-    found = detections(boxes, np.array([[0.9], [0.6], [0.8]], np.float32), VOTED)
+    result = detections(boxes, np.array([[0.9], [0.6], [0.8]], np.float32), VOTED)
 
-    assert found.boxes.round(4).tolist()[0] == pytest.approx(
+    assert result.boxes.round(4).tolist()[0] == pytest.approx(
         [0, 0, (0.9 * 0.5 + near * 0.4) / (0.9 + near), 1], abs=1e-4
     )
-    assert found.boxes[1].tolist() == pytest.approx([0.8, 0, 1, 1])
+    assert result.boxes[1].tolist() == pytest.approx([0.8, 0, 1, 1])
 
 
 @pytest.mark.parametrize("threshold", [0.001, 0.05, 0.3])
@@ -99,14 +99,14 @@ def test_detections_are_the_same_to_the_last_bit_whether_weaker_boxes_are_kept_o
 
 def test_nothing_above_the_threshold_gives_no_detections():
     boxes, scores = raw(0)
-    found = detections(boxes, scores * 0, ALL)
-    assert found.boxes.shape == (0, 4)
-    assert found.scores.shape == (0,)
+    result = detections(boxes, scores * 0, ALL)
+    assert result.boxes.shape == (0, 4)
+    assert result.scores.shape == (0,)
 
 
 def test_boxes_are_clipped_to_the_image():
-    found = detections(np.array([[-0.5, -1, 1.5, 2]], np.float32), np.array([[0.9]], np.float32), ALL)
-    assert found.boxes.tolist() == [[0, 0, 1, 1]]
+    result = detections(np.array([[-0.5, -1, 1.5, 2]], np.float32), np.array([[0.9]], np.float32), ALL)
+    assert result.boxes.tolist() == [[0, 0, 1, 1]]
 
 
 def test_a_batch_equals_its_singles(starter):

@@ -259,18 +259,18 @@ def test_a_jpeg_with_thousands_of_scans_ends_in_time(encode):
 
 def test_sharpness_compares_between_cameras_and_models_of_any_resolution(encode):
     scene = Image.effect_noise((1600, 1600), 80).filter(ImageFilter.GaussianBlur(12))
-    found = [
+    sharpness = [
         quality(decode(encode(scene.resize((side, side))), size).pixels)["sharpness"]
         for side in (640, 1600)
         for size in (256, 320, 640)
     ]
-    assert max(found) < 1.5 * min(found)
+    assert max(sharpness) < 1.5 * min(sharpness)
     blurred = scene.filter(ImageFilter.GaussianBlur(24))
-    assert quality(decode(encode(blurred), 320).pixels)["sharpness"] < min(found) / 2
+    assert quality(decode(encode(blurred), 320).pixels)["sharpness"] < min(sharpness) / 2
 
 
 def test_clipped_pixels_are_counted_as_dark_and_bright():
     pixels = np.full((10, 10, 3), 128, np.uint8)
     pixels[:2], pixels[2:5] = 0, 255
-    found = quality(pixels)
-    assert (found["dark"], found["bright"], found["clipped"]) == (0.2, 0.3, 0.5)
+    measures = quality(pixels)
+    assert (measures["dark"], measures["bright"], measures["clipped"]) == (0.2, 0.3, 0.5)

@@ -46,12 +46,12 @@ class RectangleDetector:
             rows, columns = np.nonzero(pixels[:, :, colour] > 100)
             if len(rows):
                 boxes.append([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1])
-        found = np.array(boxes, np.float32).reshape(-1, 4) / SIZE
-        return Detections(found, np.full(len(found), 0.9, np.float32), np.zeros(len(found), np.int64))
+        array = np.array(boxes, np.float32).reshape(-1, 4) / SIZE
+        return Detections(array, np.full(len(array), 0.9, np.float32), np.zeros(len(array), np.int64))
 
 
-def pixels_of(found, width, height):
-    return found.boxes * np.array([width, height, width, height], np.float32)
+def pixels_of(result, width, height):
+    return result.boxes * np.array([width, height, width, height], np.float32)
 
 
 @given(st.data())
@@ -63,11 +63,11 @@ def test_a_defect_across_any_seam_is_one_box_in_its_place(data):
     x2 = data.draw(st.integers(x1 + 24, min(width, x1 + 300)), "x2")
     y2 = data.draw(st.integers(y1 + 24, min(height, y1 + 300)), "y2")
 
-    found = detect_in_tiles(RectangleDetector(), picture(width, height, [(x1, y1, x2, y2)]), tiles)
+    result = detect_in_tiles(RectangleDetector(), picture(width, height, [(x1, y1, x2, y2)]), tiles)
 
-    assert len(found.scores) == 1
+    assert len(result.scores) == 1
     truth = np.array([[x1, y1, x2, y2]], np.float32)
-    assert iou(pixels_of(found, width, height), truth)[0, 0] >= 0.9
+    assert iou(pixels_of(result, width, height), truth)[0, 0] >= 0.9
 
 
 @given(st.integers(0, 300), st.integers(0, 300))
@@ -75,23 +75,26 @@ def test_a_defect_across_any_seam_is_one_box_in_its_place(data):
 def test_two_defects_side_by_side_across_the_same_seams_stay_two(x, y):
     tall, far = (40 + x, 20 + y, 70 + x, 110 + y), (140 + x, 20 + y, 170 + x, 110 + y)
 
-    found = detect_in_tiles(RectangleDetector(), picture(520, 440, [tall, far]), Tiles(SIZE, 0.2))
+    result = detect_in_tiles(RectangleDetector(), picture(520, 440, [tall, far]), Tiles(SIZE, 0.2))
 
-    assert len(found.scores) == 2
-    overlaps = iou(pixels_of(found, 520, 440), np.array([tall, far], np.float32))
+    assert len(result.scores) == 2
+    overlaps = iou(pixels_of(result, 520, 440), np.array([tall, far], np.float32))
     assert sorted(overlaps.max(axis=0) >= 0.9) == [True, True]
 
 
 def test_a_defect_larger_than_any_tile_is_one_box_even_if_no_tile_shows_it():
     def blind_to_tiles(pictures):
-        seen = [RectangleDetector().one(pixels) for pixels in pictures]
-        return [each if (each.boxes < 1).all() and (each.boxes > 0).all() else nothing() for each in seen]
+        results = [RectangleDetector().one(pixels) for pixels in pictures]
+        return [
+            result if (result.boxes < 1).all() and (result.boxes > 0).all() else nothing()
+            for result in results
+        ]
 
     truth = (150, 150, 450, 420)
-    found = detect_in_tiles(blind_to_tiles, picture(600, 600, [truth]), Tiles(SIZE, 0.2))
+    result = detect_in_tiles(blind_to_tiles, picture(600, 600, [truth]), Tiles(SIZE, 0.2))
 
-    assert len(found.scores) == 1
-    assert iou(pixels_of(found, 600, 600), np.array([truth], np.float32))[0, 0] >= 0.9
+    assert len(result.scores) == 1
+    assert iou(pixels_of(result, 600, 600), np.array([truth], np.float32))[0, 0] >= 0.9
 
 
 def nothing():

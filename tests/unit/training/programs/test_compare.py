@@ -89,22 +89,25 @@ def test_the_better_model_comes_first_with_a_paired_interval_and_a_page(data, fo
 
 def test_a_model_compared_with_itself_shows_no_difference(data, capsys):
     _, report, _ = compare(capsys, data, STARTER, STARTER)
-    assert [each["difference"]["verdict"] for each in report["models"]] == ["the best", "no difference shown"]
+    assert [model["difference"]["verdict"] for model in report["models"]] == [
+        "the best",
+        "no difference shown",
+    ]
     assert report["models"][1]["difference"]["interval"] == [0, 0]
 
 
 @pytest.fixture(scope="module")
 def seeds(tmp_path_factory, forgetful) -> list[Path]:
     """The starter model and the forgetful one, as if the same training had made them from seeds 4 and 3."""
-    made = []
+    models = []
     for seed, path in ((4, STARTER), (3, forgetful)):
         with tempfile.TemporaryDirectory() as folder:
             card = unpack(path, Path(folder))
             learned = {"training": {"pretrained": None}}
             same = {**card.hyperparameters, "seed": seed, "name": f"seed{seed}", "workers": seed}
             replace(card, hyperparameters=same, metrics=learned).write(Path(folder))
-            made.append(pack(Path(folder), tmp_path_factory.mktemp("seed") / "model.tar.gz"))
-    return made
+            models.append(pack(Path(folder), tmp_path_factory.mktemp("seed") / "model.tar.gz"))
+    return models
 
 
 def test_models_of_one_recipe_are_reported_as_mean_and_spread_over_their_seeds(data, seeds, tmp_path, capsys):
@@ -122,7 +125,7 @@ def test_models_of_one_recipe_are_reported_as_mean_and_spread_over_their_seeds(d
     out = capsys.readouterr().out
     assert "seeds 3, 4 of ssdlite: mAP 0." in out
     assert out.index("ssdlite, seed 4") < out.index("ssdlite, seed 3")
-    assert [each["seed"] for each in report["models"]] == [4, 3]
+    assert [model["seed"] for model in report["models"]] == [4, 3]
     assert page.read_text().index(", seed 4, ") < page.read_text().index(", seed 3, ")
 
 
@@ -153,8 +156,8 @@ def test_a_model_that_cannot_be_loaded_is_named_and_the_others_compared(data, tm
     broken.write_bytes(b"no archive")
     status, report, error = compare(capsys, data, broken, STARTER)
     assert status == 1
-    assert [each["name"] for each in report["models"]] == ["starter"]
-    assert [each["path"] for each in report["failed"]] == [str(broken)]
+    assert [model["name"] for model in report["models"]] == ["starter"]
+    assert [model["path"] for model in report["failed"]] == [str(broken)]
     assert str(broken) in error
 
 

@@ -69,14 +69,14 @@ def test_an_ensembles_output_is_the_weighted_mean_of_its_members_outputs(untrain
     members = [untrained(0), untrained(1, views=4), untrained(2, "gfl_efficientnet_lite2")]
     card = join(members, tmp_path / "joint")
     boxes, scores = OnnxModel(tmp_path / "joint").raw(pictures)
-    found = [OnnxModel(each).raw(pictures) for each in members]
-    np.testing.assert_allclose(scores, sum(each for _, each in found) / 3, atol=1e-5)
-    best = [each.max(-1, keepdims=True) for _, each in found]
-    by_hand = sum(b * w for (b, _), w in zip(found, best, strict=True)) / sum(best)
+    outputs = [OnnxModel(member).raw(pictures) for member in members]
+    np.testing.assert_allclose(scores, sum(member_scores for _, member_scores in outputs) / 3, atol=1e-5)
+    best = [member_scores.max(-1, keepdims=True) for _, member_scores in outputs]
+    by_hand = sum(b * w for (b, _), w in zip(outputs, best, strict=True)) / sum(best)
     np.testing.assert_allclose(boxes, by_hand, atol=1e-4)
-    assert np.abs(found[0][1] - found[1][1]).max() > 0.1  # the members do disagree
+    assert np.abs(outputs[0][1] - outputs[1][1]).max() > 0.1  # the members do disagree
     assert card.kind == "gfl_efficientnet_lite0, ensemble of 3"
-    assert [each["family"] for each in card.members] == ["gfl_efficientnet_lite0"] * 2 + [
+    assert [member["family"] for member in card.members] == ["gfl_efficientnet_lite0"] * 2 + [
         "gfl_efficientnet_lite2"
     ]
     assert card.metrics["training"] == {
@@ -91,8 +91,8 @@ def test_families_with_anchors_can_be_averaged_too(untrained, tmp_path):
     members = [untrained(seed, "ssdlite", size=128) for seed in (0, 1)]
     join(members, tmp_path / "joint")
     picture = np.random.default_rng(3).integers(0, 256, (1, 128, 128, 3), np.uint8)
-    wanted = mean([OnnxModel(each).raw(picture) for each in members])
-    for got, expected in zip(OnnxModel(tmp_path / "joint").raw(picture), wanted, strict=True):
+    expected_output = mean([OnnxModel(member).raw(picture) for member in members])
+    for got, expected in zip(OnnxModel(tmp_path / "joint").raw(picture), expected_output, strict=True):
         np.testing.assert_allclose(got, expected, atol=1e-4)
 
 
@@ -106,7 +106,7 @@ def test_a_box_is_that_of_the_member_with_a_score_there():
 
 def test_a_place_without_any_score_still_has_a_box():
     nothing = np.zeros((1, 1, 2), np.float32)
-    boxes, _ = mean([(np.full((1, 1, 4), each, np.float32), nothing) for each in (0.2, 0.4)])
+    boxes, _ = mean([(np.full((1, 1, 4), edge, np.float32), nothing) for edge in (0.2, 0.4)])
     np.testing.assert_allclose(boxes, np.full((1, 1, 4), 0.3), atol=1e-6)
 
 
@@ -200,9 +200,9 @@ def test_models_that_were_just_trained_can_be_joined(tmp_path, capsys):
     assert capsys.readouterr().out == f"{out}: pair {card.version}, gfl_efficientnet_lite0, ensemble of 2\n"
     assert "map" in card.metrics["validation"]
     assert set(card.operating_points) <= set(card.labels)
-    assert [each["hyperparameters"]["seed"] for each in card.members] == [0, 1]
+    assert [member["hyperparameters"]["seed"] for member in card.members] == [0, 1]
     assert card.metrics["training"]["seconds"] == pytest.approx(
-        sum(each["metrics"]["training"]["seconds"] for each in card.members)
+        sum(member["metrics"]["training"]["seconds"] for member in card.members)
     )
 
 
@@ -211,7 +211,7 @@ def test_an_ensemble_with_a_refitted_member_is_not_evaluated_on_the_validation_p
 ):
     refitted = Path(shutil.copytree(untrained(1), tmp_path / "refitted"))
     replace(OnnxModel(refitted).card, dataset={"snapshot": "abc", "validation": 0}).write(refitted)
-    models = [str(pack(each, tmp_path / f"{each.name}.tar.gz")) for each in (untrained(0), refitted)]
+    models = [str(pack(member, tmp_path / f"{member.name}.tar.gz")) for member in (untrained(0), refitted)]
     generate(tmp_path / "data", 24, size=96, seed=0)
     status = main([*models, "--out", str(tmp_path / "j.tar.gz"), "--dataset", str(tmp_path / "data")])
     assert status == 1

@@ -56,7 +56,7 @@ def few_latency_samples(monkeypatch):
 
 
 def evaluated(capsys, *arguments: object) -> tuple[int, str, str]:
-    status = main([str(each) for each in arguments])
+    status = main([str(argument) for argument in arguments])
     captured = capsys.readouterr()
     return status, captured.out, captured.err
 
@@ -78,7 +78,7 @@ def test_every_figure_has_an_interval_that_contains_it(report):
 
 
 def test_the_wanted_escape_rate_holds_at_the_escape_point(report):
-    points = [each["escape"] for each in report["operating_points"].values() if each["escape"]]
+    points = [point["escape"] for point in report["operating_points"].values() if point["escape"]]
     assert points
     for point in points:
         assert point["escape_rate"]["value"] <= 0.1
@@ -109,13 +109,13 @@ def test_a_model_with_tiles_is_evaluated_in_tiles(starter_folder, tmp_path, data
     expected = [
         detect_in_tiles(
             lambda pixels: model.detect(pixels, postprocess),
-            decode(dataset.read(each), 256, full_above=120),
+            decode(dataset.read(sample), 256, full_above=120),
             tiles,
         )
-        for each in dataset.samples
+        for sample in dataset.samples
     ]
-    for found, wanted in zip(detect(model, dataset), expected, strict=True):
-        assert (found.boxes == wanted.boxes).all()
+    for result, expected_result in zip(detect(model, dataset), expected, strict=True):
+        assert (result.boxes == expected_result.boxes).all()
     whole = detect(OnnxModel(starter_folder, threads=1), dataset)
     assert any(not np.array_equal(a.boxes, b.boxes) for a, b in zip(whole, expected, strict=True))
     assert measure(model, dataset)["p50_ms"] > 0
@@ -133,7 +133,9 @@ def test_the_table_is_for_people_and_notes_go_to_standard_error(data, tmp_path, 
     few = tmp_path / "data"
     shutil.copytree(data, few)
     document = json.loads((few / "annotations.json").read_text())
-    document["annotations"] = [each for each in document["annotations"] if each["category_id"] == 3]
+    document["annotations"] = [
+        annotation for annotation in document["annotations"] if annotation["category_id"] == 3
+    ]
     (few / "annotations.json").write_text(json.dumps(document))
     status, out, err = evaluated(capsys, "--model", STARTER, "--dataset", few, "--split", "all")
     assert status == 0
@@ -151,16 +153,16 @@ def test_evaluating_on_the_images_that_the_model_learned_from_warns(
     trained = {"snapshot": open_dataset(data).snapshot(), "validation": validation}
     replace(card, dataset=card.dataset | trained).write(unpacked)
     model = pack(unpacked, tmp_path / "model.tar.gz")
-    said = {}
+    errors = {}
     for split in ("all", "validation", "test"):
-        status, out, said[split] = evaluated(
+        status, out, errors[split] = evaluated(
             capsys, "--model", model, "--dataset", data, "--split", split, "--json"
         )
         assert status == 0
         assert json.loads(out)["trained_on_this_dataset"]
-    assert "WARNING: The model learned from these very images" in said["all"]
-    assert f"{warning} these very images" in said["validation"]
-    assert "WARNING" not in said["test"]
+    assert "WARNING: The model learned from these very images" in errors["all"]
+    assert f"{warning} these very images" in errors["validation"]
+    assert "WARNING" not in errors["test"]
 
 
 def test_an_empty_part_is_an_error_that_names_it(tmp_path, capsys):

@@ -98,7 +98,7 @@ class Brightness:
 
     def detect(self, pixels):
         self.batches.append(len(pixels))
-        return [self._one(each) for each in pixels]
+        return [self._one(image) for image in pixels]
 
     def _one(self, pixels):
         mean = np.float32(pixels.mean() / 255)

@@ -37,7 +37,7 @@ def test_any_mix_of_good_and_bad_images_at_once_is_answered_as_each_alone(mix, b
             return await asyncio.gather(*(call(app, body) for body in bodies))
 
     answers = asyncio.run(together())
-    assert [without_times(each) for each in answers] == [without_times(each) for each in alone]
+    assert [without_times(answer) for answer in answers] == [without_times(answer) for answer in alone]
     assert max(model.batches) <= batch
 
 
@@ -49,7 +49,7 @@ def test_images_at_once_share_inferences_and_each_is_told_with_how_many(starter,
             return await asyncio.gather(*(call(app, body) for body in bodies))
 
     batched, alone = asyncio.run(together()), ask(starter, *bodies)
-    assert max(each.document["batch_size"] for each in batched) > 1
+    assert max(answer.document["batch_size"] for answer in batched) > 1
     for one, other in zip(batched, alone, strict=True):
         pairs = list(zip(one.document["detections"], other.document["detections"], strict=True))
         for left, right in pairs[:3]:  # weak ones come and go by a rounding

@@ -32,9 +32,9 @@ def test_an_image_is_answered_by_the_contract(starter, jpeg):
     assert document["model"] == {"name": "starter", "version": starter.card.version}
     assert (document["image"]["width"], document["image"]["height"]) == (200, 200)
     assert document["detections"][0]["label"] == "patches"
-    scores = [each["score"] for each in document["detections"]]
+    scores = [detection["score"] for detection in document["detections"]]
     assert scores == sorted(scores, reverse=True)
-    for x1, y1, x2, y2 in (each["box"] for each in document["detections"]):
+    for x1, y1, x2, y2 in (detection["box"] for detection in document["detections"]):
         assert 0 <= x1 < x2 <= 200
         assert 0 <= y1 < y2 <= 200
     assert set(document["quality"]) == {"sharpness", "exposure", "clipped", "dark", "bright"}
@@ -46,7 +46,7 @@ def test_the_answer_contains_the_time_of_each_stage_and_they_add_up(starter, jpe
     (answer,) = ask(starter, jpeg, settings=Settings(batch=batch))
     taken = answer.document["timings_ms"]
     assert list(taken) == ["receive", "queue", "decode", "wait", "inference", "total"]
-    assert all(each >= 0 for each in taken.values())
+    assert all(milliseconds >= 0 for milliseconds in taken.values())
     assert sum(taken.values()) <= 2 * taken["total"] + 0.1  # the total is among them
 
 
@@ -134,7 +134,7 @@ def test_an_error_never_echoes_the_image(capfd):
 def test_a_model_that_fails_on_an_image_answers_500_and_then_the_next_image(batch):
     class Fussy(Brightness):
         def detect(self, pixels):
-            if any(each.min() == 13 for each in pixels):
+            if any(image.min() == 13 for image in pixels):
                 raise RuntimeError("no thirteen")
             return super().detect(pixels)
 
@@ -229,11 +229,11 @@ def test_a_model_that_fails_on_a_black_picture_ends_the_server():
         def detect(self, pixels):
             raise RuntimeError("no kernel")
 
-    told = threading.Event()
+    failed = threading.Event()
 
     async def start():
-        async with running(Broken(), warm=False, on_failure=told.set) as app:
-            assert await asyncio.to_thread(told.wait, 10)
+        async with running(Broken(), warm=False, on_failure=failed.set) as app:
+            assert await asyncio.to_thread(failed.wait, 10)
             return await call(app, path="/ping", method="GET")
 
     assert asyncio.run(start()).status == 503
@@ -261,11 +261,13 @@ def test_a_large_picture_is_answered_by_tiles_of_its_own_resolution(starter, enc
     (answer,) = ask(tiled, encode(scene, "PNG"))
 
     assert answer.document["tiles"] == 36
-    sure = [each for each in answer.document["detections"] if each["score"] > 0.5]
+    sure = [detection for detection in answer.document["detections"] if detection["score"] > 0.5]
     left, _, _, bottom = defects[0].box
     assert any(
-        abs(each["box"][0] - left) < 20 and abs(each["box"][3] - bottom) < 20 and each["label"] == "patches"
-        for each in sure
+        abs(detection["box"][0] - left) < 20
+        and abs(detection["box"][3] - bottom) < 20
+        and detection["label"] == "patches"
+        for detection in sure
     )
     assert "tiles" not in ask(starter, encode(scene, "PNG"))[0].document
 
@@ -287,8 +289,8 @@ def test_a_setting_that_cannot_work_is_refused_by_name(name, value):
 
 
 def test_a_gpu_batches_and_a_cpu_does_not_unless_it_is_set():
-    cpu, gpu = (Settings.read(gpu=each, environment={}) for each in (False, True))
+    cpu, gpu = (Settings.read(gpu=gpu, environment={}) for gpu in (False, True))
     assert (cpu.batch, gpu.batch, gpu.batch_wait_ms) == (1, 8, 2.0)
     assert (cpu.workers, gpu.workers) == (cores() + 1, cores())
-    told = Settings.read(gpu=False, environment={"LOUPE_BATCH": "4", "LOUPE_BATCH_WAIT_MS": "0"})
-    assert (told.batch, told.batch_wait_ms, told.workers) == (4, 0.0, cpu.workers)
+    chosen = Settings.read(gpu=False, environment={"LOUPE_BATCH": "4", "LOUPE_BATCH_WAIT_MS": "0"})
+    assert (chosen.batch, chosen.batch_wait_ms, chosen.workers) == (4, 0.0, cpu.workers)

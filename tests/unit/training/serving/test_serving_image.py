@@ -18,7 +18,7 @@ PACKAGES = {"PIL": "pillow"}
 def instructions():
     """(stage, instruction, arguments) of each instruction, lines joined, ARG defaults filled in."""
     text = re.sub(r"^#.*\n", "", DOCKERFILE.read_text(), flags=re.MULTILINE).replace("\\\n", "")
-    stage, defaults, found = "", {}, []
+    stage, defaults, result = "", {}, []
     for line in filter(str.strip, text.splitlines()):
         name, _, arguments = line.strip().partition(" ")
         for argument, value in defaults.items():
@@ -28,8 +28,8 @@ def instructions():
             defaults[argument] = value
         if name == "FROM":
             stage = arguments.split(" AS ")[1]
-        found.append((stage, name, arguments))
-    return found
+        result.append((stage, name, arguments))
+    return result
 
 
 def requirements(path):
@@ -65,7 +65,7 @@ def test_nothing_is_installed_without_a_hash():
         arguments for _, name, arguments in instructions() if name == "RUN" and "install" in arguments
     ]
     assert len(installs) == 2
-    assert all("pip install" in each and "--require-hashes" in each for each in installs)
+    assert all("pip install" in install and "--require-hashes" in install for install in installs)
     locked = [arguments.split()[0] for _, name, arguments in instructions() if name == "COPY"]
     for path in {ROOT / source for source in locked if source.startswith("requirements/")}:
         for line in requirements(path):
@@ -74,34 +74,36 @@ def test_nothing_is_installed_without_a_hash():
 
 @pytest.mark.parametrize("program", ["train", "evaluate", "serve"])
 def test_each_program_that_sagemaker_runs_exists(program):
-    (made,) = [arguments for _, name, arguments in instructions() if name == "RUN" and "printf" in arguments]
-    assert program in made.split("for program in ")[1].split(";")[0].split()
-    assert "exec python -m training.%s" in made
+    (command,) = [
+        arguments for _, name, arguments in instructions() if name == "RUN" and "printf" in arguments
+    ]
+    assert program in command.split("for program in ")[1].split(";")[0].split()
+    assert "exec python -m training.%s" in command
     assert (ROOT / f"training/{program}.py").exists()
 
 
 def test_every_module_that_serving_imports_at_its_start_is_in_its_lock():
     locked = {line.split("==")[0].lower() for line in requirements(ROOT / "requirements/serve.txt")}
-    seen, wanted = set(), ["training.serve"]
-    while wanted:
-        module = wanted.pop()
+    visited, remaining = set(), ["training.serve"]
+    while remaining:
+        module = remaining.pop()
         path = ROOT / (module.replace(".", "/") + ".py")
-        if module in seen or not path.exists():
+        if module in visited or not path.exists():
             continue
-        seen.add(module)
+        visited.add(module)
         for name in imported(path):
             if name.split(".")[0] in ("training", "contract"):
-                wanted += [name]
+                remaining += [name]
             elif (top := name.split(".")[0]) not in sys.stdlib_module_names:
                 assert PACKAGES.get(top, top) in locked, f"{path} imports {top}"
-    assert {"training.serving.app", "training.model.tiling", "training.model.onnx_model"} <= seen
+    assert {"training.serving.app", "training.model.tiling", "training.model.onnx_model"} <= visited
 
 
 def imported(path):
     """The modules that a file imports when it is itself imported; not those inside a function."""
     for node in ast.parse(path.read_text()).body:
         if isinstance(node, ast.Import):
-            yield from (each.name for each in node.names)
+            yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
             yield node.module
-            yield from (f"{node.module}.{each.name}" for each in node.names)
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)

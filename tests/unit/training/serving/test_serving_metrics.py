@@ -67,10 +67,10 @@ def test_a_line_comes_at_regular_intervals_and_counts_only_what_is_new(capsys):
             await asyncio.sleep(0.2)
 
     asyncio.run(some())
-    found = lines(capsys)
-    assert sum(line["Requests"] for line in found) == 5
-    assert found[0]["Requests"] == 1
-    assert max(line["QueueDepth"] for line in found) > 1
+    reported = lines(capsys)
+    assert sum(line["Requests"] for line in reported) == 5
+    assert reported[0]["Requests"] == 1
+    assert max(line["QueueDepth"] for line in reported) > 1
 
 
 def test_an_endpoint_without_requests_or_without_reports_logs_nothing(capsys):

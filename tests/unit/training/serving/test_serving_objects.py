@@ -57,7 +57,7 @@ def test_an_object_put_before_its_bucket_kept_versions_can_be_named(s3):
 
 def test_an_image_by_reference_gets_the_errors_of_any_image(s3, encode, scene):
     answers = asked(put(s3, b"no image"), put(s3, b""), put(s3, encode(scene, "JPEG")[:-99]))
-    assert [(each.status, each.code) for each in answers] == [
+    assert [(answer.status, answer.code) for answer in answers] == [
         (422, "unsupported_format"),
         (422, "empty_image"),
         (422, "corrupt_image"),

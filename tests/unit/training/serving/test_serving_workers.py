@@ -89,7 +89,7 @@ def test_a_worker_gives_the_answer_that_a_thread_gives():
 def test_a_workers_times_are_on_the_clock_of_the_program():
     (answer,) = ask(workers_of(dangerous), png(100))
     times = answer.document["timings_ms"]
-    assert all(each >= 0 for each in times.values())
+    assert all(milliseconds >= 0 for milliseconds in times.values())
     assert times["total"] == pytest.approx(sum(times.values()) - times["total"], abs=5)
 
 
@@ -98,8 +98,8 @@ def test_workers_answer_side_by_side_each_in_its_own_process(tmp_path):
         async with running(workers_of(partial(sociable, str(tmp_path))), SETTINGS) as app:
             return await asyncio.gather(call(app, png(50)), call(app, png(60)))
 
-    assert [each.status for each in asyncio.run(two())] == [200, 200]
-    assert str(os.getpid()) not in {each.name for each in tmp_path.iterdir()}
+    assert [answer.status for answer in asyncio.run(two())] == [200, 200]
+    assert str(os.getpid()) not in {marker.name for marker in tmp_path.iterdir()}
 
 
 def test_an_image_that_kills_its_worker_gets_a_typed_500_and_the_others_their_answers():
@@ -109,8 +109,8 @@ def test_an_image_that_kills_its_worker_gets_a_typed_500_and_the_others_their_an
             return await asyncio.gather(*[call(app, png(shade)) for shade in shades])
 
     answers = asyncio.run(several())
-    assert [each.status for each in answers] == [200, 500, 200, 200, 500, 500, 200]
-    assert {each.code for each in answers if each.status == 500} == {"worker_ended"}
+    assert [answer.status for answer in answers] == [200, 500, 200, 200, 500, 500, 200]
+    assert {answer.code for answer in answers if answer.status == 500} == {"worker_ended"}
 
 
 def test_an_image_that_never_ends_is_refused_in_time_and_its_worker_is_restarted(monkeypatch):
@@ -144,7 +144,7 @@ def test_workers_that_cannot_start_give_the_reason(make_predictor, reason):
 def test_no_worker_outlives_its_endpoint():
     workers = workers_of(dangerous)
     workers.warm_up()
-    processes = [each._process for each in workers._workers]
-    assert all(each.is_alive() for each in processes)
+    processes = [worker._process for worker in workers._workers]
+    assert all(process.is_alive() for process in processes)
     workers.close()
-    assert not any(each.is_alive() for each in processes)
+    assert not any(process.is_alive() for process in processes)
