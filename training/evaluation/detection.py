@@ -34,17 +34,14 @@ def detect(model: OnnxModel, dataset: Dataset) -> list[Detections]:
     Raises:
         DatasetError: An image cannot be read.
     """
-    size, tiles, postprocess = (
-        model.card.input_size,
-        model.card.tiles,
-        for_metrics(model.card.postprocess),
-    )
+    card = model.card
+    tiles, postprocess = card.tiles, for_metrics(card.postprocess)
     # Pictures for tiles keep their full resolution: only a few at a time, to limit memory.
     batch_size = _BATCH_SIZE if tiles is None else cores()
 
     def load(sample: Sample) -> Picture:
         try:
-            return decode(dataset.read(sample), size, full_above=model.card.full_above)
+            return decode(dataset.read(sample), card.input_size, full_above=card.full_above)
         except UnreadableError as error:
             raise DatasetError(sample.name, str(error)) from error
 
@@ -66,7 +63,7 @@ def detect(model: OnnxModel, dataset: Dataset) -> list[Detections]:
                     for picture in pictures
                 ]
             results += [
-                shift_boxes(detections, model.card.box_offset, picture.width, picture.height)
+                shift_boxes(detections, card.box_offset, picture.width, picture.height)
                 for detections, picture in zip(detected, pictures, strict=True)
             ]
             bar.update(len(pictures))
