@@ -1,6 +1,6 @@
 # Every target bootstraps what it needs with plain python3 (3.11 or newer) into .venv; hashes are required.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow check dev format starter-model lock fuzz images clean
+.PHONY: help demo test test-slow check dev format starter-model state-machine lock fuzz images clean
 PYTHON ?= python3
 BIN := .venv/bin
 UV := $(BIN)/uv
@@ -37,6 +37,10 @@ format: .venv/.dev ## let ruff put the code into shape
 
 starter-model: .venv/.dev ## train models/starter/model.tar.gz anew from generated images
 	$(BIN)/python -m training.starter
+
+state-machine: .venv/.local ## write the state machine's JSON from its YAML, and draw it
+	$(BIN)/python -m statemachine.build
+	$(BIN)/python -m statemachine.picture
 
 # Each extra of pyproject.toml is one install target. dev holds them all, and the others agree with it.
 LOCK = $(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --no-annotate

@@ -1,9 +1,11 @@
-"""Requests to the model's endpoint."""
+"""The model's endpoint, and requests to it."""
 
 import json
 
 # https://docs.aws.amazon.com/general/latest/gr/sagemaker.html
 MAX_BODY_BYTES = 6 * 1024 * 1024
+# The alarms in template.yaml and the state machine use the same name. A canary needs a name that never changes.
+VARIANT_NAME = "AllTraffic"
 
 
 def reference(bucket: str, key: str, version_id: str) -> tuple[bytes, str]:

@@ -12,6 +12,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from contract.endpoint import VARIANT_NAME
 from contract.keys import MODELS
 from contract.s3 import join, split
 from loupe.errors import LoupeError
@@ -42,7 +43,7 @@ class Hosting:
     def config_request(self) -> dict[str, Any]:
         """Return the CreateEndpointConfig request without its name and the model's."""
         variant: dict[str, Any] = {
-            "VariantName": "AllTraffic",
+            "VariantName": VARIANT_NAME,
             "InstanceType": self.instance_type,
             "InitialInstanceCount": self.instance_count,
         }
