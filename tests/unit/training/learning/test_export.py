@@ -1,4 +1,4 @@
-"""The proof of an export proves something, whatever the model has learned."""
+"""The parity check compares an export with its model, however much the model has learned."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ torch.set_num_threads(1)
 SIZE = 128
 
 
-def loaded(detector, folder):
+def export_and_load(detector, folder):
     path = export(detector, folder)
     ModelCard(
         name="m",
@@ -41,7 +41,7 @@ def loaded(detector, folder):
 
 @pytest.fixture(scope="module")
 def fresh():
-    """A model that has learned nothing: its scores are below what anybody acts on."""
+    """A model that has learned nothing: its scores are below any threshold."""
     torch.manual_seed(0)
     detector = build("fcos_efficientnet_lite0", 2, SIZE).eval()
     with torch.no_grad():
@@ -51,7 +51,7 @@ def fresh():
 
 @pytest.fixture(scope="module")
 def exported(fresh, tmp_path_factory):
-    return loaded(fresh, tmp_path_factory.mktemp("fresh"))
+    return export_and_load(fresh, tmp_path_factory.mktemp("fresh"))
 
 
 @pytest.fixture(scope="module")
@@ -59,8 +59,8 @@ def images():
     return [np.asarray(draw(8, i)[0].resize((SIZE, SIZE)).convert("RGB")) for i in range(3)]
 
 
-def test_a_model_that_finds_nothing_yet_is_proven_by_its_best_candidates(fresh, exported, images):
-    assert all(len(found.scores) == 0 for found in exported.detect(images))
+def test_a_model_without_detections_is_compared_by_its_best_candidates(fresh, exported, images):
+    assert all(len(result.scores) == 0 for result in exported.detect(images))
     assert check_parity(fresh, exported, images) < 1e-4
     altered = copy.deepcopy(fresh)
     with torch.no_grad():
@@ -69,7 +69,7 @@ def test_a_model_that_finds_nothing_yet_is_proven_by_its_best_candidates(fresh, 
         check_parity(altered, exported, images)
 
 
-def test_a_model_that_gives_no_number_is_no_proof(fresh, exported, images, monkeypatch):
+def test_outputs_that_are_not_numbers_are_not_compared(fresh, exported, images, monkeypatch):
     broken = copy.deepcopy(fresh)
     with torch.no_grad():
         broken.head.classification_head.cls_logits.bias.fill_(float("nan"))
@@ -79,46 +79,48 @@ def test_a_model_that_gives_no_number_is_no_proof(fresh, exported, images, monke
         check_parity(broken, exported, images)
 
 
-def test_no_image_is_no_proof(fresh, exported):
+def test_a_comparison_needs_an_image(fresh, exported):
     with pytest.raises(ParityError, match="nothing to compare"):
         check_parity(fresh, exported, [])
 
 
-def test_the_file_holds_every_weight_under_its_own_name(tmp_path):
+def test_the_file_contains_every_weight_under_its_own_name(tmp_path):
     torch.manual_seed(0)
     detector = build("dfine_nano", 2, 64)
     path = export(detector, tmp_path)
     onnx.checker.check_model(str(path))
-    kept = {each.name: numpy_helper.to_array(each) for each in onnx.load(str(path)).graph.initializer}
+    weights = {
+        weight.name: numpy_helper.to_array(weight) for weight in onnx.load(str(path)).graph.initializer
+    }
     for name, value in detector.state_dict().items():
-        assert np.array_equal(kept[name], value.numpy()), name
+        assert np.array_equal(weights[name], value.numpy()), name
 
 
-def test_a_graph_of_one_image_answers_a_batch_in_its_order(tmp_path, images):
+def test_a_graph_for_one_image_returns_a_batch_in_its_order(tmp_path, images):
     torch.manual_seed(0)
     detector = build("faster_rcnn_mobilenet", 2, SIZE)
-    model = loaded(detector, tmp_path)
-    how = replace(detector.postprocess, score_threshold=0.0)
-    found = model.detect(images[::-1], how)
-    assert len(found) == 3
-    for image, together in zip(images[::-1], found, strict=True):
-        (alone,) = model.detect([image], how)
+    model = export_and_load(detector, tmp_path)
+    postprocess = replace(detector.postprocess, score_threshold=0.0)
+    results = model.detect(images[::-1], postprocess)
+    assert len(results) == 3
+    for image, together in zip(images[::-1], results, strict=True):
+        (alone,) = model.detect([image], postprocess)
         assert np.array_equal(alone.scores, together.scores)
         assert np.array_equal(alone.boxes, together.boxes)
 
 
-def test_a_model_that_takes_all_places_for_the_same_is_exported(tmp_path):
-    """So one may end that learned little from few images; which of the equal places are chosen is chance."""
+def test_a_model_that_rates_all_places_the_same_is_exported(tmp_path):
+    """A model that learned little from few images may do so; which of the equal places it chooses is chance."""
     torch.manual_seed(0)
-    detector = build("dfine_nano", 2, 2 * SIZE).eval()  # four times as many places as are chosen
+    detector = build("dfine_nano", 2, 2 * SIZE).eval()  # four times as many places as queries
     images = [np.asarray(draw(8, i)[0].resize((2 * SIZE, 2 * SIZE)).convert("RGB")) for i in range(3)]
     with torch.no_grad():
-        detector.network.model.enc_score_head.weight.mul_(1e-6)  # what differs is lost in rounding
+        detector.network.model.enc_score_head.weight.mul_(1e-6)  # differences are lost in rounding
         detector.network.model.enc_score_head.bias.fill_(-4)
         for head in detector.network.model.decoder.class_embed:
             head.weight.zero_()
             head.bias.fill_(-4)
-    model = loaded(detector, tmp_path)
+    model = export_and_load(detector, tmp_path)
     assert check_parity(detector, model, images) < 1e-3
     altered = copy.deepcopy(detector)
     with torch.no_grad():
@@ -143,7 +145,7 @@ def test_an_export_that_differs_is_refused(tmp_path, starter_folder):
 def test_the_exported_graph_takes_any_batch_and_equals_torch(tmp_path):
     torch.manual_seed(0)
     detector = build("ssdlite", 2, SIZE)
-    exported = loaded(detector, tmp_path)
+    exported = export_and_load(detector, tmp_path)
     for count in (1, 3):
         noise = random_images(count)
         boxes, scores = exported.raw(noise.numpy())
