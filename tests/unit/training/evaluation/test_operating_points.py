@@ -1,4 +1,4 @@
-"""Operating points, the rules made of them, and the outcome of each object and detection."""
+"""Operating points, and the rules made of them."""
 
 from __future__ import annotations
 
@@ -13,9 +13,8 @@ from hypothesis import strategies as st
 from contract.inspections import Verdict
 from inspection.detector import Detection
 from inspection.rules import Rules, judge
-from training.datasets import Object, Sample
 from training.evaluation.bootstrap import resample
-from training.evaluation.metrics import ImageDetections, Matches
+from training.evaluation.metrics import Matches
 from training.evaluation.operating_points import (
     ImageScores,
     as_served,
@@ -25,7 +24,6 @@ from training.evaluation.operating_points import (
     sweep,
     verdict_rates,
 )
-from training.evaluation.outcomes import confusion, outcomes, worst
 from training.model.decoding import Detections, Postprocess
 
 LABELS = ("crack", "dent")
@@ -156,65 +154,3 @@ def test_only_what_the_endpoint_would_return_counts():
     detections = Detections(boxes, np.array([0.9, 0.5, 0.04], np.float32), np.array([0, 1, 0]))
     assert as_served(detections, Postprocess()).scores.tolist() == pytest.approx([0.9, 0.5])
     assert len(as_served(detections, Postprocess(detections=1)).scores) == 1
-
-
-def scene(*objects):
-    return Sample("a", "0" * 64, 100, 100, tuple(Object(label, box) for label, box in objects))
-
-
-def detected(*rows):
-    return ImageDetections(
-        np.array([box for _, box, _ in rows], np.float32).reshape(-1, 4),
-        np.array([score for *_, score in rows], float),
-        np.array([LABELS.index(label) for label, *_ in rows], np.int64),
-    )
-
-
-BOX, HALF, FAR = (10, 10, 50, 50), (10, 10, 50, 25), (70, 70, 90, 90)
-
-
-@pytest.mark.parametrize(
-    ("found", "kinds"),
-    [
-        ([], ["missed"]),
-        ([("crack", BOX, 0.9)], ["right"]),
-        ([("dent", BOX, 0.9)], ["wrong class"]),
-        ([("crack", HALF, 0.9)], ["badly placed"]),
-        ([("crack", FAR, 0.9)], ["false alarm", "missed"]),
-        ([("dent", HALF, 0.9)], ["false alarm", "missed"]),
-        ([("crack", BOX, 0.9), ("crack", (11, 11, 50, 50), 0.8)], ["right", "duplicate"]),
-        ([("dent", BOX, 0.9), ("crack", (12, 12, 50, 50), 0.3)], ["right", "false alarm"]),
-    ],
-)
-def test_each_object_and_detection_gets_its_kind(found, kinds):
-    assert sorted(
-        outcome.kind for outcome in outcomes(scene(("crack", BOX)), detected(*found), LABELS)
-    ) == sorted(kinds)
-
-
-def test_a_good_image_has_false_alarms_only():
-    assert [outcome.kind for outcome in outcomes(scene(), detected(("dent", BOX, 0.7)), LABELS)] == [
-        "false alarm"
-    ]
-    assert outcomes(scene(), detected(), LABELS) == []
-
-
-things = st.lists(st.tuples(st.sampled_from(LABELS), st.sampled_from([BOX, HALF, FAR])), max_size=4)
-
-
-@given(things, things)
-def test_the_confusion_matrix_counts_every_object_and_every_detection_once(objects, found):
-    result = outcomes(scene(*objects), detected(*((label, box, 0.5) for label, box in found)), LABELS)
-    counts = confusion([result], 2)
-    for column, label in enumerate(LABELS):
-        assert counts[column].sum() == sum(name == label for name, _ in objects)
-        assert counts[:, column].sum() == sum(name == label for name, _ in found)
-    assert counts[2, 2] == 0
-
-
-def test_the_worst_images_come_from_every_kind_of_error_in_turn():
-    missed = outcomes(scene(("crack", BOX)), detected(), LABELS)
-    alarm = outcomes(scene(), detected(("dent", BOX, 0.4)), LABELS)
-    right = outcomes(scene(("crack", BOX)), detected(("crack", BOX, 0.4)), LABELS)
-    assert worst([right, missed, missed, alarm], 2) == [1, 3]
-    assert worst([right, missed, missed, alarm], 9) == [1, 3, 2]
