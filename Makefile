@@ -31,11 +31,11 @@ check: .venv/.dev .tools/sam/.done .tools/checkov/.done ## the gate: lint, types
 
 dev: .venv/.dev ## install torch and the development tools, for `loupe train`
 
-format: .venv/.dev ## let ruff put the code into shape
+format: .venv/.dev ## format the code with ruff
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-starter-model: .venv/.dev ## train models/starter/model.tar.gz anew from generated images
+starter-model: .venv/.dev ## train models/starter/model.tar.gz from generated images
 	$(BIN)/python -m training.starter
 
 state-machine: .venv/.local ## write the state machine's JSON from its YAML, and draw it

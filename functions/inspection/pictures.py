@@ -11,10 +11,8 @@ from contract.images import open_image, transposition, upright_size
 from inspection.detector import Detection
 
 _RED, _WHITE = (214, 39, 40), (255, 255, 255)
-_MIN_SIDE, _MAX_SIDE = (
-    640,
-    1600,
-)  # of the longer side, in pixels: large enough to read, small enough for a phone
+# Of the longer side, in pixels: large enough to read, small enough for a phone.
+_MIN_SIDE, _MAX_SIDE = 640, 1600
 
 
 def annotate(data: bytes, detections: Sequence[Detection], max_pixels: int) -> bytes:
