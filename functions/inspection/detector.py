@@ -88,11 +88,8 @@ class Detector:
     https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_runtime_InvokeEndpoint.html#API_runtime_InvokeEndpoint_Errors
     """
 
-    BUSY_PAUSES: ClassVar[tuple[float, ...]] = (
-        0.2,
-        0.6,
-        1.8,
-    )  # the longest pauses between attempts, in seconds
+    # The longest pauses between attempts, in seconds.
+    BUSY_PAUSES: ClassVar[tuple[float, ...]] = (0.2, 0.6, 1.8)
 
     def __init__(
         self, runtime: SageMakerRuntimeClient, sagemaker: SageMakerClient, endpoint_name: str

@@ -24,9 +24,8 @@ class RulesParameter:
         self._provider = SSMProvider(boto3_client=client)
         self._name = name
         self._cache_seconds = cache_seconds
-        self._lock = (
-            Lock()
-        )  # all threads of a batch find the cache stale at the same moment; one read is enough
+        # All threads of a batch find the cache stale at the same moment; one read is enough.
+        self._lock = Lock()
 
     def current(self) -> Rules:
         """Return the rules in force.
