@@ -60,6 +60,11 @@ def test_pieces_that_meet_at_facing_borders_become_one_box():
     assert boxes_of(result) == [[50, 40, 130, 60]]
 
 
+def test_pieces_that_end_just_before_their_borders_become_one_box():
+    result = merged(a=in_tile_a(50, 40, 98, 60), b=in_tile_b(82, 40, 130, 60))
+    assert boxes_of(result) == [[50, 40, 130, 60]]
+
+
 def test_pieces_of_different_classes_stay_apart():
     left, right = in_tile_a(50, 40, 100, 60, label=0), in_tile_b(80, 40, 130, 60, score=0.8, label=1)
     assert merged(a=left, b=right).classes.tolist() == [0, 1]
@@ -91,6 +96,41 @@ def test_a_visible_part_joins_its_larger_box_and_the_better_score_stays():
 def test_a_visible_part_joins_a_larger_box_of_the_whole_picture():
     result = merged(whole=in_whole_picture(60, 30, 150, 80), a=in_tile_a(60, 30, 100, 80))
     assert boxes_of(result) == [[60, 30, 150, 80]]
+
+
+def test_a_piece_that_roughly_fits_the_visible_part_joins_the_larger_box():
+    result = merged(whole=in_whole_picture(82, 40, 150, 62), a=in_tile_a(84, 42, 100, 60))
+    assert boxes_of(result) == [[82, 40, 150, 62]]
+
+
+def test_a_coarse_box_of_the_whole_picture_does_not_widen_the_pieces_that_fill_it():
+    pieces = {"a": in_tile_a(62, 40, 100, 60), "b": in_tile_b(80, 40, 130, 60)}
+    result = merged(whole=in_whole_picture(60, 38, 132, 62), **pieces)
+    assert boxes_of(result) == [[62, 40, 130, 60]]
+
+
+def test_a_piece_that_fills_half_of_the_visible_part_is_another_defect():
+    result = merged(a=in_tile_a(84, 30, 100, 75), b=in_tile_b(82, 10, 170, 95, score=0.8))
+    assert boxes_of(result) == [[84, 30, 100, 75], [82, 10, 170, 95]]
+
+
+def test_boxes_of_two_tiles_that_overlap_little_are_two_defects():
+    result = merged(a=in_tile_a(60, 20, 95, 60), b=in_tile_b(85, 20, 130, 60, score=0.8))
+    assert boxes_of(result) == [[60, 20, 95, 60], [85, 20, 130, 60]]
+
+
+def test_a_tiles_box_replaces_the_coarser_one_of_the_whole_picture_and_the_better_score_stays():
+    result = merged(whole=in_whole_picture(38, 28, 72, 62, score=0.9), a=in_tile_a(40, 30, 70, 60, score=0.6))
+    assert boxes_of(result) == [[40, 30, 70, 60]]
+    assert result.scores.tolist() == pytest.approx([0.9])
+
+
+def test_weak_and_strong_pieces_of_one_defect_count_once():
+    """The weak pieces are joined with each other, and so are the strong ones."""
+    a, b = [0.5, 0.4, 1.0, 0.6], [0.0, 0.4, 0.5, 0.6]
+    result = merged(a=detections(a, a, score=[0.9, 0.3]), b=detections(b, b, score=[0.9, 0.3]))
+    assert boxes_of(result) == [[50, 40, 130, 60]]
+    assert result.scores.tolist() == pytest.approx([0.9])
 
 
 def test_a_defect_that_two_tiles_show_whole_counts_once():
