@@ -174,10 +174,10 @@ def _train_epochs(training: _Run) -> None:
             training.device,
         )
         state.epoch, state.step = state.epoch + 1, result.step
-        metrics = {"epoch": state.epoch, "loss": round(result.loss, 4)} | _rate(training)
+        metrics = {"epoch": state.epoch, "loss": round(result.loss, 4)} | _validate(training)
         state.seconds += result.seconds
         training.checkpoints.save(training.model, training.average.model, training.optimiser, state)
-        training.progress.epoch(metrics, _details(training, result))
+        training.progress.epoch(metrics, _epoch_details(training, result))
     if state.epoch < training.epochs:
         training.progress.event("early_stop", {"epoch": state.epoch, "best_epoch": state.best_epoch})
     training.checkpoints.load_best(training.average.model)
@@ -191,14 +191,21 @@ def _out_of_patience(settings: Hyperparameters, state: State) -> bool:
 
 
 def _mosaic_share(settings: Hyperparameters, completed_epochs: int) -> float:
-    """Return the share of mosaics in the next epoch: none in the last fifth of the epochs before the cycles."""
+    """Return the share of mosaics in the next epoch.
+
+    The last fifth of the epochs before the cycles has none, so that the model also learns from images as they are.
+    """
     if _MOSAIC_UNTIL * settings.epochs <= completed_epochs < settings.epochs:
         return 0.0
     return settings.mosaic
 
 
-def _rate(training: _Run) -> dict[str, float]:
-    """Keep the averaged weights if they are the best so far. Returns their metrics, if they were validated."""
+def _validate(training: _Run) -> dict[str, float]:
+    """Validate the averaged weights if it is time to, and keep them if they are the best so far.
+
+    Returns:
+        Their metrics; empty if they were not validated.
+    """
     settings, state, model = training.settings, training.state, training.average.model
     is_last = state.epoch == training.epochs
     if settings.refit:
@@ -216,7 +223,7 @@ def _rate(training: _Run) -> dict[str, float]:
     return {"val:map": round(scores.map, 4), "val:map50": round(scores.map50, 4)}
 
 
-def _details(training: _Run, result: Epoch) -> dict[str, float]:
+def _epoch_details(training: _Run, result: Epoch) -> dict[str, float]:
     return {
         "epochs": training.epochs,
         "seconds": round(result.seconds, 1),

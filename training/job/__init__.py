@@ -1,1 +1,1 @@
-"""The container contract of a SageMaker job, and the base of the errors that end one."""
+"""A SageMaker job: its folders, its hyperparameters, and the base of the errors that end it."""

@@ -4,4 +4,4 @@ from __future__ import annotations
 
 
 class TrainingError(Exception):
-    """A job cannot continue; the message tells what is wrong, in which file, and what to do."""
+    """A job cannot continue; the message gives what is wrong, in which file, and what to do."""

@@ -1,1 +1,1 @@
-"""How a detector learns: loading, augmentation, the training loop, checkpoints, weights, export."""
+"""Training: hyperparameters, data, augmentation, the training loop, checkpoints, pretrained weights, export."""

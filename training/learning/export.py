@@ -97,9 +97,9 @@ def _restore_missing_weights(path: Path, detector: Detector) -> None:
 def check_parity(detector: Detector, exported: OnnxModel, images: Sequence[NDArray[np.uint8]]) -> float:
     """Compare the decoded detections of both models.
 
-    Compared are the detections that somebody would act on, and the best few candidates of each image with any
-    score, so that a model that has learned little is proven, too. A transformer that has learned little may rate all
-    places the same, and which of them it chooses is chance: weak candidates of families without suppression are
+    The comparison covers the detections that somebody would act on, and the best few candidates of each image with
+    any score, so that a model that has learned little is proven, too. A transformer that has learned little may rate
+    all places the same, and which of them it chooses is chance: weak candidates of families without suppression are
     compared by class and score only.
 
     Args:

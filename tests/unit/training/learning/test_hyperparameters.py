@@ -1,4 +1,4 @@
-"""Hyperparameters come as strings; what is wrong with one is told with its name."""
+"""Hyperparameters are read from strings; an error gives the name of the wrong one."""
 
 from __future__ import annotations
 

@@ -18,12 +18,16 @@ from training.datasets.generated.synthetic import generate  # noqa: E402
 from training.job.container import run  # noqa: E402
 from training.job.hyperparameters import HyperparameterError  # noqa: E402
 from training.learning.checkpoints import CheckpointError, Checkpoints  # noqa: E402
+from training.learning.data import open_training_data  # noqa: E402
 from training.learning.engine import Epoch  # noqa: E402
+from training.learning.hyperparameters import Hyperparameters  # noqa: E402
 from training.learning.loading import Loader  # noqa: E402
 from training.model.artefact import ModelCard, file_sha256, read_card, unpack  # noqa: E402
 from training.model.decoding import Postprocess  # noqa: E402
 from training.model.onnx_model import OnnxModel  # noqa: E402
 from training.train import main, train  # noqa: E402
+
+SMALL = {"train_share": 0.5, "batch_size": 4}  # two steps in an epoch
 
 
 @pytest.fixture(scope="module")
@@ -167,7 +171,7 @@ def test_mosaics_stop_for_the_last_fifth_of_the_epochs_and_return_in_cycles(tmp_
 def test_a_resumed_run_continues_from_the_last_epoch_and_ends_with_the_same_weights(
     tmp_path, data, capsys, monkeypatch
 ):
-    whole, killed = job(tmp_path / "whole", data), job(tmp_path / "killed", data)
+    whole, killed = (job(tmp_path / name, data, **SMALL) for name in ("whole", "killed"))
     with monkeypatch.context() as patch:  # its checkpoints are compared, not its export
         patch.setattr(program, "_finish", lambda training: None)
         train(whole)
@@ -185,12 +189,12 @@ def test_a_resumed_run_continues_from_the_last_epoch_and_ends_with_the_same_weig
     assert card.metrics["validation"]["images"] > 0
     assert card.dataset["split"].startswith("by image hash")
     with pytest.raises(CheckpointError, match="other hyperparameters"):
-        train(job(tmp_path / "killed", data, seed=1))
+        train(job(tmp_path / "killed", data, seed=1, **SMALL))
 
 
 @pytest.mark.usefixtures("no_export")
 def test_a_run_killed_within_a_cycle_ends_with_the_mean_of_all_cycles(tmp_path, data, capsys, monkeypatch):
-    settings = {"epochs": 1, "cycles": 2, "patience": 1, "mosaic": 0.5}
+    settings = SMALL | {"epochs": 1, "cycles": 2, "patience": 1, "mosaic": 0.5}
     whole, killed = (job(tmp_path / name, data, **settings) for name in ("whole", "killed"))
     train(whole)
     train_killed_after(4, killed, monkeypatch)
@@ -213,26 +217,20 @@ def test_a_run_without_progress_stops_early_and_keeps_its_best_epoch(tmp_path, d
 # The model
 
 
-def test_a_refit_learns_from_the_validation_part_too_and_keeps_its_last_epoch(
-    tmp_path, data, capsys, monkeypatch
-):
-    refit, usual = tmp_path / "refit", tmp_path / "usual"
-    train(job(refit, data, refit="true", patience=1))
-    printed = capsys.readouterr().out
-    assert "val:map" not in printed
-    with monkeypatch.context() as patch:
-        patch.setattr(program, "_train_epochs", lambda training: None)
-        train(job(usual, data))
-    new, old = (read_card(root / "model") for root in (refit, usual))
-    assert new.dataset["train"] == old.dataset["train"] + old.dataset["validation"]
-    assert new.dataset["validation"] == 0
-    assert "validation part learned from" in new.dataset["split"]
-    assert new.metrics["best_epoch"] == 2
-    assert "validation" not in new.metrics
-    assert "validation" in old.metrics
-    assert new.operating_points == {}
+def test_a_refit_learns_from_the_validation_part_too_and_keeps_its_last_epoch(tmp_path, data, capsys):
+    usual = open_training_data(job(tmp_path / "usual", data), Hyperparameters()).description
+    container = job(tmp_path / "refit", data, refit="true", patience=1)
+    train(container)
+    assert "val:map" not in capsys.readouterr().out
+    card = read_card(container.model)
+    assert card.dataset["train"] == usual["train"] + usual["validation"]
+    assert card.dataset["validation"] == 0
+    assert "validation part learned from" in card.dataset["split"]
+    assert card.metrics["best_epoch"] == 2
+    assert "validation" not in card.metrics
+    assert card.operating_points == {}
     images = [np.zeros((SIZE, SIZE, 3), np.uint8)]
-    assert len(OnnxModel(refit / "model").detect(images)) == 1
+    assert len(OnnxModel(container.model).detect(images)) == 1
 
 
 def test_by_hand_a_run_leaves_a_packed_model_and_says_what_it_cost(tmp_path, data, capsys):
