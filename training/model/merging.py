@@ -119,12 +119,10 @@ def _small_in_whole_picture(candidates: _Candidates, tile_boxes: Indices) -> Fla
 
     Such a defect is whole in some tile, which shows it larger. A long thin box may be cut in every tile, and stays.
 
-          tile A                           - : the overlap of A and B
-        +-----------|----+---------+
-        |           | [] |         |       [] whole in A and in B: dropped
-        |    [======|====|=====]   |       [=====] whole in no tile: stays
-        +-----------|----+---------+
-                          tile B
+        A left       B left    A right      B right
+          |            |          |            |
+          |            |   [==]   |            |     whole in tiles A and B: dropped
+          |     [======|==========|=====]      |     whole in no tile: stays
     """
     sides = candidates.boxes[:, 2:] - candidates.boxes[:, :2]
     may_be_cut = np.asarray((sides >= _overlap(tile_boxes)).any(1))
@@ -169,12 +167,11 @@ def _pieces_that_meet(candidates: _Candidates, cut: Flags, tile_boxes: Indices) 
 
     They must share enough of the seam; pieces that only touch are two defects.
 
-            tile A
-        +------------|-----+------------+
-        |      [=====|=====]            |       A's piece is cut by A's right border
-        |            [=====|========]   |       B's piece is cut by B's left border
-        +------------|-----+------------+       together: one box
-                           tile B
+        A left       B left    A right      B right
+          |            |          |            |
+          |     [======|==========]            |     the piece of tile A, cut at A's right border
+          |            [==========|=====]      |     the piece of tile B, cut at B's left border
+          |     [======|==========|=====]      |     one box
     """
     boxes, edge = candidates.boxes, _edge(tile_boxes)
     meet: Flags = np.zeros((len(boxes), len(boxes)), dtype=bool)
@@ -197,12 +194,11 @@ def _visible_parts(candidates: _Candidates, cut: Flags, tile_boxes: Indices) -> 
 
     The larger box is another tile's, or the whole picture's.
 
-            tile A
-        +-----------------+
-        |       +---------|-----------+
-        |       |#########|           |       # A's piece: about what A can see of the larger box
-        |       +---------|-----------+
-        +-----------------+
+        A left                 A right
+          |                       |
+          |      +----------------|---------+        the larger box
+          |      |################|         |        #: the piece of tile A, about what A can see of it
+          |      +----------------|---------+
     """
     boxes, tiles = candidates.boxes, _tiles_of(candidates, tile_boxes)
     parts: Flags = np.zeros((len(boxes), len(boxes)), dtype=bool)
@@ -227,12 +223,10 @@ def _same_defect(boxes: Floats, tiles: Indices) -> Flags:
 
     Boxes of one tile are left alone: the detector's own suppression has already compared them.
 
-            tile A
-        +------------|-----+------------+
-        |            |[==] |            |       A's box
-        |            |[===]|            |       B's box: the same defect, counted once
-        +------------|-----+------------+
-                           tile B
+        A left       B left    A right      B right
+          |            |          |            |
+          |            |  [====]  |            |     the box of tile A
+          |            |  [=====] |            |     the box of tile B: the same defect, counted once
     """
     # Groups of several tiles count as different from each other.
     different: Flags = np.not_equal.outer(tiles, tiles) | (tiles == _SEVERAL_TILES)
