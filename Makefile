@@ -13,7 +13,7 @@ demo: .venv/.local ## sample images through the whole path on this laptop
 	@$(BIN)/loupe demo
 
 test: .venv/.dev ## every fast test: unit, property, integration, and the local cloud
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests -m "not slow" -n auto --dist loadfile
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests -n auto --dist loadfile
 	@$(BIN)/python -m pytest --doctest-modules contract functions training loupe localcloud statemachine docs  # the docstrings' examples
 
 test-slow: .venv/.dev ## the heavy detector families, and a whole retraining

@@ -35,7 +35,7 @@ class Settings(JobHyperparameters):
     """Hyperparameters of an evaluation job."""
 
     split: str = "test"
-    escape_rate: float = Field(ESCAPE_RATE, ge=0, le=1)
+    escape_rate: float = Field(ESCAPE_RATE, ge=0, lt=1)
 
 
 def _job(container: Container) -> None:

@@ -78,7 +78,7 @@ class Detector(nn.Module, ABC):
         backbone_prefix: Prefix of the names of the backbone's tensors.
         any_batch: Whether the exported graph takes any number of images at a time, or only one.
         places: Description of the fixed places that the A outputs belong to. Models with the same places, labels and
-            input size can be averaged (training.ensemble). Empty: the outputs belong to no fixed places.
+            input size can be averaged (training.learning.ensembling). Empty: the outputs belong to no fixed places.
     """
 
     family: str

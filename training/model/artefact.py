@@ -49,8 +49,8 @@ class ModelCard:
         tiles: How large pictures are cut into tiles; None: never.
         box_offset: Pixels of the original, to the right and down, by which each box is shifted
             (training.evaluation.box_offset).
-        members: Of an ensemble (training.ensemble): name, version, family and more of each model. The ensemble's own
-            family is its first member's.
+        members: Of an ensemble (training.learning.ensembling): name, version, family and more of each model. The
+            ensemble's own family is its first member's.
     """
 
     name: str

@@ -15,11 +15,12 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from training import ensemble  # noqa: E402
 from training.datasets import open_dataset  # noqa: E402
 from training.datasets.generated.synthetic import generate  # noqa: E402
 from training.detectors.registry import build  # noqa: E402
-from training.ensemble import EnsembleError, check_alike, join, main, mean  # noqa: E402
+from training.ensemble import main  # noqa: E402
+from training.learning import ensembling  # noqa: E402
+from training.learning.ensembling import EnsembleError, check_alike, join, mean  # noqa: E402
 from training.learning.export import ParityError, export  # noqa: E402
 from training.learning.weights import load_pretrained  # noqa: E402
 from training.model.artefact import ModelCard, file_sha256, pack, read_card, unpack  # noqa: E402
@@ -150,14 +151,14 @@ def test_one_model_or_the_same_twice_is_no_ensemble():
 
 
 def test_a_joint_graph_that_is_not_the_mean_is_refused(untrained, tmp_path, monkeypatch):
-    right = ensemble._mean
+    right = ensembling._mean
 
     def wrong(prefixes):
         nodes = right(prefixes)
         nodes[-1].op_type = "Max"
         return nodes
 
-    monkeypatch.setattr(ensemble, "_mean", wrong)
+    monkeypatch.setattr(ensembling, "_mean", wrong)
     with pytest.raises(ParityError, match=r"the joint graph is up to 0\.\d+ off its members' mean"):
         join([untrained(0), untrained(1)], tmp_path / "joint")
 
