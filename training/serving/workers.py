@@ -11,10 +11,12 @@ from __future__ import annotations
 import asyncio
 import json
 import multiprocessing
+import multiprocessing.util
 import os
 import queue
 import struct
 import sys
+import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -40,6 +42,9 @@ _CONTEXT = (
 )
 _PRELOADED = ["uvicorn", "training.serving.app", "training.serving.session"]
 _MOMENTS = struct.Struct("dd")
+# The forkserver listens on a socket in the folder for temporary files, TMPDIR/pymp-XXXXXXXX/listener-XXXXXXXX. Linux
+# allows 107 bytes for its path, macOS 103 (https://man7.org/linux/man-pages/man7/unix.7.html).
+_LONGEST_TMPDIR = 103 - len("/pymp-XXXXXXXX/listener-XXXXXXXX")
 
 
 class WorkerError(TrainingError):
@@ -109,6 +114,7 @@ class _Worker:
         self._process: multiprocessing.process.BaseProcess | None = None
 
     def start(self) -> None:
+        _shorten_socket_path()
         _CONTEXT.set_forkserver_preload(_PRELOADED)
         self._pipe, other_end = _CONTEXT.Pipe()
         process = _CONTEXT.Process(target=_run_worker, args=(self._make_predictor, other_end), daemon=True)
@@ -163,6 +169,18 @@ class _Worker:
         process.join()
         self._pipe.close()
         return process.exitcode
+
+
+def _shorten_socket_path() -> None:
+    """Make multiprocessing use /tmp for its sockets if the path of TMPDIR is too long for them."""
+    if len(os.fsencode(tempfile.gettempdir())) <= _LONGEST_TMPDIR:
+        return
+    configured, tempfile.tempdir = tempfile.tempdir, "/tmp"  # noqa: S108 - a folder of mode 0700 is made in it
+    try:
+        # Makes the folder once for this process, and removes it at the end.
+        multiprocessing.util.get_temp_dir()
+    finally:
+        tempfile.tempdir = configured
 
 
 def _run_worker(make_predictor: Callable[[], ThreadPredictor], pipe: Connection) -> None:

@@ -3,12 +3,15 @@
 import asyncio
 import os
 import signal
+import subprocess
+import sys
 import time
 from functools import partial
 from pathlib import Path
 
 import pytest
 
+from tests.unit.training.conftest import ROOT
 from tests.unit.training.serving.serving_support import Brightness, ask, call, png, running
 from training.serving import workers as serving_workers
 from training.serving.inference import ThreadPredictor
@@ -148,3 +151,22 @@ def test_no_worker_outlives_its_endpoint():
     assert all(process.is_alive() for process in processes)
     workers.close()
     assert not any(process.is_alive() for process in processes)
+
+
+STARTS_ONE_WORKER = """
+import sys
+from tests.unit.training.serving.test_serving_workers import sociable, workers_of
+from functools import partial
+workers = workers_of(partial(sociable, sys.argv[1]))
+workers.warm_up()
+workers.close()
+"""
+
+
+def test_workers_start_although_the_path_for_temporary_files_is_too_long_for_a_socket(tmp_path):
+    temporary = tmp_path / ("a" * 60) / ("b" * 60)
+    temporary.mkdir(parents=True)
+    # In a process of its own: the forkserver of this one already listens.
+    environment = os.environ | {"TMPDIR": str(temporary), "PYTHONPATH": f"{ROOT}:{ROOT / 'functions'}"}
+    command = [sys.executable, "-c", STARTS_ONE_WORKER, str(tmp_path)]
+    subprocess.run(command, env=environment, cwd=ROOT, check=True, timeout=60)
