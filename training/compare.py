@@ -17,7 +17,7 @@ from training.evaluation.comparison import comparison_report, evaluate_all
 from training.evaluation.reports import page
 from training.evaluation.reports.facts import comparison_facts
 from training.evaluation.reports.tables import comparison_table
-from training.evaluation.runner import ESCAPE_RATE, PARTS, check_writable, select
+from training.evaluation.runner import add_options, check_writable, select
 from training.job.errors import TrainingError
 
 
@@ -28,18 +28,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--dataset", required=True, help="labelled images: folder, zip, snapshot or s3:// prefix"
     )
-    parser.add_argument("--split", choices=PARTS, default="test", help="part of the data set (default test)")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
     parser.add_argument(
         "--html", type=Path, metavar="FILE", help="write an HTML page with the models side by side"
     )
-    parser.add_argument(
-        "--escape-rate",
-        type=float,
-        default=ESCAPE_RATE,
-        metavar="SHARE",
-        help="share of the images with a defect of a class that may pass (default 0.02)",
-    )
+    add_options(parser)
     options = parser.parse_args(arguments)
     try:
         check_writable(options.html)

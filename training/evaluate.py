@@ -22,7 +22,7 @@ from training.evaluation.reports import page
 from training.evaluation.reports.facts import evaluation_facts
 from training.evaluation.reports.tables import evaluation_table
 from training.evaluation.result import Evaluation
-from training.evaluation.runner import ESCAPE_RATE, PARTS, check_writable, evaluate_artefact, select
+from training.evaluation.runner import ESCAPE_RATE, add_options, check_writable, evaluate_artefact, select
 from training.job.container import Container, emit, run
 from training.job.errors import TrainingError
 from training.job.hyperparameters import JobHyperparameters, parse
@@ -72,7 +72,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m training.evaluate", description=__doc__)
     parser.add_argument("--model", type=Path, help="model.tar.gz")
     parser.add_argument("--dataset", help="labelled images: folder, zip, snapshot or s3:// prefix")
-    parser.add_argument("--split", choices=PARTS, default="test", help="part of the data set (default test)")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
     parser.add_argument(
         "--html", type=Path, metavar="FILE", help="write an HTML page with all figures and the worst images"
@@ -80,13 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--rules", type=Path, metavar="FILE", help="write a rules document made of the operating points"
     )
-    parser.add_argument(
-        "--escape-rate",
-        type=float,
-        default=ESCAPE_RATE,
-        metavar="SHARE",
-        help="share of the images with a defect of a class that may pass (default 0.02)",
-    )
+    add_options(parser)
     options = parser.parse_args(arguments)
     if options.model is None and options.dataset is None:
         return run(_job)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import tempfile
 import time
 from dataclasses import asdict, dataclass
@@ -55,6 +56,18 @@ def select(path: Path | str, split: str) -> Selection:
     if not part.samples:
         raise DatasetError(path, f"its part {split!r} is empty")
     return Selection(part, split, whole.snapshot(), len(whole.samples))
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of every evaluation: the part of the data set, and the escape rate."""
+    parser.add_argument("--split", choices=PARTS, default="test", help="part of the data set (default test)")
+    parser.add_argument(
+        "--escape-rate",
+        type=float,
+        default=ESCAPE_RATE,
+        metavar="SHARE",
+        help="share of the images with a defect of a class that may pass (default 0.02)",
+    )
 
 
 def check_writable(*targets: Path | None) -> None:
