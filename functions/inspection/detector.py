@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from botocore.exceptions import BotoCoreError, ClientError, ReadTimeoutError
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, Field, ValidationError
 
 from contract.images import UnreadableError
 from inspection.clients import ENDPOINT_SECONDS
@@ -25,6 +25,9 @@ _SERVING = frozenset({"InService", "Updating", "SystemUpdating", "RollingBack"})
 # A number that DynamoDB can store: not NaN and not infinity, which Python's json module may write.
 Number = Annotated[float, Field(ge=-1e9, le=1e9)]
 
+# Rounded before it is judged, because the record holds six decimal places: record and verdict must agree.
+Score = Annotated[float, Field(ge=0, le=1), AfterValidator(lambda score: round(score, 6))]
+
 
 class Detection(BaseModel):
     """A defect that the model found.
@@ -36,7 +39,7 @@ class Detection(BaseModel):
     """
 
     label: str = Field(min_length=1, max_length=200)
-    score: float = Field(ge=0, le=1)
+    score: Score
     box: tuple[Number, Number, Number, Number]
 
     @property

@@ -12,6 +12,7 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from contract.figures import beside, percent
 from contract.inspections import Verdict
 from contract.scores import FAIL_SCORE, REVIEW_SCORE
 from inspection.detector import Detection
@@ -96,15 +97,15 @@ class PictureRule(_Strict):
         clipped = quality.get("clipped")
         faults = []
         if sharpness is not None and sharpness < self.least_sharpness:
-            faults.append(f"blurred: sharpness {sharpness:g} is below {self.least_sharpness:g}")
+            shown = beside(sharpness, self.least_sharpness, 0)
+            faults.append("blurred: sharpness {} is below {}".format(*shown))
         if exposure is not None and exposure < self.least_exposure:
-            faults.append(f"too dark: exposure {exposure:g} is below {self.least_exposure:g}")
+            faults.append("too dark: exposure {} is below {}".format(*beside(exposure, self.least_exposure)))
         if exposure is not None and exposure > self.most_exposure:
-            faults.append(f"too bright: exposure {exposure:g} is above {self.most_exposure:g}")
+            faults.append("too bright: exposure {} is above {}".format(*beside(exposure, self.most_exposure)))
         if clipped is not None and clipped > self.most_clipped:
-            faults.append(
-                f"clipped: {clipped:.0%} of the pixels are black or white, at most {self.most_clipped:.0%}"
-            )
+            shown = percent(clipped, self.most_clipped)
+            faults.append("clipped: {} of the pixels are black or white, at most {}".format(*shown))
         return faults
 
 
@@ -159,6 +160,7 @@ class Reason:
         message: A sentence for people.
         label: The class of the detection behind the reason, if there is one.
         score: The score of that detection.
+        fail_score: The score from which that detection is a defect.
         severity: The severity of that detection's class.
         detection: The index of that detection in the model's answer.
     """
@@ -167,6 +169,7 @@ class Reason:
     message: str
     label: str | None = None
     score: float | None = None
+    fail_score: float | None = None
     severity: str | None = None
     detection: int | None = None
 
@@ -180,7 +183,7 @@ class Judgement:
     severity: Severity | None = None
 
 
-class _Kind(StrEnum):
+class Kind(StrEnum):
     """What a detection means for the verdict, worst first."""
 
     DEFECT = "defect"
@@ -188,31 +191,38 @@ class _Kind(StrEnum):
     ALLOWED = "allowed"
 
 
-_WORST_FIRST = list(_Kind)
+_WORST_FIRST = list(Kind)
 _DESCRIPTIONS = {
-    _Kind.DEFECT: "defect",
-    _Kind.DOUBTFUL: "possible defect",
-    _Kind.ALLOWED: "defect within the allowed count",
+    Kind.DEFECT: "defect",
+    Kind.DOUBTFUL: "possible defect",
+    Kind.ALLOWED: "defect within the allowed count",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class _Finding:
-    """A detection that counts, and what it means. index: in the model's answer."""
+    """A detection that counts, the rule for its class, and what it means. index: in the model's answer."""
 
     index: int
     detection: Detection
-    severity: Severity
-    kind: _Kind
+    rule: ClassRule
+    kind: Kind
 
     def rank(self) -> tuple[int, int, float]:
         """Return the sort key: worst kind first, then the worst severity, then the highest score."""
-        return _WORST_FIRST.index(self.kind), -_MILDEST_FIRST.index(self.severity), -self.detection.score
+        return _WORST_FIRST.index(self.kind), -_MILDEST_FIRST.index(self.rule.severity), -self.detection.score
 
     def reason(self) -> Reason:
-        label, score = self.detection.label, self.detection.score
-        message = f"{_DESCRIPTIONS[self.kind]}: {label} {score:.2f}"
-        return Reason(self.kind.value, message, label, score, self.severity.value, self.index)
+        label, score, fail_score = self.detection.label, self.detection.score, self.rule.fail_score
+        return Reason(
+            code=self.kind.value,
+            message=f"{_DESCRIPTIONS[self.kind]}: {label} {beside(score, fail_score)[0]}",
+            label=label,
+            score=score,
+            fail_score=fail_score,
+            severity=self.rule.severity.value,
+            detection=self.index,
+        )
 
 
 _NOT_MEASURED: Mapping[str, float] = {}
@@ -243,10 +253,10 @@ def judge(
     faults = rules.line_pictures.get(line, rules.picture).faults(quality)
     reasons = [finding.reason() for finding in findings]
     reasons += [Reason("bad_picture", fault) for fault in faults]
-    defects = [finding.severity for finding in findings if finding.kind is _Kind.DEFECT]
+    defects = [finding.rule.severity for finding in findings if finding.kind is Kind.DEFECT]
     if defects:
         return Judgement(Verdict.FAIL, reasons, max(defects, key=_MILDEST_FIRST.index))
-    uncertain = bool(faults) or any(finding.kind is _Kind.DOUBTFUL for finding in findings)
+    uncertain = bool(faults) or any(finding.kind is Kind.DOUBTFUL for finding in findings)
     return Judgement(Verdict.REVIEW if uncertain else Verdict.PASS, reasons)
 
 
@@ -264,10 +274,10 @@ def _classify(rules: Rules, line: str, detections: Sequence[Detection]) -> list[
     for index, detection, rule in counted:
         is_sure = detection.score >= rule.fail_score
         if (sure if is_sure else total)[detection.label] <= rule.allowed_count:
-            kind = _Kind.ALLOWED
+            kind = Kind.ALLOWED
         else:
-            kind = _Kind.DEFECT if is_sure else _Kind.DOUBTFUL
-        findings.append(_Finding(index, detection, rule.severity, kind))
+            kind = Kind.DEFECT if is_sure else Kind.DOUBTFUL
+        findings.append(_Finding(index, detection, rule, kind))
     return findings
 
 

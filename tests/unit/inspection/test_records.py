@@ -37,7 +37,7 @@ FAILED = Inspection(
     event(),
     Judgement(
         Verdict.FAIL,
-        [Reason("defect", "defect: pits 0.75", "pits", 0.75, "major", 0)],
+        [Reason("defect", "defect: pits 0.75", "pits", 0.75, 0.5, "major", 0)],
         Severity.MAJOR,
     ),
     size_bytes=1234,
@@ -64,6 +64,7 @@ def test_the_record_of_an_inspected_image() -> None:
                     "message": "defect: pits 0.75",
                     "label": "pits",
                     "score": Decimal("0.75"),
+                    "fail_score": Decimal("0.5"),
                     "severity": "major",
                     "detection": 0,
                 }

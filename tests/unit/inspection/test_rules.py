@@ -194,6 +194,36 @@ def test_images_wait_for_missing_rules() -> None:
     assert caught.value.code == "rules_missing"
 
 
+@pytest.mark.parametrize(
+    ("score", "message"),
+    [
+        (0.91, "defect: pits 0.91"),
+        (0.496, "possible defect: pits 0.496"),
+        (0.504, "defect: pits 0.504"),
+        (0.49996, "possible defect: pits 0.49996"),
+    ],
+)
+def test_a_reason_shows_the_digits_of_the_score_that_decide(score: float, message: str) -> None:
+    (reason,) = judge(rules(), "line-1", [detection("pits", score)]).reasons
+    assert (reason.message, reason.fail_score) == (message, 0.5)
+
+
+@given(st.floats(0.3, 1), st.floats(0.3, 1))
+def test_the_shown_score_of_a_reason_is_on_the_side_of_the_fail_score_that_its_code_says(
+    score: float, fail_score: float
+) -> None:
+    (reason,) = judge(
+        rules(default=DEFAULT | {"fail_score": fail_score}), "line-1", [detection("pits", score)]
+    ).reasons
+    shown = float(reason.message.rpartition(" ")[2])
+    assert (shown >= fail_score) == (reason.code == "defect")
+
+
+def test_the_score_that_is_judged_is_the_score_that_the_record_holds() -> None:
+    (reason,) = judge(rules(), "line-1", [detection("pits", 0.4999999)]).reasons
+    assert (reason.code, reason.score) == ("defect", 0.5)
+
+
 PICTURE = {"least_sharpness": 40, "least_exposure": 0.1, "most_exposure": 0.9, "most_clipped": 0.3}
 FINE = {"sharpness": 100.0, "exposure": 0.5, "clipped": 0.0}
 
@@ -201,18 +231,18 @@ FINE = {"sharpness": 100.0, "exposure": 0.5, "clipped": 0.0}
 @pytest.mark.parametrize(
     ("measured", "message"),
     [
-        ({"sharpness": 39.9}, "blurred"),
-        ({"exposure": 0.05}, "too dark"),
-        ({"exposure": 0.95}, "too bright"),
-        ({"clipped": 0.31}, "clipped"),
+        ({"sharpness": 39.9}, "blurred: sharpness 39.9 is below 40.0"),
+        ({"sharpness": 39.9999999}, "blurred: sharpness 39.9999999 is below 40.0000000"),
+        ({"exposure": 0.05}, "too dark: exposure 0.05 is below 0.10"),
+        ({"exposure": 0.9004}, "too bright: exposure 0.9004 is above 0.9000"),
+        ({"clipped": 0.31}, "clipped: 31% of the pixels are black or white, at most 30%"),
+        ({"clipped": 0.304}, "clipped: 30.4% of the pixels are black or white, at most 30.0%"),
     ],
 )
 def test_a_bad_picture_without_detections_asks_for_a_review(measured: dict[str, float], message: str) -> None:
     judgement = judge(rules(picture=PICTURE), "line-1", [], FINE | measured)
     assert judgement.verdict is Verdict.REVIEW
-    assert [(reason.code, message in reason.message) for reason in judgement.reasons] == [
-        ("bad_picture", True)
-    ]
+    assert [(reason.code, reason.message) for reason in judgement.reasons] == [("bad_picture", message)]
 
 
 def test_a_defect_on_a_bad_picture_still_fails() -> None:
