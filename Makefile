@@ -42,13 +42,13 @@ state-machine: .venv/.local ## write the state machine's JSON from its YAML, and
 	$(BIN)/python -m statemachine.build
 	$(BIN)/python -m statemachine.picture
 
-# Each extra of pyproject.toml is one install target. dev holds them all, and the others agree with it.
+# A group of pyproject.toml is one install target. dev has them all but serve-gpu, and the others agree with it.
 LOCK = $(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --no-annotate
 lock: .venv/.uv ## renew the locked requirement files (UPGRADE=--upgrade for newer versions)
-	$(LOCK) $(UPGRADE) pyproject.toml --python-version 3.11 --extra dev -o requirements/dev.txt
+	$(LOCK) $(UPGRADE) --group dev --python-version 3.11 -o requirements/dev.txt
 	for target in local train serve serve-gpu; do \
-	  $(LOCK) pyproject.toml --python-version 3.11 --extra $$target -c requirements/dev.txt -o requirements/$$target.txt || exit 1; done
-	$(LOCK) pyproject.toml --python-version 3.13 --extra functions -c requirements/dev.txt -o functions/requirements.txt
+	  $(LOCK) --group $$target --python-version 3.11 -c requirements/dev.txt -o requirements/$$target.txt || exit 1; done
+	$(LOCK) --group functions --python-version 3.13 -c requirements/dev.txt -o functions/requirements.txt
 	for tool in uv sam checkov; do \
 	  $(LOCK) $(UPGRADE) --group $$tool --python-version 3.11 -o requirements/$$tool.txt || exit 1; done
 

@@ -15,6 +15,7 @@ from samtranslator.yaml_helper import yaml_parse
 
 from localcloud.errors import DeployError
 from localcloud.home.connections import Connection
+from localcloud.sources import PACKAGES
 
 STAGING_BUCKET = "loupe-staging"
 _DIGEST_TAG = "loupe:digest"
@@ -109,7 +110,7 @@ def set_local_substitutions(template: dict[str, Any]) -> None:
 
 
 def package(folder: Path) -> bytes:
-    """Return a zip of the sources in `folder` and of contract/ next to it; the same sources give the same bytes.
+    """Return a zip of the sources in `folder` and of contract/; the same sources give the same bytes.
 
     Dependencies are not included: functions run on this Python, which has them. (`sam build` makes the packages
     for AWS.)
@@ -126,9 +127,9 @@ def package(folder: Path) -> bytes:
 
 def _package_files(folder: Path) -> list[tuple[Path, Path]]:
     """Return each file of a function's package as (name in the package, file), as functions/Makefile collects them."""
-    shared = (folder.parent / "contract").rglob("*")
+    shared = (PACKAGES / "contract").rglob("*")
     candidates = [(file.relative_to(folder), file) for file in folder.rglob("*")]
-    candidates += [(file.relative_to(folder.parent), file) for file in shared]
+    candidates += [(file.relative_to(PACKAGES), file) for file in shared]
     return sorted(
         (name, file)
         for name, file in candidates

@@ -15,13 +15,14 @@ from botocore.exceptions import ClientError
 from contract.endpoint import VARIANT_NAME
 from contract.keys import MODELS
 from contract.s3 import join, split
+from localcloud.sources import REPOSITORY
 from loupe.errors import LoupeError
 from loupe.stack import endpoint
 from loupe.stack.endpoint import TIMEOUT_SECONDS, EndpointDescription
 from loupe.stack.target import Target
 
 LOCAL_IMAGE_URI = "loupe/serve:local"
-STARTER = Path(__file__).parents[2] / "models" / "starter" / "model.tar.gz"
+STARTER = REPOSITORY / "models" / "starter" / "model.tar.gz"
 
 
 @dataclass(frozen=True)

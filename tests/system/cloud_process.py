@@ -24,7 +24,7 @@ import sys
 from pathlib import Path
 from localcloud import LocalCloud
 home, repo = map(Path, sys.argv[1:3])
-with LocalCloud(home, repo=repo) as cloud:
+with LocalCloud(home, repo=repo, programs=repo) as cloud:
     cloud.deploy()
     print("ready", flush=True)
     try:

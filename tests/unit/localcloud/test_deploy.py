@@ -9,6 +9,7 @@ import pytest
 
 from localcloud import DeployError
 from localcloud.deploy import package, read_template, set_local_substitutions
+from localcloud.sources import PACKAGES
 
 
 def write(folder: Path, **files: str) -> Path:
@@ -33,7 +34,10 @@ def test_a_package_holds_sources_only(tmp_path: Path) -> None:
     (tmp_path / ".hidden").write_text("secret")
     (tmp_path / "handlers" / "__pycache__").mkdir()
     (tmp_path / "handlers" / "__pycache__" / "inspect.pyc").write_bytes(b"")
-    assert zipfile.ZipFile(BytesIO(package(tmp_path))).namelist() == ["handlers/inspect.py", "requirements"]
+    names = set(zipfile.ZipFile(BytesIO(package(tmp_path))).namelist())
+    contract = {name for name in names if name.startswith("contract/")}
+    assert names - contract == {"handlers/inspect.py", "requirements"}
+    assert contract == {f"contract/{file.name}" for file in (PACKAGES / "contract").glob("*.py")}
 
 
 def test_the_short_forms_of_a_template_are_written_out(tmp_path: Path) -> None:
