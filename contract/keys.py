@@ -4,6 +4,7 @@ Images bucket: `incoming/<line>/<station>/<serial>.<ext>`. Artefacts bucket: one
 template.yaml grants each function access to the prefixes that it needs.
 """
 
+import re
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -13,7 +14,7 @@ UNKNOWN = "unknown"
 ANNOTATED = "annotated/"  # pictures for alerts, with the defects framed
 CHECKPOINTS = "checkpoints/"  # of training jobs
 LABELLED = "labelled"  # what `loupe import` uploads: images and snapshots
-SNAPSHOTS = "labelled/snapshots/"
+SNAPSHOTS = "labelled/snapshots/"  # with a folder for each data set
 LABELS = "labels/"  # reviewed images, one document each
 MODELS = "models/"
 PRETRAINED = "pretrained/"  # weights to start from, by family
@@ -21,6 +22,44 @@ REPORTS = "reports/"  # of evaluations and of retraining runs
 APPROVALS = "retraining/approvals/"
 LAST_RUN = "retraining/last.json"
 LOCK = "retraining/lock.json"
+
+DEFAULT_DATASET = "default"
+DATASET_NAME_RULE = "lower-case letters, digits and hyphens, at most 40 characters"
+_DATASET_NAME = re.compile("[a-z0-9][a-z0-9-]{0,39}")
+
+
+def is_dataset_name(text: str) -> bool:
+    """Return whether a text may name a data set (DATASET_NAME_RULE; the first character is no hyphen).
+
+    >>> is_dataset_name("press-2"), is_dataset_name("Press 2"), is_dataset_name("")
+    (True, False, False)
+    """
+    return _DATASET_NAME.fullmatch(text) is not None
+
+
+def snapshots_of(dataset: str) -> str:
+    """Return the prefix of a data set's snapshots.
+
+    >>> snapshots_of("press-2")
+    'labelled/snapshots/press-2/'
+    """
+    return f"{SNAPSHOTS}{dataset}/"
+
+
+def dataset_of(key: str) -> str | None:
+    """Return the data set of a snapshot's key; None if the key is not a snapshot's.
+
+    A snapshot without a folder of its own was imported before data sets had names.
+
+    >>> dataset_of("labelled/snapshots/press-2/76a7.json"), dataset_of("labelled/snapshots/76a7.json")
+    ('press-2', 'default')
+    """
+    if not (key.startswith(SNAPSHOTS) and key.endswith(".json")):
+        return None
+    folder, _, file = key.removeprefix(SNAPSHOTS).rpartition("/")
+    if not folder:
+        return DEFAULT_DATASET
+    return folder if file and is_dataset_name(folder) else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,77 +1,251 @@
-"""Where `loupe import` puts its snapshot: into the cloud if there is one, else into a folder."""
+"""The labelled data of a stack: where `loupe import` puts a snapshot, and which data sets there are."""
 
 from __future__ import annotations
 
 import os
+import shlex
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from contract.keys import LABELLED, SNAPSHOTS
+from contract.keys import (
+    DATASET_NAME_RULE,
+    DEFAULT_DATASET,
+    LABELLED,
+    SNAPSHOTS,
+    dataset_of,
+    is_dataset_name,
+)
 from contract.s3 import join
+from contract.snapshots import PARTS
 from localcloud import NotRunningError, connection
+from loupe.errors import LoupeError
 from loupe.stack.target import Target
 
-# With one of these options the import program does not write into the cloud.
-_NOT_INTO_CLOUD = ("--out", "--check", "--export", "--help")
+if TYPE_CHECKING:
+    from mypy_boto3_s3.type_defs import ObjectTypeDef
+
+
+@dataclass(frozen=True)
+class ImportOptions:
+    """The options of `loupe import`.
+
+    Attributes:
+        path: A folder, a zip, an annotation file, or an S3 URI.
+        format: The format; None to detect it.
+        check: Report, and write nothing.
+        repair: Repair what needs no decision.
+        labels: The labels that are allowed, separated by commas.
+        previous: The snapshot whose test images stay; "" for none, None for the newest of the data set.
+        out: A folder or an S3 URI for the snapshot; None for the stack.
+        export: The format of an export, instead of a snapshot.
+        to: The folder of the export.
+        dataset: The data set; None for the stack's own.
+        add_classes: Whether the data set may become one of other classes.
+        yes: Whether to go on without a question.
+        json: Print one JSON document.
+    """
+
+    path: str
+    format: str | None = None
+    check: bool = False
+    repair: bool = False
+    labels: str | None = None
+    previous: str | None = None
+    out: str | None = None
+    export: str | None = None
+    to: Path | None = None
+    dataset: str | None = None
+    add_classes: bool = False
+    yes: bool = False
+    json: bool = False
+
+    def arguments(self) -> list[str]:
+        """Return the options for the import program."""
+        values = {
+            "--format": self.format,
+            "--labels": self.labels,
+            "--previous": self.previous or None,
+            "--out": self.out,
+            "--export": self.export,
+            "--to": None if self.to is None else str(self.to),
+            "--dataset": self.dataset,
+        }
+        flags = {
+            "--check": self.check,
+            "--repair": self.repair,
+            "--add-classes": self.add_classes,
+            "--yes": self.yes,
+            "--json": self.json,
+        }
+        given = [f"{name}={value}" for name, value in values.items() if value is not None]
+        given += [name for name, is_set in flags.items() if is_set]
+        # After "--", a path that starts with a hyphen is a path.
+        return [*given, "--", self.path]
 
 
 @dataclass(frozen=True)
 class ImportCall:
-    """How to call the import program.
+    """How to call the import program, `training.imports`.
 
     Attributes:
-        arguments: The command line.
-        environment: The environment; None for that of this process.
+        arguments: Its options.
+        environment: Its whole environment.
         destination: The S3 URI that the snapshot goes to; None if it does not go into a cloud.
     """
 
     arguments: list[str]
-    environment: dict[str, str] | None = None
+    environment: dict[str, str]
     destination: str | None = None
 
 
-def prepare(arguments: list[str], stack: str | None, home: Path, home_required: bool) -> ImportCall:
-    """Return the call that puts the snapshot into the cloud, unless the arguments choose another place.
+def prepare(options: ImportOptions, stack: str | None, home: Path, home_required: bool) -> ImportCall:
+    """Return the call that puts the snapshot into the cloud, unless the options choose another place.
 
-    The newest snapshot in the cloud becomes the previous one, so that the test set stays the same.
+    The newest snapshot of the data set becomes the previous one, so that its test set stays the same.
 
     Args:
-        arguments: The user's arguments for the import program.
+        options: What the user asks for.
         stack: A stack on AWS; None for the local cloud.
         home: The local cloud's private folder.
-        home_required: Whether it is an error if no local cloud runs on `home`.
+        home_required: Whether the command line names `home`: then a local cloud must run there.
 
     Raises:
-        LoupeError: There is no such stack.
+        LoupeError: There is no such stack, or the data set's name is not valid.
         NotRunningError: No local cloud runs on `home`, and one is required.
     """
-    if _has_option(arguments, *_NOT_INTO_CLOUD) or "-h" in arguments:
-        return ImportCall(arguments)
+    if options.dataset is not None:
+        check_dataset_name(options.dataset)
+    if options.out or options.check or options.export:
+        return ImportCall(options.arguments(), dict(os.environ))
     try:
         target = Target.aws(stack) if stack else Target.local(home)
     except NotRunningError:
         if home_required:
             raise
-        return ImportCall(arguments)
-    destination = join(target.output("ArtefactsBucketName"), LABELLED)
-    options = ["--out", destination]
-    if not _has_option(arguments, "--previous") and (newest := _newest_snapshot(target)):
-        options += ["--previous", newest]
-    return ImportCall([*arguments, *options], None if stack else _environment(home), destination)
+        after = "--next=loupe up, the same import again, and then loupe retrain --wait"
+        return ImportCall([after, *options.arguments()], dict(os.environ))
+    dataset = options.dataset or own_dataset(target)
+    bucket = target.output("ArtefactsBucketName")
+    destination = join(bucket, LABELLED)
+    next_command = _next_command(options.dataset, stack, home if home_required else None)
+    added = [f"--out={destination}", f"--next={next_command}"]
+    if options.dataset is None:
+        added.append(f"--dataset={dataset}")
+    newest = next(_snapshots(target, dataset), None)
+    if options.previous is None and newest:
+        added.append(f"--previous={join(bucket, newest['Key'])}")
+    environment = dict(os.environ) if stack else _environment(home)
+    return ImportCall([*added, *options.arguments()], environment, destination)
 
 
-def _has_option(arguments: list[str], *names: str) -> bool:
-    """Return whether one of these options is given; argparse also accepts abbreviations."""
-    options = [
-        argument.partition("=")[0] for argument in arguments if argument.startswith("--") and argument != "--"
-    ]
-    return any(name.startswith(option) for option in options for name in names)
+def check_dataset_name(name: str) -> None:
+    """Check the name of a data set.
+
+    Raises:
+        LoupeError: It is not a valid name.
+    """
+    if not is_dataset_name(name):
+        raise LoupeError(f"{name!r} is not a name for a data set", f"Use {DATASET_NAME_RULE}.")
 
 
-def _newest_snapshot(target: Target) -> str | None:
-    snapshots = [entry for entry in target.list_artefacts(SNAPSHOTS) if entry["Key"].endswith(".json")]
-    newest = max(snapshots, key=lambda entry: (entry["LastModified"], entry["Key"]), default=None)
-    return join(target.output("ArtefactsBucketName"), newest["Key"]) if newest else None
+def own_dataset(target: Target) -> str:
+    """Return the data set that the stack's retraining uses. An older stack does not name it."""
+    return target.outputs.get("DatasetName", DEFAULT_DATASET)
+
+
+def _next_command(dataset: str | None, stack: str | None, home: Path | None) -> str:
+    """Return the command that trains on what was imported. home: None if it need not be named."""
+    command = ["loupe", "retrain", "--wait"]
+    command += ["--dataset", dataset] if dataset else []
+    if stack:
+        command += ["--stack", stack]
+    elif home:
+        command += ["--home", str(home)]
+    return shlex.join(command)
+
+
+@dataclass(frozen=True)
+class DatasetSummary:
+    """A data set, as its last import left it.
+
+    Attributes:
+        name: The data set's name.
+        images: The number of images.
+        classes: The number of objects of each class.
+        parts: The number of images in train, validation and test.
+        snapshot: The id of the last imported snapshot.
+        uri: Its place.
+        imported_at: When it was imported.
+        is_retrained: Whether the stack's retraining uses this data set.
+    """
+
+    name: str
+    images: int
+    classes: dict[str, int]
+    parts: dict[str, int]
+    snapshot: str
+    uri: str
+    imported_at: datetime
+    is_retrained: bool
+
+    def document(self) -> dict[str, Any]:
+        """Return the summary as JSON values."""
+        return {
+            "name": self.name,
+            "images": self.images,
+            "classes": self.classes,
+            "parts": self.parts,
+            "snapshot": self.snapshot,
+            "uri": self.uri,
+            "imported_at": self.imported_at.isoformat(timespec="seconds"),
+            "is_retrained": self.is_retrained,
+        }
+
+
+def datasets(target: Target) -> list[DatasetSummary]:
+    """Return the data sets of a stack, by name.
+
+    Raises:
+        LoupeError: A snapshot is not a JSON document.
+    """
+    names = {dataset_of(entry["Key"]) for entry in target.list_artefacts(SNAPSHOTS)} - {None}
+    summaries = (_summary(target, str(name)) for name in sorted(map(str, names)))
+    return [summary for summary in summaries if summary]
+
+
+def _summary(target: Target, name: str) -> DatasetSummary | None:
+    """Return the summary of a data set; None if it has no snapshot that was imported."""
+    for entry in _snapshots(target, name):
+        document = target.read_json(entry["Key"])
+        if not isinstance(document, dict) or "loupe_snapshot" not in document:
+            continue
+        # A merged snapshot is an import with reviewed labels, which the retraining writes.
+        if document["info"].get("format") == "merged":
+            continue
+        labels = {category["id"]: str(category["name"]) for category in document["categories"]}
+        objects = Counter(labels[annotation["category_id"]] for annotation in document["annotations"])
+        parts = Counter(image["split"] for image in document["images"])
+        return DatasetSummary(
+            name=name,
+            images=len(document["images"]),
+            classes={label: objects[label] for label in labels.values()},
+            parts={part: parts[part] for part in PARTS},
+            snapshot=str(document["id"]),
+            uri=join(target.output("ArtefactsBucketName"), entry["Key"]),
+            imported_at=entry["LastModified"],
+            is_retrained=name == own_dataset(target),
+        )
+    return None
+
+
+def _snapshots(target: Target, dataset: str) -> Iterator[ObjectTypeDef]:
+    """Yield the snapshots of a data set, newest first."""
+    entries = [entry for entry in target.list_artefacts(SNAPSHOTS) if dataset_of(entry["Key"]) == dataset]
+    yield from sorted(entries, key=lambda entry: (entry["LastModified"], entry["Key"]), reverse=True)
 
 
 def _environment(home: Path) -> dict[str, str]:

@@ -52,6 +52,11 @@ KINDS: dict[str, Kind] = {
     "conflicting-boxes": Kind("warning", "Decide which of the labels is right."),
     "label-case": Kind("warning", "--repair uses the most common spelling for all."),
     "unlabelled-image": Kind("warning", "If these are good products, there is nothing to do."),
+    "unused-class": Kind("warning", "It is left out of the data set: no object shows it."),
+    "untested-class": Kind(
+        "warning", "Add images of it: a model is retrained only if test images show each class."
+    ),
+    "empty-part": Kind("warning", "Add images: training needs some in every part."),
     "one-class": Kind("warning", "A detector of one class cannot tell kinds of defects apart."),
     "imbalance": Kind("warning", "Collect more images of the rare classes: few images evaluate them now."),
     "duplicate-image": Kind("warning", "--repair keeps one of the images."),
@@ -65,7 +70,6 @@ KINDS: dict[str, Kind] = {
     "duplicate-across-split": Kind(
         "warning", "A snapshot leaves this image out, and keeps the one in the other part."
     ),
-    "missing-test-image": Kind("warning", "The test image was taken over from the previous snapshot."),
 }
 
 

@@ -1,25 +1,31 @@
-"""The report of an import: one JSON document for programs, a table for people."""
+"""The report of an import: one JSON document for programs, a table and a summary of 80 columns for people."""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import textwrap
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from contract.keys import DEFAULT_DATASET
 from contract.snapshots import PARTS
+from contract.text import plain
 from training.datasets.checks.audit import objects_per_class
 from training.datasets.checks.repair import Repair
 from training.datasets.dataset import Dataset
 from training.datasets.problems import KINDS, Problem
-from training.datasets.snapshots.split import LeftOut
+from training.datasets.snapshots.classes import ClassChange
+from training.datasets.snapshots.split import FrozenTest, LeftOut
 
 T = TypeVar("T", Problem, Repair)
 
 _COLUMNS = ("all", *PARTS)
 _ITEMS_SHOWN = 3
 _LEFT_OUT_SHOWN = 5
-_WIDTH = 110
+_NAMES_SHOWN = 8
+_WIDTH = 80
+_LABEL_WIDTH = 36  # of a table of 80 columns
 
 
 @dataclass(frozen=True)
@@ -33,9 +39,14 @@ class Report:
         problems: What is wrong with the source.
         repairs: What was repaired.
         left_out: The images that show the same as an image of a higher part.
+        name: The name of the data set.
+        change: The classes before and after.
+        frozen: What happened to the test images of the previous snapshot.
+        not_in_source: The number of other images of the previous snapshot that the source lacks.
         exported: The files that an export wrote.
         snapshot: The snapshot's id; None if none was written.
         written_to: The snapshot's path or URI; None if none was written.
+        is_unchanged: Whether `snapshot` is the previous one, because nothing is new.
     """
 
     format: str
@@ -44,9 +55,14 @@ class Report:
     problems: Sequence[Problem]
     repairs: Sequence[Repair]
     left_out: Sequence[LeftOut]
+    name: str = DEFAULT_DATASET
+    change: ClassChange = field(default_factory=ClassChange)
+    frozen: FrozenTest = field(default_factory=FrozenTest)
+    not_in_source: int = 0
     exported: Sequence[str] = ()
     snapshot: str | None = None
     written_to: str | None = None
+    is_unchanged: bool = False
 
     @property
     def errors(self) -> list[Problem]:
@@ -56,11 +72,19 @@ class Report:
     def document(self) -> dict[str, Any]:
         """Return the report as JSON values."""
         return {
+            "dataset": self.name,
             "format": self.format,
             "images": self.images,
             "labels": list(self.dataset.labels),
+            "new_labels": self.change.added if self.change.before else [],
+            "likely_typos": self.change.likely_typos,
             "counts": objects_per_class(self.dataset),
             "parts": {name: len(self.dataset.part(name).samples) for name in PARTS},
+            "previous": {
+                "test_images": self.frozen.images,
+                "test_images_taken_over": len(self.frozen.taken_over),
+                "other_images_not_in_source": self.not_in_source,
+            },
             "problems": [
                 {
                     "kind": kind,
@@ -83,36 +107,98 @@ class Report:
             "exported": list(self.exported),
             "snapshot": self.snapshot,
             "written_to": self.written_to,
+            "unchanged": self.is_unchanged,
         }
 
     def text(self) -> str:
-        """Return the report for a terminal."""
-        lines = [f"{self.images} images, format {self.format}", "", *_table(self.dataset)]
-        if self.left_out:
-            lines += ["", "left out, because another part has an image that shows the same:"]
-            lines += [
-                f"  {item.sample.name} ({item.match}) as {item.instead.name}"
-                for item in self.left_out[:_LEFT_OUT_SHOWN]
-            ]
+        """Return the report for a terminal: the findings, and a summary at the end."""
+        sections = [
+            [f"{_count(self.images, 'image')}, format {self.format}"],
+            _table(self.dataset),
+            *self._findings(),
+            [*self._left_out(), *self._previous()],
+            self._written(),
+        ]
+        return "\n\n".join("\n".join(lines) for lines in sections if lines) + "\n"
+
+    def _findings(self) -> Iterator[list[str]]:
         for kind, problems in _by_kind(self.problems).items():
-            lines += ["", f"{KINDS[kind].severity}: {kind} ({len(problems)})  {KINDS[kind].advice}"]
-            lines += _first_lines(problems, lambda problem: str(problem.error()))
+            heading = f"{KINDS[kind].severity}: {kind} ({len(problems)})"
+            lines = _first_lines(problems, lambda problem: str(problem.error()))
+            yield [heading, *_wrapped(KINDS[kind].advice), *lines]
         for kind, repairs in _by_kind(self.repairs).items():
-            lines += ["", f"repaired: {kind} ({len(repairs)})"]
-            lines += _first_lines(repairs, lambda repair: f"{repair.file}: {repair.action}")
-        lines += [""] if self.exported or self.written_to else []
-        lines += [f"exported: {name}" for name in self.exported]
-        lines += [f"snapshot: {self.written_to}"] if self.written_to else []
-        return "\n".join(lines) + "\n"
+            lines = _first_lines(repairs, lambda repair: f"{repair.file}: {repair.action}")
+            yield [f"repaired: {kind} ({len(repairs)})", *lines]
+
+    def _left_out(self) -> list[str]:
+        lines = []
+        if self.left_out:
+            lines.append(f"left out: {_count(len(self.left_out), 'image')} like one of another part")
+            for item in self.left_out[:_LEFT_OUT_SHOWN]:
+                lines += [
+                    f"  {_end_of(plain(item.sample.name))} ({item.match})",
+                    f"    as {_end_of(plain(item.instead.name))}",
+                ]
+            if len(self.left_out) > _LEFT_OUT_SHOWN:
+                lines.append(f"  and {len(self.left_out) - _LEFT_OUT_SHOWN} more")
+        unlisted = Counter(problem.kind for problem in self.problems)["unlisted-image"]
+        if unlisted:
+            lines.append(f"left out: {_count(unlisted, 'image')} without labels")
+        return lines
+
+    def _previous(self) -> list[str]:
+        """Return what happened to the data set that the previous snapshot has."""
+        lines = []
+        if self.frozen.images:
+            stay = "stays" if self.frozen.images == 1 else "stay"
+            images = _count(self.frozen.images, "test image")
+            lines.append(f"{images} of the previous snapshot {stay} the test set")
+        if self.frozen.added:
+            lines.append(f"{_count(self.frozen.added, 'image')} of new classes joined the test set")
+        if self.not_in_source:
+            are = "is" if self.not_in_source == 1 else "are"
+            images = _count(self.not_in_source, "other image")
+            lines.append(f"{images} of the previous snapshot {are} not in this source, and left out")
+        if self.change.before and self.change.added:
+            lines += _wrapped(f"new classes: {shown_names(self.change.added)}", indent="")
+        for label, known in self.change.likely_typos.items():
+            lines += _wrapped(
+                f"{plain(label)!r} is probably {plain(known)!r}: --repair renames it", indent=""
+            )
+        return lines
+
+    def _written(self) -> list[str]:
+        lines = [f"exported: {plain(name)}" for name in self.exported]
+        if self.written_to:
+            labels = len(self.dataset.labels)
+            classes = f"{labels} classes" if labels != 1 else "1 class"
+            images = _count(len(self.dataset.samples), "image")
+            parts = ", ".join(f"{len(self.dataset.part(part).samples)} {part}" for part in PARTS)
+            lines += _wrapped(f"data set {self.name}: {images} ({parts}), {classes}", indent="")
+            state = "snapshot, unchanged" if self.is_unchanged else "snapshot"
+            lines.append(f"{state}: {plain(self.written_to)}")
+        return lines
+
+
+def shown_names(names: Sequence[str]) -> str:
+    """Return names for a message: not more than a few, and how many more there are."""
+    shown = ", ".join(plain(name) for name in names[:_NAMES_SHOWN])
+    return shown + (f" and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else "")
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _table(dataset: Dataset) -> list[str]:
     """Return the number of images, and of objects of each label, in all parts and in each."""
     counts = objects_per_class(dataset)
     images: dict[str, int] = {name: len(dataset.part(name).samples) for name in _COLUMNS}
-    width = max(len(name) for name in ("images", *counts))
+    names = {label: _shorten(plain(label), _LABEL_WIDTH) for label in counts}
+    width = max(len(name) for name in ("images", *names.values()))
     lines = [" ".join([" " * width, *(f"{column:>10}" for column in _COLUMNS)])]
-    rows: list[tuple[str, dict[str, int]]] = [("images", images), *counts.items()]
+    rows: list[tuple[str, dict[str, int]]] = [("images", images)]
+    rows += [(names[label], row) for label, row in counts.items()]
     for name, row in rows:
         lines.append(" ".join([f"{name:{width}}", *(f"{row[column]:>10}" for column in _COLUMNS)]))
     return lines
@@ -130,10 +216,29 @@ def _files(items: Sequence[T]) -> list[str]:
 
 
 def _first_lines(items: Sequence[T], line_of: Callable[[T], str]) -> list[str]:
-    """Return a line for each of the first items, and how many more there are."""
-    lines = [f"  {_shorten(line_of(item))}" for item in items[:_ITEMS_SHOWN]]
+    """Return lines for each of the first items, and how many more there are."""
+    lines = [line for item in items[:_ITEMS_SHOWN] for line in _item(plain(line_of(item)))]
     return lines + ([f"  and {len(items) - _ITEMS_SHOWN} more"] if len(items) > _ITEMS_SHOWN else [])
 
 
-def _shorten(line: str) -> str:
-    return line if len(line) <= _WIDTH else line[: _WIDTH - 1] + "…"
+def _item(text: str) -> list[str]:
+    return _wrap(text, initial_indent="  - ", subsequent_indent="    ", max_lines=3, placeholder=" …")
+
+
+def _wrapped(text: str, indent: str = "  ") -> list[str]:
+    return _wrap(text, initial_indent=indent, subsequent_indent=f"{indent}  ")
+
+
+def _wrap(text: str, **options: Any) -> list[str]:
+    # A path is easier to read if it is not cut at its hyphens.
+    return textwrap.wrap(text, _WIDTH, break_on_hyphens=False, **options)
+
+
+def _shorten(text: str, width: int) -> str:
+    return text if len(text) <= width else text[: width - 1] + "…"
+
+
+def _end_of(name: str) -> str:
+    """Return the end of a path if it is too long for a line: it tells more than the beginning."""
+    width = _WIDTH - 16
+    return name if len(name) <= width else "…" + name[-(width - 1) :]

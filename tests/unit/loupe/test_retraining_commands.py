@@ -226,16 +226,20 @@ def test_an_answer_to_a_run_is_confirmed(loupe: Command, stack: Target):
     assert "Version 3 of run 0123456789ab is rejected" in rejected.stdout
 
 
-def test_import_reads_stack_and_home_and_passes_the_rest_on_in_order(
+def test_import_passes_its_options_on_to_the_program(
     loupe: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):
     calls: list[tuple[str, list[str], Any]] = []
-    monkeypatch.setattr(program_runner, "run_program", lambda *call: calls.append(call) or 3)
-    result = loupe("import", "--format", "voc", "data", f"--home={tmp_path}", "--labels", "a,b", "--json")
-    arguments = ["--format", "voc", "data", "--labels", "a,b", "--json", "--out", "s3://artefacts/labelled"]
-    assert calls == [("training.imports", arguments, None)]
-    assert result.exit_code == 3
-    assert "s3://artefacts/labelled in the stack press" in result.stderr
+    monkeypatch.setattr(program_runner, "become_program", lambda *call: calls.append(call))
+    result = loupe(
+        "import", "--format", "voc", "data", f"--home={tmp_path}", "--labels", "a,b", "--json", "--dataset=b"
+    )
+    ((module, arguments, _),) = calls
+    assert module == "training.imports"
+    assert {"--format=voc", "--labels=a,b", "--json", "--dataset=b", "--out=s3://artefacts/labelled"} <= set(
+        arguments
+    )
+    assert arguments[-2:] == ["--", "data"]
     assert result.stdout == ""
 
 
@@ -244,9 +248,9 @@ def test_import_requires_a_running_home_only_if_the_command_line_names_one(
 ):
     required: list[bool] = []
     monkeypatch.setattr(
-        labelled_data, "prepare", lambda *arguments: required.append(arguments[3]) or ImportCall([])
+        labelled_data, "prepare", lambda *arguments: required.append(arguments[3]) or ImportCall([], {})
     )
-    monkeypatch.setattr(program_runner, "run_program", lambda *call: 0)
+    monkeypatch.setattr(program_runner, "become_program", lambda *call: None)
     monkeypatch.setenv("LOUPE_HOME", str(tmp_path))
     for arguments in (["data"], ["data", "--home", str(tmp_path)]):
         CliRunner().invoke(cli.app, ["import", *arguments])

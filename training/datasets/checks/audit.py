@@ -38,6 +38,8 @@ def audit(
             problems.append(Problem("unlabelled-image", sample.name, "", "has no labelled object"))
     problems += _spelling_problems(dataset)
     problems += _unknown_labels(dataset, known_labels)
+    problems += _untested_classes(dataset)
+    problems += _empty_parts(dataset)
     problems += _one_class(dataset)
     problems += _imbalance(dataset)
     problems += _duplicate_images(dataset, duplicates)
@@ -136,6 +138,20 @@ def _unknown_labels(dataset: Dataset, known: Sequence[str] | None) -> Iterator[P
     for sample in dataset.samples:
         for label in sorted({obj.label for obj in sample.objects} - set(known)):
             yield Problem("unknown-label", sample.name, f"label {label!r}", message)
+
+
+def _untested_classes(dataset: Dataset) -> Iterator[Problem]:
+    first_images = _first_images(dataset)
+    for label, counts in objects_per_class(dataset).items():
+        if counts["all"] and not counts["test"]:
+            yield Problem("untested-class", first_images[label], f"label {label!r}", "is on no test image")
+
+
+def _empty_parts(dataset: Dataset) -> Iterator[Problem]:
+    for part in PARTS:
+        if dataset.samples and not dataset.part(part).samples:
+            message = f"and all other images are in other parts than {part}"
+            yield Problem("empty-part", dataset.samples[0].name, "", message)
 
 
 def _one_class(dataset: Dataset) -> Iterator[Problem]:

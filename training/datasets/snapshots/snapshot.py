@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from contract import snapshots
+from contract.keys import DEFAULT_DATASET
 from training.datasets.checks.duplicates import Duplicate
 from training.datasets.dataset import Dataset, Sample
 from training.datasets.formats.coco import annotations_of, categories_of
@@ -38,6 +39,11 @@ class Snapshot:
         return str(self.document["id"])
 
     @property
+    def dataset(self) -> str:
+        """The name of the data set that it belongs to."""
+        return str(self.document["info"]["dataset"])
+
+    @property
     def file_name(self) -> str:
         return snapshots.file_name(self.id)
 
@@ -57,6 +63,7 @@ def take(
     duplicates: Sequence[Duplicate],
     *,
     format: str,
+    name: str = DEFAULT_DATASET,
     previous: Dataset | None = None,
     uris: Mapping[str, str] | None = None,
 ) -> Snapshot:
@@ -66,6 +73,7 @@ def take(
         dataset: What to freeze.
         duplicates: The duplicates in `dataset`, from `find_duplicates`.
         format: The format of the source, for the record.
+        name: The name of the data set.
         previous: The snapshot whose test images are the test part.
         uris: For images that were copied: the URI of the copy, by SHA-256.
     """
@@ -73,7 +81,7 @@ def take(
     kept = _kept_samples(dataset, left_out)
     content = {
         "loupe_snapshot": snapshots.VERSION,
-        "info": _info(format, previous),
+        "info": _info(format, name, previous),
         "categories": categories_of(dataset.labels),
         "images": [_image(n, sample, dataset.files, uris or {}) for n, sample in enumerate(kept, start=1)],
         "annotations": annotations_of((sample.objects for sample in kept), dataset.labels),
@@ -91,8 +99,24 @@ def _kept_samples(dataset: Dataset, left_out: Sequence[LeftOut]) -> list[Sample]
     return sorted(kept, key=lambda sample: (sample.sha256, sample.name))
 
 
-def _info(format: str, previous: Dataset | None) -> dict[str, Any]:
+def is_unchanged(snapshot: Snapshot, previous: Dataset) -> bool:
+    """Return whether a snapshot has the classes, images, objects and parts of the previous one."""
+    uris = [str(image["uri"]) for image in snapshot.document["images"]]
+    labels = [category["name"] for category in snapshot.document["categories"]]
+    return labels == list(previous.labels) and sorted(map(_content, snapshot.samples, uris)) == sorted(
+        _content(sample, previous.files.uri(sample.name)) for sample in previous.samples
+    )
+
+
+def _content(sample: Sample, uri: str) -> tuple[Any, ...]:
+    """Return what a model can learn from a sample. COCO's boxes have a width, whose rounding must not count."""
+    objects = sorted((obj.label, *(round(edge, 3) for edge in obj.box)) for obj in sample.objects)
+    return uri, sample.sha256, sample.belongs_to(), sample.tags, objects
+
+
+def _info(format: str, name: str, previous: Dataset | None) -> dict[str, Any]:
     return {
+        "dataset": name,
         "format": format,
         "previous": previous.snapshot_id if previous else None,
         "split": "by image hash, 70/10/20" if previous is None else "test part of the previous snapshot",

@@ -1,4 +1,4 @@
-"""Writes snapshots to `<out>/snapshots/<id>.json`, and uploads the images that a snapshot in S3 needs."""
+"""Writes snapshots to `<out>/snapshots/<data set>/<id>.json`, and uploads the images that a snapshot in S3 needs."""
 
 from __future__ import annotations
 
@@ -8,15 +8,24 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 
-from contract.keys import LABELLED, SNAPSHOTS
+from contract.keys import LABELLED, snapshots_of
 from training.datasets.dataset import Dataset, Sample
 from training.datasets.problems import DatasetError
 from training.datasets.snapshots.snapshot import Snapshot
 from training.datasets.storage import s3
 from training.datasets.storage.files import image_suffix
 
-# Retraining imports to LABELLED, and looks for snapshots there.
-_FOLDER = SNAPSHOTS.removeprefix(LABELLED).strip("/")
+
+def folder_of(out: str, dataset: str) -> str:
+    """Return the folder or S3 URI that has the snapshots of a data set, without a slash at its end.
+
+    The retraining looks for snapshots in the same place below LABELLED.
+
+    >>> folder_of("s3://factory/labelled/", "press-2")
+    's3://factory/labelled/snapshots/press-2'
+    """
+    folder = snapshots_of(dataset).removeprefix(LABELLED).strip("/")
+    return f"{out.rstrip('/')}/{folder}"
 
 
 def local_images(snapshot: Snapshot) -> list[Sample]:
@@ -55,11 +64,19 @@ def upload_images(
             data = dataset.read(sample)
             uri = f"{folder}{sample.sha256}{image_suffix(data)}"
             s3.write(uri, data)
-        on_image()
         return sample.sha256, uri
 
+    uris: dict[str, str] = {}
     with ThreadPoolExecutor(s3.THREADS) as pool:
-        return dict(pool.map(upload, samples))
+        try:
+            for sha256, uri in pool.map(upload, samples):
+                uris[sha256] = uri
+                on_image()
+        except BaseException:
+            # After Ctrl+C nobody wants to wait for the images that are in the queue.
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    return uris
 
 
 def write(snapshot: Snapshot, out: str) -> str:
@@ -76,10 +93,10 @@ def write(snapshot: Snapshot, out: str) -> str:
         DatasetError: It cannot be written.
     """
     if out.startswith("s3://"):
-        uri = f"{out.rstrip('/')}/{_FOLDER}/{snapshot.file_name}"
+        uri = f"{folder_of(out, snapshot.dataset)}/{snapshot.file_name}"
         s3.write(uri, snapshot.content(), "application/json")
         return uri
-    path = Path(out) / _FOLDER / snapshot.file_name
+    path = Path(folder_of(out, snapshot.dataset)) / snapshot.file_name
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _write_atomically(path, snapshot.content())

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,13 +14,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from contract.snapshots import Part, part_of
 from training.datasets import DatasetError, Object, Sample, open_dataset
 from training.datasets.checks.duplicates import Duplicate
 from training.datasets.dataset import Dataset
 from training.datasets.export import write_recordio
 from training.datasets.generated.synthetic import generate
-from training.datasets.snapshots.snapshot import take
-from training.datasets.snapshots.split import leave_out, with_frozen_test
+from training.datasets.snapshots.snapshot import is_unchanged, take
+from training.datasets.snapshots.split import labels_of, leave_out, with_frozen_test
 from training.datasets.snapshots.store import write
 from training.datasets.storage.uris import ImagesByUri
 
@@ -59,7 +62,7 @@ def test_the_same_content_has_the_same_id_and_other_content_another(source, tmp_
     coco["annotations"].pop()
     (source / "annotations.json").write_text(json.dumps(coco))
     assert snapshot_of(source, tmp_path / "out") != first
-    assert len(list((tmp_path / "out/snapshots").iterdir())) == 2
+    assert len(list((tmp_path / "out/snapshots/default").iterdir())) == 2
 
 
 def test_the_id_of_a_snapshot_is_the_same_in_every_release():
@@ -84,9 +87,9 @@ def test_the_id_of_a_snapshot_is_the_same_in_every_release():
     dataset, _ = with_frozen_test(Dataset(files, ("dent", "scratch"), samples), None)
     duplicates = [Duplicate(0, 3, "near", 0.9), Duplicate(1, 3, "pixels", 1.0)]
     snapshot = take(dataset, duplicates, format="coco")
-    assert snapshot.id == "32d575debd41182a6a7388c977d02f2a9c72d0a8eaf9822851f4c0c0044dfb0e"
+    assert snapshot.id == "0e25fc3af803e5c4ed3f0be446616f3d8a2bac79359e75ffab1286d035110588"
     digest = hashlib.sha256(snapshot.content()).hexdigest()
-    assert digest == "6d85b033b9de1d485e37d06fd4f39411a89da58f2ce14ae164eac2bb2671f033"
+    assert digest == "c32ca0b076fd00e95fea294586b38e6b54c8b734081d76653cee84d8f0f76337"
 
 
 def test_no_image_is_copied(source, tmp_path):
@@ -163,26 +166,87 @@ def test_new_images_do_not_change_the_test_set_of_the_previous_snapshot(source, 
 
     before, after = open_dataset(first), open_dataset(snapshot_of(tmp_path / "more", tmp_path / "out", first))
     assert len(after.samples) == 80
-    assert hashes(after, "test") == hashes(before, "test")
-    for part in ("train", "validation"):
+    for part in PARTS:
         assert hashes(before, part) <= hashes(after, part)
-    raw = hashes(open_dataset(tmp_path / "more"), "test") - hashes(before, "test")
-    assert raw
-    assert raw <= hashes(after, "train") | hashes(after, "validation")
+    tested = labels_of(before.part("test").samples)
+    raw = [s for s in open_dataset(tmp_path / "more").part("test").samples if labels_of([s]) <= tested]
+    new = {sample.sha256 for sample in raw} - hashes(before, "test")
+    assert new
+    assert new <= hashes(after, "train") | hashes(after, "validation")
 
 
 def test_test_images_that_a_new_source_lacks_are_taken_over_with_their_labels(source, tmp_path):
     first = snapshot_of(source, tmp_path / "out")
     generate(tmp_path / "more", 10, seed=6, size=96)
     before, after = open_dataset(first), open_dataset(snapshot_of(tmp_path / "more", tmp_path / "out", first))
-    assert {s.sha256: s.objects for s in after.part("test").samples} == {
-        s.sha256: s.objects for s in before.part("test").samples
-    }
+    objects = {s.sha256: s.objects for s in after.part("test").samples}
+    assert {s.sha256: s.objects for s in before.part("test").samples}.items() <= objects.items()
     assert all(after.read(sample) for sample in after.samples)
     assert (
-        json.loads(Path(tmp_path / "out/snapshots").joinpath(first.name).read_text())["id"]
+        json.loads(Path(tmp_path / "out/snapshots/default").joinpath(first.name).read_text())["id"]
         == before.snapshot_id
     )
+
+
+def drawn_hash(part: str, number: int) -> str:
+    """Return the number-th hash whose image belongs to a part."""
+    hashes = (hashlib.sha256(str(n).encode()).hexdigest() for n in itertools.count())
+    return next(itertools.islice((h for h in hashes if part_of(h) == part), number, None))
+
+
+def labelled(sha256: str, *labels: str, part: Part | None = None) -> Sample:
+    objects = tuple(Object(label, (0.0, 0.0, 9.0, 9.0)) for label in labels)
+    return Sample(f"{sha256[:8]}.png", sha256, 20, 20, objects, part=part)
+
+
+def data_set(*samples: Sample) -> Dataset:
+    files = ImagesByUri({sample.name: f"s3://factory/{sample.name}" for sample in samples})
+    return Dataset(files, tuple(sorted(labels_of(samples))), samples)
+
+
+def test_a_new_image_joins_the_frozen_test_set_only_if_it_shows_a_class_without_test_images():
+    old_test, learned = drawn_hash("test", 0), drawn_hash("test", 1)
+    known, new_class, elsewhere = drawn_hash("test", 2), drawn_hash("test", 3), drawn_hash("train", 0)
+    previous = data_set(
+        labelled(old_test, "dent", part="test"), labelled(learned, "dent", "scratch", part="train")
+    )
+    source = data_set(
+        labelled(learned, "scratch"),
+        labelled(known, "dent"),
+        labelled(new_class, "dent", "scratch"),
+        labelled(elsewhere, "scratch"),
+    )
+    dataset, frozen = with_frozen_test(source, previous)
+    assert hashes(dataset, "test") == {old_test, new_class}
+    assert (frozen.images, [s.sha256 for s in frozen.taken_over], frozen.added) == (1, [old_test], 1)
+
+
+def test_a_snapshot_is_unchanged_only_if_images_labels_and_parts_are_the_previous_ones():
+    dataset, _ = with_frozen_test(
+        data_set(*(labelled(drawn_hash("train", n), "dent") for n in range(3))), None
+    )
+    snapshot = take(dataset, [], format="coco")
+    samples = dataset.samples
+    assert is_unchanged(snapshot, dataset)
+    assert is_unchanged(snapshot, replace(dataset, samples=samples[::-1]))
+    for other in (
+        replace(dataset, labels=("scratch",)),
+        replace(dataset, samples=samples[1:]),
+        replace(dataset, samples=(replace(samples[0], part="test"), *samples[1:])),
+        replace(dataset, samples=(replace(samples[0], objects=()), *samples[1:])),
+        replace(dataset, samples=(replace(samples[0], tags=("anomaly",)), *samples[1:])),
+        replace(dataset, files=ImagesByUri({sample.name: f"s3://other/{sample.name}" for sample in samples})),
+    ):
+        assert not is_unchanged(snapshot, other)
+
+
+def test_a_snapshot_goes_to_the_folder_of_its_data_set_and_records_the_name(source, tmp_path):
+    dataset, _ = with_frozen_test(open_dataset(source), None)
+    snapshot = take(dataset, [], format="coco", name="press-2")
+    path = Path(write(snapshot, str(tmp_path)))
+    assert path == tmp_path / "snapshots/press-2" / snapshot.file_name
+    assert json.loads(path.read_text())["info"]["dataset"] == "press-2"
+    assert snapshot.id != take(dataset, [], format="coco").id
 
 
 @given(st.lists(st.sampled_from(PARTS), min_size=1, max_size=12), st.data())

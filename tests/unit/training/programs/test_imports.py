@@ -40,7 +40,7 @@ def test_an_import_writes_the_snapshot_and_reports_its_path(capsys, source, tmp_
     monkeypatch.chdir(tmp_path)
     report = document(capsys, source)
     path = Path(report["written_to"])
-    assert path == Path("loupe-data/snapshots") / f"{report['snapshot'][:16]}.json"
+    assert path == Path("loupe-data/snapshots/default") / f"{report['snapshot'][:16]}.json"
     assert open_dataset(path).snapshot_id == report["snapshot"]
     assert len(open_dataset(path).samples) == 30
 
@@ -67,7 +67,7 @@ def test_errors_are_named_and_nothing_is_imported(capsys, source, tmp_path, dama
         change(source, lambda coco: coco["annotations"][2].update(category_id=77))
     status, out, err = run(capsys, source, "--out", tmp_path / "out", "--json")
     assert status == 1
-    assert err.startswith("ImportRefusedError: not imported: ")
+    assert err.startswith("loupe: not imported: ")
     assert ("annotations.json" if damage == "category" else name) in err
     kinds = {p["kind"] for p in json.loads(out)["problems"] if p["severity"] == "error"}
     assert kinds == {
@@ -87,7 +87,7 @@ def test_a_picture_that_is_cut_short_is_an_error_though_its_header_is_complete(c
 def test_a_source_that_does_not_exist_is_one_line_and_status_1(capsys, tmp_path):
     status, out, err = run(capsys, tmp_path / "nowhere")
     assert (status, out) == (1, "")
-    assert err == f"DatasetError: {tmp_path / 'nowhere'}: no such file or folder\n"
+    assert err == f"loupe: {tmp_path / 'nowhere'}: no such file or folder\n"
 
 
 def test_labels_that_are_not_allowed_refuse_the_import(capsys, source):
@@ -128,10 +128,17 @@ def test_the_test_set_of_the_previous_snapshot_stays(capsys, drawn, source, tmp_
     arguments = (drawn / "more", "--out", tmp_path / "out", "--previous", first["written_to"])
     second = document(capsys, *arguments)
     old, new = open_dataset(first["written_to"]), open_dataset(second["written_to"])
-    assert {s.sha256 for s in new.part("test").samples} == {s.sha256 for s in old.part("test").samples}
-    missing = next(p for p in second["problems"] if p["kind"] == "missing-test-image")
-    assert missing["count"] == len(old.part("test").samples)
+    frozen = {sample.sha256 for sample in old.part("test").samples}
+    assert frozen <= {sample.sha256 for sample in new.part("test").samples}
+    assert second["previous"] == {
+        "test_images": len(frozen),
+        "test_images_taken_over": len(frozen),
+        "other_images_not_in_source": 30 - len(frozen),
+    }
     assert document(capsys, *arguments)["snapshot"] == second["snapshot"]
+    _, text, _ = run(capsys, *arguments)
+    assert f"\n{len(frozen)} test images of the previous snapshot stay the test set\n" in text
+    assert f"\n{30 - len(frozen)} other images of the previous snapshot are not in this source" in text
 
 
 @pytest.mark.parametrize("kind", ["coco", "recordio"])
@@ -246,7 +253,7 @@ def test_the_text_lists_repairs_and_the_images_left_out(capsys, source, tmp_path
     (source / "annotations.json").write_text(json.dumps(coco))
     status, out, _ = run(capsys, source, "--check", "--repair")
     assert status == 0
-    heading = "left out, because another part has an image that shows the same:"
-    assert f"{heading}\n  images/again.jpg (near) as {test.name}" in out
+    heading = "left out: 1 image like one of another part"
+    assert f"{heading}\n  images/again.jpg (near)\n    as {test.name}" in out
     assert "repaired: box-outside (5)" in out
     assert "  and 2 more" in out
