@@ -3,33 +3,100 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
+from typing import Annotated
 
 import typer
-from botocore.exceptions import BotoCoreError, ClientError
-from rich.markup import escape
+from typer.exceptions import TyperException
 
-from localcloud import LocalCloudError
-from loupe.commands import cloud, images, models, programs, retraining
+from contract.text import plain, plain_lines
+from loupe.commands.group import CommandGroup
+from loupe.commands.help import epilog
 from loupe.errors import LoupeError
-from loupe.views.console import err
 
 app = typer.Typer(
+    cls=CommandGroup,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
-    help="Visual inspection for the production line: on this laptop, or with --stack on AWS.",
+    # Plain help: rich alone takes longer to import than the rest of `loupe --help`.
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=epilog("loupe demo", "loupe up", "loupe drop line-1/top --wait"),
 )
-# In the order of `loupe --help`.
-for group in (cloud, images, models, retraining, programs):
-    app.add_typer(group.app)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"loupe {version('loupe')}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Visual inspection for the production line: on this laptop, or with --stack on AWS."""
 
 
 def main() -> None:
-    """Run the command. An error that the user can fix is printed on two lines, and the exit status is 1."""
+    """Run the command, and exit with its status."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run the command with these arguments; an error is printed as text, never as a traceback.
+
+    Returns:
+        The exit status: 0 done, 1 an error that the user can fix, 2 a wrong command line, 130 Ctrl+C.
+    """
     try:
-        app()
-    except (LoupeError, LocalCloudError, BotoCoreError, ClientError) as error:
-        err.print(f"[bold red]loupe:[/] {escape(str(error))}", soft_wrap=True)
-        if hint := getattr(error, "hint", ""):
-            err.print(f"       {escape(hint)}", soft_wrap=True)
-        sys.exit(1)
+        return app(arguments, prog_name="loupe", standalone_mode=False) or 0
+    except typer.Abort:
+        _print_error("cancelled; nothing was changed")
+    except TyperException as error:
+        return _print_usage_error(error)
+    except LoupeError as error:
+        _print_error(str(error), error.hint)
+    except Exception as error:
+        if not _is_users(error):
+            raise
+        _print_error(_message(error), getattr(error, "hint", ""))
+    return 1
+
+
+def _print_usage_error(error: TyperException) -> int:
+    context = getattr(error, "ctx", None)
+    message = error.format_message()
+    if type(error).__name__ == "NoArgsIsHelpError":
+        typer.echo(message)
+    else:
+        _print_error(message, f"Run: {context.command_path} --help" if context else "Run: loupe --help")
+    return error.exit_code
+
+
+def _is_users(error: Exception) -> bool:
+    """Return whether an error comes from outside: the local cloud, AWS, or the file system."""
+    # Imported after the error has occurred, because they take long to import.
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    from localcloud.errors import LocalCloudError
+
+    return isinstance(error, (LocalCloudError, BotoCoreError, ClientError, OSError))
+
+
+def _message(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return str(error)
+
+
+def _print_error(message: str, hint: str = "") -> None:
+    # Not by rich: an error must not be wrapped, because programs and people search for it.
+    first, *others = plain_lines(message).split("\n")
+    lines = [f"loupe: {first}", *(f"       {line}" for line in others)]
+    lines += [f"       {plain(line)}" for line in hint.split("\n") if line]
+    typer.echo("\n".join(lines), err=True)

@@ -1,8 +1,7 @@
-"""The local cloud: `demo`, `up` and `down`."""
+"""The local cloud: `up`, `down` and `reset`."""
 
 from __future__ import annotations
 
-import signal
 import sys
 import time
 from pathlib import Path
@@ -10,74 +9,59 @@ from typing import Annotated
 
 import psutil
 import typer
-from rich.markup import escape
 
-from localcloud import LocalCloud, connection
-from loupe.commands.options import Home, Json
+from localcloud import Connection, LocalCloud, connection
+from localcloud.home.reset import parts, reset
+from loupe.commands import interrupts
+from loupe.commands.help import commands, epilog
+from loupe.commands.options import Home, Json, target_options
 from loupe.errors import LoupeError
-from loupe.stack import deployment, endpoint
-from loupe.stack.alert_inbox import AlertInbox
-from loupe.stack.demo import DemoReport, run_demo
+from loupe.stack import deployment, detached, endpoint
+from loupe.stack.feed import Feed
 from loupe.stack.target import Target
-from loupe.views.console import err, out, print_json, progress_bar
-from loupe.views.inspections import show_alert, show_inspections
+from loupe.views import feed as feed_view
+from loupe.views.console import err, out, print_json
 
-app = typer.Typer()
-
-_STOP_SECONDS = 60
+app = commands()
 
 
-@app.command()
-def demo(
-    json_: Json = False,
-    pictures: Annotated[Path, typer.Option(help="The folder for the annotated pictures.")] = Path(
-        "loupe-demo"
-    ),
-) -> None:
-    """Inspect the sample images in a temporary local cloud."""
-    with progress_bar() as bar:
-        task = bar.add_task("starting", total=None)
-        report = run_demo(
-            pictures,
-            on_status=lambda status: bar.update(task, description=status),
-            on_total=lambda total: bar.update(task, total=total),
-            on_record=lambda _: bar.advance(task),
-        )
-    summary = report.summary()
-    if json_:
-        files = [str(path) for path in report.pictures]
-        print_json({**summary, "records": report.records, "pictures": files})
-    else:
-        _show_demo(report, pictures)
-    if report.lost or summary["alerts"] != summary["fail"]:
-        raise typer.Exit(1)
-
-
-def _show_demo(report: DemoReport, pictures: Path) -> None:
-    show_inspections(report.records, "Verdicts")
-    if report.alerts:
-        out.print(f"\nOne of the {len(report.alerts)} alerts, as a subscriber of the defects topic gets it:")
-        show_alert(report.alerts[0])
-    out.print(f"Annotated pictures: {pictures.resolve()} ({len(report.pictures)} files)")
-    # Programs read the last line, so it must not be wrapped and must not contain markup.
-    figures = " ".join(f"{name}={value}" for name, value in report.summary().items())
-    sys.stdout.write(f"demo: {figures}\n")
-
-
-@app.command()
+@app.command(
+    epilog=epilog("loupe up", "loupe up --detach", "loupe up --model runs/first/model.tar.gz --port 4566")
+)
 def up(
     home: Home,
     model: Annotated[
         Path | None,
-        typer.Option(help="The model.tar.gz to serve. Without it: the starter model, if none serves yet."),
+        typer.Option(
+            metavar="FILE",
+            help="The model.tar.gz to serve. Without it: the starter model, if none serves yet.",
+        ),
     ] = None,
     port: Annotated[
-        int | None, typer.Option(help="A port on 127.0.0.1. Without it: one that is free.")
+        int | None,
+        typer.Option(min=1, max=65535, help="A port on 127.0.0.1. Without it: one that is free."),
     ] = None,
+    detach: Annotated[bool, typer.Option("--detach", "-d", help="Start in the background.")] = False,
     json_: Json = False,
 ) -> None:
-    """Start the local cloud, and print alerts as they arrive, until Ctrl+C or `loupe down`."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    """Start the local cloud, and print what needs attention.
+
+    Runs until Ctrl+C or `loupe down`. Prints defects and doubtful parts with their framed picture, alarms, and
+    the notices of retraining runs. The state
+    is kept, and the next `loupe up` continues with it.
+    """
+    if detach:
+        _show_detached(detached.start(home, model, port), home, json_)
+        return
+    interrupts.treat_signals_as_ctrl_c()
+    try:
+        _run(home, model, port, json_)
+    except KeyboardInterrupt:
+        if not json_:
+            err.print("Stopped. The state is kept, and the next `loupe up` continues with it.")
+
+
+def _run(home: Path, model: Path | None, port: int | None, json_: bool) -> None:
     with err.status("starting the local cloud") as status, LocalCloud(home, port) as cloud:
         status.update("deploying template.yaml")
         cloud.deploy()
@@ -85,44 +69,83 @@ def up(
         if model or not endpoint.exists(target):
             archive = model or deployment.STARTER
             deployment.deploy(target, archive, deployment.Hosting(), status.update)
-        inbox = AlertInbox(target)
+        feed = Feed(target, home)
         status.stop()
         if json_:
             print_json({"endpoint_url": target.endpoint_url, "home": str(home), "outputs": target.outputs})
         else:
-            out.print(f"Loupe is running on {target.endpoint_url}; its state is in {home}.")
-            out.print("In another shell: loupe drop FOLDER --wait. Alerts appear here. Ctrl+C stops Loupe.")
+            options = target_options(None, home)
+            out.print(f"Loupe is running on {target.endpoint_url}; its state is in {home}.", soft_wrap=True)
+            out.print(f"In another shell: loupe drop LINE/STATION --wait{options}", soft_wrap=True)
+            out.print("What needs attention appears here. Ctrl+C stops Loupe.")
         sys.stdout.flush()
         try:
-            _print_alerts(inbox, json_)
-        except KeyboardInterrupt:
-            err.print("stopping; the state is kept, and the next `loupe up` continues with it")
+            while True:
+                for event in feed.receive(wait_seconds=2):
+                    feed_view.show(event, json_)
+        finally:
+            if not json_:
+                err.print("stopping ...")
 
 
-def _print_alerts(inbox: AlertInbox, json_: bool) -> None:
-    """Print each alert as it arrives, without end."""
-    while True:
-        for envelope in inbox.receive(wait_seconds=2):
-            if json_:
-                print_json({"alert": envelope})
-            else:
-                out.print(f"[bold red]ALERT[/] {escape(envelope.get('Subject', ''))}")
-            sys.stdout.flush()
+def _show_detached(process: detached.Detached, home: Path, json_: bool) -> None:
+    if json_:
+        print_json({"pid": process.pid, "endpoint_url": process.endpoint_url, "home": str(home)})
+        return
+    options = target_options(None, home)
+    out.print(f"Loupe is running on {process.endpoint_url}, in process {process.pid}.", soft_wrap=True)
+    out.print(f"Alerts and alarms: {process.log}", soft_wrap=True)
+    out.print(f"Next: loupe drop LINE/STATION --wait{options}. Stop: loupe down{options}", soft_wrap=True)
 
 
-@app.command()
+@app.command(epilog=epilog("loupe down"))
 def down(home: Home, json_: Json = False) -> None:
-    """Stop the local cloud that runs on this home; its state is kept."""
+    """Stop the local cloud; its state is kept.
+
+    A retraining run that is in progress continues at the next `loupe up`.
+    """
     cloud = connection(home)
-    psutil.Process(cloud.pid).terminate()
-    deadline = time.monotonic() + _STOP_SECONDS
-    while cloud.alive():
-        if time.monotonic() > deadline:
-            raise LoupeError(
-                f"process {cloud.pid} did not stop within {_STOP_SECONDS} s", f"Run: kill -9 {cloud.pid}"
-            )
-        time.sleep(0.1)
+    with interrupts.explained("The local cloud goes on stopping. See: loupe status"), err.status("stopping"):
+        _stop(cloud)
     if json_:
         print_json({"stopped": cloud.pid})
     else:
-        out.print("The local cloud has stopped.")
+        out.print("The local cloud has stopped. Its state is kept; start again: loupe up")
+
+
+def _stop(cloud: Connection) -> None:
+    psutil.Process(cloud.pid).terminate()
+    deadline = time.monotonic() + 60
+    while cloud.alive():
+        if time.monotonic() > deadline:
+            raise LoupeError(f"process {cloud.pid} did not stop", f"Run: kill -9 {cloud.pid}")
+        time.sleep(0.1)
+
+
+@app.command(
+    "reset", epilog=epilog("loupe reset", "loupe reset --yes", statuses={1: "an error, or not confirmed"})
+)
+def reset_home(
+    home: Home,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing.")] = False,
+    json_: Json = False,
+) -> None:
+    """Delete the local cloud's state.
+
+    That is: images, inspections, models, labels, rules and logs. Asks first.
+    """
+    if not parts(home):
+        if json_:
+            print_json({"deleted": []})
+        else:
+            out.print(f"There is nothing to delete in {home}.", soft_wrap=True)
+        return
+    if not yes:
+        if not sys.stdin.isatty():
+            raise LoupeError(f"this deletes the state in {home}, and nobody can be asked", "Add --yes.")
+        typer.confirm(f"Delete the state in {home}? It cannot be restored.", abort=True, err=True)
+    deleted = [str(path) for path in reset(home)]
+    if json_:
+        print_json({"deleted": deleted})
+    else:
+        out.print(f"Deleted {len(deleted)} files and folders in {home}.", soft_wrap=True)

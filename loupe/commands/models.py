@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
-from loupe.commands.options import Home, Json, Stack, open_target
+from loupe.commands import interrupts
+from loupe.commands.help import commands, epilog
+from loupe.commands.options import Home, Json, Stack, open_target, target_options
 from loupe.errors import LoupeError
 from loupe.stack import deployment, endpoint, registry
 from loupe.stack.deployment import Hosting
@@ -15,24 +17,36 @@ from loupe.stack.rollback import rollback as roll_back
 from loupe.views.console import err, out, print_json
 from loupe.views.versions import show_versions
 
-app = typer.Typer()
+app = commands()
 
 
-@app.command()
+@app.command(
+    epilog=epilog(
+        "loupe deploy runs/first/model.tar.gz",
+        "loupe deploy model.tar.gz --stack loupe --image-uri $ACCOUNT.dkr.ecr.$REGION.amazonaws.com/loupe-serve",
+    )
+)
 def deploy(
     model: Annotated[Path, typer.Argument(help="A model.tar.gz.")],
     home: Home,
-    image_uri: Annotated[str | None, typer.Option(help="On AWS: the serving container in ECR.")] = None,
-    instance_type: Annotated[str, typer.Option(help="On AWS.")] = Hosting.instance_type,
+    image_uri: Annotated[
+        str | None, typer.Option(metavar="URI", help="On AWS: the serving container in ECR.")
+    ] = None,
+    instance_type: Annotated[str, typer.Option(metavar="TYPE", help="On AWS.")] = Hosting.instance_type,
     instance_count: Annotated[int, typer.Option(help="On AWS.", min=1)] = 1,
     inference_ami_version: Annotated[
         str | None,
-        typer.Option(help="On AWS: the host's machine image, for a container with CUDA 12.4 or newer."),
+        typer.Option(
+            metavar="NAME", help="On AWS: the host's machine image, for a container with CUDA 12.4 or newer."
+        ),
     ] = None,
     stack: Stack = None,
     json_: Json = False,
 ) -> None:
-    """Serve a model; the current one serves until the new one is ready."""
+    """Serve a model from a file.
+
+    The current one serves until the new one is ready.
+    """
     if stack and not image_uri:
         raise LoupeError(
             "on AWS the endpoint needs the serving container", "Add --image-uri (docs/deploy.md)."
@@ -40,17 +54,27 @@ def deploy(
     image = image_uri or deployment.LOCAL_IMAGE_URI
     hosting = Hosting(image, instance_type, instance_count, inference_ami_version)
     target = open_target(stack, home)
-    with err.status("deploying") as status:
+    with err.status("deploying") as status, interrupts.explained(*_switch_goes_on(stack, home)):
         name = deployment.deploy(target, model, hosting, status.update)
     if json_:
         print_json({"endpoint": target.output("EndpointName"), "model": name})
     else:
-        out.print(f"{target.output('EndpointName')} serves {name}.")
+        out.print(f"{target.output('EndpointName')} serves {name}.", soft_wrap=True)
 
 
-@app.command("models")
+def _switch_goes_on(stack: str | None, home: Path) -> tuple[str, str]:
+    return (
+        "Stopped waiting. The endpoint serves its current model; a switch that has begun goes on without you.",
+        f"See which one serves: loupe models{target_options(stack, home)}",
+    )
+
+
+@app.command("models", epilog=epilog("loupe models", "loupe models --json | jq '.versions[0]'"))
 def list_versions(home: Home, stack: Stack = None, json_: Json = False) -> None:
-    """List the model's versions, newest first, and which one serves."""
+    """List the model's versions, and which one serves.
+
+    The newest is first. What serves is read from the endpoint.
+    """
     target = open_target(stack, home)
     current = endpoint.describe(target)
     versions = registry.versions(target, current)
@@ -63,7 +87,7 @@ def list_versions(home: Home, stack: Stack = None, json_: Json = False) -> None:
         show_versions(versions, group, endpoint_model)
 
 
-@app.command()
+@app.command(epilog=epilog("loupe rollback", "loupe rollback 3"))
 def rollback(
     home: Home,
     version: Annotated[
@@ -73,9 +97,12 @@ def rollback(
     stack: Stack = None,
     json_: Json = False,
 ) -> None:
-    """Return to an earlier version; the current one serves until that one is ready."""
+    """Return to an earlier version.
+
+    The current one serves until that one is ready.
+    """
     target = open_target(stack, home)
-    with err.status("rolling back") as status:
+    with err.status("rolling back") as status, interrupts.explained(*_switch_goes_on(stack, home)):
         result = roll_back(target, version, force, status.update)
     name = target.output("EndpointName")
     if json_:

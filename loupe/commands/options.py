@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from loupe.stack.target import Target, default_home
+from loupe.home import default_home
 
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
+if TYPE_CHECKING:
+    from loupe.stack.target import Target
+
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 Home = Annotated[
     Path,
-    typer.Option(envvar="LOUPE_HOME", default_factory=default_home, help="The local cloud's private folder."),
+    typer.Option(
+        envvar="LOUPE_HOME",
+        default_factory=default_home,
+        show_default=False,
+        help="The local cloud's private folder.",
+    ),
 ]
 Stack = Annotated[
     str | None,
-    typer.Option(help="A stack on AWS, reached with your AWS profile. Without it: the local cloud."),
+    typer.Option(
+        metavar="NAME", help="A stack on AWS, reached with your AWS profile. Without it: the local cloud."
+    ),
 ]
-Line = Annotated[str | None, typer.Option(help="The production line.")]
-# For commands that pass their arguments on to a program, which has its own options.
-PASS_THROUGH = {"allow_extra_args": True, "ignore_unknown_options": True}
+Line = Annotated[str | None, typer.Option(metavar="NAME", help="The production line.")]
 
 
 def open_target(stack: str | None, home: Path) -> Target:
@@ -30,4 +40,13 @@ def open_target(stack: str | None, home: Path) -> Target:
         LoupeError: There is no such stack on AWS.
         NotRunningError: No local cloud runs on `home`.
     """
+    from loupe.stack.target import Target
+
     return Target.aws(stack) if stack else Target.local(home)
+
+
+def target_options(stack: str | None, home: Path) -> str:
+    """Return the options with which another command works on the same target; empty if it does without any."""
+    if stack:
+        return f" --stack {stack}"
+    return "" if str(home) in (os.environ.get("LOUPE_HOME"), str(default_home())) else f" --home {home}"

@@ -1,34 +1,32 @@
-"""Run the container's programs and the benchmarks, each in its own process."""
+"""Run the container's programs and the benchmarks in place of this process."""
 
 from __future__ import annotations
 
-import subprocess
+import os
 import sys
 from collections.abc import Mapping
 from importlib.util import find_spec
+from typing import NoReturn
 
 from loupe.errors import LoupeError
 
 
-def run_program(module: str, arguments: list[str], environment: Mapping[str, str] | None = None) -> int:
-    """Run `python -m module` until it ends.
+def become_program(
+    module: str, arguments: list[str], environment: Mapping[str, str] | None = None
+) -> NoReturn:
+    """Replace this process by `python -m module`.
 
-    Ctrl+C reaches both processes; this one waits until the other has ended.
+    The program gets every signal itself: there is no wrapper that could end alone and leave it behind.
 
     Args:
         module: The program's module.
         arguments: Its command line.
         environment: Its environment; None for that of this process.
-
-    Returns:
-        The exit status.
     """
-    with subprocess.Popen([sys.executable, "-m", module, *arguments], env=environment) as process:  # noqa: S603
-        while True:
-            try:
-                return process.wait()
-            except KeyboardInterrupt:
-                continue
+    sys.stdout.flush()
+    sys.stderr.flush()
+    command = [sys.executable, "-m", module, *arguments]
+    os.execve(sys.executable, command, dict(environment or os.environ))  # noqa: S606
 
 
 def require_torch() -> None:
@@ -38,4 +36,7 @@ def require_torch() -> None:
         LoupeError: torch is not installed.
     """
     if find_spec("torch") is None:
-        raise LoupeError("training needs torch, which is not installed", "Run `make dev` once (5 GB).")
+        raise LoupeError(
+            "training needs torch, which is not installed",
+            "In a checkout: make dev (5 GB). Installed with pipx: pipx install --force 'PATH[train]'.",
+        )

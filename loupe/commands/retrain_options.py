@@ -6,6 +6,12 @@ from typing import Annotated
 
 import typer
 
+Dataset = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME", help="The data set to train on (loupe datasets). Without it: the stack's own."
+    ),
+]
 Families = Annotated[
     str | None, typer.Option(metavar="A,B", help="Detector families. Without it: the stack's own.")
 ]

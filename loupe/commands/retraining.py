@@ -1,4 +1,4 @@
-"""Retraining: `import`, `retrain`, `approve` and `reject`."""
+"""Retraining: `retrain`, `runs`, `approve` and `reject`."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from loupe.commands import program_runner
-from loupe.commands.options import PASS_THROUGH, Home, Json, Stack, open_target
+from loupe.commands.help import commands, epilog
+from loupe.commands.options import Home, Json, Stack, open_target, target_options
 from loupe.commands.retrain_options import (
     Approval,
+    Dataset,
     Epochs,
     Families,
     Follow,
@@ -23,15 +24,15 @@ from loupe.commands.retrain_options import (
     Wait,
 )
 from loupe.errors import LoupeError
-from loupe.stack import approvals, labelled_data, retraining
+from loupe.stack import approvals, retraining
 from loupe.stack.approvals import ApprovalRequest
 from loupe.stack.retrain_request import RetrainRequest, parse_families, parse_hyperparameters
-from loupe.stack.target import Target, default_home
+from loupe.stack.target import Target
 from loupe.views.console import err, out, print_json
 from loupe.views.run_progress import watch
 from loupe.views.run_result import show_report, show_result
 
-app = typer.Typer()
+app = commands()
 
 REPORTS = Path("loupe-reports")
 VersionOrRun = Annotated[
@@ -39,21 +40,18 @@ VersionOrRun = Annotated[
 ]
 
 
-@app.command("import", add_help_option=False, context_settings=PASS_THROUGH)
-def import_labelled_images(context: typer.Context, home: Home, stack: Stack = None) -> None:
-    """Import labelled images of any usual format, check them, and take a snapshot: import PATH [--check]."""
-    source = context.get_parameter_source("home")
-    home_required = source is not None and source.name == "COMMANDLINE"
-    call = labelled_data.prepare(context.args, stack, home, home_required)
-    if call.destination:
-        cloud = f"the stack {stack}" if stack else "the local cloud"
-        err.print(f"The snapshot goes to {escape(call.destination)} in {cloud}.", soft_wrap=True)
-    raise typer.Exit(program_runner.run_program("training.imports", call.arguments, call.environment))
-
-
-@app.command()
+@app.command(
+    epilog=epilog(
+        "loupe retrain --families ssdlite --wait",
+        "loupe retrain --families ssdlite,dfine_nano --tune --jobs 6 --wait",
+        "loupe retrain --follow",
+        "loupe retrain --stop",
+        statuses={1: "an error, or the run failed", 130: "Ctrl+C; the run continues"},
+    )
+)
 def retrain(
     home: Home,
+    dataset: Dataset = None,
     families: Families = None,
     tune: Tune = False,
     jobs: Jobs = None,
@@ -67,7 +65,10 @@ def retrain(
     stack: Stack = None,
     json_: Json = False,
 ) -> None:
-    """Train new models, compare them with the one that serves, and switch to a better one."""
+    """Train new models, and switch to a better one.
+
+    Each candidate and the model that serves are evaluated on the same frozen test set, and a gate decides.
+    """
     if jobs is not None and not tune:
         raise LoupeError("--jobs is the number of jobs in a tuning", "Add --tune.")
     hyperparameters = parse_hyperparameters(epochs, settings or [])
@@ -75,7 +76,7 @@ def retrain(
     starts = wait or request != RetrainRequest()
     if stop + follow + starts > 1:
         raise LoupeError("--stop and --follow start nothing", "Use each of them alone.")
-    target, options = open_target(stack, home), _target_options(stack, home)
+    target, options = open_target(stack, home), target_options(stack, home)
     if stop:
         _stop(target, json_)
     elif follow:
@@ -91,13 +92,6 @@ def retrain(
             _show_started(arn, options, json_)
 
 
-def _target_options(stack: str | None, home: Path) -> str:
-    """Return the options with which another command works on the same target."""
-    if stack:
-        return f" --stack {stack}"
-    return f" --home {home}" if home != default_home() else ""
-
-
 def _stop(target: Target, json_: bool) -> None:
     stopped = retraining.stop(target)
     if json_:
@@ -106,20 +100,20 @@ def _stop(target: Target, json_: bool) -> None:
         out.print(f"Stopped {', '.join(stopped)}.", soft_wrap=True)
 
 
-def _show_started(arn: str, target_options: str, json_: bool) -> None:
+def _show_started(arn: str, options: str, json_: bool) -> None:
     if json_:
         print_json({"execution": arn})
     else:
         out.print(f"Started {arn}", soft_wrap=True)
-        out.print(f"Follow it: loupe retrain --follow{target_options}", soft_wrap=True)
+        out.print(f"Follow it: loupe retrain --follow{options}", soft_wrap=True)
 
 
-def _follow(target: Target, arn: str, target_options: str, json_: bool) -> None:
+def _follow(target: Target, arn: str, options: str, json_: bool) -> None:
     try:
         with watch(plain=json_) as on_progress:
             document = retraining.follow(target, arn, on_progress)
     except KeyboardInterrupt:
-        _explain_interrupt(target, arn, target_options)
+        _explain_interrupt(target, arn, options)
         raise typer.Exit(130) from None
     if json_:
         print_json(document)
@@ -131,19 +125,19 @@ def _follow(target: Target, arn: str, target_options: str, json_: bool) -> None:
         raise typer.Exit(1)
 
 
-def _explain_interrupt(target: Target, arn: str, target_options: str) -> None:
-    err.print(f"The run continues. Follow it: loupe retrain --follow{target_options}", soft_wrap=True)
+def _explain_interrupt(target: Target, arn: str, options: str) -> None:
+    err.print(f"The run continues. Follow it: loupe retrain --follow{options}", soft_wrap=True)
     on_aws = "" if target.endpoint_url else f", or aws stepfunctions stop-execution --execution-arn {arn}"
-    err.print(f"Stop it: loupe retrain --stop{target_options}{on_aws}", soft_wrap=True)
+    err.print(f"Stop it: loupe retrain --stop{options}{on_aws}", soft_wrap=True)
 
 
-@app.command()
+@app.command(epilog=epilog("loupe approve 4", "loupe approve 0123456789ab"))
 def approve(version_or_run: VersionOrRun, home: Home, stack: Stack = None, json_: Json = False) -> None:
     """Let a waiting run put its model into service."""
     _show_answer(approvals.approve(open_target(stack, home), version_or_run), "approved", json_)
 
 
-@app.command()
+@app.command(epilog=epilog("loupe reject 4 --reason 'misses short scratches'"))
 def reject(
     version_or_run: VersionOrRun,
     home: Home,

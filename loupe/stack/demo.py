@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import statistics
 import tempfile
 import time
@@ -10,21 +9,20 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path, PurePosixPath
-from typing import Any
+from pathlib import Path
 
 from contract.inspections import Verdict
-from contract.keys import ANNOTATED
 from localcloud import LocalCloud
 from localcloud.sources import REPOSITORY
-from loupe.stack import deployment, uploads
-from loupe.stack.alert_inbox import AlertInbox
-from loupe.stack.inspections import Inspection
+from loupe.stack import deployment, pictures, uploads
+from loupe.stack.alert_inbox import AlertInbox, DefectAlert
+from loupe.stack.inspections import Inspection, to_json_types
 from loupe.stack.target import Target
 from loupe.stack.uploads import Upload
 
 SAMPLES = REPOSITORY / "samples"
-_ALERT_PATIENCE_SECONDS = 30.0
+# For the alerts and the pictures, which follow the verdicts.
+_PATIENCE_SECONDS = 30.0
 # In the order of the demo's last line.
 _VERDICTS = (Verdict.PASS, Verdict.FAIL, Verdict.REVIEW, Verdict.UNREADABLE)
 
@@ -36,14 +34,14 @@ class DemoReport:
     Attributes:
         uploaded: How many images.
         records: The inspection records, by image.
-        alerts: The SNS envelopes.
+        alerts: The SNS messages.
         latencies_ms: From the end of each upload to the verdict.
-        pictures: The annotated pictures.
+        pictures: The pictures with what was found framed.
     """
 
     uploaded: int
     records: list[Inspection]
-    alerts: list[dict[str, Any]]
+    alerts: list[DefectAlert]
     latencies_ms: list[float]
     pictures: list[Path]
 
@@ -91,11 +89,15 @@ def run_demo(
     The cloud is in a temporary folder, so a demo does not touch a running `loupe up`.
 
     Args:
-        pictures_folder: Where the annotated pictures go.
+        pictures_folder: Where the framed pictures go.
         on_status: Receives a text for each step.
         on_total: Receives the number of images.
         on_record: Receives each record.
+
+    Raises:
+        OSError: The pictures' folder cannot be written.
     """
+    pictures_folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="loupe-demo-") as home:
         on_status("starting the local cloud")
         with LocalCloud(Path(home)) as cloud:
@@ -112,7 +114,8 @@ def run_demo(
             on_status("waiting for the alerts")
             failed = sum(record["verdict"] == Verdict.FAIL for record in records.values())
             alerts = receive_alerts(inbox, failed)
-            pictures = _download_pictures(target, list(records.values()), pictures_folder)
+            framed = _framed(target, list(records.values()))
+            files = [pictures.download(target, record, pictures_folder) for record in framed]
             on_status("stopping the local cloud")
     by_identity = {upload.identity: upload for upload in uploaded}
     return DemoReport(
@@ -120,30 +123,30 @@ def run_demo(
         records=sorted(records.values(), key=lambda record: record["image"]),
         alerts=alerts,
         latencies_ms=[latency_ms(by_identity[identity], record) for identity, record in records.items()],
-        pictures=pictures,
+        pictures=sorted(files),
     )
 
 
-def receive_alerts(inbox: AlertInbox, expected: int) -> list[dict[str, Any]]:
+def receive_alerts(inbox: AlertInbox, expected: int) -> list[DefectAlert]:
     """Return the alerts that arrive, until there are as many as expected or none has arrived for 30 seconds."""
-    alerts: list[dict[str, Any]] = []
+    alerts: list[DefectAlert] = []
     last_alert = time.monotonic()
-    while len(alerts) < expected and time.monotonic() - last_alert < _ALERT_PATIENCE_SECONDS:
-        if received := inbox.receive():
+    while len(alerts) < expected and time.monotonic() - last_alert < _PATIENCE_SECONDS:
+        if received := [message for message in inbox.receive() if isinstance(message, DefectAlert)]:
             alerts += received
             last_alert = time.monotonic()
     return alerts
 
 
-def _download_pictures(target: Target, records: list[Inspection], folder: Path) -> list[Path]:
-    """Download the annotated pictures as `<line>-<station>-<serial>.jpg`; their keys end with the records' ids."""
-    bucket, files = target.output("ArtefactsBucketName"), []
-    by_id = {record["id"]: record for record in records}
-    folder.mkdir(parents=True, exist_ok=True)
-    for entry in target.list_artefacts(ANNOTATED):
-        record = by_id[PurePosixPath(entry["Key"]).stem]
-        name = "-".join(record[part] for part in ("line", "station", "serial"))
-        file = folder / (re.sub(r"[^\w.-]+", "-", name) + ".jpg")
-        target.s3.download_file(bucket, entry["Key"], str(file))
-        files.append(file)
-    return sorted(files)
+def _framed(target: Target, records: list[Inspection]) -> list[Inspection]:
+    """Return the failed and doubtful records once their pictures are stored, which follows the verdict."""
+    table = target.dynamodb.Table(target.output("InspectionsTableName"))
+    deadline, framed = time.monotonic() + _PATIENCE_SECONDS, []
+    for record in records:
+        if record["verdict"] not in (Verdict.FAIL, Verdict.REVIEW):
+            continue
+        key = {"image": record["image"], "version_id": record["version_id"]}
+        while "picture" not in (item := table.get_item(Key=key)["Item"]) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        framed += [to_json_types(item)] if "picture" in item else []
+    return framed

@@ -9,12 +9,13 @@ from __future__ import annotations
 import heapq
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import islice
 from typing import Any
 
-from boto3.dynamodb.conditions import Key
+from boto3.dynamodb.conditions import Attr, Key
 
 from contract.inspections import (
     BY_LINE,
@@ -48,63 +49,105 @@ def parse_time(text: str, now: datetime) -> datetime:
     """Return a point in time.
 
     Args:
-        text: `90s`, `15m`, `2h` or `7d` ago, or ISO 8601 (UTC if it has no time zone).
+        text: `90s`, `15m`, `2h` or `7d` ago, or ISO 8601 (local time if it has no time zone).
         now: What the first form counts back from.
 
     Raises:
-        LoupeError: The text has neither form.
+        LoupeError: The text has neither form, or means a time before the year 1.
     """
-    if ago := re.fullmatch(r"(\d+)([smhd])", text):
-        return now - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
     try:
-        parsed = datetime.fromisoformat(text)
-    except ValueError:
+        if ago := re.fullmatch(r"(\d+)([smhd])", text):
+            return now - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
+        return datetime.fromisoformat(text).astimezone(UTC)
+    except (ValueError, OverflowError):
         raise LoupeError(f"{text!r} is not a time", "Write 15m, 2h, 7d, or 2026-01-31T08:00.") from None
-    return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
 
 
-def query(
-    target: Target,
-    *,
-    line: str | None,
-    verdict: str | None,
-    since: datetime,
-    until: datetime,
-    limit: int,
-) -> list[Inspection]:
-    """Return the inspections that were received between two times, newest first.
+@dataclass(frozen=True)
+class Filter:
+    """Which inspections to return.
 
-    Without a line and a verdict it returns what needs a person's attention (fail, review, unreadable): the index
-    by verdict does not contain the passes, so that it stays small.
-
-    Raises:
-        LoupeError: Passes are asked for without a line.
+    Attributes:
+        since: The earliest time at which an image was received.
+        until: The latest one.
+        line: None for all lines.
+        station: None for all stations.
+        serial: None for all serials.
+        verdict: None for all verdicts; without a line and a serial, for those that need attention.
     """
-    if verdict == Verdict.PASS and line is None:
-        raise LoupeError("passes are indexed by line only", "Add --line NAME.")
-    records = (
-        record
-        for record in _newest_first(target, line, verdict, since, until)
-        if (line is None or record["line"] == line) and (verdict is None or record["verdict"] == verdict)
-    )
-    return list(islice(records, limit))
+
+    since: datetime
+    until: datetime
+    line: str | None = None
+    station: str | None = None
+    serial: str | None = None
+    verdict: str | None = None
+
+    def __post_init__(self) -> None:
+        """Check the filter.
+
+        Raises:
+            LoupeError: It begins after it ends, or asks for passes without a line or serial.
+        """
+        if self.since > self.until:
+            raise LoupeError(
+                f"the time span begins ({self.since:%Y-%m-%d %H:%M}) after it ends ({self.until:%Y-%m-%d %H:%M} UTC)",
+                "--since is the earlier time: --since 3h --until 2h.",
+            )
+        if self.verdict == Verdict.PASS and self.line is None and self.serial is None:
+            raise LoupeError("passes are indexed by line only", "Add --line NAME or --serial NAME.")
+
+    def accepts(self, record: Inspection) -> bool:
+        """Return whether a record has the line, station, serial and verdict."""
+        wanted = (
+            ("line", self.line),
+            ("station", self.station),
+            ("serial", self.serial),
+            ("verdict", self.verdict),
+        )
+        return all(value is None or record[name] == value for name, value in wanted)
 
 
-def _newest_first(
-    target: Target, line: str | None, verdict: str | None, since: datetime, until: datetime
-) -> Iterator[Inspection]:
+def query(target: Target, wanted: Filter, limit: int) -> list[Inspection]:
+    """Return inspections, newest first.
+
+    Without a line, a serial and a verdict it returns what needs a person's attention (fail, review, unreadable): the
+    index by verdict does not contain the passes, so that it stays small. No index contains the serials: a serial
+    without its line is searched for in the whole table.
+    """
+    return list(islice(filter(wanted.accepts, _newest_first(target, wanted)), limit))
+
+
+def _newest_first(target: Target, wanted: Filter) -> Iterator[Inspection]:
     """Yield the records of the index that fits best; it may also contain other lines or verdicts."""
-    if verdict in RARE_VERDICTS or line is None:
-        index, key = BY_VERDICT, VERDICT_PARTITION
-        owners = [verdict] if verdict else list(RARE_VERDICTS)
-    else:
-        index, key, owners = BY_LINE, LINE_PARTITION, [line]
     table = target.dynamodb.Table(target.output("InspectionsTableName"))
+    if wanted.verdict in RARE_VERDICTS:
+        index, key, owners = BY_VERDICT, VERDICT_PARTITION, [wanted.verdict]
+    elif wanted.line is not None:
+        index, key, owners = BY_LINE, LINE_PARTITION, [wanted.line]
+    elif wanted.serial is not None:
+        yield from _search(table, wanted.serial, wanted.since, wanted.until)
+        return
+    else:
+        index, key, owners = BY_VERDICT, VERDICT_PARTITION, list(RARE_VERDICTS)
     shards = range(int(target.output("IndexShards")))
-    for day in _days(since, until):
+    for day in _days(wanted.since, wanted.until):
         partitions = [partition(owner, day, shard) for owner in owners for shard in shards]
-        pages = [_read_partition(table, index, key, name, since, until) for name in partitions]
+        pages = [_read_partition(table, index, key, name, wanted.since, wanted.until) for name in partitions]
         yield from heapq.merge(*pages, key=lambda record: record["time_id"], reverse=True)
+
+
+def _search(table: Any, serial: str, since: datetime, until: datetime) -> list[Inspection]:
+    """Return the records of a serial, newest first, from the whole table."""
+    between = Attr("received_at").between(timestamp(since), timestamp(until))
+    arguments: dict[str, Any] = {"FilterExpression": Attr("serial").eq(serial) & between}
+    records: list[Inspection] = []
+    while True:
+        page = table.scan(**arguments)
+        records += map(to_json_types, page["Items"])
+        if "LastEvaluatedKey" not in page:
+            return sorted(records, key=lambda record: str(record["received_at"]), reverse=True)
+        arguments["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
 
 def _days(since: datetime, until: datetime) -> Iterator[str]:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
-from platformdirs import user_state_path
 
 from contract.s3 import join
 from localcloud import connection
@@ -19,6 +18,7 @@ from loupe.errors import LoupeError
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
+    from mypy_boto3_cloudwatch import CloudWatchClient
     from mypy_boto3_dynamodb import DynamoDBServiceResource
     from mypy_boto3_logs import CloudWatchLogsClient
     from mypy_boto3_s3 import S3Client
@@ -33,11 +33,6 @@ if TYPE_CHECKING:
 _CLIENT_CONFIG = Config(max_pool_connections=32, retries={"mode": "standard", "max_attempts": 4})
 
 
-def default_home() -> Path:
-    """Return the private folder that contains the local cloud's state."""
-    return user_state_path("loupe", appauthor=False)
-
-
 @dataclass(frozen=True)
 class Target:
     """A deployed stack.
@@ -46,11 +41,13 @@ class Target:
         session: The credentials and the region.
         endpoint_url: The local cloud's address; None on AWS.
         outputs: The stack's outputs, which name its resources.
+        name: The stack's name, with which the names of its log groups and alarms begin.
     """
 
     session: boto3.Session
     endpoint_url: str | None
     outputs: dict[str, str]
+    name: str = "loupe"
 
     @classmethod
     def local(cls, home: Path) -> Target:
@@ -60,7 +57,7 @@ class Target:
             NotRunningError: No local cloud runs there.
         """
         cloud = connection(home)
-        return cls(cloud.session, cloud.endpoint_url, dict(cloud.outputs))
+        return cls(cloud.session, cloud.endpoint_url, dict(cloud.outputs), cloud.stack_name)
 
     @classmethod
     def aws(cls, stack: str) -> Target:
@@ -79,7 +76,7 @@ class Target:
                 "Check AWS_PROFILE and AWS_REGION, or deploy the stack first (docs/deploy.md).",
             ) from error
         outputs = {output["OutputKey"]: output["OutputValue"] for output in description.get("Outputs", [])}
-        return cls(session, None, outputs)
+        return cls(session, None, outputs, stack)
 
     def output(self, name: str) -> str:
         """Return a stack output.
@@ -142,6 +139,10 @@ class Target:
     @cached_property
     def logs(self) -> CloudWatchLogsClient:
         return self.session.client("logs", endpoint_url=self.endpoint_url, config=_CLIENT_CONFIG)
+
+    @cached_property
+    def cloudwatch(self) -> CloudWatchClient:
+        return self.session.client("cloudwatch", endpoint_url=self.endpoint_url, config=_CLIENT_CONFIG)
 
     @cached_property
     def sts(self) -> STSClient:

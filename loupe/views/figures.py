@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 
@@ -38,3 +39,13 @@ def dollars(amount: float | None) -> str:
 def score(value: float | None) -> str:
     """Format a score; `-` if there is none."""
     return "-" if value is None else f"{value:.3f}"
+
+
+def local_time(time: str | datetime) -> str:
+    """Format a point in time as the reader's local date and time.
+
+    Args:
+        time: ISO 8601 or a datetime, with a time zone.
+    """
+    moment = datetime.fromisoformat(time) if isinstance(time, str) else time
+    return f"{moment.astimezone():%Y-%m-%d %H:%M:%S}"

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import csv
+import io
 import json
 from collections.abc import Iterable
 from typing import Any
 
 from rich.panel import Panel
-from rich.table import Table
 from rich.text import Text
 
 from contract.inspections import Verdict
+from contract.text import plain
 from loupe.stack.inspections import Inspection
-from loupe.views.console import out
+from loupe.views.console import out, table
+from loupe.views.figures import local_time
 
 _STYLES = {
     Verdict.PASS: "green",
@@ -21,42 +24,70 @@ _STYLES = {
     Verdict.REVIEW: "yellow",
     Verdict.UNREADABLE: "magenta",
 }
-_SHOWN_DETECTIONS = 3
+_SHOWN_REASONS = 3
+_CSV_FIELDS = (
+    *("received_at", "line", "station", "serial", "verdict", "severity", "why"),
+    *("model", "model_version", "rules_version", "image", "version_id"),
+)
+
+
+def styled(verdict: str) -> Text:
+    """Return a verdict in its colour."""
+    return Text(verdict, _STYLES.get(verdict, ""))  # type: ignore[call-overload]
 
 
 def show_inspections(records: Iterable[Inspection], title: str) -> None:
     """Print the records as a table."""
-    table = Table(title=title, title_justify="left", expand=False)
-    for name in ("received", "line", "station", "serial", "verdict", "severity"):
-        table.add_column(name, no_wrap=True)
-    table.add_column("why", overflow="fold")
+    grid = table(title, figures=("received", "verdict"), names=("line", "station", "serial", "why"))
     for record in records:
-        verdict = record["verdict"]
-        table.add_row(
-            record["received_at"][11:23],
+        verdict = styled(record["verdict"])
+        if severity := record.get("severity"):
+            verdict.append(f" {severity}", "dim")
+        grid.add_row(
+            local_time(record["received_at"]),
+            verdict,
             record["line"],
             record["station"],
             record["serial"],
-            Text(verdict, _STYLES.get(verdict, "")),
-            record.get("severity") or "",
-            _explanation(record),
+            explanation(record),
         )
-    out.print(table)
+    out.print(grid)
 
 
-def _explanation(record: Inspection) -> str:
-    """Return the detections that decided, as `scratches 0.93, inclusion 0.51`; without one the first reason."""
+def explanation(record: Inspection) -> str:
+    """Return what decided, as `scratches 0.93, inclusion 0.51`; without a detection the first reason."""
     reasons = record.get("reasons", [])
-    detections = [
-        f"{reason['label']} {float(reason['score']):.2f}"
-        for reason in reasons
-        if reason.get("label") and reason.get("score") is not None
-    ]
-    if detections:
-        return ", ".join(detections[:_SHOWN_DETECTIONS]) + (
-            " …" if len(detections) > _SHOWN_DETECTIONS else ""
-        )
-    return reasons[0]["message"] if reasons else ""
+    # A message is `defect: scratches 0.93`, with as many digits as decide.
+    detections = [reason["message"].rpartition(": ")[2] for reason in reasons if reason.get("label")]
+    if not detections:
+        return str(reasons[0]["message"]) if reasons else ""
+    shown = ", ".join(detections[:_SHOWN_REASONS])
+    return f"{shown} …" if len(detections) > _SHOWN_REASONS else shown
+
+
+def csv_text(records: Iterable[Inspection]) -> str:
+    """Return the records as CSV with a header, for a spreadsheet.
+
+    A cell that a spreadsheet would run as a formula begins with an apostrophe
+    (https://owasp.org/www-community/attacks/CSV_Injection).
+    """
+    text = io.StringIO()
+    writer = csv.DictWriter(text, _CSV_FIELDS, lineterminator="\n")
+    writer.writeheader()
+    for record in records:
+        model = record.get("model") or {}
+        row = record | {
+            "why": "; ".join(reason["message"] for reason in record.get("reasons", [])),
+            "model": model.get("name"),
+            "model_version": model.get("version"),
+        }
+        writer.writerow({name: _cell(row.get(name)) for name in _CSV_FIELDS})
+    return text.getvalue()
+
+
+def _cell(value: Any) -> str:
+    text = "" if value is None else plain(str(value))
+    return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text
 
 
 def show_alert(envelope: dict[str, Any]) -> None:

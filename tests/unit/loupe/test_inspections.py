@@ -1,5 +1,6 @@
 """Queries across days and shards, on moto's DynamoDB."""
 
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
@@ -11,7 +12,7 @@ from moto import mock_aws
 
 from contract.inspections import partition, timestamp
 from loupe.errors import LoupeError
-from loupe.stack.inspections import parse_time, query
+from loupe.stack.inspections import Filter, parse_time, query
 from loupe.stack.target import Target
 
 NOW = datetime(2026, 3, 2, 0, 30, tzinfo=UTC)
@@ -24,6 +25,8 @@ def _record(number: int, line: str, verdict: str, at: datetime) -> dict[str, str
         "image": f"s3://b/incoming/{line}/top/{number}.jpg",
         "version_id": "v",
         "line": line,
+        "station": ("top", "side")[number % 2],
+        "serial": f"SN{number // 2}",
         "verdict": verdict,
         "received_at": received_at,
         "time_id": f"{received_at}#{number:032x}",
@@ -69,8 +72,9 @@ def target() -> Iterator[Target]:
 
 
 def _query(target: Target, **changes: object) -> list[int]:
-    arguments = {"line": None, "verdict": None, "since": NOW - timedelta(days=1), "until": NOW, "limit": 1000}
-    return [int(record["time_id"].split("#")[1], 16) for record in query(target, **(arguments | changes))]  # type: ignore[arg-type]
+    limit = changes.pop("limit", 1000)
+    wanted = Filter(**({"since": NOW - timedelta(days=1), "until": NOW} | changes))  # type: ignore[arg-type]
+    return [int(record["time_id"].split("#")[1], 16) for record in query(target, wanted, limit)]  # type: ignore[arg-type]
 
 
 def test_a_line_gives_all_of_its_verdicts_newest_first_across_days_and_shards(target: Target):
@@ -90,6 +94,24 @@ def test_the_limit_keeps_the_newest(target: Target):
     assert _query(target, line="line-1", limit=3) == [1, 2, 3]
 
 
+def test_a_serial_gives_all_of_its_inspections_passes_too_whatever_its_line(target: Target):
+    assert _query(target, serial="SN4") == [8, 9]
+    assert _query(target, serial="SN4", verdict="pass") == [8]
+    assert _query(target, serial="SN4", line="line-2") == []
+    assert _query(target, serial="SN4", until=NOW - timedelta(minutes=26)) == [9]
+
+
+def test_a_station_narrows_every_search(target: Target):
+    assert _query(target, line="line-1", station="top") == [n for n in range(0, 40, 2) if n % 5]
+    assert _query(target, verdict="fail", station="side") == list(range(1, 40, 4))
+
+
+def test_a_time_span_that_ends_before_it_begins_is_refused(target: Target):
+    with pytest.raises(LoupeError, match="after it ends") as caught:
+        _query(target, since=NOW - timedelta(hours=2), until=NOW - timedelta(hours=3))
+    assert "--since" in caught.value.hint
+
+
 def test_passes_without_a_line_are_refused(target: Target):
     with pytest.raises(LoupeError, match="by line only"):
         _query(target, verdict="pass")
@@ -101,8 +123,17 @@ def test_a_duration_counts_back_from_now(count: int, unit: str):
     assert parse_time(f"{count}{unit}", NOW) == NOW - timedelta(seconds=seconds)
 
 
-def test_a_time_without_a_time_zone_is_utc_and_other_text_is_refused():
-    assert parse_time("2026-03-01T08:00", NOW) == datetime(2026, 3, 1, 8, tzinfo=UTC)
+def test_a_time_without_a_time_zone_is_local_and_other_text_is_refused(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("TZ", "Asia/Kolkata")
+    time.tzset()
+    assert parse_time("2026-03-01T08:00", NOW) == datetime(2026, 3, 1, 2, 30, tzinfo=UTC)
     assert parse_time("2026-03-01T08:00+02:00", NOW) == datetime(2026, 3, 1, 6, tzinfo=UTC)
-    with pytest.raises(LoupeError, match="not a time"):
-        parse_time("yesterday", NOW)
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.mark.parametrize("text", ["yesterday", "", "2h ago", "99999999999d", "9999999999999999999d", "²h"])
+def test_other_text_is_refused_with_an_example(text: str):
+    with pytest.raises(LoupeError, match="not a time") as caught:
+        parse_time(text, NOW)
+    assert "2h" in caught.value.hint

@@ -1,0 +1,6 @@
+"""`python -m loupe` is the command `loupe`."""
+
+from loupe.cli import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,125 @@
+"""Labelled images: `import` and `datasets`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from loupe.commands.help import commands, epilog
+from loupe.commands.options import Home, Json, Stack, open_target
+from loupe.commands.program_runner import become_program
+from loupe.errors import LoupeError
+from loupe.stack import labelled_data
+from loupe.stack.labelled_data import ImportOptions
+from loupe.views.console import err, out, print_json, table
+from loupe.views.figures import local_time
+
+app = commands()
+
+
+@app.command(
+    "import",
+    epilog=epilog(
+        "loupe import LABELLED --check",
+        "loupe import LABELLED.zip",
+        "loupe import LABELLED --dataset bottles",
+        "loupe import LABELLED --export coco --to coco",
+        statuses={1: "an error, or labels that cannot be imported; nothing was written"},
+    ),
+)
+def import_labelled_images(
+    context: typer.Context,
+    path: Annotated[str, typer.Argument(help="A folder, a zip, an annotation file, or s3://BUCKET/PREFIX.")],
+    home: Home,
+    check: Annotated[bool, typer.Option("--check", help="Report, and write nothing.")] = False,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Repair what needs no decision, and list it.")
+    ] = False,
+    dataset: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The data set. Without it: the stack's own.")
+    ] = None,
+    add_classes: Annotated[
+        bool, typer.Option("--add-classes", help="Accept classes that the data set does not have.")
+    ] = False,
+    format_: Annotated[
+        str | None, typer.Option("--format", metavar="NAME", help="The format, instead of detecting it.")
+    ] = None,
+    labels: Annotated[
+        str | None, typer.Option(metavar="A,B", help="The labels that are allowed; others are errors.")
+    ] = None,
+    previous: Annotated[
+        str | None,
+        typer.Option(metavar="SNAPSHOT", help="The snapshot whose test images stay the test set."),
+    ] = None,
+    to_folder: Annotated[
+        str | None,
+        typer.Option("--out", metavar="PLACE", help="A folder or S3 URI for the snapshot, not the stack."),
+    ] = None,
+    export: Annotated[
+        str | None, typer.Option(metavar="FORMAT", help="Write coco or recordio instead of a snapshot.")
+    ] = None,
+    to: Annotated[Path | None, typer.Option(metavar="FOLDER", help="With --export: where to write.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing.")] = False,
+    stack: Stack = None,
+    json_: Json = False,
+) -> None:
+    """Check labelled images of any usual format, and import them.
+
+    They become an immutable snapshot. The format is detected: COCO, Pascal VOC, YOLO, SageMaker Ground Truth,
+    Lookout for Vision, RecordIO and others.
+    Without a running cloud, the snapshot goes into the folder ./loupe-data.
+    """
+    if (export is None) != (to is None):
+        raise LoupeError("--export and --to go together", "Add the other one, or leave both out.")
+    if check and (export or to_folder):
+        raise LoupeError("--check writes nothing", "Leave out --out and --export.")
+    options = ImportOptions(
+        path=path,
+        format=format_,
+        check=check,
+        repair=repair,
+        labels=labels,
+        previous=previous,
+        out=to_folder,
+        export=export,
+        to=to,
+        dataset=dataset,
+        add_classes=add_classes,
+        yes=yes,
+        json=json_,
+    )
+    source = context.get_parameter_source("home")
+    home_required = source is not None and source.name == "COMMANDLINE"
+    call = labelled_data.prepare(options, stack, home, home_required)
+    if call.destination:
+        cloud = f"the stack {stack}" if stack else "the local cloud"
+        err.print(f"The snapshot goes to {call.destination} in {cloud}.", soft_wrap=True)
+    become_program("training.imports", call.arguments, call.environment)
+
+
+@app.command("datasets", epilog=epilog("loupe datasets", "loupe datasets --json | jq '.datasets[].classes'"))
+def list_datasets(home: Home, stack: Stack = None, json_: Json = False) -> None:
+    """List the imported data sets.
+
+    Shows their classes, and which one the retraining uses.
+    """
+    datasets = labelled_data.datasets(open_target(stack, home))
+    if json_:
+        print_json({"datasets": [dataset.document() for dataset in datasets]})
+        return
+    if not datasets:
+        out.print("Nothing was imported yet. Import labelled images: loupe import PATH")
+        return
+    grid = table("Data sets", figures=("name", "images", "test", "imported"), names=("retraining", "classes"))
+    for dataset in datasets:
+        grid.add_row(
+            dataset.name,
+            str(dataset.images),
+            str(dataset.parts.get("test", 0)),
+            local_time(dataset.imported_at),
+            "uses it" if dataset.is_retrained else "",
+            ", ".join(f"{label} {count}" for label, count in dataset.classes.items()),
+        )
+    out.print(grid)
