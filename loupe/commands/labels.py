@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
+from loupe.commands import program_runner
 from loupe.commands.help import commands, epilog
 from loupe.commands.options import Home, Json, Stack, open_target
-from loupe.commands.program_runner import become_program
 from loupe.errors import LoupeError
 from loupe.stack import labelled_data
 from loupe.stack.labelled_data import ImportOptions
@@ -96,7 +96,7 @@ def import_labelled_images(
     if call.destination:
         cloud = f"the stack {stack}" if stack else "the local cloud"
         err.print(f"The snapshot goes to {call.destination} in {cloud}.", soft_wrap=True)
-    become_program("training.imports", call.arguments, call.environment)
+    program_runner.become_program("training.imports", call.arguments, call.environment)
 
 
 @app.command("datasets", epilog=epilog("loupe datasets", "loupe datasets --json | jq '.datasets[].classes'"))

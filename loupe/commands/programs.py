@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
+from loupe.commands import program_runner
 from loupe.commands.help import commands, epilog
 from loupe.commands.options import Json
-from loupe.commands.program_runner import become_program, require_torch
 from loupe.errors import LoupeError
 
 app = commands()
@@ -77,7 +77,7 @@ def train(
     prints
     one JSON document for each event, as a training job does.
     """
-    require_torch()
+    program_runner.require_torch()
     values = _arguments(
         {"json": json_},
         dataset=dataset,
@@ -87,7 +87,9 @@ def train(
         epochs=epochs,
         pretrained=pretrained,
     )
-    become_program("training.train", values + [f"--set={setting}" for setting in settings or []])
+    program_runner.become_program(
+        "training.train", values + [f"--set={setting}" for setting in settings or []]
+    )
 
 
 @app.command(epilog=epilog("loupe ensemble seed0.tar.gz seed1.tar.gz --out both.tar.gz --dataset LABELLED"))
@@ -108,9 +110,9 @@ def ensemble(
 
     It takes as long as all its members together.
     """
-    require_torch()
+    program_runner.require_torch()
     values = _arguments({"json": json_}, out=out, name=name, dataset=dataset)
-    become_program("training.ensemble", [*values, "--", *map(str, models)])
+    program_runner.become_program("training.ensemble", [*values, "--", *map(str, models)])
 
 
 @app.command(
@@ -151,7 +153,7 @@ def evaluate(
         out=out,
         escape_rate=escape_rate,
     )
-    become_program("training.evaluate", values)
+    program_runner.become_program("training.evaluate", values)
 
 
 @app.command(
@@ -173,7 +175,7 @@ def compare(
     All are evaluated on the same images: which is better, by how much, how surely, and what each costs.
     """
     values = _arguments({"json": json_}, dataset=dataset, split=split, html=html, escape_rate=escape_rate)
-    become_program("training.compare", [*values, "--", *map(str, models)])
+    program_runner.become_program("training.compare", [*values, "--", *map(str, models)])
 
 
 @app.command(
@@ -194,7 +196,9 @@ def serve(
 
     As on SageMaker, until Ctrl+C. By default it is reached from this machine only.
     """
-    become_program("training.serve", _arguments({"json": json_}, model=model, port=port, host=host))
+    program_runner.become_program(
+        "training.serve", _arguments({"json": json_}, model=model, port=port, host=host)
+    )
 
 
 # What follows the benchmark's name is its own.
@@ -221,4 +225,4 @@ def bench(
             f"there is no benchmark {name!r}",
             f"Run the command in the root of a checkout. Benchmarks: {available}.",
         )
-    become_program(f"benchmarks.bench_{name}", context.args)
+    program_runner.become_program(f"benchmarks.bench_{name}", context.args)

@@ -26,6 +26,7 @@ from loupe.commands.retrain_options import (
 from loupe.errors import LoupeError
 from loupe.stack import approvals, retraining
 from loupe.stack.approvals import ApprovalRequest
+from loupe.stack.labelled_data import check_dataset_name
 from loupe.stack.retrain_request import RetrainRequest, parse_families, parse_hyperparameters
 from loupe.stack.target import Target
 from loupe.views.console import err, out, print_json
@@ -72,7 +73,9 @@ def retrain(
     if jobs is not None and not tune:
         raise LoupeError("--jobs is the number of jobs in a tuning", "Add --tune.")
     hyperparameters = parse_hyperparameters(epochs, settings or [])
-    request = RetrainRequest(parse_families(families), tune, jobs, hyperparameters, approval, force)
+    if dataset is not None:
+        check_dataset_name(dataset)
+    request = RetrainRequest(parse_families(families), tune, jobs, hyperparameters, approval, force, dataset)
     starts = wait or request != RetrainRequest()
     if stop + follow + starts > 1:
         raise LoupeError("--stop and --follow start nothing", "Use each of them alone.")
