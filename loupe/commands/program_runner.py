@@ -14,7 +14,7 @@ from loupe.errors import LoupeError
 def become_program(
     module: str, arguments: list[str], environment: Mapping[str, str] | None = None
 ) -> NoReturn:
-    """Replace this process by `python -m module`.
+    """Replace this process by `python -P -m module`.
 
     The program gets every signal itself: there is no wrapper that could end alone and leave it behind.
 
@@ -25,7 +25,8 @@ def become_program(
     """
     sys.stdout.flush()
     sys.stderr.flush()
-    command = [sys.executable, "-m", module, *arguments]
+    # -P: a file of the user's folder, such as a training.py, does not take the place of ours.
+    command = [sys.executable, "-P", "-m", module, *arguments]
     os.execve(sys.executable, command, dict(environment or os.environ))  # noqa: S606
 
 

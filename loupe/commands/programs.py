@@ -218,11 +218,16 @@ def bench(
 
     Options after its name are the benchmark's own, such as --json or --help.
     """
-    names = sorted(path.stem.removeprefix("bench_") for path in Path("benchmarks").glob("bench_*.py"))
-    if name not in names:
-        available = ", ".join(names) or "none in this folder"
+    # Not at the top: it imports the AWS SDK, which the help need not wait for.
+    from localcloud.sources import REPOSITORY
+
+    folder = REPOSITORY / "benchmarks"
+    if not folder.is_dir():
         raise LoupeError(
-            f"there is no benchmark {name!r}",
-            f"Run the command in the root of a checkout. Benchmarks: {available}.",
+            "the benchmarks are in the repository, not in the installed package",
+            "Clone the repository, run `make dev` there, then .venv/bin/loupe bench.",
         )
+    names = sorted(path.stem.removeprefix("bench_") for path in folder.glob("bench_*.py"))
+    if name not in names:
+        raise LoupeError(f"there is no benchmark {name!r}", f"Benchmarks: {', '.join(names)}.")
     program_runner.become_program(f"benchmarks.bench_{name}", context.args)

@@ -83,7 +83,9 @@ def test_the_program_replaces_this_process_so_that_signals_reach_it(monkeypatch:
     replaced: list[Any] = []
     monkeypatch.setattr(os, "execve", lambda *call: replaced.append(call))
     program_runner.become_program("training.serve", ["--port=1"], {"A": "b"})
-    assert replaced == [(sys.executable, [sys.executable, "-m", "training.serve", "--port=1"], {"A": "b"})]
+    # With -P, a training.py in the user's folder does not take the place of ours.
+    command = [sys.executable, "-P", "-m", "training.serve", "--port=1"]
+    assert replaced == [(sys.executable, command, {"A": "b"})]
 
 
 def test_training_without_torch_tells_how_to_install_it(
@@ -94,8 +96,18 @@ def test_training_without_torch_tells_how_to_install_it(
     assert "make dev" in capsys.readouterr().err
 
 
-def test_a_benchmark_gets_the_options_after_its_name_help_too(calls: Calls, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.chdir(Path(__file__).parents[3])
+def test_a_benchmark_gets_the_options_after_its_name_help_too_in_any_folder(
+    calls: Calls, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    monkeypatch.chdir(tmp_path)
     with pytest.raises(_Replaced):
         cli.run(["bench", "serve", "--rounds", "1", "--help"])
     assert calls == [("benchmarks.bench_serve", ["--rounds", "1", "--help"])]
+
+
+def test_the_installed_package_has_no_benchmarks_and_says_so(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setattr("localcloud.sources.REPOSITORY", tmp_path)
+    assert cli.run(["bench", "serve"]) == 1
+    assert "in the repository, not in the installed package" in capsys.readouterr().err
