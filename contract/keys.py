@@ -20,7 +20,8 @@ MODELS = "models/"
 PRETRAINED = "pretrained/"  # weights to start from, by family
 REPORTS = "reports/"  # of evaluations and of retraining runs
 APPROVALS = "retraining/approvals/"
-LAST_RUN = "retraining/last.json"
+LAST_RUNS = "retraining/last/"  # a document for each data set
+FORMER_LAST_RUN = "retraining/last.json"  # before data sets had names
 LOCK = "retraining/lock.json"
 
 DEFAULT_DATASET = "default"
@@ -44,6 +45,15 @@ def snapshots_of(dataset: str) -> str:
     'labelled/snapshots/press-2/'
     """
     return f"{SNAPSHOTS}{dataset}/"
+
+
+def last_run(dataset: str) -> str:
+    """Return the key of the document about the last retraining on a data set.
+
+    >>> last_run("press-2")
+    'retraining/last/press-2.json'
+    """
+    return f"{LAST_RUNS}{dataset}.json"
 
 
 def dataset_of(key: str) -> str | None:

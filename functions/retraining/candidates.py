@@ -31,6 +31,7 @@ class Candidates:
         snapshot: The data.
         champion: The model that serves, if there is one.
         champion_family: The family of the champion, if its tags tell it.
+        champion_dataset: The data set that the champion was trained on, if its tags tell it.
     """
 
     settings: Settings
@@ -41,6 +42,7 @@ class Candidates:
     snapshot: Snapshot
     champion: Champion | None
     champion_family: str | None
+    champion_dataset: str | None
 
     def describe(self, families: list[str]) -> list[dict[str, Any]]:
         """Return the candidates of the plan.
@@ -67,6 +69,7 @@ class Candidates:
             "kind": "champion",
             "name": self.champion.model,
             "family": self.champion_family or "",
+            "dataset": self.champion_dataset,
             "tuned": False,
             "evaluation": self._evaluation("champion"),
         }
@@ -100,6 +103,7 @@ class Candidates:
         return {
             "id": identity,
             "family": family,
+            "dataset": self.request.dataset or self.settings.dataset_name,
             "tuned": tuned,
             "evaluation": self._evaluation(identity),
         }

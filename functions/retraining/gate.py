@@ -189,6 +189,9 @@ class Gate:
         """
         champion_evaluation = self._champion_evaluation(champion) if champion else None
         assessments = [self._assess(candidate, champion_evaluation) for candidate in candidates]
+        for candidate, assessment in zip(candidates, assessments, strict=True):
+            if champion and (note := _describe_data_sets(candidate, champion)):
+                assessment.reasons_for.append(note)
         winner = _winner(assessments)
         if winner is None:
             reasons = [
@@ -232,6 +235,17 @@ class Gate:
         if stored is None:
             raise BrokenReportError(f"there is no evaluation {uri}")
         return Evaluation.read(stored[0])
+
+
+def _describe_data_sets(candidate: Mapping[str, Any], champion: Mapping[str, Any]) -> str | None:
+    """Say it if the champion learned from another data set: its classes may be others, so it may find nothing."""
+    trained_on, tested_on = champion.get("dataset"), candidate.get("dataset")
+    if trained_on is None or trained_on == tested_on:
+        return None
+    return (
+        f"the champion was trained on the data set {trained_on}, this model on {tested_on}: both were tested on "
+        f"the test images of {tested_on}"
+    )
 
 
 def _winner(assessments: Sequence[Assessment]) -> int | None:

@@ -1,4 +1,4 @@
-"""The labelled data of a run: the last imported snapshot, merged with what people have labelled since.
+"""The labelled data of a run: the last import into a data set, merged with what people have labelled since.
 
 Reviewed labels are objects under labels/, one for each image. The test part never changes: a reviewed image in it
 keeps its old labels, and no image is added to it.
@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from contract.keys import LABELS, SNAPSHOTS
+from contract.keys import DEFAULT_DATASET, LABELS, SNAPSHOTS, dataset_of, snapshots_of
 from contract.s3 import join
 from contract.snapshots import file_name, identity, learning_part_of
 from retraining.documents import Documents
@@ -86,30 +86,42 @@ class Reviewed(BaseModel):
 _Objects = list[tuple[str, list[float]]]  # label and COCO box of each object
 
 
-def current(documents: Documents) -> Snapshot:
-    """Return the last imported snapshot with the reviewed labels. A merged snapshot is stored.
+def current(documents: Documents, dataset: str, own: str) -> Snapshot:
+    """Return the last imported snapshot of a data set, with the reviewed labels. A merged snapshot is stored.
+
+    Reviewed images come from the stack's line, so they belong to the stack's own data set alone.
+
+    Args:
+        documents: The artefacts bucket.
+        dataset: The data set's name.
+        own: The name of the stack's own data set.
 
     Raises:
         LabelledDataError: Nothing was imported, or a snapshot or a reviewed image is not valid.
     """
-    base = _last_import(documents)
-    document = merged(base.document, _reviewed(documents))
+    base = _last_import(documents, dataset)
+    document = merged(base.document, _reviewed(documents)) if dataset == own else base.document
     if document is base.document:
         return base
-    key = SNAPSHOTS + file_name(document["id"])
+    key = snapshots_of(dataset) + file_name(document["id"])
     # The name contains the hash of the content, so an object that is already there is the same.
     documents.write(key, document, new=True)
     return Snapshot(document, documents.uri(key))
 
 
-def _last_import(documents: Documents) -> Snapshot:
-    """Return the last imported snapshot. Merged ones are skipped, so that the test set stays."""
-    stored = sorted(documents.listing(SNAPSHOTS), key=lambda item: (item["LastModified"], item["Key"]))
-    for item in reversed(stored):
+def _last_import(documents: Documents, dataset: str) -> Snapshot:
+    """Return the last import into a data set. Merged snapshots are skipped, so that the test set stays."""
+    stored = list(documents.listing(SNAPSHOTS))
+    own = [item for item in stored if dataset_of(item["Key"]) == dataset]
+    for item in sorted(own, key=lambda item: (item["LastModified"], item["Key"]), reverse=True):
         snapshot = read(documents, item["Key"])
         if snapshot.document["info"].get("format") != "merged":
             return snapshot
-    raise LabelledDataError("there is no labelled data yet: import images with `loupe import PATH`")
+    option = "" if dataset == DEFAULT_DATASET else f" --dataset {dataset}"
+    advice = f"import images with `loupe import PATH{option}`"
+    if others := sorted({name for item in stored if (name := dataset_of(item["Key"]))}):
+        raise LabelledDataError(f"there is no data set {dataset}, only {', '.join(others)}: {advice}")
+    raise LabelledDataError(f"there is no labelled data yet: {advice}")
 
 
 def _reviewed(documents: Documents) -> list[Reviewed]:
@@ -197,7 +209,12 @@ def _document(
             )
     content = {
         "loupe_snapshot": base["loupe_snapshot"],
-        "info": {"format": "merged", "previous": base["id"], "split": "test part of the previous snapshot"},
+        "info": {
+            "dataset": base["info"].get("dataset", DEFAULT_DATASET),
+            "format": "merged",
+            "previous": base["id"],
+            "split": "test part of the previous snapshot",
+        },
         "categories": [{"id": number, "name": label} for label, number in categories.items()],
         "images": [{**images[image_id], "id": new_id} for new_id, image_id in enumerate(order, start=1)],
         "annotations": annotations,

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from contract.keys import LAST_RUN
+from contract.keys import DEFAULT_DATASET, FORMER_LAST_RUN, last_run
 from contract.snapshots import PARTS
 from retraining import champion, labelled, lock, snapshots
 from retraining.candidates import Candidates
@@ -66,7 +67,8 @@ class Planner:
         if holder := lock.acquire(self.documents, self.states, execution):
             reason = f"another run is in progress: {holder}"
             return {"status": "already_running", "result": _result("already_running", reason)}
-        snapshot = labelled.current(self.documents)
+        dataset = request.dataset or self.settings.dataset_name
+        snapshot = labelled.current(self.documents, dataset, self.settings.dataset_name)
         snapshot.check()
         serving = champion.find(self.sagemaker, self.settings.endpoint_name)
         families = self._families(request)
@@ -74,15 +76,16 @@ class Planner:
         run = _hash(
             {**model_settings, "snapshot": snapshot.id, "champion": serving.artefact if serving else None}
         )
-        last_run = (self.documents.find(LAST_RUN) or (None, ""))[0]
-        summary = _summary(snapshot, self._snapshot_of(last_run))
+        last = self._last_run(dataset)
+        summary = _summary(dataset, snapshot, self._snapshot_of(last))
         settings = _hash(model_settings)
-        reason_to_stop = _nothing_new(request, summary, settings, last_run)
+        reason_to_stop = _nothing_new(request, summary, settings, last)
         if reason_to_stop and not request.force:
-            report = last_run["report"] if last_run else None
+            report = last["report"] if last else None
             details = {"run": run, "snapshot": summary, "report": report}
             return {"status": "nothing_new", "result": _result("nothing_new", reason_to_stop) | details}
-        candidates = self._candidates(request, run, snapshot, serving)
+        tags = self._tags_of(serving) if serving else {}
+        candidates = self._candidates(request, run, snapshot, serving, tags)
         return {
             "status": "train",
             "run": run,
@@ -90,7 +93,7 @@ class Planner:
             "snapshot": summary,
             "candidates": candidates.describe(families),
             "champion": candidates.describe_champion(),
-            "approval": self.settings.approval if request.approval is None else request.approval,
+            "approval": self._asks(request, dataset, tags.get("loupe:dataset")),
             "settings": settings,
         }
 
@@ -122,6 +125,13 @@ class Planner:
             "image": self.settings.training_image_uri,
         }
 
+    def _last_run(self, dataset: str) -> dict[str, Any] | None:
+        """Return what the report noted about the last run on a data set."""
+        stored = self.documents.find(last_run(dataset))
+        if stored is None and dataset == DEFAULT_DATASET:
+            stored = self.documents.find(FORMER_LAST_RUN)
+        return stored[0] if stored else None
+
     def _snapshot_of(self, last_run: dict[str, Any] | None) -> Snapshot | None:
         """Return the snapshot of the last run. None if there was no run, or if its snapshot was deleted."""
         if not last_run:
@@ -133,7 +143,12 @@ class Planner:
             return None
 
     def _candidates(
-        self, request: Request, run: str, snapshot: Snapshot, serving: Champion | None
+        self,
+        request: Request,
+        run: str,
+        snapshot: Snapshot,
+        serving: Champion | None,
+        tags: Mapping[str, str],
     ) -> Candidates:
         return Candidates(
             settings=self.settings,
@@ -143,17 +158,29 @@ class Planner:
             run=run,
             snapshot=snapshot,
             champion=serving,
-            champion_family=self._family_of(serving) if serving else None,
+            champion_family=tags.get("loupe:family"),
+            champion_dataset=tags.get("loupe:dataset"),
         )
 
-    def _family_of(self, serving: Champion) -> str | None:
+    def _asks(self, request: Request, dataset: str, champion_dataset: str | None) -> bool:
+        """Return whether a person must approve the new model.
+
+        A model of another data set than the champion's finds other classes, perhaps of another product. It never
+        replaces the champion without a person, unless the request says so.
+        """
+        if request.approval is not None:
+            return request.approval
+        return self.settings.approval or champion_dataset not in (None, dataset)
+
+    def _tags_of(self, serving: Champion) -> dict[str, str]:
         tags = self.sagemaker.list_tags(ResourceArn=serving.model_arn)["Tags"]
-        return next((tag["Value"] for tag in tags if tag["Key"] == "loupe:family"), None)
+        return {tag["Key"]: tag["Value"] for tag in tags}
 
 
-def _summary(snapshot: Snapshot, earlier: Snapshot | None) -> dict[str, Any]:
-    """Return the snapshot for the plan. earlier: the snapshot of the last run."""
+def _summary(dataset: str, snapshot: Snapshot, earlier: Snapshot | None) -> dict[str, Any]:
+    """Return the snapshot for the plan. earlier: the snapshot of the last run on the data set."""
     return {
+        "dataset": dataset,
         "id": snapshot.id,
         "uri": snapshot.uri,
         "images": sum(snapshot.parts.values()),

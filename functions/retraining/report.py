@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from contract.keys import LAST_RUN, REPORTS
+from contract.keys import REPORTS, last_run
 from contract.s3 import split
 from retraining import champion
 from retraining.documents import Documents
@@ -75,7 +75,8 @@ class Reporter:
         )
         last = {name: result[name] for name in ("run", "report", "finished_at")}
         self.documents.write(
-            LAST_RUN, last | {"snapshot": plan["snapshot"]["uri"], "settings": plan["settings"]}
+            last_run(plan["snapshot"]["dataset"]),
+            last | {"snapshot": plan["snapshot"]["uri"], "settings": plan["settings"]},
         )
         if run["decision"] == "promoted":
             keep_last(self.sagemaker, self.endpoint_name, self.kept_models)

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
 
+from contract.keys import DATASET_NAME_RULE, is_dataset_name
 from retraining.errors import InvalidRequestError
 
 _SEARCH_SPACES = json.loads(resources.files("retraining").joinpath("families.json").read_text())
@@ -26,6 +27,7 @@ class Request(BaseModel):
     """The input of an execution. Every field has a default, so `{}` is a complete request.
 
     Attributes:
+        dataset: The data set to train on. None for the stack's own (parameter DatasetName).
         families: Empty for the stack's own (parameter RetrainFamilies).
         tune: Whether to tune the hyperparameters of each family, besides the plain training.
         tuning_jobs: Trainings of each tuning job. None for the stack's number.
@@ -38,6 +40,7 @@ class Request(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    dataset: str | None = None
     families: list[str] = Field(default_factory=list)
     tune: bool = False
     tuning_jobs: int | None = Field(None, ge=1, le=100)
@@ -46,6 +49,13 @@ class Request(BaseModel):
     approval: bool | None = None
     force: bool = False
     trigger: Literal["manual", "schedule", "labels"] = "manual"
+
+    @field_validator("dataset")
+    @classmethod
+    def _is_name(cls, name: str | None) -> str | None:
+        if name is not None and not is_dataset_name(name):
+            raise ValueError(f"{name!r} is not a name for a data set: use {DATASET_NAME_RULE}")
+        return name
 
     @field_validator("families")
     @classmethod

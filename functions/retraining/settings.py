@@ -23,10 +23,12 @@ class Settings(_Environment):
 
     Attributes:
         name_prefix: The beginning of the names of the stack's jobs.
+        dataset_name: The data set that the stack trains on. Reviewed labels belong to it.
         training_image_uri: Empty until somebody sets the stack's parameter.
     """
 
     name_prefix: str = Field(min_length=1, max_length=12)
+    dataset_name: str = Field(min_length=1)
     endpoint_name: str = Field(min_length=1)
     role_arn: str
     families: _Names

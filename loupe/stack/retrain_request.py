@@ -23,6 +23,7 @@ class RetrainRequest:
         hyperparameters: For every training, by name.
         approval: Whether a person must approve the new model.
         force: Whether to train although nothing is new.
+        dataset: The data set to train on.
     """
 
     families: list[str] = field(default_factory=list)
@@ -31,6 +32,7 @@ class RetrainRequest:
     hyperparameters: dict[str, str] = field(default_factory=dict)
     approval: bool | None = None
     force: bool = False
+    dataset: str | None = None
 
     def document(self) -> dict[str, Any]:
         """Return the execution's input."""
@@ -38,6 +40,8 @@ class RetrainRequest:
         document: dict[str, Any] = {name: value for name, value in lists.items() if value}
         if self.tuning_jobs is not None:
             document["tuning_jobs"] = self.tuning_jobs
+        if self.dataset is not None:
+            document["dataset"] = self.dataset
         if self.approval is not None:
             document["approval"] = self.approval
         return {**document, "tune": self.tune, "force": self.force, "trigger": "manual"}

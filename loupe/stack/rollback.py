@@ -128,8 +128,10 @@ def _serve(
     if name and _artefact_of(target, name) == version.artefact:
         endpoint.switch_model(target, current, name, on_status, timeout_s)
         return name
-    # Retraining tags its models with these two, and starts from a model of the same family.
-    tags = {f"loupe:{key}": version.metadata[key] for key in ("family", "run") if key in version.metadata}
+    # Retraining tags its models with these. It starts from a model of the same family, and asks before it replaces a
+    # model of another data set.
+    keys = ("family", "run", "dataset")
+    tags = {f"loupe:{key}": version.metadata[key] for key in keys if key in version.metadata}
     return deployment.deploy_uri(target, current, version.artefact, tags, on_status, timeout_s)
 
 

@@ -378,7 +378,7 @@ def test_the_report_of_a_run_without_a_readable_evaluation_needs_no_other_permis
 def test_the_check_of_permissions_finds_a_missing_one(cloud: Cloud) -> None:
     allows = cloud.stack.allows
     assert allows("PlanRole", "s3:PutObject", "arn:aws:s3:::artefacts/retraining/lock.json")
-    assert not allows("PlanRole", "s3:PutObject", "arn:aws:s3:::artefacts/retraining/last.json")
+    assert not allows("PlanRole", "s3:PutObject", "arn:aws:s3:::artefacts/retraining/last/default.json")
     assert not allows("PlanRole", "s3:GetObject", "arn:aws:s3:::images/incoming/a.jpg")
     assert not allows("PlanRole", "s3:ListBucket", "arn:aws:s3:::artefacts", prefix="models/")
     assert not allows("PlanRole", "s3:ListBucket", "arn:aws:s3:::artefacts")

@@ -75,7 +75,14 @@ class Account:
         self.jobs[name] = dict.fromkeys(kinds, status) | members
 
     def deployed(
-        self, name: str, day: int = 0, *, family: str | None = None, config: str = "", artefact: str = ""
+        self,
+        name: str,
+        day: int = 0,
+        *,
+        family: str | None = None,
+        dataset: str | None = None,
+        config: str = "",
+        artefact: str = "",
     ) -> None:
         """Add a model and its endpoint configuration, created on a day."""
         self.models[name] = {
@@ -88,8 +95,8 @@ class Account:
             "CreationTime": BEGAN + timedelta(days=day),
             "ProductionVariants": [{"ModelName": name}],
         }
-        if family:
-            self.tags[model_arn(name)] = [{"Key": "loupe:family", "Value": family}]
+        tags = {"loupe:family": family, "loupe:dataset": dataset}
+        self.tags[model_arn(name)] = [{"Key": key, "Value": value} for key, value in tags.items() if value]
 
     def serve(self, config: str, status: str = "InService", endpoint: str = ENDPOINT) -> None:
         self.endpoints[endpoint] = {

@@ -17,6 +17,7 @@ BASE = snapshot()
 SETTINGS: dict[str, Any] = {
     "artefacts_bucket": "artefacts",
     "name_prefix": PREFIX,
+    "dataset_name": "default",
     "endpoint_name": ENDPOINT,
     "role_arn": "arn:aws:iam::123456789012:role/press-TrainingRole-1",
     "families": "ssdlite",

@@ -17,6 +17,7 @@ def candidate(identity: str = "ssdlite", **changes: Any) -> dict[str, Any]:
     return {
         "id": identity,
         "family": identity.removesuffix("-tuned"),
+        "dataset": "default",
         "tuned": identity.endswith("-tuned"),
         "name": f"{RUN}-{identity.replace('_', '-')}",
         "artefact": f"s3://artefacts/models/{RUN}/{identity}/output/model.tar.gz",
@@ -40,19 +41,32 @@ def run(
     decision: str = "promoted",
     candidates: Sequence[dict[str, Any]] | None = None,
     champion: Any = None,
+    champion_dataset: str = "default",
     **changes: Any,
 ) -> dict[str, Any]:
-    """Return the input of the report. evaluations: by candidate; champion: its evaluation."""
+    """Return the input of the report.
+
+    Args:
+        documents: The bucket, which gets the evaluations.
+        evaluations: By candidate.
+        decision: Of the run.
+        candidates: By default one for each evaluation.
+        champion: Its evaluation.
+        champion_dataset: The data set that it was trained on.
+        **changes: Other members.
+    """
     reports = evaluations | ({"champion": champion} if champion else {})
     for identity, document in reports.items():
         documents.write(f"reports/{RUN}/{identity}/evaluation.json", document)
     results = (
         list(candidates) if candidates is not None else [candidate(identity) for identity in evaluations]
     )
-    gate = Gate(documents, BOUNDS).decide(results, candidate("champion") if champion else None)
+    serving = candidate("champion", dataset=champion_dataset) if champion else None
+    gate = Gate(documents, BOUNDS).decide(results, serving)
     plan = {
         "run": RUN,
         "snapshot": {
+            "dataset": "default",
             "id": "5" * 64,
             "uri": SNAPSHOT,
             "images": 200,

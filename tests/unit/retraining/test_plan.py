@@ -244,6 +244,7 @@ def test_the_champion_is_evaluated_with_the_candidates(account: Account) -> None
         "model_arn": plan["champion"]["model_arn"],
         "config": "press-1",
         "artefact": "s3://artefacts/models/press-1/model.tar.gz",
+        "dataset": None,
         "family": "ssdlite",
         "tuned": False,
         "evaluation": None,

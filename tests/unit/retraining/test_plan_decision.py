@@ -6,7 +6,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from contract.keys import LAST_RUN, LOCK
+from contract.keys import FORMER_LAST_RUN, LOCK, last_run
 from localcloud.sagemaker.validation import validate
 from retraining.documents import Documents
 from retraining.errors import InvalidRequestError, LabelledDataError, RetrainingError
@@ -14,7 +14,7 @@ from retraining.labelled import Snapshot
 from retraining.request import Request
 from tests.unit.retraining.account import Account
 from tests.unit.retraining.planning import BASE, EXECUTION, jobs_of, planned, planner, stored
-from tests.unit.retraining.snapshots import BOX, label, sha
+from tests.unit.retraining.snapshots import BOX, label, sha, snapshot
 
 STRATEGIES = ["Bayesian", "Hyperband", "Random"]
 
@@ -31,7 +31,7 @@ def finished(documents: Documents, plan: dict[str, Any]) -> None:
         "snapshot": plan["snapshot"]["uri"],
         "settings": plan["settings"],
     }
-    assert documents.write(LAST_RUN, last)
+    assert documents.write(last_run(plan["snapshot"]["dataset"]), last)
 
 
 def test_the_same_data_and_settings_are_nothing_new(account: Account) -> None:
@@ -118,7 +118,9 @@ def test_before_the_first_run_every_image_is_new(account: Account) -> None:
 
 def test_if_the_last_run_s_snapshot_is_gone_every_image_is_new(account: Account) -> None:
     documents = stored()
-    finished(documents, planned(account, documents) | {"snapshot": {"uri": "s3://artefacts/gone.json"}})
+    plan = planned(account, documents)
+    gone = plan["snapshot"] | {"uri": "s3://artefacts/gone.json"}
+    finished(documents, plan | {"snapshot": gone})
     assert planned(account, documents)["snapshot"]["new_labels"] == len(BASE["images"])
 
 
@@ -126,6 +128,7 @@ def test_the_plan_contains_the_snapshot_s_parts_and_labels(account: Account) -> 
     plan = planned(account)
     parts = Snapshot(BASE, "").parts
     assert plan["snapshot"] == {
+        "dataset": "default",
         "id": BASE["id"],
         "uri": f"s3://artefacts/labelled/snapshots/{BASE['id'][:16]}.json",
         "images": 60,
@@ -135,6 +138,62 @@ def test_the_plan_contains_the_snapshot_s_parts_and_labels(account: Account) -> 
         "labels": ["dent", "scratch"],
         "new_labels": 60,
     }
+
+
+# ---------------------------------------------------------------- data sets
+
+
+OTHER = snapshot(90)
+BOTH = {f"labelled/snapshots/press-2/{OTHER['id'][:16]}.json": OTHER}
+
+
+def test_a_run_trains_on_the_stack_s_data_set_or_on_the_one_that_the_request_names(account: Account) -> None:
+    def trained(**options: Any) -> tuple[str, int, str]:
+        plan = planned(account, stored(more=BOTH), **options)
+        return plan["snapshot"]["dataset"], plan["snapshot"]["images"], plan["candidates"][0]["dataset"]
+
+    assert trained() == ("default", 60, "default")
+    assert trained(dataset="press-2") == ("press-2", 90, "press-2")
+    assert trained(settings={"dataset_name": "press-2"}) == ("press-2", 90, "press-2")
+
+
+def test_a_run_on_another_data_set_is_new_and_each_data_set_has_its_own_last_run(account: Account) -> None:
+    documents = stored(more=BOTH)
+    finished(documents, planned(account, documents))
+    other = planned(account, documents, dataset="press-2")
+    assert (other["status"], other["snapshot"]["new_labels"]) == ("train", 90)
+    finished(documents, other)
+    assert planned(account, documents)["status"] == "nothing_new"
+    assert planned(account, documents, dataset="press-2")["status"] == "nothing_new"
+
+
+def test_the_last_run_from_before_data_sets_had_names_counts_for_the_default_one(account: Account) -> None:
+    documents = stored(more=BOTH)
+    finished(documents, planned(account, documents))
+    stored_run = documents.find(last_run("default"))
+    assert stored_run is not None
+    documents = stored(more=BOTH | {FORMER_LAST_RUN: stored_run[0]})
+    assert planned(account, documents)["status"] == "nothing_new"
+    assert planned(account, documents, dataset="press-2")["status"] == "train"
+
+
+@pytest.mark.parametrize(
+    ("champion", "request_approval", "asks"),
+    [
+        ("press-2", None, True),
+        ("press-2", False, False),
+        ("default", None, False),
+        (None, None, False),
+    ],
+)
+def test_a_model_never_replaces_one_of_another_data_set_without_a_person(
+    account: Account, champion: str | None, request_approval: bool | None, asks: bool
+) -> None:
+    account.deployed("press-1", dataset=champion)
+    account.serve("press-1")
+    plan = planned(account, approval=request_approval)
+    assert plan["champion"]["dataset"] == champion
+    assert plan["approval"] is asks
 
 
 # ---------------------------------------------------------------- errors
@@ -187,6 +246,8 @@ def test_data_on_which_no_model_can_be_tested_stop_the_plan(account: Account) ->
         ({"families": "ssdlite"}, "families"),
         ({"families": ["ssdlight"]}, "families: .*unknown family 'ssdlight'; known are .*ssdlite"),
         ({"families": [1]}, "families.0"),
+        ({"dataset": "Press 2"}, "dataset: .*'Press 2' is not a name for a data set: use lower-case letters"),
+        ({"dataset": ""}, "dataset: .*'' is not a name"),
         ({"tune": "perhaps"}, "tune"),
         ({"tuning_jobs": 0}, "tuning_jobs"),
         ({"tuning_jobs": 101}, "tuning_jobs"),

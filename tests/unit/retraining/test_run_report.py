@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from contract.keys import LAST_RUN
+from contract.keys import last_run
 from retraining.documents import Documents
 from retraining.report import ORIGIN_USD, Reporter, notice, page
 from tests.unit.retraining.account import ENDPOINT, Account
@@ -93,7 +93,7 @@ def test_the_run_costs_what_its_candidates_cost(reporter: Reporter) -> None:
 
 def test_the_report_stores_what_the_next_run_compares_itself_with(reporter: Reporter) -> None:
     report = result(reporter)
-    last = reporter.documents.find(LAST_RUN)
+    last = reporter.documents.find(last_run("default"))
     assert last is not None
     assert last[0] == {
         "run": RUN,
@@ -102,6 +102,19 @@ def test_the_report_stores_what_the_next_run_compares_itself_with(reporter: Repo
         "snapshot": SNAPSHOT,
         "settings": "fedcba987654",
     }
+
+
+def test_the_report_names_both_data_sets_if_the_champion_was_trained_on_another(reporter: Reporter) -> None:
+    champion = evaluation(0.0, per_class={"bottle": 0.0})
+    run = result(reporter, champion=champion, champion_dataset="bottles")
+    note = (
+        "the champion was trained on the data set bottles, this model on default: both were tested on the test "
+        "images of default"
+    )
+    for text in (notice(run)["message"], Text(page(run)).visible):
+        assert note in text
+    same = result(reporter, champion=champion)
+    assert "was trained on the data set" not in notice(same)["message"]
 
 
 def test_a_failed_candidate_has_no_figures_and_no_cost(reporter: Reporter) -> None:

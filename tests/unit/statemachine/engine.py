@@ -109,6 +109,7 @@ class ScriptedClients:
         settings = Settings(
             artefacts_bucket=documents.bucket,
             name_prefix="0123",
+            dataset_name="default",
             endpoint_name=ENDPOINT,
             role_arn=SUBSTITUTIONS["TrainingRoleArn"],
             families="ssdlite",
