@@ -15,7 +15,7 @@ from loupe.commands.options import Home, Json, Stack, open_target
 from loupe.stack import inspections
 from loupe.stack import logs as stack_logs
 from loupe.stack.logs import LogLine
-from loupe.views.console import out, print_json
+from loupe.views.console import err, out, print_json
 
 app = commands()
 
@@ -57,6 +57,9 @@ def logs(
                 _show(line, json_)
         sys.stdout.flush()
         if not follow:
+            if not lines and not json_:
+                existing = ", ".join(sorted(stack_logs.sources(target))) or "none yet"
+                err.print(f"No line since {begin.astimezone():%Y-%m-%d %H:%M}. Logs: {existing}.")
             return
         printed.update(lines)
         # A line may arrive some seconds after its own time.
