@@ -1,4 +1,4 @@
-"""DynamoDB stream → SNS: one alert for each image version with the verdict `fail`."""
+"""DynamoDB stream → SNS: one alert for each image version that failed, and a picture of each not passed."""
 
 import functools
 from typing import Any
@@ -7,9 +7,10 @@ from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, pro
 from aws_lambda_powertools.utilities.data_classes.dynamo_db_stream_event import DynamoDBRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from contract.inspections import Verdict
 from handlers.environment import AlertEnvironment
 from inspection import clients
-from inspection.alerts import Alerts
+from inspection.alerts import Alerts, is_due
 from inspection.objects import Objects
 from inspection.store import Inspections
 
@@ -17,16 +18,25 @@ _processor = BatchProcessor(event_type=EventType.DynamoDBStreams)
 
 
 def handler(event: dict[str, Any], context: LambdaContext) -> Any:
-    """Send the alerts for a batch of stream records. The reply names the records that failed."""
-    return process_partial_response(event=event, record_handler=_alert, processor=_processor, context=context)
+    """Process a batch of stream records. The reply names the records that failed."""
+    # Somebody may wait for an alert, and nobody for the picture of a review.
+    records = sorted(event["Records"], key=_needs_no_alert)
+    return process_partial_response(
+        event={"Records": records}, record_handler=_process, processor=_processor, context=context
+    )
 
 
-def _alert(record: DynamoDBRecord) -> None:
+def _needs_no_alert(record: dict[str, Any]) -> bool:
+    verdict = record["dynamodb"].get("NewImage", {}).get("verdict", {})
+    return bool(verdict != {"S": Verdict.FAIL})
+
+
+def _process(record: DynamoDBRecord) -> None:
     image = record.dynamodb.new_image if record.dynamodb else None
-    # The template's filter passes failed inspections only. It cannot tell whether `alert` is present, because
-    # `exists` works on leaf nodes only: https://docs.aws.amazon.com/lambda/latest/dg/with-ddb-filtering.html
-    if image and image.get("verdict") == "fail" and "alert" not in image:
-        _alerts().send(image["image"], image["version_id"])
+    # The template's filter cannot tell whether `alert` is present, because `exists` works on leaf nodes only:
+    # https://docs.aws.amazon.com/lambda/latest/dg/with-ddb-filtering.html
+    if image and is_due(image):
+        _alerts().process(image["image"], image["version_id"])
 
 
 @functools.cache

@@ -48,24 +48,37 @@ class Inspections:
         item = reply.get("Item")
         return {name: _deserialize(value) for name, value in item.items()} if item else None
 
-    def mark_alerted(self, record: Record, alert: dict[str, str]) -> bool:
+    def mark_alerted(self, record: Record, alert: dict[str, str], picture: str | None) -> bool:
         """Mark the alert of a record as sent.
 
         Args:
             record: The record, as it was read.
             alert: What the record stores about its alert.
+            picture: The key of its picture, if it has one.
 
         Returns:
             Whether it was marked: False if it already was, or if a later event has replaced the record.
         """
+        return self._mark(record, {"alert": alert} | ({"picture": picture} if picture else {}))
+
+    def mark_pictured(self, record: Record, picture: str) -> bool:
+        """Add the key of its picture to a record.
+
+        Returns:
+            Whether it was added: False if there already was one, or if a later event has replaced the record.
+        """
+        return self._mark(record, {"picture": picture})
+
+    def _mark(self, record: Record, fields: Record) -> bool:
+        """Add fields to a record, unless it has the first of them."""
         return self._write_if(
             self._client.update_item,
             Key=_key(record["image"], record["version_id"]),
-            UpdateExpression="SET alert = :alert",
-            ConditionExpression="sequencer = :sequencer AND attribute_not_exists(alert)",
+            UpdateExpression="SET " + ", ".join(f"{name} = :{name}" for name in fields),
+            ConditionExpression=f"sequencer = :sequencer AND attribute_not_exists({next(iter(fields))})",
             ExpressionAttributeValues={
-                ":alert": _serialize(alert),
                 ":sequencer": {"S": record["sequencer"]},
+                **{f":{name}": _serialize(value) for name, value in fields.items()},
             },
         )
 

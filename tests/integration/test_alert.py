@@ -64,14 +64,15 @@ def test_the_picture_is_stored_and_linked(cloud: Cloud, inspected: dict[str, Any
     assert parse_qs(link.query)["X-Amz-Expires"] == ["43200"]
 
 
-def test_the_record_contains_the_alert_and_its_time(
+def test_the_record_contains_the_picture_and_the_alert_with_its_time(
     cloud: Cloud, defect: dict[str, Any], inspected: dict[str, Any]
 ) -> None:
     cloud.alert()
-    stored = cloud.record(defect)["alert"]
-    assert stored["id"] == inspected["id"]
-    assert stored["picture"].startswith("annotated/line-1/")
-    assert stored["sent_at"].endswith("Z")
+    stored = cloud.record(defect)
+    assert stored["picture"] == f"annotated/line-1/{inspected['received_at'][:10]}/{inspected['id']}.jpg"
+    assert set(stored["alert"]) == {"id", "sent_at"}
+    assert stored["alert"]["id"] == inspected["id"]
+    assert stored["alert"]["sent_at"].endswith("Z")
 
 
 @pytest.mark.parametrize("grey", [DOUBTFUL, GOOD])
@@ -79,6 +80,54 @@ def test_only_defects_raise_an_alert(cloud: Cloud, grey: int) -> None:
     cloud.inspect_record(cloud.put("incoming/a/b/c.jpg", jpeg(shade=grey)))
     cloud.alert()
     assert cloud.published() == []
+
+
+@pytest.fixture
+def review(cloud: Cloud) -> dict[str, Any]:
+    """Return the announcement of a doubtful image that has been inspected, before its picture."""
+    announced = cloud.put("incoming/line-1/top/SN3.jpg", jpeg(shade=DOUBTFUL))
+    assert cloud.inspect_record(announced)["verdict"] == "review"
+    return announced
+
+
+def test_a_review_gets_its_picture_and_no_alert(cloud: Cloud, review: dict[str, Any]) -> None:
+    assert cloud.alert()[0] == {"batchItemFailures": []}
+    record = cloud.record(review)
+    assert record["picture"] == f"annotated/line-1/{record['received_at'][:10]}/{record['id']}.jpg"
+    assert "alert" not in record
+    stored = cloud.s3.get_object(Bucket=cloud.artefacts, Key=record["picture"])
+    assert stored["ContentType"] == "image/jpeg"
+    pixels = Image.open(io.BytesIO(stored["Body"].read())).convert("RGB").get_flattened_data()
+    # The frame and the label of a doubtful detection are amber.
+    assert sum(red > 200 and 140 < green < 220 and blue < 90 for red, green, blue in pixels) > 500
+    assert cloud.published() == []
+
+
+def test_a_second_delivery_stores_no_second_picture(cloud: Cloud, review: dict[str, Any]) -> None:
+    _, position = cloud.alert()
+    for since in (0, position):
+        cloud.alert(since=since)
+        assert "PutObject" not in cloud.calls
+    versions = cloud.s3.list_object_versions(Bucket=cloud.artefacts, Prefix=cloud.record(review)["picture"])
+    assert len(versions["Versions"]) == 1
+
+
+@pytest.mark.parametrize("grey", [DOUBTFUL, GOOD])
+def test_a_pass_has_no_picture_and_a_review_whose_image_is_gone_has_none(cloud: Cloud, grey: int) -> None:
+    announced = cloud.put("incoming/a/b/gone.jpg", jpeg(shade=grey))
+    version = cloud.inspect_record(announced)["version_id"]
+    cloud.s3.delete_object(Bucket=cloud.images, Key="incoming/a/b/gone.jpg", VersionId=version)
+    assert cloud.alert()[0] == {"batchItemFailures": []}
+    assert "picture" not in cloud.record(announced)
+
+
+def test_in_a_batch_alerts_are_sent_before_the_pictures_of_reviews_are_drawn(
+    cloud: Cloud, review: dict[str, Any]
+) -> None:
+    failed = cloud.inspect_record(cloud.put("incoming/line-1/top/SN9.jpg", jpeg(shade=DEFECT)))
+    cloud.alert()
+    assert [document["alert_id"] for document in cloud.alerts()] == [failed["id"]]
+    assert cloud.calls.index("Publish") < len(cloud.calls) - 1 - cloud.calls[::-1].index("PutObject")
 
 
 def test_stream_records_without_an_alert_call_no_service(cloud: Cloud) -> None:
@@ -118,6 +167,48 @@ def test_the_alert_is_sent_even_if_its_picture_cannot_be_stored(
     monkeypatch.setattr(alert._alerts().s3, "put_object", refused)
     cloud.alert()
     assert cloud.alerts()[0]["picture_url"] is None
+
+
+@pytest.mark.parametrize("error", [ValueError("a fault in the drawing"), MemoryError()])
+def test_a_fault_in_the_picture_never_keeps_an_alert_or_a_review_back(
+    cloud: Cloud,
+    inspected: dict[str, Any],
+    review: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception,
+) -> None:
+    def broken(*_: Any) -> bytes:
+        raise error
+
+    monkeypatch.setattr("inspection.alerts.annotate", broken)
+    assert cloud.alert()[0] == {"batchItemFailures": []}
+    assert [document["picture_url"] for document in cloud.alerts()] == [None]
+    assert "picture" not in cloud.record(review)
+
+
+def test_an_alert_is_sent_in_ascii_where_sns_takes_no_other_subject(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cloud.inspect_record(cloud.put("incoming/Süd/oben/Größe 7.jpg", jpeg(shade=DEFECT)))
+    publish = alert._alerts().sns.publish
+
+    def ascii_only(**arguments: Any) -> Any:
+        if not arguments["Subject"].isascii():
+            raise ClientError({"Error": {"Code": "InvalidParameter"}}, "Publish")
+        return publish(**arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(alert._alerts().sns, "publish", ascii_only)
+        cloud.alert()
+    (published,) = cloud.published()
+    assert published["subject"] == "MAJOR defect on Sued/oben: scratches (Groesse 7)"
+    assert cloud.alerts()[0]["serial"] == "Größe 7"
+
+
+def test_an_alert_has_its_umlauts_in_the_subject(cloud: Cloud) -> None:
+    cloud.inspect_record(cloud.put("incoming/Süd/oben/Größe 7.jpg", jpeg(shade=DEFECT)))
+    cloud.alert()
+    assert cloud.published()[0]["subject"] == "MAJOR defect on Süd/oben: scratches (Größe 7)"
 
 
 def test_an_alert_that_cannot_be_sent_is_retried(

@@ -84,6 +84,7 @@ def invoke(cloud: Cloud, batch: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 CALLS_INSPECT = 4 + 1 + 3 + 4  # reads, the rules, the endpoint, records
 CALLS_ALERT = 5  # the record, the image, the picture, the topic, the mark
+CALLS_REVIEW = 4  # the same without the topic
 
 
 @pytest.mark.parametrize("before", [True, False], ids=["before", "after"])
@@ -108,7 +109,7 @@ def test_a_clean_run_makes_exactly_the_calls_at_which_the_crashes_happen(
     cloud.inspect(*[message(record, number=n) for n, record in enumerate(announced)])
     assert len(cloud.calls) == CALLS_INSPECT
     cloud.alert()
-    assert len(cloud.calls) == CALLS_ALERT
+    assert len(cloud.calls) == CALLS_ALERT + CALLS_REVIEW
 
 
 @pytest.mark.parametrize("before", [True, False], ids=["before", "after"])
@@ -144,3 +145,17 @@ def test_a_redrive_from_the_dead_letter_queue_is_safe_twice(cloud: Cloud) -> Non
 
     assert [verdict for verdict, _ in state(cloud).values()] == ["fail"]
     assert len(cloud.alerts()) == 1
+
+
+@pytest.mark.parametrize("before", [True, False], ids=["before", "after"])
+@pytest.mark.parametrize("nth", range(1, CALLS_REVIEW + 1))
+def test_a_review_killed_at_any_call_gets_its_picture(cloud: Cloud, nth: int, before: bool) -> None:
+    announced = cloud.put("incoming/a/b/c.jpg", jpeg(shade=DOUBTFUL))
+    cloud.inspect_record(announced)
+    cloud.crash_at, cloud.crash_before = nth, before
+    with pytest.raises(Crash):
+        cloud.alert()
+    cloud.crash_at = None
+    cloud.alert()
+    key = cloud.record(announced)["picture"]
+    assert cloud.s3.head_object(Bucket=cloud.artefacts, Key=key)["ContentType"] == "image/jpeg"

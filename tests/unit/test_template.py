@@ -366,10 +366,15 @@ def test_lambda_does_not_stop_messages_that_are_sent_again() -> None:
     assert TEMPLATE["Resources"]["InspectFunction"]["Properties"]["RecursiveLoop"] == "Allow"
 
 
-def test_alerts_pass_the_filter_that_the_stream_applies() -> None:
+def test_records_that_failed_or_need_a_review_pass_the_filter_of_the_stream_until_they_are_done() -> None:
     mapping = TEMPLATE["Resources"]["AlertFunction"]["Properties"]["Events"]["Records"]["Properties"]
-    (pattern,) = (json.loads(rule["Pattern"]) for rule in mapping["FilterCriteria"]["Filters"])
-    assert pattern["dynamodb"]["NewImage"]["verdict"] == {"S": ["fail"]}
+    patterns = [
+        json.loads(rule["Pattern"])["dynamodb"]["NewImage"] for rule in mapping["FilterCriteria"]["Filters"]
+    ]
+    assert patterns == [
+        {"verdict": {"S": ["fail"]}, "alert": [{"exists": False}]},
+        {"verdict": {"S": ["review"]}, "picture": [{"exists": False}]},
+    ]
     assert "BisectBatchOnFunctionError" in mapping
     assert mapping["MaximumRetryAttempts"] >= 1
     assert logical_id(mapping["DestinationConfig"]["OnFailure"]["Destination"]) == "AlertFailureQueue"

@@ -1,19 +1,15 @@
-"""The alert for people and for machines, and its picture."""
+"""The alert for people and for machines."""
 
-import io
+import json
 from decimal import Decimal
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
 
-from contract.images import FORMATS, UnreadableError
-from inspection.alerts import describe, sms, subject, text
-from inspection.detector import Detection
-from inspection.pictures import annotate
-from tests.inspection_support import jpeg, picture
+from contract.inspections import Verdict
+from inspection.messages import attributes, describe, message, sms, subject, text
 
 LINK = "https://bucket/picture?signed"
 
@@ -32,6 +28,7 @@ def record(count: int = 1, **changes: Any) -> dict[str, Any]:
                 "code": "defect",
                 "label": "scratches",
                 "score": Decimal("0.91"),
+                "fail_score": Decimal("0.5"),
                 "severity": "major",
                 "detection": n,
             }
@@ -81,15 +78,48 @@ def test_the_text_tells_an_operator_the_defects_and_their_place() -> None:
 def test_the_document_contains_only_the_defects_each_with_its_severity() -> None:
     document = describe(record(), None)
     assert document["defects"] == [
-        {"label": "scratches", "score": 0.91, "box": (12.0, 30.5, 88.0, 120.0), "severity": "major"}
+        {
+            "label": "scratches",
+            "score": 0.91,
+            "fail_score": 0.5,
+            "box": (12.0, 30.5, 88.0, 120.0),
+            "severity": "major",
+        }
     ]
+    assert document["defect_count"] == 1
     assert document["picture_url"] is None
 
 
-def test_a_long_list_of_defects_is_cut() -> None:
+def test_a_long_list_of_defects_is_cut_and_still_counted() -> None:
     document = describe(record(count=200), LINK)
-    assert len(document["defects"]) == 50
-    assert "  and 40 more" in text(document)
+    assert (len(document["defects"]), document["defect_count"]) == (30, 200)
+    assert "  and 190 more" in text(document)
+
+
+@pytest.mark.parametrize("letter", ["x", "ü", "\U0001f527", '"', "\\"])
+def test_sns_has_room_for_the_longest_alert(letter: str) -> None:
+    """SNS takes 256 KiB, and an alert that is too large would be lost."""
+    longest = record(count=500, serial=letter * 200, image="s3://images/incoming/" + letter * 200)
+    for number, detection in enumerate(longest["detections"]):
+        longest["detections"][number] = detection | {"label": letter * 197 + str(number)}
+    document = describe(longest, LINK + "s" * 2000)
+    size = len(message(document).encode()) + len(
+        json.dumps(attributes(document), ensure_ascii=False).encode()
+    )
+    assert size < 256 * 1024
+
+
+@pytest.mark.parametrize(("score", "shown"), [("0.91", "91%"), ("0.504", "50.4%"), ("0.5", "50%")])
+def test_the_text_shows_the_digits_of_the_score_that_decide(score: str, shown: str) -> None:
+    near = record()
+    near["detections"][0] |= {"score": Decimal(score)}
+    assert f"  scratches, {shown} sure, major" in text(describe(near, LINK))
+
+
+def test_a_record_of_an_earlier_release_can_be_described() -> None:
+    old = record()
+    del old["reasons"][0]["fail_score"]
+    assert describe(old, LINK)["defects"][0]["fail_score"] == 0.5
 
 
 def test_the_text_explains_a_missing_picture() -> None:
@@ -98,106 +128,61 @@ def test_the_text_explains_a_missing_picture() -> None:
 
 @given(st.text(), st.text(), st.text())
 def test_sns_accepts_every_subject(line: str, station: str, serial: str) -> None:
-    """https://docs.aws.amazon.com/sns/latest/api/API_Publish.html: ASCII, no line breaks, less than 100."""
+    """https://docs.aws.amazon.com/sns/latest/api/API_Publish.html: UTF-8, no control characters, less than 100."""
     header = subject(describe(record(line=line, station=station, serial=serial), LINK))
-    assert header.isascii()
-    assert header.isprintable()
-    assert 0 < len(header) < 100
+    assert header.startswith("MAJOR defect on ")
+    assert 0 < len(header.encode("utf-16-le")) // 2 < 100
+    assert not any(ord(character) < 32 or 127 <= ord(character) < 160 for character in header)
     assert len(sms(describe(record(line=line), LINK))) <= 140
 
 
-DETECTIONS = [Detection(label="scratches", score=0.91, box=(20, 40, 120, 90))]
+def test_umlauts_and_other_scripts_stay_in_the_subject() -> None:
+    document = describe(record(line="Süd", station="Prüfung", serial="Größe-7 划痕"), LINK)
+    assert subject(document) == "MAJOR defect on Süd/Prüfung: scratches (Größe-7 划痕)"
 
 
-def red_box(image: Image.Image) -> tuple[int, int, int, int]:
-    """Return the bounding box of all red pixels: the frame and the label above it."""
-    red = image.convert("RGB").point(lambda value: value)
-    mask = Image.new("L", red.size)
-    pixels, out = red.load(), mask.load()
-    assert pixels
-    assert out
-    for y in range(red.height):
-        for x in range(red.width):
-            r, g, b = pixels[x, y]  # type: ignore[misc]
-            out[x, y] = 255 if r > 180 and g < 90 and b < 90 else 0
-    box = mask.getbbox()
-    assert box
-    return box
+def test_a_long_subject_names_the_worst_class_and_keeps_the_serial() -> None:
+    many = record(count=6, serial="SN-2026-0042")
+    for number, detection in enumerate(many["detections"]):
+        many["detections"][number] = detection | {"label": f"rolled-in scale {number}"}
+    assert (
+        subject(describe(many, LINK))
+        == "MAJOR defect on line-1/top: rolled-in scale 0 + 5 more (SN-2026-0042)"
+    )
 
 
-def drawn_image(data: bytes, detections: list[Detection] = DETECTIONS) -> Image.Image:
-    return Image.open(io.BytesIO(annotate(data, detections, 100_000_000)))
+HOSTILE = "SN\x1b[31m1\r\nBcc: x\u202e\x07"
 
 
-# Turns an upright image into the one that a camera stores with each EXIF orientation.
-STORED = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_90,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_270,
-}
+def test_what_people_read_has_no_control_characters_and_no_forged_lines() -> None:
+    hostile = record(
+        line=HOSTILE,
+        station=HOSTILE,
+        serial=HOSTILE,
+        rules_version=HOSTILE,
+        model={"name": HOSTILE, "version": HOSTILE},
+        image=f"s3://images/incoming/{HOSTILE}.jpg",
+    )
+    hostile["detections"][0] |= {"label": HOSTILE}
+    document = describe(hostile, LINK)
+    shown = [text(document), subject(document), sms(document), json.dumps(attributes(document))]
+    shown += [json.dumps(value) for name, value in document.items() if name != "image"]
+    for part in shown:
+        assert not any(sign in part for sign in ("\x1b", "\\u001b", "\r", "\\r", "\u202e", "\\u202e", "\x07"))
+    assert text(document).count("\n") == text(describe(record(), LINK)).count("\n")
+    assert subject(document) == "MAJOR defect on SN1 Bcc: x/SN1 Bcc: x: SN1 Bcc: x (SN1 Bcc: x)"
+    # Machines need the exact key.
+    assert document["image"] == hostile["image"]
 
 
-@pytest.mark.parametrize("orientation", range(1, 9))
-@pytest.mark.parametrize("kind", FORMATS)
-def test_the_frame_is_on_the_defect_in_every_format_and_orientation(kind: str, orientation: int) -> None:
-    """The model's boxes are in upright pixels, for every EXIF orientation."""
-    if kind == "BMP" and orientation > 1:
-        pytest.skip("a BMP has no EXIF")
-    upright = Image.new("L", (200, 150), 128)
-    upright.paste(255, (20, 40, 120, 90))
-    stored = upright.transpose(STORED[orientation]) if orientation in STORED else upright
-    exif = Image.Exif()
-    exif[0x0112] = orientation
-    buffer = io.BytesIO()
-    stored.save(buffer, kind, **({} if kind == "BMP" else {"exif": exif}))
-
-    image = drawn_image(buffer.getvalue())
-
-    assert (image.format, image.size) == ("JPEG", (640, 480))
-    left, _, right, bottom = red_box(image)
-    assert (left, right, bottom) == pytest.approx((20 * 3.2, 120 * 3.2, 90 * 3.2), abs=6)
-    grey = image.convert("L")
-    assert min(grey.getpixel(at) for at in ((80, 150), (370, 275))) > 230  # type: ignore[type-var]
-    assert max(grey.getpixel(at) for at in ((50, 200), (400, 200), (200, 300))) < 150  # type: ignore[type-var]
+def test_a_line_without_a_printable_name_is_left_out_of_the_attributes() -> None:
+    """SNS refuses an empty attribute, and the alert with it."""
+    assert "line" not in attributes(describe(record(line="\x07"), LINK))
 
 
-def test_a_large_image_is_reduced_for_a_phone() -> None:
-    image = drawn_image(jpeg(4000, 3000), [Detection(label="x", score=1, box=(400, 400, 2000, 2000))])
-    assert image.size == (1600, 1200)
-    assert red_box(image)[2:] == pytest.approx((800, 800), abs=6)
-
-
-@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "I;16", "F"])
-def test_every_mode_can_be_drawn(mode: str) -> None:
-    buffer = io.BytesIO()
-    Image.new(mode, (200, 150)).save(buffer, "TIFF")
-    assert drawn_image(buffer.getvalue()).mode == "RGB"
-
-
-def test_twelve_bit_greys_are_not_black() -> None:
-    buffer = io.BytesIO()
-    deep = Image.new("I;16", (200, 150), 100)
-    deep.paste(4000, (0, 0, 100, 150))
-    deep.save(buffer, "PNG")
-    assert drawn_image(buffer.getvalue(), []).convert("L").getextrema() == pytest.approx((0, 255), abs=5)
-
-
-@pytest.mark.parametrize(
-    "data", [b"", b"text", jpeg(400, 400)[:-300], picture("GIF")], ids=["empty", "text", "cut", "gif"]
-)
-def test_a_file_that_cannot_be_decoded_is_refused(data: bytes) -> None:
-    with pytest.raises(UnreadableError):
-        drawn_image(data)
-
-
-NUMBERS = st.floats(-1e9, 1e9)
-SMALL = jpeg(64, 64)
-
-
-@given(st.lists(st.tuples(st.text(max_size=30), NUMBERS, NUMBERS, NUMBERS, NUMBERS), max_size=3))
-def test_every_box_and_every_label_can_be_drawn(boxes: list[tuple[str, float, float, float, float]]) -> None:
-    drawn_image(SMALL, [Detection(label=label or "?", score=0.5, box=box) for label, *box in boxes])  # type: ignore[arg-type]
+def test_doubtful_and_allowed_detections_are_no_defects_of_the_alert() -> None:
+    mixed = record(count=3)
+    for reason, code in zip(mixed["reasons"], ("defect", "doubtful", "allowed"), strict=True):
+        reason["code"] = code
+    assert mixed["verdict"] == Verdict.FAIL
+    assert describe(mixed, LINK)["defect_count"] == 1
