@@ -247,4 +247,4 @@ def test_the_demo_loses_nothing_and_its_last_line_is_its_figures(tmp_path: Path)
     assert int(figures["unreadable"]) >= 1
     assert int(figures["fail"]) >= 1
     assert figures["alerts"] == figures["fail"]
-    assert len(list((tmp_path / "pictures").glob("*.jpg"))) == int(figures["fail"])
+    assert len(list((tmp_path / "pictures").glob("*.jpg"))) == int(figures["fail"]) + int(figures["review"])
