@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from loupe.stack.alert_inbox import AlertInbox
+from loupe.stack.alert_inbox import AlertInbox, DefectAlert
 from loupe.stack.inspections import Inspection, to_json_types
 from loupe.stack.target import Target
 from loupe.stack.uploads import Source, follow, upload
@@ -174,8 +174,9 @@ def test_a_duplicate_event_raises_one_alert(target: Target):
     assert eventually(lambda: waiting(target, "QueueUrl") == 0, 30)
     time.sleep(2)
     assert table.get_item(Key=identity)["Item"]["alert"] == alert
-    messages = [json.loads(envelope["Message"]) for _ in range(3) for envelope in inbox.receive(1)]
-    assert [message["alert_id"] for message in messages if message["line"] == "line-dup"] == [record["id"]]
+    received = [message for _ in range(3) for message in inbox.receive(1)]
+    alerts = [message.document for message in received if isinstance(message, DefectAlert)]
+    assert [alert["alert_id"] for alert in alerts if alert["line"] == "line-dup"] == [record["id"]]
 
 
 def test_drop_and_inspections_print_the_same_records_as_json(loupe_process: CloudProcess, target: Target):
