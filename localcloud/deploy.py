@@ -21,12 +21,14 @@ STAGING_BUCKET = "loupe-staging"
 _DIGEST_TAG = "loupe:digest"
 _TIMEOUT_S = 120
 _POLL_S = 0.03
-# Values for a laptop: container images are only names here, and a canary need not wait as long as in a factory.
+# Values for a laptop: container images are only names here, and neither a canary nor a change of the rules need take as
+# long as in a factory.
 _LOCAL_PARAMETERS = {
     "TrainingImageUri": "loupe/train:local",
     "ServingImageUri": "loupe/serve:local",
     "EndpointMinInstances": "2",
     "CanarySeconds": "5",
+    "RulesCacheSeconds": "2",
 }
 # The state machine's values that are not parameters, because on AWS there is no reason to change them.
 _LOCAL_SUBSTITUTIONS = {"PollSeconds": "1"}

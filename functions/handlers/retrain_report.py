@@ -15,7 +15,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Write the report.
 
     Args:
-        event: `plan`, `candidates`, `gate`, `decision`, `reasons` and `package`.
+        event: `plan`, `candidates`, `gate`, `decision`, `reasons`, `package` and `rules`.
         context: Lambda's context.
 
     Returns:

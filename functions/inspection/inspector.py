@@ -207,6 +207,8 @@ class Inspector:
             rules = self.rules.current()
             with _timed(inspection, "endpoint"):
                 prediction = self.detector.detect(body, content_type, deadline)
+            # During a swap two models answer, each with its own scores.
+            rules = rules.for_model(prediction.model.version)
         except UnreadableError as error:
             return _without_rules(inspection, Verdict.UNREADABLE, error.code, error.message)
         # An image on which the model fails goes to a person: it must neither return for ever nor be lost.

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from contract.figures import beside, percent
 from contract.inspections import Verdict
@@ -53,9 +53,25 @@ class ClassRule(_Strict):
 
     @model_validator(mode="after")
     def _review_below_fail(self) -> Self:
-        if self.review_score > self.fail_score:
-            raise ValueError("review_score must not be above fail_score")
+        _check_order(self.fail_score, self.review_score)
         return self
+
+
+class ClassScores(_Strict):
+    """The scores of a class that an evaluation proposes for one model."""
+
+    fail_score: float = Field(ge=0, le=1)
+    review_score: float = Field(ge=0, le=1)
+
+    @model_validator(mode="after")
+    def _review_below_fail(self) -> Self:
+        _check_order(self.fail_score, self.review_score)
+        return self
+
+
+def _check_order(fail_score: float, review_score: float) -> None:
+    if review_score > fail_score:
+        raise ValueError(f"review_score {review_score:g} must not be above fail_score {fail_score:g}")
 
 
 class ClassRuleChange(_Strict):
@@ -109,6 +125,22 @@ class PictureRule(_Strict):
         return faults
 
 
+class CandidateRules(_Strict):
+    """The scores for a model that goes into service while the model before it still serves.
+
+    Retraining adds them before a swap and removes them after it, so that each model is judged by its own scores.
+
+    Attributes:
+        version: The name of the rules for this model. The document gets it once the model has been proven.
+        model: The version of the model.
+        classes: By class.
+    """
+
+    version: str = Field(min_length=1, max_length=64)
+    model: str = Field(min_length=1, max_length=200)
+    classes: dict[str, ClassScores]
+
+
 class Rules(_Strict):
     """The document.
 
@@ -120,6 +152,7 @@ class Rules(_Strict):
             not name.
         picture: How good a picture must be for a `pass`.
         line_pictures: The same by line, for lines whose cameras or products need other limits.
+        candidate: The scores for a model that goes into service just now.
     """
 
     version: str = Field(min_length=1, max_length=64)
@@ -128,14 +161,59 @@ class Rules(_Strict):
     lines: dict[str, dict[str, ClassRuleChange]] = {}
     picture: PictureRule = PictureRule()
     line_pictures: dict[str, PictureRule] = {}
+    candidate: CandidateRules | None = None
 
     @model_validator(mode="after")
     def _changes_fit(self) -> Self:
         """Check every combination, because an invalid one would fail on the one image that needs it."""
         for line, changes in [("", {}), *self.lines.items()]:
-            for label in {*self.classes, *changes}:
-                self.rule(line, label)
+            for label in sorted({*self.classes, *changes}):
+                try:
+                    self.rule(line, label)
+                except ValidationError as error:
+                    place = f"lines.{line}.{label}" if line else f"classes.{label}"
+                    reason = error.errors()[0]["msg"].removeprefix("Value error, ")
+                    raise ValueError(f"{place}: {reason}") from None
         return self
+
+    def for_model(self, model: str) -> Rules:
+        """Return the rules that judge the answers of a model.
+
+        Args:
+            model: The version of the model.
+        """
+        if self.candidate is None or self.candidate.model != model:
+            return self
+        return self.with_scores(self.candidate.version, self.candidate.classes)
+
+    def with_scores(self, version: str, classes: Mapping[str, ClassScores]) -> Rules:
+        """Return these rules with other scores for some classes. Everything else stays, also a line's own scores.
+
+        If a score contradicts a line's own score, it becomes so strict that it does not: more images go to review,
+        and none passes that would not have passed.
+
+        Args:
+            version: The name of the rules that are returned.
+            classes: The scores by class.
+        """
+        changed = {label: self._fitted(label, scores) for label, scores in classes.items()}
+        rules = {label: self._change(label).model_copy(update=scores) for label, scores in changed.items()}
+        return self.model_copy(
+            update={"version": version, "classes": {**self.classes, **rules}, "candidate": None}
+        )
+
+    def _fitted(self, label: str, scores: ClassScores) -> dict[str, float]:
+        fail, review = scores.fail_score, scores.review_score
+        for changes in self.lines.values():
+            change = changes.get(label, changes.get("default", ClassRuleChange()))
+            if change.review_score is None and change.fail_score is not None:
+                review = min(review, change.fail_score)
+            if change.fail_score is None and change.review_score is not None:
+                fail = max(fail, change.review_score)
+        return {"fail_score": fail, "review_score": review}
+
+    def _change(self, label: str) -> ClassRuleChange:
+        return self.classes.get(label, ClassRuleChange())
 
     def rule(self, line: str, label: str) -> ClassRule:
         """Return the rule for a class on a line: `default`, changed by the class, then changed by the line.

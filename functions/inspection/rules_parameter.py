@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from inspection.errors import NotReadyError
 from inspection.rules import Rules
+from inspection.rules_document import problems
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
@@ -40,8 +41,9 @@ class RulesParameter:
         except GetParameterError as error:
             raise NotReadyError(f"the rules cannot be read: {error}", "rules_missing") from error
         except ValidationError as error:
+            reasons = "; ".join(problems(error))
             raise NotReadyError(
-                f"the rules in {self._name} are not valid: {error}", "rules_invalid"
+                f"the rules in {self._name} are not valid: {reasons}", "rules_invalid"
             ) from error
 
 

@@ -49,6 +49,7 @@ class Approval:
                 "run": run,
                 "version": version,
                 "requested_at": datetime.now(UTC).isoformat(timespec="seconds"),
+                "evaluation": self.documents.uri(_evaluation_page(question)),
             },
         )
         self.sns.publish(
@@ -58,8 +59,7 @@ class Approval:
         )
 
     def _message(self, question: Mapping[str, Any], version: str) -> str:
-        winner = question["winner"]
-        key = f"{REPORTS}{question['run']}/{winner}/evaluation.html"
+        winner, key = question["winner"], _evaluation_page(question)
         link = self.s3.generate_presigned_url(
             "get_object", Params={"Bucket": self.documents.bucket, "Key": key}, ExpiresIn=_LINK_SECONDS
         )
@@ -67,9 +67,15 @@ class Approval:
             f"Version {version} ({winner}) passed the gate and waits for approval.",
             *(f"  + {reason}" for reason in question["reasons"]),
             "",
-            f"Its evaluation (the link is valid for hours; the report stays in the bucket):\n{link}",
+            f"Its evaluation is {self.documents.uri(key)}",
+            f"The same as a link, which is valid for hours:\n{link}",
             "",
             f"To let it go live: loupe approve {version}",
             f"To keep the champion: loupe reject {version} --reason '...'",
+            "For a stack on AWS, add --stack NAME.",
         ]
         return "\n".join(lines)
+
+
+def _evaluation_page(question: Mapping[str, Any]) -> str:
+    return f"{REPORTS}{question['run']}/{question['winner']}/evaluation.html"

@@ -19,13 +19,22 @@ class _Figures(BaseModel):
     model_config = ConfigDict(allow_inf_nan=False)
 
 
-class _Rate(_Figures):
+class Rate(_Figures):
+    """A share of the test images, with its 95 % interval."""
+
     value: float
+    interval: tuple[float, float] | None = None
+    count: int | None = None
+    of: int | None = None
 
 
 class _Verdicts(_Figures):
-    escape_rate: _Rate | None = None
-    overkill_rate: _Rate | None = None
+    """What rules with the proposed operating points decide for the test images."""
+
+    escape_rate: Rate | None = None
+    overkill_rate: Rate | None = None
+    review_rate: Rate | None = None
+    fail_rate: Rate | None = None
 
 
 class _Latency(_Figures):
@@ -91,7 +100,13 @@ class Evaluation(_Figures):
             "map_interval": self.confidence.map,
             "map50": self.map50,
             "family": self.model.family,
+            "escape_rate": _document(self.verdicts.escape_rate),
+            "overkill_rate": _document(self.verdicts.overkill_rate),
         }
+
+
+def _document(rate: Rate | None) -> dict[str, Any] | None:
+    return rate.model_dump(mode="json") if rate else None
 
 
 def paired_interval(

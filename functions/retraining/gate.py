@@ -14,10 +14,13 @@ from typing import Any
 from contract.s3 import split
 from retraining.documents import Documents
 from retraining.errors import BrokenReportError
-from retraining.evaluation import DIGITS, Evaluation, paired_interval
+from retraining.evaluation import DIGITS, Evaluation, Rate, paired_interval
 
 # Of a score, between torch and ONNX Runtime. A larger difference means that the export is another model.
 _MAX_EXPORT_DIFFERENCE = 0.01
+# If the escape rate may be higher than this, the report says that the test images are too few.
+_SURE_ESCAPE_RATE = 0.1
+_FIGURES = ("map", "map_interval", "map50", "escape_rate", "overkill_rate")
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,7 @@ class Assessment:
     def document(self) -> dict[str, Any]:
         """Return the assessment for the state machine and the report."""
         evaluation = self.evaluation
-        figures = evaluation.summary() if evaluation else dict.fromkeys(("map", "map_interval", "map50"))
+        figures = evaluation.summary() if evaluation else dict.fromkeys(_FIGURES)
         return {
             **figures,
             "promotable": self.promotable,
@@ -81,6 +84,7 @@ def assess(candidate: Evaluation, champion: Evaluation | None, bounds: Bounds) -
     if champion:
         _compare_classes(assessment, candidate, champion, bounds.class_bound)
     _compare_escape_rate(assessment, candidate, champion, bounds.escape_bound)
+    _check_overkill(assessment, candidate)
     p95, budget = candidate.latency.p95_ms, bounds.latency_budget_ms
     assessment.add(p95 <= budget, f"latency p95 {p95:.0f} ms, the budget is {budget:.0f} ms")
     difference = candidate.model.export_score_difference
@@ -150,13 +154,41 @@ def _compare_escape_rate(
     if now is None:
         assessment.add(False, "its escape rate is not known")
         return
-    reason = f"escape rate {now.value:.1%} at its operating points"
+    reason = _describe_escape(now) + _describe_passes(candidate)
     before = champion.verdicts.escape_rate if champion else None
     if before is None:
         assessment.add(True, reason)
         return
     passed = round(now.value - before.value, DIGITS) <= bound
     assessment.add(passed, f"{reason}, the champion's {before.value:.1%}")
+
+
+def _describe_escape(rate: Rate) -> str:
+    text = f"escape rate {rate.value:.1%} at its operating points"
+    if rate.interval is None or rate.of is None:
+        return text
+    low, high = rate.interval
+    unsure = "; too few images to promise less" if high > _SURE_ESCAPE_RATE else ""
+    return (
+        f"{text} ({rate.count} of {rate.of} defective images, 95 % interval {low:.1%} to {high:.1%}{unsure})"
+    )
+
+
+def _describe_passes(evaluation: Evaluation) -> str:
+    """Say it if no image passes: then no defect escapes, however bad the model is."""
+    fails, reviews = evaluation.verdicts.fail_rate, evaluation.verdicts.review_rate
+    if fails is None or reviews is None or fails.value + reviews.value < 1:
+        return ""
+    return f", because no test image passes: {fails.value:.1%} fail, {reviews.value:.1%} go to review"
+
+
+def _check_overkill(assessment: Assessment, candidate: Evaluation) -> None:
+    rate = candidate.verdicts.overkill_rate
+    if rate is not None and rate.value >= 1:
+        assessment.add(
+            False,
+            f"overkill rate {rate.value:.1%}: it fails every good image, so its escape rate says nothing",
+        )
 
 
 @dataclass(frozen=True)

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sagemaker import SageMakerClient
 
-# What the notebook that Loupe started from paid for each model, by its own table: AWS on-demand instances.
-ORIGIN_USD = {"SSD": 1.5, "SSD, tuned": 30.6, "Faster R-CNN": 4.6, "Faster R-CNN, tuned": 92.0}
 _HEADLINES = {
     "promoted": "A better model serves",
     "kept": "The champion stays: no candidate was shown better",
@@ -58,7 +56,8 @@ class Reporter:
         """Write the report, note the run as the last one, and delete former models after a promotion.
 
         Args:
-            run: `plan`, `candidates`, `gate`, `decision`, `reasons` and `package`, as the state machine has them.
+            run: `plan`, `candidates`, `gate`, `decision`, `reasons`, `package` and `rules`, as the state machine has
+                them.
 
         Returns:
             The output of the execution.
@@ -105,11 +104,17 @@ class Reporter:
             "prices_of": prices.get("date"),
             "report": self.documents.uri(f"{REPORTS}{plan['run']}/report.html"),
             "package": run.get("package"),
+            "rules": run.get("rules"),
             "finished_at": datetime.now(UTC).isoformat(timespec="seconds"),
         }
 
     def _prices(self, run: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the dated price list of the first evaluation that can be read. Empty if there is none."""
+        """Return the dated price list of the first evaluation that can be read. Empty if there is none.
+
+        The local cloud's jobs run on this machine, so the price of their instance type is nobody's cost.
+        """
+        if ".amazonaws." not in self.sagemaker.meta.endpoint_url:
+            return {}
         for candidate, opinion in zip(run["candidates"], run["gate"]["opinions"], strict=True):
             # Without a mAP the gate could not read the evaluation: it is missing or damaged.
             if opinion["map"] is None:
@@ -133,6 +138,8 @@ def _candidate(
         "map": opinion["map"],
         "map_interval": opinion["map_interval"],
         "map50": opinion["map50"],
+        "escape_rate": opinion["escape_rate"],
+        "overkill_rate": opinion["overkill_rate"],
         "seconds": seconds,
         "instance_type": instance,
         "cost_usd": cost,
@@ -144,6 +151,26 @@ def _candidate(
 
 def _headline(result: Mapping[str, Any]) -> str:
     return (_HEADLINES if result["champion_before"] else _WITHOUT_CHAMPION)[result["decision"]]
+
+
+def rules_sentences(rules: Mapping[str, Any] | None) -> list[str]:
+    """Return what became of the rules. None: the run did not come so far."""
+    if rules is None:
+        return []
+    if rules["applied"]:
+        before, after = rules["before"]["version"], rules["after"]["version"]
+        first = f"Rules: version {after} with the model's operating points is in force; before: {before}."
+        return [first, *(f"  {note}" for note in rules["notes"])]
+    return [
+        f"Rules: the model's operating points are not in force: {rules['reason']}.",
+        "The rates above hold only with them. To put them into force (for a stack on AWS, add --stack NAME):",
+        f"  {apply_command(rules)}",
+    ]
+
+
+def apply_command(rules: Mapping[str, Any]) -> str:
+    """Return the command that puts a model's operating points into force."""
+    return f"loupe rules set --scores {rules['proposal']}"
 
 
 def notice(result: Mapping[str, Any]) -> dict[str, str]:
@@ -158,6 +185,7 @@ def notice(result: Mapping[str, Any]) -> dict[str, str]:
         "",
         *result["reasons"],
         "",
+        *rules_sentences(result["rules"]),
         f"Serving: {result['endpoint_model'] or 'no model'}",
         f"Report: {result['report']}",
     ]
@@ -177,5 +205,8 @@ def page(result: Mapping[str, Any]) -> str:
     rows = [*result["candidates"], result["champion"] or {}]
     ends = [(row.get("map_interval") or [0, row.get("map") or 0])[1] for row in rows]
     return environment.get_template("report.html").render(
-        result=result, headline=_headline(result), origin=ORIGIN_USD, top=max(*ends, 0.01)
+        result=result,
+        headline=_headline(result),
+        rules=rules_sentences(result["rules"]),
+        top=max(*ends, 0.01),
     )

@@ -62,6 +62,19 @@ class SmokeSettings(_Environment):
     endpoint_name: str = Field(min_length=1)
 
 
+class RulesSettings(_Environment):
+    """The variables of `rules`.
+
+    Attributes:
+        apply_proposed_rules: Whether a new model's operating points go into force with it.
+        rules_cache_seconds: For how long `inspect` may use rules that have changed.
+    """
+
+    rules_parameter: str = Field(min_length=1)
+    apply_proposed_rules: bool
+    rules_cache_seconds: int = Field(ge=1)
+
+
 class NoticeSettings(_Environment):
     """The variables of `approval`."""
 

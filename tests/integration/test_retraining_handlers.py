@@ -19,7 +19,7 @@ from retraining.errors import (
 )
 from tests.inspection_support import detection, http, jpeg, prediction
 from tests.unit.retraining.cloud import EXECUTION, HANDLERS, SAGEMAKER, Cloud, variables
-from tests.unit.retraining.evaluations import evaluation
+from tests.unit.retraining.evaluations import evaluation, proposal
 from tests.unit.retraining.snapshots import BOX, label, sha, snapshot
 from tests.unit.retraining.template import OWN, REGION, Stack
 
@@ -57,6 +57,7 @@ def _cloud() -> Iterator[Cloud]:
             )
             events.register("before-call.sns.Publish", cloud.publish)
             events.register("before-parameter-build.s3", cloud.before_s3)
+            events.register("before-parameter-build.ssm", cloud.before_ssm)
             events.register("after-call.s3.GetObject", cloud.after_s3)
             yield cloud
     for module, cached in HANDLERS.values():
@@ -264,6 +265,28 @@ def test_after_the_report_the_same_run_is_nothing_new(cloud: Cloud) -> None:
     assert again["result"]["report"] == report
 
 
+def rules_event(cloud: Cloud, action: str) -> dict[str, str]:
+    cloud.documents.write("reports/r/ssdlite/evaluation.json", evaluation())
+    cloud.documents.write("reports/r/ssdlite/rules.json", proposal())
+    report = "s3://artefacts/reports/r/ssdlite/evaluation.json"
+    return {"action": action, "run": "r", "version": "r-abcdef", "report": report}
+
+
+def test_rules_are_staged_applied_and_stored(cloud: Cloud) -> None:
+    assert cloud.call("Rules", rules_event(cloud, "stage")) == {"pause": 30}
+    result = cloud.call("Rules", rules_event(cloud, "apply"))
+    json.dumps(result, allow_nan=False)
+    assert (result["applied"], result["after"]["version"]) == (True, "r-abcdef")
+    assert cloud.call("Rules", rules_event(cloud, "withdraw")) is None
+    with pytest.raises(ValueError, match="'forget'"):
+        cloud.call("Rules", rules_event(cloud, "forget"))
+
+
+def test_rules_stay_if_the_stack_says_so(cloud: Cloud) -> None:
+    event = rules_event(cloud, "apply")
+    assert not cloud.call("Rules", event, APPLY_PROPOSED_RULES="false")["applied"]
+
+
 # ---------------------------------------------------------------- the environment
 
 
@@ -287,6 +310,7 @@ def test_a_missing_variable_is_named_and_no_secret_shown(cloud: Cloud, name: str
         ("Gate", "MARGIN", "-1"),
         ("Gate", "LATENCY_BUDGET_MS", "0"),
         ("Report", "KEPT_MODELS", "0"),
+        ("Rules", "APPLY_PROPOSED_RULES", "perhaps"),
     ],
 )
 def test_an_invalid_variable_is_named(cloud: Cloud, name: str, variable: str, value: str) -> None:
@@ -355,6 +379,20 @@ def test_the_role_of_smoke_allows_exactly_its_calls(cloud: Cloud) -> None:
     # The policy is shared with inspect, which reads the version that its event names.
     spare = {"s3:GetObjectVersion"}
     assert check(cloud, "SmokeRole", calls) | LAMBDA | spare == cloud.stack.actions("SmokeRole")
+
+
+def test_the_role_of_rules_allows_exactly_its_calls(cloud: Cloud) -> None:
+    calls: set[tuple[str, str, str]] = set()
+    gone = {
+        "action": "apply",
+        "run": "r",
+        "version": "v",
+        "report": "s3://artefacts/reports/gone/evaluation.json",
+    }
+    for event in (gone, rules_event(cloud, "stage"), rules_event(cloud, "apply")):
+        cloud.call("Rules", event)
+        calls |= cloud.needs
+    assert check(cloud, "RulesRole", calls) | LAMBDA == cloud.stack.actions("RulesRole")
 
 
 def test_the_role_of_report_allows_exactly_its_calls(cloud: Cloud) -> None:

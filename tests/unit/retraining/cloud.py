@@ -10,26 +10,40 @@ import pytest
 from moto.core import DEFAULT_ACCOUNT_ID
 from moto.sns.models import sns_backends
 
-from handlers import retrain_approval, retrain_gate, retrain_plan, retrain_report, retrain_smoke
+from handlers import (
+    retrain_approval,
+    retrain_gate,
+    retrain_plan,
+    retrain_report,
+    retrain_rules,
+    retrain_smoke,
+)
 from retraining.documents import Documents
 from tests.inspection_support import Context, http
 from tests.unit.retraining.account import Account
 from tests.unit.retraining.template import ACCOUNT, REGION, Stack
 
 EXECUTION = f"arn:aws:states:{REGION}:{ACCOUNT}:execution:press-retrain:one"
+RULES_PARAMETER = "/press/rules"
+RULES = '{"version": "1", "classes": {"dent": {"severity": "critical"}}}'
 SAGEMAKER = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}"
 HANDLERS: dict[str, tuple[ModuleType, str]] = {
     "Plan": (retrain_plan, "_planner"),
     "Gate": (retrain_gate, "_gate"),
     "Approval": (retrain_approval, "_approval"),
     "Smoke": (retrain_smoke, "_smoke_test"),
+    "Rules": (retrain_rules, "_rules"),
     "Report": (retrain_report, "_reporter"),
 }
 
 
 def variables(name: str) -> list[str]:
     """Return the names of a function's environment variables."""
-    return list(Stack({}, {}, {"ArtefactsBucket": "", "OperationsTopic": ""}).environment(f"{name}Function"))
+    return list(
+        Stack({}, {}, {"ArtefactsBucket": "", "OperationsTopic": "", "RulesParameter": ""}).environment(
+            f"{name}Function"
+        )
+    )
 
 
 class Cloud(Account):
@@ -42,7 +56,7 @@ class Cloud(Account):
     def __init__(self) -> None:
         super().__init__()
         self.needs: set[tuple[str, str, str]] = set()
-        self.s3, self.sns = boto3.client("s3"), boto3.client("sns")
+        self.s3, self.sns, self.ssm = boto3.client("s3"), boto3.client("sns"), boto3.client("ssm")
         self.topic = self.sns.create_topic(Name="press-operations")["TopicArn"]
         for name in ("artefacts", "images"):
             self.s3.create_bucket(
@@ -53,7 +67,12 @@ class Cloud(Account):
         self.documents = Documents(self.s3, "artefacts")
         roles = {f"{name}Role": f"arn:aws:iam::{ACCOUNT}:role/{name}" for name in ("Training", "SageMaker")}
         self.stack = Stack(
-            {"ArtefactsBucket": "artefacts", "ImagesBucket": "images", "OperationsTopic": self.topic},
+            {
+                "ArtefactsBucket": "artefacts",
+                "ImagesBucket": "images",
+                "OperationsTopic": self.topic,
+                "RulesParameter": RULES_PARAMETER,
+            },
             {"ArtefactsBucket": "arn:aws:s3:::artefacts", "ImagesBucket": "arn:aws:s3:::images", **roles},
             {"TrainingImageUri": "loupe-train:1", "RetrainFamilies": "ssdlite"},
         )
@@ -69,6 +88,7 @@ class Cloud(Account):
         for item in list(self.documents.listing("")):
             self.s3.delete_object(Bucket="artefacts", Key=item["Key"])
         self._topic().sent_notifications.clear()
+        self.ssm.put_parameter(Name=RULES_PARAMETER, Value=RULES, Type="String", Overwrite=True)
 
     def _topic(self) -> Any:
         return sns_backends[DEFAULT_ACCOUNT_ID][REGION].topics[self.topic]
@@ -105,6 +125,9 @@ class Cloud(Account):
 
     def publish(self, params: dict[str, Any], **_: Any) -> None:
         self._need("sns:Publish", params["body"]["TopicArn"])
+
+    def before_ssm(self, params: dict[str, Any], model: Any, **_: Any) -> None:
+        self._need(f"ssm:{model.name}", f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter{params['Name']}")
 
     def before_s3(self, params: dict[str, Any], model: Any, **_: Any) -> None:
         bucket = f"arn:aws:s3:::{params['Bucket']}"

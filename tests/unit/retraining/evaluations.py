@@ -1,7 +1,7 @@
 """Evaluations as `training.evaluate` writes them, as far as the pipeline reads them."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 SNAPSHOT = "5" * 64
@@ -41,6 +41,17 @@ def evaluation(score: float = 0.5, **changes: Any) -> dict[str, Any]:
             {**inner, **value} if isinstance(value, Mapping) and isinstance(inner, dict) else value
         )
     return document
+
+
+def proposal(fail: float = 0.42, review: float = 0.17, labels: Sequence[str] = CLASSES) -> dict[str, Any]:
+    """Return the rules.json that lies beside an evaluation.json."""
+    scores = {"fail_score": fail, "review_score": review}
+    default = {"fail_score": 0.5, "review_score": 0.3, "severity": "major"}
+    return {
+        "version": "steel-0123456789ab-escape-0",
+        "default": default,
+        "classes": dict.fromkeys(labels, scores),
+    }
 
 
 def resamples(score: float, spread: float = 0.02, count: int = 200) -> list[float | None]:

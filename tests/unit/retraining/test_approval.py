@@ -45,7 +45,8 @@ def topic(documents: Documents) -> Topic:
 def test_the_token_is_stored_before_the_notice_is_published(topic: Topic) -> None:
     stored = topic.stored[0]
     requested_at = datetime.fromisoformat(stored.pop("requested_at"))
-    assert stored == {"token": QUESTION["token"], "run": RUN, "version": "4"}
+    evaluation = f"s3://artefacts/reports/{RUN}/ssdlite-tuned/evaluation.html"
+    assert stored == {"token": QUESTION["token"], "run": RUN, "version": "4", "evaluation": evaluation}
     assert abs((datetime.now(UTC) - requested_at).total_seconds()) < 60
 
 
@@ -56,6 +57,7 @@ def test_the_notice_names_the_version_the_reasons_and_both_answers(topic: Topic)
     message = notice["Message"]
     assert "Version 4 (ssdlite-tuned) passed the gate" in message
     assert all(f"  + {reason}" in message for reason in QUESTION["reasons"])
+    assert f"s3://artefacts/reports/{RUN}/ssdlite-tuned/evaluation.html" in message
     assert "loupe approve 4" in message
     assert "loupe reject 4 --reason '...'" in message
 

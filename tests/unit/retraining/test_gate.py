@@ -221,3 +221,36 @@ def test_every_broken_bound_is_named_not_only_the_first() -> None:
     reasons = against(assessment_of(candidate, evaluation()))
     for part in ("is not shown", "does not know dent", "worse by more than", "escape rate 50.0%", "5000 ms"):
         assert part in reasons
+
+
+# ---------------------------------------------------------------- what an escape rate of zero is worth
+
+NOTHING_ESCAPES = {"value": 0.0, "interval": [0.0, 0.3363], "count": 0, "of": 9}
+
+
+def test_the_escape_rate_of_few_images_comes_with_its_interval() -> None:
+    assessment = assessment_of(evaluation(0.6, verdicts={"escape_rate": NOTHING_ESCAPES}))
+    reason = next(reason for reason in assessment.reasons_for if "escape" in reason)
+    assert "escape rate 0.0% at its operating points (0 of 9 defective images" in reason
+    assert "95 % interval 0.0% to 33.6%; too few images to promise less" in reason
+
+
+def test_a_test_set_that_is_large_enough_is_not_called_too_small() -> None:
+    rate = {"value": 0.0, "interval": [0.0, 0.0123], "count": 0, "of": 300}
+    assessment = assessment_of(evaluation(0.6, verdicts={"escape_rate": rate}))
+    assert "0 of 300" in str(assessment.reasons_for)
+    assert "too few" not in str(assessment.document())
+
+
+@pytest.mark.parametrize("champion", [None, evaluation(0.5)])
+def test_a_model_that_fails_every_good_image_is_never_promoted_although_nothing_escapes(
+    champion: dict[str, Any] | None,
+) -> None:
+    fails_all = evaluation(0.9, verdicts={"escape_rate": NOTHING_ESCAPES, "overkill_rate": {"value": 1.0}})
+    assert "overkill rate 100.0%: it fails every good image" in against(assessment_of(fails_all, champion))
+
+
+def test_an_escape_rate_of_zero_is_explained_if_no_image_passes() -> None:
+    rates = {"escape_rate": NOTHING_ESCAPES, "fail_rate": {"value": 0.6}, "review_rate": {"value": 0.4}}
+    assessment = assessment_of(evaluation(0.6, verdicts=rates))
+    assert "because no test image passes: 60.0% fail, 40.0% go to review" in str(assessment.reasons_for)

@@ -109,6 +109,8 @@ def test_an_invalid_evaluation_never_promotes(text: str | None, reason: str) -> 
         "map": None,
         "map_interval": None,
         "map50": None,
+        "escape_rate": None,
+        "overkill_rate": None,
         "promotable": False,
         "for": [],
         "against": [result["reasons"][0].removeprefix("c0: ")],
@@ -188,6 +190,8 @@ def test_the_decision_contains_the_champion_s_figures() -> None:
         "map50": 0.7,
         "map_interval": (0.48, 0.52),
         "family": "ssdlite",
+        "escape_rate": {"value": 0.02, "interval": None, "count": None, "of": None},
+        "overkill_rate": {"value": 0.05, "interval": None, "count": None, "of": None},
     }
     assert decision(evaluation(0.6))["champion"] is None
 

@@ -3,13 +3,14 @@
 import json
 import re
 from html.parser import HTMLParser
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from contract.keys import last_run
 from retraining.documents import Documents
-from retraining.report import ORIGIN_USD, Reporter, notice, page
+from retraining.report import Reporter, notice, page
 from tests.unit.retraining.account import ENDPOINT, Account
 from tests.unit.retraining.evaluations import evaluation
 from tests.unit.retraining.memory import MemoryDocuments
@@ -75,6 +76,8 @@ def test_the_report_contains_each_candidate_s_job_figures_cost_and_reasons(repor
         "map": 0.6123,
         "map_interval": pytest.approx((0.5923, 0.6323)),
         "map50": pytest.approx(0.8123),
+        "escape_rate": {"value": 0.02, "interval": None, "count": None, "of": None},
+        "overkill_rate": {"value": 0.05, "interval": None, "count": None, "of": None},
         "seconds": 4020,
         "instance_type": "ml.g5.xlarge",
         "cost_usd": 1.5723,
@@ -228,7 +231,6 @@ def test_every_figure_of_the_result_is_on_the_page(reporter: Reporter) -> None:
     for name in ("run", "finished_at", "prices_of", "champion_before", "endpoint_model", "package"):
         assert report[name] in visible
     assert f"${report['cost_usd']:.2f}" in visible
-    assert all(f"${price} ({name})" in visible for name, price in ORIGIN_USD.items())
     assert "dent, scratch" in visible
 
 
@@ -265,6 +267,65 @@ def test_labels_and_errors_are_escaped_on_the_page(reporter: Reporter) -> None:
     assert set(shown.elements) <= set(plain.elements)
     assert "script" not in shown.elements
     assert shown.visible.count(HOSTILE) == 5
+
+
+def test_the_page_shows_how_sure_the_escape_rate_is(reporter: Reporter) -> None:
+    rates = {
+        "escape_rate": {"value": 0.0, "interval": [0.0, 0.3363], "count": 0, "of": 9},
+        "overkill_rate": {"value": 1.0, "interval": [0.7, 1.0], "count": 8, "of": 8},
+    }
+    report = result(reporter, {"ssdlite": evaluation(0.6, verdicts=rates)}, decision="kept")
+    visible = Text(page(report)).visible
+    assert "0.0 %[0.0, 33.6] of 9" in visible
+    assert "100.0 %[70.0, 100.0] of 8" in visible
+    assert "it fails every good image" in visible
+
+
+def test_a_run_on_a_laptop_has_no_price(account: Account, documents: Documents) -> None:
+    account.deployed(SERVING)
+    account.serve(SERVING)
+    local: Any = SimpleNamespace(
+        meta=SimpleNamespace(endpoint_url="http://127.0.0.1:4566"),
+        **{name: getattr(account.sagemaker, name) for name in ("describe_endpoint", "describe_model")},
+        describe_endpoint_config=account.sagemaker.describe_endpoint_config,
+    )
+    report = result(Reporter(documents, documents.s3, local, ENDPOINT, 3), decision="kept")
+    assert (report["cost_usd"], report["candidates"][0]["cost_usd"]) == (None, None)
+    assert "$" not in Text(page(report)).visible
+
+
+# ---------------------------------------------------------------- the rules
+
+APPLIED = {
+    "applied": True,
+    "reason": None,
+    "before": {"version": "2026-03-02", "parameter_version": 3, "uri": "s3://artefacts/before"},
+    "after": {"version": f"{RUN}-abcdef", "parameter_version": 5, "uri": "s3://artefacts/after"},
+    "notes": ["line-2 keeps its own fail_score 0.7 for scratch"],
+    "proposal": f"s3://artefacts/reports/{RUN}/ssdlite/rules.json",
+}
+NOT_APPLIED = APPLIED | {"applied": False, "reason": "the stack's parameter ApplyProposedRules is false"}
+
+
+def test_the_report_names_the_rules_that_went_into_force_with_the_model(reporter: Reporter) -> None:
+    report = result(reporter, rules=APPLIED)
+    assert report["rules"] == APPLIED
+    for text in (notice(report)["message"], Text(page(report)).visible):
+        assert f"version {RUN}-abcdef with the model's operating points is in force" in text
+        assert "before: 2026-03-02" in text
+        assert "line-2 keeps its own fail_score 0.7" in text
+        assert "loupe rules set" not in text
+
+
+@pytest.mark.parametrize("failed", [False, True], ids=["not wanted", "failed"])
+def test_if_the_operating_points_are_not_in_force_the_command_is_shown(
+    reporter: Reporter, failed: bool
+) -> None:
+    rules = NOT_APPLIED | ({"reason": "AccessDenied", "before": None, "after": None} if failed else {})
+    report = result(reporter, rules=rules)
+    for text in (notice(report)["message"], Text(page(report)).visible):
+        assert f"the model's operating points are not in force: {rules['reason']}" in text
+        assert f"loupe rules set --scores s3://artefacts/reports/{RUN}/ssdlite/rules.json" in text
 
 
 # ---------------------------------------------------------------- the notice

@@ -4,6 +4,7 @@ SageMaker, its registry, autoscaling and SNS are answered here; S3 is moto's. Jo
 changes from one request to the next, so nothing waits.
 """
 
+import json
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -12,14 +13,18 @@ from types import SimpleNamespace
 from typing import Any
 
 from contract.s3 import split
+from inspection.rules import Rules
 from localcloud.sagemaker.aws_errors import in_use, invalid
 from localcloud.sagemaker.validation import validate
 from retraining.documents import Documents
-from tests.unit.retraining.evaluations import evaluation
+from tests.unit.retraining.evaluations import evaluation, proposal
 from tests.unit.retraining.snapshots import snapshot
 
 REGION, ENDPOINT = "us-east-1", "press-detector"
 CHAMPION = f"{ENDPOINT}-champion"
+# The versions of the models, and the scores from which a dent fails and goes to review.
+CHAMPION_VERSION, NEW_VERSION = "c" * 12, "0123456789ab"
+CHAMPION_SCORES, NEW_SCORES = (0.5, 0.3), (0.42, 0.17)
 ARN = f"arn:aws:sagemaker:{REGION}:000000000000:"
 _MOVING = ("Creating", "Updating", "RollingBack", "Deleting", "SystemUpdating")
 
@@ -80,10 +85,13 @@ class Account:
         answer: What a person does with the task token.
         meanwhile: What happens when a task's state is entered, by its name.
         running_execution: The ARN of another execution that is running.
+        applies_rules: The stack's setting.
     """
 
-    def __init__(self, s3: Any, bucket: str) -> None:
+    def __init__(self, s3: Any, bucket: str, ssm: Any, rules_parameter: str) -> None:
         self.documents = Documents(s3, bucket)
+        self._ssm, self.rules_parameter, self.applies_rules = ssm, rules_parameter, True
+        self.set_rules({"version": "1", "classes": {"dent": {"severity": "critical"}}})
         self.quality = {"champion": 0.5, "ssdlite": 0.6, "ssdlite-tuned": 0.55, "dfine_nano": 0.4}
         self.failing_jobs: dict[str, str] = {}
         self.swap = self.creation = "well"
@@ -103,6 +111,7 @@ class Account:
         self.configs = {CHAMPION: CHAMPION}
         self.endpoint: Endpoint | None = Endpoint(CHAMPION)
         self.scaled: list[str] = []
+        self.scores_at_the_swap: list[tuple[float, float]] = []
         self.scaling = SimpleNamespace(call=self._scale)
         self._lock = threading.RLock()
         self.documents.write("labelled/snapshots/0123456789abcdef.json", snapshot(12))
@@ -149,7 +158,10 @@ class Account:
         else:
             uri = request["ProcessingOutputConfig"]["Outputs"][0]["S3Output"]["S3Uri"]
             identity = uri.rpartition("/")[2]
-            self.documents.write(f"{split(uri)[1]}/evaluation.json", evaluation(self.quality[identity]))
+            version = CHAMPION_VERSION if identity == "champion" else NEW_VERSION
+            figures = evaluation(self.quality[identity], model={"version": version})
+            self.documents.write(f"{split(uri)[1]}/evaluation.json", figures)
+            self.documents.write(f"{split(uri)[1]}/rules.json", proposal())
         self.records[kind][name] = record
         return {f"{kind}Arn": f"{ARN}job/{name}"}
 
@@ -182,6 +194,7 @@ class Account:
             raise invalid(f'Cannot create already existing endpoint "{ARN}endpoint/{ENDPOINT}".')
         config = request["EndpointConfigName"]
         self._require(self.configs, config, "endpoint configuration")
+        self.scores_at_the_swap.append(self.scores_for(NEW_VERSION))
         end: dict[str, list[_Step]] = {
             "well": [("Creating", config, None), ("InService", config, None)],
             "fails": [("Failed", config, "The container did not pass the ping health check.")],
@@ -196,6 +209,7 @@ class Account:
         self._refuse_in_progress(endpoint)
         if endpoint.status != "InService" or endpoint.config == config:
             raise invalid("To update an endpoint, you must create a new EndpointConfig.")
+        self.scores_at_the_swap += [self.scores_for(NEW_VERSION)] if config != CHAMPION else []
         before, alarm = endpoint.config, "An alarm went into ALARM state: [latency]"
         end: dict[str, list[_Step]] = {
             "well": [("Updating", before, None), ("InService", config, None)],
@@ -291,7 +305,28 @@ class Account:
         self.scaled.append(name)
         return {}
 
+    # ------------------------------------------------------------ the rules
+
+    def set_rules(self, document: dict[str, Any]) -> None:
+        """Change the rules, as a person does."""
+        self._ssm.put_parameter(
+            Name=self.rules_parameter, Value=json.dumps(document), Type="String", Overwrite=True
+        )
+
+    @property
+    def rules(self) -> dict[str, Any]:
+        """The rules in force."""
+        document: dict[str, Any] = json.loads(
+            self._ssm.get_parameter(Name=self.rules_parameter)["Parameter"]["Value"]
+        )
+        return document
+
     # ------------------------------------------------------------ for the tests
+
+    def scores_for(self, model: str) -> tuple[float, float]:
+        """The scores from which a dent fails and goes to review, if this version of a model finds it."""
+        rule = Rules.model_validate(self.rules).for_model(model).rule("line-1", "dent")
+        return rule.fail_score, rule.review_score
 
     def settle_endpoint(self) -> Endpoint | None:
         """Let every change of the endpoint end, and return it."""

@@ -14,7 +14,7 @@ import boto3
 import pytest
 from ministack.services import stepfunctions
 
-from handlers import retrain_approval, retrain_gate, retrain_plan, retrain_report
+from handlers import retrain_approval, retrain_gate, retrain_plan, retrain_report, retrain_rules
 from localcloud.ministack.step_functions import fail_callbacks_of_failed_functions
 from localcloud.sagemaker import step_functions
 from localcloud.sagemaker.aws_errors import AwsError
@@ -22,6 +22,7 @@ from retraining.approval import Approval
 from retraining.gate import Bounds, Gate
 from retraining.plan import Planner
 from retraining.report import Reporter
+from retraining.rules import ProposedRules
 from retraining.settings import Settings
 from statemachine.definition import Definition
 from tests.unit.statemachine.account import ENDPOINT, REGION, Account
@@ -30,7 +31,7 @@ TOPIC = f"arn:aws:sns:{REGION}:000000000000:operations"
 SUBSTITUTIONS = {
     **{
         f"{name}Function": f"arn:aws:lambda:{REGION}:000000000000:function:{name}"
-        for name in ("Plan", "Gate", "Approval", "Smoke", "Report")
+        for name in ("Plan", "Gate", "Approval", "Smoke", "Rules", "Report")
     },
     "OperationsTopicArn": TOPIC,
     "ModelPackageGroupName": "press-0123",
@@ -62,6 +63,7 @@ class ScriptedClients:
         session = boto3.Session("testing", "testing", region_name=REGION)
         self.s3, self.sagemaker = session.client("s3"), session.client("sagemaker")
         self.states, self.sns = session.client("stepfunctions"), session.client("sns")
+        self.ssm = session.client("ssm")
         self.account: Account | None = None
         for client, answer in (
             (self.sagemaker, self._sagemaker),
@@ -77,7 +79,7 @@ class ScriptedClients:
         self._buckets += 1
         bucket = f"artefacts-{self._buckets}"
         self.s3.create_bucket(Bucket=bucket)
-        self.account = Account(self.s3, bucket)
+        self.account = Account(self.s3, bucket, self.ssm, f"/press-{self._buckets}/rules")
         return self.account
 
     def _current_account(self) -> Account:
@@ -127,7 +129,9 @@ class ScriptedClients:
         gate = Gate(documents, Bounds(0.0, 0.05, 0.02, 1000.0))
         reporter = Reporter(documents, self.s3, self.sagemaker, ENDPOINT, kept_models=1)
         approval = Approval(documents, self.s3, self.sns, TOPIC)
+        rules = ProposedRules(documents, self.ssm, account.rules_parameter, account.applies_rules, 30)
         patch.setattr(retrain_plan, "_planner", lambda: planner)
+        patch.setattr(retrain_rules, "_rules", lambda: rules)
         patch.setattr(retrain_gate, "_gate", lambda: gate)
         patch.setattr(retrain_report, "_reporter", lambda: reporter)
         patch.setattr(retrain_approval, "_approval", lambda: approval)
@@ -233,6 +237,7 @@ def _invoke(account: Account, name: str, event: dict[str, Any]) -> Any:
         "Report": retrain_report.handler,
         "Approval": ask_and_answer,
         "Smoke": lambda event, _: account.smoke(event),
+        "Rules": retrain_rules.handler,
     }
     try:
         return json.loads(json.dumps(handlers[name](json.loads(json.dumps(event)), None)))

@@ -7,7 +7,15 @@ from typing import Any
 from ministack.services import stepfunctions
 
 from retraining.errors import SmokeTestError
-from tests.unit.statemachine.account import CHAMPION, Account, Endpoint
+from tests.unit.statemachine.account import (
+    CHAMPION,
+    CHAMPION_SCORES,
+    CHAMPION_VERSION,
+    NEW_SCORES,
+    NEW_VERSION,
+    Account,
+    Endpoint,
+)
 
 # Prepares an account, and returns the execution's input if that is not empty.
 Scenario = Callable[[Account], dict[str, Any] | None]
@@ -65,6 +73,7 @@ def assert_safe(outcome: Outcome) -> None:
     assert outcome.status in ("SUCCEEDED", "FAILED")
     assert outcome.account.notices, "no notice was sent"
     live = "Live" in outcome.entered
+    assert_rules_fit(outcome)
     assert (outcome.decision == "promoted") <= live
     if outcome.serves == "new":
         assert live, "a model serves that has not passed the smoke test"
@@ -72,6 +81,19 @@ def assert_safe(outcome: Outcome) -> None:
     else:
         assert not live
         assert "Approved" not in outcome.versions, "a version is approved that was never live"
+
+
+def assert_rules_fit(outcome: Outcome) -> None:
+    """Assert that each model is judged by its own scores, from its first image on."""
+    account = outcome.account
+    assert set(account.scores_at_the_swap) <= {NEW_SCORES}, (
+        "the new model was judged by the champion's scores"
+    )
+    if outcome.serves == "new":
+        assert account.scores_for(NEW_VERSION) == NEW_SCORES
+    else:
+        assert account.scores_for(CHAMPION_VERSION) == CHAMPION_SCORES
+    assert account.rules["classes"]["dent"]["severity"] == "critical", "more than the scores was changed"
 
 
 def a_better_model(account: Account) -> None:
@@ -134,6 +156,7 @@ _SCENARIOS: dict[str, Scenario] = {
     "AwaitRollBack": fails_its_smoke_test,
     "DeleteEndpoint": first_model_fails_its_smoke_test,
     "Withdraw": fails_its_smoke_test,
+    "WithdrawRules": fails_its_smoke_test,
     "Retract": the_swap_never_ends,
     "NoticeFailure": the_swap_never_ends,
 }

@@ -52,7 +52,9 @@ def test_a_task_that_fails_once_changes_nothing(
 def _comparable(outcome: Outcome) -> Any:
     """Return everything that a run leaves, without the names and times that differ between runs."""
     account = outcome.account
-    text = json.dumps([outcome.status, outcome.output, account.notices, account.packages, account.configs])
+    text = json.dumps(
+        [outcome.status, outcome.output, account.notices, account.packages, account.configs, account.rules]
+    )
     text = re.sub(r"https://[^\\]+", "link", text.replace(account.documents.bucket, "bucket"))
     output = json.loads(text)
     output[1].pop("finished_at", None)
@@ -74,6 +76,7 @@ PERMANENT: dict[str, tuple[str, str | None, str | None]] = {
     "Reject": ("FAILED", None, "champion"),
     "CreateModel": ("FAILED", None, "champion"),
     "CreateEndpointConfig": ("FAILED", None, "champion"),
+    "StageRules": ("FAILED", None, "champion"),
     "DescribeEndpoint": ("FAILED", None, "champion"),
     "DeleteFailedEndpoint": ("FAILED", None, None),
     "CreateEndpoint": ("FAILED", None, None),
@@ -83,7 +86,9 @@ PERMANENT: dict[str, tuple[str, str | None, str | None]] = {
     "PutScalingPolicy": ("SUCCEEDED", "rolled_back", None),
     "Smoke": ("SUCCEEDED", "rolled_back", "champion"),
     "AwaitRollBack": ("FAILED", None, "champion"),
+    "ApplyRules": ("SUCCEEDED", "promoted", "new"),  # the staged scores still apply
     "Withdraw": ("FAILED", None, "champion"),
+    "WithdrawRules": ("SUCCEEDED", "rolled_back", "champion"),
     "Report": ("FAILED", None, "new"),
     "Notice": ("FAILED", None, "new"),
     "Retract": ("FAILED", None, "champion"),
