@@ -125,7 +125,7 @@ class Report:
         for kind, problems in _by_kind(self.problems).items():
             heading = f"{KINDS[kind].severity}: {kind} ({len(problems)})"
             lines = _first_lines(problems, lambda problem: str(problem.error()))
-            yield [heading, *_wrapped(KINDS[kind].advice), *lines]
+            yield [heading, *wrapped(KINDS[kind].advice, "  "), *lines]
         for kind, repairs in _by_kind(self.repairs).items():
             lines = _first_lines(repairs, lambda repair: f"{repair.file}: {repair.action}")
             yield [f"repaired: {kind} ({len(repairs)})", *lines]
@@ -160,11 +160,9 @@ class Report:
             images = _count(self.not_in_source, "other image")
             lines.append(f"{images} of the previous snapshot {are} not in this source, and left out")
         if self.change.before and self.change.added:
-            lines += _wrapped(f"new classes: {shown_names(self.change.added)}", indent="")
+            lines += wrapped(f"new classes: {shown_names(self.change.added)}")
         for label, known in self.change.likely_typos.items():
-            lines += _wrapped(
-                f"{plain(label)!r} is probably {plain(known)!r}: --repair renames it", indent=""
-            )
+            lines += wrapped(f"{plain(label)!r} is probably {plain(known)!r}: --repair renames it", indent="")
         return lines
 
     def _written(self) -> list[str]:
@@ -174,7 +172,7 @@ class Report:
             classes = f"{labels} classes" if labels != 1 else "1 class"
             images = _count(len(self.dataset.samples), "image")
             parts = ", ".join(f"{len(self.dataset.part(part).samples)} {part}" for part in PARTS)
-            lines += _wrapped(f"data set {self.name}: {images} ({parts}), {classes}", indent="")
+            lines += wrapped(f"data set {self.name}: {images} ({parts}), {classes}")
             state = "snapshot, unchanged" if self.is_unchanged else "snapshot"
             lines.append(f"{state}: {plain(self.written_to)}")
         return lines
@@ -225,13 +223,14 @@ def _item(text: str) -> list[str]:
     return _wrap(text, initial_indent="  - ", subsequent_indent="    ", max_lines=3, placeholder=" …")
 
 
-def _wrapped(text: str, indent: str = "  ") -> list[str]:
-    return _wrap(text, initial_indent=indent, subsequent_indent=f"{indent}  ")
+def wrapped(text: str, indent: str = "", width: int = _WIDTH) -> list[str]:
+    """Return the lines of a text; the second and later ones are indented by two more."""
+    return _wrap(text, width, initial_indent=indent, subsequent_indent=f"{indent}  ")
 
 
-def _wrap(text: str, **options: Any) -> list[str]:
+def _wrap(text: str, width: int = _WIDTH, **options: Any) -> list[str]:
     # A path is easier to read if it is not cut at its hyphens.
-    return textwrap.wrap(text, _WIDTH, break_on_hyphens=False, **options)
+    return textwrap.wrap(text, width, break_on_hyphens=False, **options)
 
 
 def _shorten(text: str, width: int) -> str:

@@ -17,7 +17,7 @@ from loupe.stack import labelled_data
 from loupe.stack.labelled_data import ImportOptions
 from loupe.stack.target import Target
 from tests.unit.loupe.conftest import OUTPUTS
-from training.imports import _parser
+from training.imports import options_parser
 
 DESTINATION = "s3://artefacts/labelled"
 
@@ -63,7 +63,7 @@ def _snapshot(target: Target, name: str, folder: str = "default/", **info: Any) 
 
 def _options(call: labelled_data.ImportCall) -> argparse.Namespace:
     """Return the arguments as the import program reads them."""
-    return _parser().parse_args(call.arguments)
+    return options_parser().parse_args(call.arguments)
 
 
 def test_with_a_local_cloud_the_snapshot_goes_there(reachable: Target, home: Path):
@@ -90,7 +90,7 @@ def test_every_option_reaches_the_import_program():
         yes=True,
         json=True,
     )
-    given = vars(_parser().parse_args(options.arguments()))
+    given = vars(options_parser().parse_args(options.arguments()))
     assert given == dataclasses.asdict(options) | {"next": None}
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
+import re
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -174,6 +177,171 @@ def test_a_snapshot_of_a_snapshot_keeps_its_parts(capsys, drawn, source, tmp_pat
     arguments = ("--out", tmp_path / "out", "--previous", first["written_to"])
     second = document(capsys, drawn / "more", *arguments)
     assert document(capsys, second["written_to"], "--check")["parts"] == second["parts"]
+
+
+def other_classes(source: Path, **names: str) -> None:
+    """Rename the classes of a source: the first six letters of each, or as `names` says."""
+
+    def edit(coco):
+        for category in coco["categories"]:
+            name = category["name"].replace("-", "_")
+            category["name"] = names.get(name, f"bottle {category['id']}")
+
+    change(source, edit)
+
+
+def test_a_source_of_other_classes_is_refused_with_both_sides_and_the_ways_on(
+    capsys, drawn, source, tmp_path
+):
+    first = document(capsys, drawn / "source", "--out", tmp_path / "out")
+    other_classes(source)
+    before = sorted(tmp_path.rglob("*"))
+    arguments = (source, "--out", tmp_path / "out", "--previous", first["written_to"], "--dataset", "steel")
+    for options in ([], ["--json"]):
+        status, out, err = run(capsys, *arguments, *options)
+        assert (status, out) == (1, "")
+        assert err.startswith(
+            "loupe: not imported: this source shows other classes than the data set steel\n"
+        )
+        assert "bottle 1, bottle 2" in err
+        assert "crazing, inclusion, patches" in err
+        assert "       To extend the data set steel with these classes: --add-classes\n" in err
+        assert err.endswith("       To import this source as a data set of its own: --dataset NEWNAME\n")
+        assert max(map(len, err.splitlines())) <= 80
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("option", ["--add-classes", "--yes"])
+def test_other_classes_are_added_on_request_and_named(capsys, drawn, source, tmp_path, option):
+    first = document(capsys, drawn / "source", "--out", tmp_path / "out")
+    other_classes(source)
+    arguments = (source, "--out", tmp_path / "out", "--previous", first["written_to"])
+    report = document(capsys, *arguments, option)
+    assert report["new_labels"] == [f"bottle {number}" for number in range(1, 7)]
+    status, text, _ = run(capsys, *arguments, option)
+    assert (status, "\nnew classes: bottle 1, bottle 2, bottle 3" in text) == (0, True)
+
+
+@pytest.mark.parametrize(("answer", "status"), [("y\n", 0), ("\n", 1), ("no\n", 1), ("", 1)])
+def test_at_a_terminal_the_question_is_asked_and_its_default_is_no(
+    capsys, drawn, source, tmp_path, monkeypatch, answer, status
+):
+    first = document(capsys, drawn / "source", "--out", tmp_path / "out")
+    other_classes(source)
+    terminal = io.StringIO(answer)
+    monkeypatch.setattr(terminal, "isatty", lambda: True)
+    monkeypatch.setattr(sys, "stdin", terminal)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    arguments = (source, "--out", tmp_path / "out", "--previous", first["written_to"])
+    code, _, err = run(capsys, *arguments)
+    assert code == status
+    assert "The data set default has other classes: crazing, inclusion" in err
+    assert "Add the classes bottle 1, bottle 2" in err
+    assert "[y/N] " in err
+
+
+@pytest.mark.parametrize("options", [["--check"], ["--export", "coco", "--to", "to"]])
+def test_without_a_snapshot_nothing_is_mixed_so_nothing_is_refused(
+    capsys, drawn, source, tmp_path, monkeypatch, options
+):
+    monkeypatch.chdir(tmp_path)
+    first = document(capsys, drawn / "source", "--out", tmp_path / "out")
+    other_classes(source)
+    report = document(capsys, source, "--previous", first["written_to"], *options)
+    assert len(report["new_labels"]) == 6
+
+
+def test_a_class_in_another_spelling_is_named_as_a_likely_typo_and_repair_renames_it(
+    capsys, drawn, source, tmp_path
+):
+    first = document(capsys, drawn / "source", "--out", tmp_path / "out")
+    names = {c["name"] for c in json.loads((source / "annotations.json").read_text())["categories"]}
+    other_classes(source, **{name.replace("-", "_"): name for name in names} | {"crazing": " Crazing"})
+    arguments = (source, "--out", tmp_path / "out", "--previous", first["written_to"])
+    report = document(capsys, *arguments)
+    assert (report["new_labels"], report["likely_typos"]) == ([" Crazing"], {" Crazing": "crazing"})
+    _, text, _ = run(capsys, *arguments)
+    assert "' Crazing' is probably 'crazing': --repair renames it" in text
+    repaired = document(capsys, *arguments, "--repair")
+    assert (repaired["new_labels"], repaired["likely_typos"]) == ([], {})
+    assert set(repaired["labels"]) == names
+    assert "label-case" in {entry["kind"] for entry in repaired["repairs"]}
+
+
+def test_the_same_data_again_is_the_same_snapshot(capsys, source, tmp_path):
+    first = document(capsys, source, "--out", tmp_path / "out")
+    arguments = (source, "--out", tmp_path / "out", "--previous", first["written_to"])
+    again = document(capsys, *arguments)
+    assert (again["snapshot"], again["written_to"]) == (first["snapshot"], first["written_to"])
+    assert (first["unchanged"], again["unchanged"]) == (False, True)
+    _, text, _ = run(capsys, *arguments)
+    assert f"\nsnapshot, unchanged: {first['written_to']}\n" in text
+    assert len(list((tmp_path / "out").rglob("*.json"))) == 1
+    other = document(capsys, *arguments, "--dataset", "press-2")
+    assert Path(other["written_to"]).parent == tmp_path / "out/snapshots/press-2"
+    change(source, lambda coco: coco["annotations"].pop())
+    assert document(capsys, *arguments)["unchanged"] is False
+
+
+def test_classes_that_no_object_shows_are_left_out_and_named(capsys, source, tmp_path):
+    change(source, lambda coco: coco["categories"].append({"id": 99, "name": "defects"}))
+    report = document(capsys, source, "--out", tmp_path / "out")
+    assert "defects" not in report["labels"]
+    assert "defects" not in open_dataset(report["written_to"]).labels
+    problem = next(p for p in report["problems"] if p["kind"] == "unused-class")
+    assert (problem["count"], problem["severity"]) == (1, "warning")
+    assert "class 'defects': has no object" in problem["first"]
+
+
+def test_what_the_retraining_would_refuse_is_said_at_the_import(capsys, source):
+    def keep_two_images(coco):
+        dataset = open_dataset(source)
+        names = [sample.name for sample in dataset.part("train").samples if sample.objects][:2]
+        coco["images"] = [image for image in coco["images"] if image["file_name"] in names]
+        ids = {image["id"] for image in coco["images"]}
+        coco["annotations"] = [a for a in coco["annotations"] if a["image_id"] in ids]
+
+    change(source, keep_two_images)
+    kinds = {problem["kind"]: problem["count"] for problem in document(capsys, source, "--check")["problems"]}
+    assert kinds["empty-part"] == 2
+    assert kinds["untested-class"] >= 1
+
+
+def test_the_report_fits_80_columns_and_no_name_steers_the_terminal(capsys, source, tmp_path):
+    hostile = "a\x1b[31mred\x1b[0m\x07 class with a name that is longer than any reasonable name of a class"
+
+    def edit(coco):
+        coco["categories"][0]["name"] = hostile
+        coco["annotations"] += [coco["annotations"][0] | {"id": 9000 + n} for n in range(5)]
+        coco["images"].append(coco["images"][0] | {"id": 900, "file_name": f"images/{'long-' * 30}.jpg"})
+        shutil.copy(source / coco["images"][0]["file_name"], source / f"images/{'long-' * 30}.jpg")
+
+    change(source, edit)
+    status, out, _ = run(capsys, source, "--check")
+    assert status == 0
+    assert "ared class with a name that is long" in out
+    assert not any(ord(character) < 32 and character != "\n" for character in out)
+    assert max(map(len, out.splitlines())) <= 80
+
+
+def test_the_end_names_data_set_parts_snapshot_and_the_next_command(capsys, source, tmp_path):
+    _, out, _ = run(capsys, source, "--out", tmp_path / "out", "--next", "loupe retrain --wait --stack press")
+    *_, summary, snapshot, following = out.splitlines()
+    assert re.fullmatch(
+        r"data set default: 30 images \(\d+ train, \d+ validation, \d+ test\), 6 classes", summary
+    )
+    assert snapshot.startswith(f"snapshot: {tmp_path / 'out/snapshots/default'}/")
+    assert following == "next: loupe retrain --wait --stack press"
+    _, out, _ = run(capsys, source, "--out", tmp_path / "out")
+    assert out.splitlines()[-1] == f"next: loupe train --dataset {snapshot.removeprefix('snapshot: ')}"
+
+
+@pytest.mark.parametrize("name", ["Steel", "a b", "-", "a" * 41])
+def test_a_name_that_is_not_valid_for_a_data_set_is_a_usage_error(capsys, source, name):
+    with pytest.raises(SystemExit) as caught:
+        main([str(source), f"--dataset={name}"])
+    assert caught.value.code == 2
+    assert "use lower-case letters, digits and hyphens, at most 40 characters" in capsys.readouterr().err
 
 
 class CountedBytes(bytes):

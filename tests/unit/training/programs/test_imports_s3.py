@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import re
 import shutil
+import signal
 
 import pytest
 from botocore.exceptions import ClientError
@@ -85,6 +88,40 @@ def test_an_upload_that_fails_leaves_no_snapshot_and_the_next_try_continues(
     monkeypatch.setattr(s3.client(), "put_object", put)
     report = document(capsys, source, "--out", "s3://factory/data")
     assert len(open_dataset(report["written_to"]).samples) == 30
+
+
+def test_a_stop_during_the_upload_says_what_is_done_and_the_same_command_goes_on(
+    capsys, source, bucket, monkeypatch
+):
+    put, tried = s3.client().put_object, []
+
+    def stopping(**request):
+        tried.append(request["Key"])
+        if len(tried) == 10:
+            os.kill(os.getpid(), signal.SIGINT)
+        return put(**request)
+
+    monkeypatch.setattr(s3.client(), "put_object", stopping)
+    monkeypatch.setattr(s3, "THREADS", 2)
+    status, _, err = run(capsys, source, "--out", "s3://factory/data")
+    assert status == 130
+    stopped = re.fullmatch(
+        r"loupe: stopped after (\d+) of 30 images were uploaded; no snapshot was written\n"
+        r"       Run the same command again: images that are uploaded already are skipped\.\n",
+        err,
+    )
+    assert stopped
+    done = len(keys(bucket))
+    # The two threads end the upload that they have begun.
+    assert int(stopped[1]) <= done <= 13
+    assert not any("snapshots" in key for key in keys(bucket))
+    tried.clear()
+    monkeypatch.setattr(
+        s3.client(), "put_object", lambda **request: (tried.append(request["Key"]), put(**request))
+    )
+    report = document(capsys, source, "--out", "s3://factory/data")
+    assert len(open_dataset(report["written_to"]).samples) == 30
+    assert len(tried) == 30 - done + 1
 
 
 @pytest.mark.parametrize("kind", ["zip", "rec", "rec in a zip"])
