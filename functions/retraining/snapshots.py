@@ -82,7 +82,7 @@ class Snapshot:
         if untested := sorted(set(self._labels.values()) - self.labels_in("test")):
             raise LabelledDataError(
                 f"no test image in {self.uri} shows {', '.join(untested)}, so no model can be tested on it: "
-                "import the images again with --previous '' to draw a new test set"
+                "import more images that show it, of which some become test images"
             )
 
 
