@@ -82,12 +82,14 @@ def _candidates(frame: Box, size: Size) -> Iterator[tuple[float, Place]]:
     left, top, right, bottom = frame
     width, height = size
     above, below = top - height - _GAP, bottom + _GAP
-    before, after = left - width - _GAP, right + _GAP
+    before, centre, after = left - width - _GAP, (left + right - width) / 2, right + _GAP
     for x, y in (
         (left, above),
         (left, below),
         (right - width, above),
         (right - width, below),
+        (centre, above),
+        (centre, below),
         (after, top),
         (before, top),
         (after, bottom - height),

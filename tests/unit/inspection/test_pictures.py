@@ -183,6 +183,31 @@ def test_a_person_can_read_labels_in_any_script() -> None:
     assert transliterate("Größe Ma\u0308ngel ÄÖÜ") == "Groesse Maengel AeOeUe"
 
 
+def test_labels_and_remarks_are_drawn_in_letters_that_the_font_has() -> None:
+    scene = jpeg(640, 480)
+    drawn, readable = (
+        drawn_image(scene, finding(label=word), notes=(word,)).tobytes()
+        for word in ("Größe 划痕", "Groesse HuaHen")
+    )
+    assert drawn == readable
+
+
+def test_the_label_shows_the_digits_of_the_score_that_decide() -> None:
+    scene = jpeg(640, 480)
+    close, at_the_limit = (drawn_image(scene, finding(score=score)).tobytes() for score in (0.4999, 0.5))
+    assert close != at_the_limit
+
+
+def test_a_long_label_is_cut_and_keeps_its_score() -> None:
+    scene = jpeg(640, 480)
+    long, other = (
+        drawn_image(scene, finding(label="long name " * 20, score=score)) for score in (0.91, 0.92)
+    )
+    assert long.tobytes() != other.tobytes()
+    left, _, right, _ = red_box(long)
+    assert right - left < 0.65 * 640
+
+
 def test_the_findings_of_a_record_are_those_of_its_verdict_with_the_digits_that_decide() -> None:
     rules = Rules.model_validate({"version": "1", "classes": {"pits": {"allowed_count": 1}}})
     detections = [
