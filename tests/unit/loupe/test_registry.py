@@ -67,6 +67,7 @@ class Stack:
         metadata = {
             "run": name,
             "family": "ssdlite",
+            "dataset": "bottles",
             "tuned": "true",
             "map": "0.4123",
             "model_name": model_name,
@@ -174,7 +175,11 @@ def test_a_deleted_model_is_created_again_in_the_current_container(press: Stack)
         "Environment": {"LOG_LEVEL": "INFO"},
     }
     tags = press.target.sagemaker.list_tags(ResourceArn=current.model["ModelArn"])["Tags"]
-    assert {tag["Key"]: tag["Value"] for tag in tags} == {"loupe:family": "ssdlite", "loupe:run": "a"}
+    assert {tag["Key"]: tag["Value"] for tag in tags} == {
+        "loupe:family": "ssdlite",
+        "loupe:run": "a",
+        "loupe:dataset": "bottles",
+    }
 
 
 def test_the_hosting_and_the_number_of_instances_stay(press: Stack):

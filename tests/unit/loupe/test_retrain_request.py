@@ -26,6 +26,7 @@ def test_every_option_reaches_the_execution():
         hyperparameters=parse_hyperparameters(3, ["patience=5", "weights=a=b"]),
         approval=False,
         force=True,
+        dataset="bottles",
     )
     assert request.document() == {
         "families": ["ssdlite", "dfine_nano"],
@@ -33,6 +34,7 @@ def test_every_option_reaches_the_execution():
         "tuning_jobs": 9,
         "hyperparameters": {"epochs": "3", "patience": "5", "weights": "a=b"},
         "approval": False,
+        "dataset": "bottles",
         "force": True,
         "trigger": "manual",
     }

@@ -226,6 +226,12 @@ def test_an_answer_to_a_run_is_confirmed(loupe: Command, stack: Target):
     assert "Version 3 of run 0123456789ab is rejected" in rejected.stdout
 
 
+def test_retrain_refuses_a_name_that_no_data_set_can_have(loupe: Command):
+    result = loupe("retrain", "--dataset", "Bottles")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "'Bottles' is not a name for a data set" in str(result.exception)
+
+
 def test_import_passes_its_options_on_to_the_program(
     loupe: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):

@@ -108,6 +108,8 @@ class Account:
         }
         self.packages: list[dict[str, Any]] = []
         self.models = {CHAMPION: "s3://models/champion/model.tar.gz"}
+        self.champion_dataset: str | None = None
+        self.new_tags: dict[str, str] = {}
         self.configs = {CHAMPION: CHAMPION}
         self.endpoint: Endpoint | None = Endpoint(CHAMPION)
         self.scaled: list[str] = []
@@ -180,6 +182,7 @@ class Account:
     def _CreateModel(self, request: dict[str, Any]) -> dict[str, Any]:
         self._refuse_duplicate(self.models, request["ModelName"], "model")
         self.models[request["ModelName"]] = request["PrimaryContainer"]["ModelDataUrl"]
+        self.new_tags = {tag["Key"]: tag["Value"] for tag in request["Tags"]}
         return {"ModelArn": f"{ARN}model/{request['ModelName']}"}
 
     def _CreateEndpointConfig(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -270,7 +273,10 @@ class Account:
         }
 
     def _ListTags(self, request: dict[str, Any]) -> dict[str, Any]:
-        return {"Tags": [{"Key": "loupe:family", "Value": "ssdlite"}]}
+        tags = [{"Key": "loupe:family", "Value": "ssdlite"}]
+        if self.champion_dataset:
+            tags.append({"Key": "loupe:dataset", "Value": self.champion_dataset})
+        return {"Tags": tags}
 
     def _DeleteModel(self, request: dict[str, Any]) -> None:
         del self.models[request["ModelName"]]

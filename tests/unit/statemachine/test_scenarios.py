@@ -32,6 +32,28 @@ def test_a_better_model_is_promoted(start: Start) -> None:
     assert package["CustomerMetadataProperties"]["model_name"] == outcome.output["endpoint_model"]
 
 
+def test_the_new_model_and_its_version_name_the_data_set(start: Start) -> None:
+    outcome = start()
+    (package,) = outcome.account.packages
+    assert outcome.account.new_tags["loupe:dataset"] == "default"
+    assert package["CustomerMetadataProperties"]["dataset"] == "default"
+    assert "AskApproval" not in outcome.entered
+
+
+def test_a_champion_of_another_data_set_is_replaced_only_by_a_person_who_knows_both(start: Start) -> None:
+    def other_product(account: Account) -> None:
+        a_person_approves(account)
+        account.champion_dataset = "bottles"
+
+    outcome = start(other_product)
+    assert_safe(outcome)
+    assert (outcome.decision, outcome.serves) == ("promoted", "new")
+    assert "AskApproval" in outcome.entered
+    note = "the champion was trained on the data set bottles, this model on default"
+    assert note in outcome.notice
+    assert any(note in reason for reason in outcome.output["reasons"])
+
+
 def test_a_model_that_is_not_better_is_not_registered(start: Start) -> None:
     def worse(account: Account) -> None:
         account.quality["ssdlite"] = 0.45
