@@ -1,8 +1,11 @@
 """Starts and stops the local cloud in the current process."""
 
+import errno
 import os
 import socket
 import threading
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -11,13 +14,16 @@ import psutil
 from botocore.exceptions import BotoCoreError, ClientError
 
 from localcloud import deploy as deployment
-from localcloud.errors import LocalCloudError, NotRunningError, StartError
+from localcloud import stopping
+from localcloud.daemon_pool import DaemonPool
+from localcloud.errors import NotRunningError, StartError
 from localcloud.home import connections, credentials
 from localcloud.home.connections import Connection
-from localcloud.home.folder import Home
-from localcloud.home.ports import bind, bind_free
+from localcloud.home.folder import Home, unusable
+from localcloud.home.ports import bind, bind_free, check
 from localcloud.ministack import compatibility
 from localcloud.ministack.environment import ACCOUNT, REGION, Environment
+from localcloud.signals import StopSignals
 from localcloud.sources import PACKAGES, REPOSITORY
 
 if TYPE_CHECKING:  # these import MiniStack
@@ -28,6 +34,10 @@ if TYPE_CHECKING:  # these import MiniStack
 
 STACK_NAME = "loupe"
 
+# What running functions may still take, when the cloud stops. Everything together takes less than ten seconds.
+_DRAIN_S = 3.0
+_FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
+
 _started = threading.Lock()  # never released: MiniStack cannot start twice in a process
 
 
@@ -35,13 +45,15 @@ class LocalCloud:
     """AWS in this process: MiniStack and our SageMaker.
 
     A process can start one cloud, and a home can have one running. Use it as a context manager, or call `start`
-    and `stop`.
+    and `stop`. In the context manager SIGINT, SIGTERM and SIGHUP raise KeyboardInterrupt once, and cannot disturb
+    the stop that follows.
 
     Attributes:
         home: The private folder with the cloud's state.
         port: The port to serve on; None for the last one, or a free one.
         repo: The folder that contains template.yaml and what it names.
         programs: The folder that contains training/.
+        on_step: Receives what the stop waits for, such as "ending 2 jobs", whenever this changes.
     """
 
     def __init__(
@@ -59,6 +71,8 @@ class LocalCloud:
         self.port = port
         self.repo = repo.resolve()
         self.programs = programs.resolve()
+        self.on_step: Callable[[str], None] = lambda step: None
+        self._signals = StopSignals()
         self._connection: Connection | None = None
         self._environment: Environment | None = None
         self._server: Server | None = None
@@ -84,15 +98,19 @@ class LocalCloud:
             The connection to this cloud.
 
         Raises:
-            PortInUseError: If the given port is in use.
+            InvalidPortError: If the given port is not one to serve on.
+            PortInUseError: If it is in use.
+            HomeError: If the home cannot be used.
             AlreadyRunningError: If a cloud is running in this home.
             IncompatibleMiniStackError: If another MiniStack is installed.
             StartError: If anything else prevents the start.
         """
+        if self.port is not None:
+            check(self.port)
         previous, listener = self._open_home()
-        port = int(listener.getsockname()[1])
-        self._environment = Environment(self.home, port)
         try:
+            port = int(listener.getsockname()[1])
+            self._environment = Environment(self.home, port)
             if previous is not None and previous.port != port:
                 self.home.move_to_port(previous.port, port)
             self._environment.enter()
@@ -100,12 +118,14 @@ class LocalCloud:
             sagemaker = self._start_services(self._environment, listener)
             self._connection = self._connect(self._environment, previous)
             self._resume(sagemaker)
-        except LocalCloudError:
+        except BaseException as error:  # also Ctrl+C
             self.stop()
+            if isinstance(error, OSError) and error.errno in _FULL_DISK:
+                raise unusable(self.home.root, error) from error
+            if isinstance(error, (OSError, ValueError, BotoCoreError, ClientError)):
+                log = self.home.logs / "cloud.log"
+                raise StartError(f"The local cloud did not start: {error}", f"Its log: {log}") from error
             raise
-        except (OSError, ValueError, BotoCoreError, ClientError) as error:
-            self.stop()
-            raise StartError(f"The local cloud did not start: {error}") from error
         return self._connection
 
     def deploy(self, parameters: dict[str, str] | None = None) -> dict[str, str]:
@@ -131,30 +151,67 @@ class LocalCloud:
         return outputs
 
     def stop(self) -> None:
-        """End every child process, save the state and stop serving. A second call does nothing.
+        """End every child process, save the state and stop serving, within ten seconds. A second call does nothing.
 
-        Running functions and requests may finish first, within a few seconds.
+        Running functions and requests get a few seconds. Jobs, executions and deployments that have not ended
+        continue at the next start. `on_step` is called with each step.
         """
-        if self._environment is None:
-            return
-        if self._server is not None:
-            from localcloud.ministack import functions
+        self._signals.ignore()
+        with ExitStack() as then:
+            then.callback(self._signals.restore)
+            if self._environment is None:
+                then.callback(self.home.close)
+                return
+            environment, self._environment = self._environment, None
+            then.callback(environment.leave)
+            if self._end_all():
+                then.callback(self.home.close)
+            # Otherwise a thread may still write into the home: the lock is released when the process ends.
+        self._connection = None
 
-            functions.drain()
-        if self._sagemaker is not None:
-            self._sagemaker.close()
-        if self._autosave is not None:
-            self._autosave.stop()
-        if self._server is not None:
-            from localcloud.ministack import functions
+    def _end_all(self) -> bool:
+        """End everything that has started. Return whether no thread is left that may write into the home."""
+        stopping.stopping.set()
+        ended = True
+        with ExitStack() as then:
+            if self._observability is not None:
+                then.callback(self._observability.stop)
+            if self._autosave is not None:
+                then.callback(self._autosave.stop)
+                then.callback(self._tell, "saving the state")
+            if self._server is not None:
+                ended = self._end_work(self._server)
+        return ended
 
-            self._server.stop()
+    def _end_work(self, server: "Server") -> bool:
+        from localcloud.ministack import functions, stopped_executions
+
+        ended = True
+        try:
+            stopped_executions.freeze()
+            if self._sagemaker is not None:
+                ended = self._end_programs(self._sagemaker)
+        finally:
             functions.end_workers()
-        if self._observability is not None:
-            self._observability.stop()
-        self._environment.leave()
-        self._environment = self._connection = None
-        self.home.close()
+            ended = server.stop() and ended
+        return ended
+
+    def _end_programs(self, sagemaker: "SageMaker") -> bool:
+        """End jobs and endpoints; meanwhile the running functions, which need the endpoints, may finish."""
+        from localcloud.ministack import functions
+
+        jobs = sagemaker.running_jobs()
+        self._tell(f"ending {_unfinished(jobs)}" if jobs else "finishing the images in flight")
+        closing = DaemonPool(1).submit(sagemaker.close_jobs)
+        functions.drain(_DRAIN_S)
+        ended = closing.result()
+        self._tell("ending the endpoints")
+        sagemaker.close_endpoints()
+        return ended
+
+    def _tell(self, step: str) -> None:
+        self.home.tell(step)
+        self.on_step(step)
 
     def _open_home(self) -> tuple[Connection | None, socket.socket]:
         """Lock the home; return the connection of the last run, and a socket that listens on the port."""
@@ -165,7 +222,7 @@ class LocalCloud:
             if not _started.acquire(blocking=False):
                 listener.close()
                 raise StartError("A process can start one local cloud: MiniStack keeps its state in modules.")
-        except LocalCloudError:
+        except BaseException:
             self.home.close()
             raise
         return previous, listener
@@ -221,10 +278,21 @@ class LocalCloud:
         step_functions.resume_executions()
 
     def __enter__(self) -> Self:
-        self.start()
+        self._signals.install()
+        try:
+            self.start()
+        except BaseException:
+            self._signals.restore()
+            raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+
+
+def _unfinished(jobs: int) -> str:
+    if jobs == 1:
+        return "1 unfinished job, which continues at the next start"
+    return f"{jobs} unfinished jobs, which continue at the next start"

@@ -1,10 +1,19 @@
-"""The errors of the local cloud; each message tells what to do next."""
+"""The errors of the local cloud: what is wrong, and what to do next."""
 
 from pathlib import Path
 
 
 class LocalCloudError(Exception):
-    """Any error of the local cloud."""
+    """Any error of the local cloud.
+
+    Attributes:
+        message: What is wrong.
+        hint: What to do next; may be empty.
+    """
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message, self.hint = message, hint
 
 
 class PortInUseError(LocalCloudError):
@@ -17,9 +26,35 @@ class PortInUseError(LocalCloudError):
     def __init__(self, port: int) -> None:
         self.port = port
         super().__init__(
-            f"Port {port} on 127.0.0.1 is in use by another program. "
-            "Choose another port, or omit it to use a free one."
+            f"Port {port} on 127.0.0.1 is in use by another program.",
+            "Choose another port, or omit it to use a free one.",
         )
+
+
+class InvalidPortError(LocalCloudError):
+    """The requested port is not one that a program of this user can serve on.
+
+    Attributes:
+        port: The port.
+    """
+
+    def __init__(self, port: int, reason: str) -> None:
+        self.port = port
+        super().__init__(
+            f"Port {port} {reason}.", "Choose one from 1024 to 65535, or omit it to use a free one."
+        )
+
+
+class HomeError(LocalCloudError):
+    """The home cannot be used: it is no folder, not writable, damaged, or on a full disk.
+
+    Attributes:
+        home: The home.
+    """
+
+    def __init__(self, home: Path, message: str, hint: str) -> None:
+        self.home = home
+        super().__init__(message, hint)
 
 
 class AlreadyRunningError(LocalCloudError):
@@ -28,15 +63,16 @@ class AlreadyRunningError(LocalCloudError):
     Attributes:
         home: The home.
         pid: The process that runs the cloud; None if unknown.
-        port: The port that the cloud is served on; None if unknown.
+        port: The port that the cloud is served on; None if unknown, as while it starts.
     """
 
     def __init__(self, home: Path, pid: int | None, port: int | None) -> None:
         self.home, self.pid, self.port = home, pid, port
-        by = f" by process {pid} on port {port}" if pid else ""
+        by = f" by process {pid}" if pid else ""
+        on = f" on port {port}" if port else ""
         super().__init__(
-            f"The local cloud in {home} is already running{by}. "
-            "Use it from here, stop it first (Ctrl+C in its shell, or `loupe down`), or choose another home."
+            f"The local cloud in {home} is already running{by}{on}.",
+            "Use it from here, stop it first (Ctrl+C in its shell, or `loupe down`), or choose another home.",
         )
 
 
@@ -49,11 +85,23 @@ class NotRunningError(LocalCloudError):
 
     def __init__(self, home: Path) -> None:
         self.home = home
-        super().__init__(f"No local cloud is running in {home}. Start one with `loupe up`.")
+        super().__init__(f"No local cloud is running in {home}.", "Start one: loupe up")
 
 
 class StartError(LocalCloudError):
     """The local cloud did not start."""
+
+
+class StopError(LocalCloudError):
+    """The local cloud did not stop in time, or may not be stopped.
+
+    Attributes:
+        pid: The process that runs the cloud.
+    """
+
+    def __init__(self, pid: int, message: str, hint: str) -> None:
+        self.pid = pid
+        super().__init__(message, hint)
 
 
 class IncompatibleMiniStackError(LocalCloudError):

@@ -9,7 +9,6 @@ import json
 import logging
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs, quote, unquote
@@ -18,10 +17,12 @@ from ministack import app as ministack_app
 from ministack.core import iam_actions, iam_evaluator, responses, router
 
 from contract.endpoint import MAX_BODY_BYTES
+from localcloud.daemon_pool import DaemonPool
 from localcloud.guard import refusal
 from localcloud.sagemaker import SageMaker
 from localcloud.sagemaker.api import Answer
 from localcloud.sagemaker.aws_errors import AwsError
+from localcloud.stopping import stopping
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +32,8 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 Query = Mapping[str, list[str]]
 
 _TARGET = "SageMaker."
+# What these services are told while the cloud stops would be lost, because their state is saved as it was before.
+_CLOSED_BY_STOP = (_TARGET, "AWSStepFunctions.")
 _MAX_BUFFERED = 2 * MAX_BODY_BYTES
 
 
@@ -55,7 +58,7 @@ class Gateway:
     def __init__(self, port: int, root_key: str, sagemaker: SageMaker) -> None:
         self.port, self.root_key, self.sagemaker = port, root_key, sagemaker
         # Its own threads: sixteen slow invocations must not block MiniStack's functions.
-        self._threads = ThreadPoolExecutor(16, thread_name_prefix="loupe-sagemaker")
+        self._threads = DaemonPool(16, thread_name_prefix="loupe-sagemaker")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request (ASGI)."""
@@ -81,7 +84,10 @@ class Gateway:
         # Nothing on the loopback interface leaves the machine, so a policy that demands TLS
         # (aws:SecureTransport) is satisfied: the same template deploys here and on AWS.
         scope = {**scope, "scheme": "https"}
-        if headers.get("x-amz-target", "").startswith(_TARGET):
+        if stopping.is_set() and headers.get("x-amz-target", "").startswith(_CLOSED_BY_STOP):
+            error = AwsError("ServiceUnavailable", "The local cloud is stopping.", status=503)
+            await _send_error(send, error, request_id=str(uuid.uuid4()), json_error=True)
+        elif headers.get("x-amz-target", "").startswith(_TARGET):
             await self._control_plane(_Request(scope, headers, query), receive, send)
         elif scope["path"].startswith("/endpoints/") and scope["path"].endswith("/invocations"):
             await self._invoke_endpoint(_Request(scope, headers, query), receive, send)

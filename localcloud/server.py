@@ -1,6 +1,7 @@
 """The HTTP server of the local cloud, in a thread."""
 
 import asyncio
+import contextlib
 import logging
 import socket
 import threading
@@ -9,9 +10,12 @@ from typing import Any
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
 
+from localcloud.daemon_pool import DaemonPool
 from localcloud.errors import StartError
 
 logger = logging.getLogger(__name__)
+
+_END_S, _CANCEL_S, _THREADS_END_S = 4.0, 0.5, 1.0
 
 
 class Server:
@@ -20,6 +24,8 @@ class Server:
     def __init__(self, app: Any, listener: socket.socket) -> None:
         self._app, self._listener = app, listener
         self._ready, self._ended = threading.Event(), threading.Event()
+        # As many as MiniStack has.
+        self._threads = DaemonPool(64, "loupe-ministack")
         self._loop: asyncio.AbstractEventLoop | None = None
         self._shutdown = asyncio.Event()
         self._thread = threading.Thread(target=self._run, daemon=True, name="loupe-server")
@@ -35,18 +41,36 @@ class Server:
             if self._ended.is_set():
                 raise StartError("MiniStack ended while it started.")
 
-    def stop(self) -> None:
-        """Finish the requests in progress, let MiniStack save its state, and end."""
+    def stop(self) -> bool:
+        """Give the requests in progress a second, and end.
+
+        Returns:
+            Whether all threads of the requests have ended too.
+        """
+        if not self._thread.is_alive():
+            return True
+        # While it starts, the server first becomes ready: half of a state must not be saved over the whole.
+        while not self._ready.wait(timeout=0.1) and not self._ended.is_set():
+            pass
         if self._loop is not None and not self._ended.is_set():
-            self._loop.call_soon_threadsafe(self._shutdown.set)
-        self._ended.wait(timeout=15)
+            with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
+                self._loop.call_soon_threadsafe(self._shutdown.set)
+        return self._ended.wait(timeout=_END_S) and self._threads.ended(_THREADS_END_S)
 
     def _run(self) -> None:
+        # Not asyncio.run, which waits for the threads of all requests however long they take.
+        loop = asyncio.new_event_loop()
         try:
-            asyncio.run(self._serve())
+            loop.run_until_complete(self._serve())
+            tasks = asyncio.all_tasks(loop)
+            for task in tasks:
+                task.cancel()
+            if tasks:
+                loop.run_until_complete(asyncio.wait(tasks, timeout=_CANCEL_S))
         except Exception:
             logger.exception("the server ended")
         finally:
+            loop.close()
             self._ended.set()
 
     async def _serve(self) -> None:
@@ -54,11 +78,12 @@ class Server:
         config.bind = [f"fd://{self._listener.detach()}"]
         config.errorlog = logging.getLogger("hypercorn.error")
         config.keep_alive_timeout = 75
-        config.graceful_timeout = 3
+        config.graceful_timeout = 1
         self._loop = asyncio.get_running_loop()
         await serve(self._app, config, shutdown_trigger=self._until_stopped)
 
     async def _until_stopped(self) -> None:
-        # hypercorn awaits this once it serves.
+        # hypercorn awaits this once it serves. MiniStack's own threads, which it has started by now, are not daemons.
+        asyncio.get_running_loop().set_default_executor(self._threads)
         self._ready.set()
         await self._shutdown.wait()

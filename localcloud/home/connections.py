@@ -9,10 +9,10 @@ from typing import Any
 
 import boto3
 import botocore.session
-import psutil
 from botocore.config import Config
 
-from localcloud.errors import NotRunningError
+from localcloud.errors import HomeError, NotRunningError
+from localcloud.home import lock
 
 FILE_NAME = "cloud.json"
 
@@ -85,12 +85,7 @@ class Connection:
 
     def alive(self) -> bool:
         """Return whether the process that wrote this connection still runs; a reused pid or a zombie does not count."""
-        try:
-            process = psutil.Process(self.pid)
-            same = abs(process.create_time() - self.pid_created) < 1
-            return same and process.status() != psutil.STATUS_ZOMBIE
-        except psutil.Error:
-            return False
+        return lock.Holder(self.pid, self.pid_created).alive()
 
     def write(self, home: Path) -> None:
         """Store the connection as `home/cloud.json`, mode 0600, replaced in one step."""
@@ -101,18 +96,36 @@ class Connection:
 
 
 def read(home: Path) -> Connection | None:
-    """Return the connection stored in `home`, even if its process has ended; None if there is none."""
+    """Return the connection stored in `home`, even if its process has ended; None if there is none.
+
+    Raises:
+        HomeError: If the file is damaged, or of another version.
+    """
+    file = home / FILE_NAME
     try:
-        return Connection(**json.loads((home / FILE_NAME).read_text()))
-    except (OSError, ValueError, TypeError):
+        content = file.read_text()
+    except (FileNotFoundError, NotADirectoryError):
         return None
+    except (OSError, ValueError) as error:
+        raise HomeError(
+            home, f"{file} cannot be read: {error}.", "Choose another folder: --home FOLDER"
+        ) from error
+    try:
+        return Connection(**json.loads(content))
+    except (ValueError, TypeError) as error:
+        raise HomeError(
+            home,
+            f"{file} is damaged, or was written by another version of Loupe.",
+            "Use that version, choose another folder (--home FOLDER), or start with an empty cloud: loupe reset",
+        ) from error
 
 
 def connection(home: Path) -> Connection:
     """Return the connection to the local cloud that another process runs in `home`.
 
     Raises:
-        NotRunningError: If no cloud runs there.
+        NotRunningError: If no cloud runs there, or it is not ready yet.
+        HomeError: If its file is damaged, or of another version.
     """
     stored = read(home)
     if stored is None or not stored.alive():

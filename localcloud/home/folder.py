@@ -1,16 +1,24 @@
 """The private folder of a local cloud: its parts, its lock, and the processes that a killed cloud left behind."""
 
-import fcntl
+import errno
 import os
 import secrets
 import shutil
 from pathlib import Path
-from typing import IO
 
 import psutil
 
-from localcloud.errors import AlreadyRunningError
-from localcloud.home import connections
+from localcloud.errors import AlreadyRunningError, HomeError
+from localcloud.home import connections, lock
+
+_ANOTHER = "choose another folder: --home FOLDER"
+_HINTS = {
+    errno.ENOSPC: f"Free some space on that disk, or {_ANOTHER}",
+    errno.EDQUOT: f"Free some space on that disk, or {_ANOTHER}",
+    errno.EACCES: f"Make it writable for you, or {_ANOTHER}",
+    errno.EPERM: f"Make it writable for you, or {_ANOTHER}",
+    errno.EROFS: f"Make it writable for you, or {_ANOTHER}",
+}
 
 
 class Home:
@@ -26,36 +34,45 @@ class Home:
     """
 
     def __init__(self, root: Path) -> None:
-        self.root = root.expanduser().resolve()
+        """Initialize a home; nothing is created before `open`.
+
+        Args:
+            root: The folder.
+
+        Raises:
+            HomeError: If it is no path.
+        """
+        try:
+            self.root = root.expanduser().resolve()
+        except (OSError, RuntimeError, ValueError) as error:
+            raise unusable(root, error) from error
         self.state = self.root / "state"
         self.objects = self.root / "s3"
         self.sagemaker = self.root / "sagemaker"
         self.logs = self.root / "logs"
         self.temporary = self.root / "tmp"
-        self._lock: IO[str] | None = None
+        self._lock = lock.Lock(self.root)
 
     def open(self) -> None:
         """Create the folders and take the lock, which the kernel releases however this process ends.
 
         Raises:
             AlreadyRunningError: If another process has the lock.
+            HomeError: If the folder cannot be used, or a part of it is damaged.
         """
-        self.root.mkdir(parents=True, exist_ok=True)
-        self.root.chmod(0o700)
-        # Stays open as long as we have the lock.
-        lock = open(os.open(self.root / "lock", os.O_RDWR | os.O_CREAT, 0o600), "r+")  # noqa: SIM115
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            lock.close()
-            running = connections.read(self.root)
-            pid, port = (running.pid, running.port) if running and running.alive() else (None, None)
-            raise AlreadyRunningError(self.root, pid, port) from error
-        self._lock = lock
-        self._end_leftovers()
-        shutil.rmtree(self.temporary, ignore_errors=True)
-        for folder in (self.state, self.objects, self.sagemaker, self.logs, self.temporary):
-            folder.mkdir(mode=0o700, exist_ok=True)
+            self.root.mkdir(parents=True, exist_ok=True)
+            self.root.chmod(0o700)
+            acquired = self._lock.acquire()
+        except (OSError, ValueError) as error:
+            raise unusable(self.root, error) from error
+        if not acquired:
+            raise self._already_running()
+        try:
+            self._prepare()
+        except BaseException:
+            self.close()
+            raise
 
     def secret(self) -> bytes:
         """Return random bytes that stay the same for the life of this home."""
@@ -65,11 +82,13 @@ class Home:
                 new.write(secrets.token_bytes(32))
         return file.read_bytes()
 
+    def tell(self, step: str) -> None:
+        """Tell other processes what this cloud waits for while it stops."""
+        self._lock.tell(step)
+
     def close(self) -> None:
         """Release the lock."""
-        if self._lock is not None:
-            self._lock.close()
-            self._lock = None
+        self._lock.release()
 
     def move_to_port(self, old: int, new: int) -> None:
         """Change the port in MiniStack's state: it contains queue URLs with the address, and finds queues by them."""
@@ -77,6 +96,45 @@ class Home:
             text = file.read_text()
             if f"127.0.0.1:{old}" in text:
                 file.write_text(text.replace(f"127.0.0.1:{old}", f"127.0.0.1:{new}"))
+
+    def _already_running(self) -> AlreadyRunningError:
+        holder = lock.holder(self.root)
+        try:
+            running = connections.read(self.root)
+        except HomeError:
+            running = None
+        pid = holder.pid if holder else None
+        # While a cloud starts, the connection is that of its last run.
+        port = running.port if running and running.pid == pid else None
+        return AlreadyRunningError(self.root, pid, port)
+
+    def _prepare(self) -> None:
+        """Make the folders ready for a cloud. Raises HomeError."""
+        self._end_leftovers()
+        try:
+            shutil.rmtree(self.temporary, ignore_errors=True)
+            for folder in (self.state, self.objects, self.sagemaker, self.logs, self.temporary):
+                folder.mkdir(mode=0o700, exist_ok=True)
+            for file in (*self.state.glob("*.json"), *self.sagemaker.glob("*.json")):
+                self._check_complete(file)
+        except OSError as error:
+            raise unusable(self.root, error) from error
+
+    def _check_complete(self, file: Path) -> None:
+        """Check that a file of the state was written to its end. Raises HomeError.
+
+        MiniStack would begin with an empty state instead, and the next save would replace the file.
+        """
+        with file.open("rb") as content:
+            first = content.read(1)
+            content.seek(-min(1, file.stat().st_size), os.SEEK_END)
+            last = content.read(1)
+        if (first, last) != (b"{", b"}"):
+            raise HomeError(
+                self.root,
+                f"{file} is damaged, as after a power failure or on a full disk.",
+                "Restore it from a backup, or start with an empty cloud: loupe reset",
+            )
 
     def _end_leftovers(self) -> None:
         """End the processes of a killed cloud: a function's worker exits by itself only after its batch."""
@@ -94,3 +152,11 @@ class Home:
             return runs_function or process.cwd().startswith(f"{self.sagemaker}/endpoints/")
         except psutil.Error:
             return False
+
+
+def unusable(root: Path, error: Exception) -> HomeError:
+    """Return the error for a folder that the file system refuses."""
+    number = error.errno if isinstance(error, OSError) else None
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    hint = _HINTS.get(number or 0, f"Make sure that it is a folder, or {_ANOTHER}")
+    return HomeError(root, f"The home {root} cannot be used: {reason}.", hint)

@@ -4,11 +4,23 @@ import errno
 import random
 import socket
 
-from localcloud.errors import PortInUseError, StartError
+from localcloud.errors import InvalidPortError, PortInUseError, StartError
 
 # Below the ephemeral range (32768 and up on Linux): a client that polls a port in that range until a server
 # listens may be given the same port as its own source port, and then connects to itself.
 _LOWEST, _HIGHEST = 20000, 32000
+
+
+def check(port: int) -> None:
+    """Check a port that the user has chosen.
+
+    Raises:
+        InvalidPortError: If there is no such port, or it belongs to the system.
+    """
+    if not 1 <= port <= 65535:
+        raise InvalidPortError(port, "does not exist")
+    if port < 1024:
+        raise InvalidPortError(port, "is reserved for services of the system")
 
 
 def bind(port: int) -> socket.socket:

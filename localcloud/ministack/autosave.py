@@ -9,19 +9,24 @@ import importlib
 import json
 import logging
 import os
+import re
 import threading
 import time
 from pathlib import Path
 from typing import Any
 
-from ministack.app import _build_persistence_save_dict
+from ministack import app
 from ministack.core.persistence import _json_default, _state_format_version
 
 logger = logging.getLogger(__name__)
 
 INTERVAL_S = 2.0
+_LAST_ATTEMPTS = 5
 # At most this share of the time is spent on saving: with a large table the interval becomes longer instead.
 _MAX_SHARE = 0.05
+# Nothing continues the creation or update of a stack after a restart, and CloudFormation refuses to begin another one.
+# So the stacks are saved as they were before, until the creation or update has ended.
+_UNFINISHED_STACK = re.compile(rb'"StackStatus": "(?!REVIEW_)\w+_IN_PROGRESS"')
 # Services whose get_state only copies. Their live state can be serialised in one C call instead: a deep copy of
 # 2,000 records blocks every request for half a second, writing them for 50 ms.
 _COPYING_SERVICES = ("dynamodb", "cloudwatch", "cloudwatch_logs", "sqs", "s3")
@@ -58,47 +63,65 @@ class Autosave:
         self._thread = threading.Thread(target=self._run, daemon=True, name="loupe-autosave")
 
     def start(self) -> None:
-        """Start saving."""
+        """Start saving, in the place of MiniStack."""
+        # MiniStack would save everything once more when it ends, changed or not, which takes long.
+        app.PERSIST_STATE = False
         for name in _COPYING_SERVICES:
             module: Any = importlib.import_module(f"ministack.services.{name}")
             module.copy = _Copy(self._thread)
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop saving; MiniStack saves everything once more when it ends."""
+        """Save once more, and end."""
         self._stopping.set()
-        self._thread.join()
+        if self._thread.is_alive():
+            self._thread.join()
 
-    def save(self) -> None:
-        """Write the state of every service that has changed since the last time; from any thread."""
+    def save(self) -> bool:
+        """Write the state of every service that has changed since the last time; from any thread.
+
+        Returns:
+            Whether all could be read; one that changes meanwhile cannot.
+        """
         with self._lock:
-            for service, get_state in _build_persistence_save_dict().items():
-                self._save_service(service, get_state)
+            save_dict = app._build_persistence_save_dict()
+            saved = [self._save_service(service, get_state) for service, get_state in save_dict.items()]
+        return all(saved)
 
     def _run(self) -> None:
         pause = INTERVAL_S
         while not self._stopping.wait(pause):
             # The thread's own time: on a busy machine others' work must not make the interval longer.
             began = time.thread_time()
-            try:
-                self.save()
-            except Exception:  # for example, a full disk: the next attempt follows
-                logger.exception("autosave failed")
+            self._try_to_save()
             pause = max(INTERVAL_S, (time.thread_time() - began) / _MAX_SHARE)
+        for _ in range(_LAST_ATTEMPTS):
+            if self._try_to_save():
+                break
 
-    def _save_service(self, service: str, get_state: Any) -> None:
+    def _try_to_save(self) -> bool:
+        try:
+            return self.save()
+        except Exception:  # for example, a full disk: the next attempt follows
+            logger.exception("autosave failed")
+            return False
+
+    def _save_service(self, service: str, get_state: Any) -> bool:
         try:
             state = get_state()
             if state is None:
-                return
+                return True
             wrapped = {"__ministack_format__": _state_format_version(service), "payload": state}
             text = json.dumps(wrapped, default=_json_default).encode()
         except RuntimeError:  # changed while it was read: the next attempt follows
             logger.info("autosave: %s was busy", service)
-            return
+            return False
+        if _UNFINISHED_STACK.search(text):
+            return True
         digest = hashlib.blake2b(text, digest_size=16).digest()
         if digest != self._saved_digests.get(service):
             temporary = self._folder / f"{service}.json.{os.getpid()}"
             temporary.write_bytes(text)
             temporary.replace(self._folder / f"{service}.json")
             self._saved_digests[service] = digest
+        return True

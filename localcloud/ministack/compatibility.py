@@ -16,7 +16,7 @@ VERSION = "1.5.33"
 # Module -> the names that the local cloud uses.
 _NAMES = {
     # AUTH: the environment's setting of that name enforces IAM.
-    "app": ("app", "_request_account_scope", "_build_persistence_save_dict", "AUTH"),
+    "app": ("app", "_request_account_scope", "_build_persistence_save_dict", "AUTH", "PERSIST_STATE"),
     "core.iam_actions": ("identity_denial_message",),
     "core.iam_evaluator": (
         "AuthError",
@@ -79,20 +79,30 @@ _NAMES = {
     "services.s3": ("_object_versions", "_persist_object", "_version_file_exists"),
     "services.sqs": ("_queues",),
     "services.stepfunctions": (
+        "ThreadPoolExecutor",
         "_ExecutionError",
+        "_SFN_WAIT_SCALE",
         "_apply_state_assign",
         "_emit_execution_status_event",
         "_call_lambda",
+        "_execute_choice",
+        "_execute_map",
+        "_execute_parallel",
+        "_execute_pass",
         "_execute_task",
+        "_execute_wait",
         "_executions",
         "_invoke_resource",
         "_invoke_resource_with_timeout",
         "_invoke_with_callback",
         "_run_execution",
+        "_run_sub_machine",
+        "_scaled_sleep",
         "_sdk_json_params",
         "_sdk_json_result",
         "_state_machines",
         "_task_tokens",
+        "get_state",
     ),
     "services.sts": ("_sessions", "register_session"),
 }

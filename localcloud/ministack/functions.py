@@ -1,23 +1,25 @@
 """Changes to MiniStack's Lambda: named errors, secret credentials, isolated workers, an orderly end."""
 
+import contextlib
 import hmac
 import json
 import os
+import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from ministack.core import lambda_runtime
 from ministack.services import lambda_svc, sts
 
 from localcloud.errors import IncompatibleMiniStackError
+from localcloud.stopping import stopping
 
-# Set while the cloud stops: the pollers take nothing more from queues and streams.
-stopping = threading.Event()
-
-_DRAIN_S = 10.0
+_WRAPPER = Path(__file__).with_name("worker_wrapper.py")
 # Where MiniStack's worker script builds its answer to a failed invocation.
 _FAILURE = '"error": str(e), "trace": traceback.format_exc()'
 # The delay after a wake-up that finds nothing. MiniStack's 50 ms are half of the time that an image may take in all.
@@ -41,16 +43,16 @@ def apply(secret: bytes) -> None:
     _make_pollers_stoppable()
 
 
-def drain() -> None:
-    """Take nothing more from queues and streams, and wait up to 10 s for the running functions."""
-    stopping.set()
-    deadline = time.monotonic() + _DRAIN_S
+def drain(seconds: float) -> None:
+    """Wait, for at most so long, for the running functions; once the cloud stops, no poller starts another."""
+    deadline = time.monotonic() + seconds
     while lambda_svc.executions_in_flight()[0] and time.monotonic() < deadline:
         time.sleep(0.02)
 
 
 def end_workers() -> None:
-    """End the workers' processes."""
+    """End the workers' processes at once; none starts any more."""
+    _workers.end()
     lambda_runtime.reset()
 
 
@@ -101,11 +103,18 @@ def _keep_credentials_secret(secret: bytes) -> None:
     lambda_runtime.execution_credentials = lambda_svc.execution_credentials = derive_with_secret
 
 
-class _IsolatingSubprocess:
-    """The subprocess module with a Popen that hides this process's environment from a Lambda worker."""
+class _Workers:
+    """The subprocess module with a Popen that starts a Lambda worker: isolated, and never outliving this process."""
 
     _KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
     _SET_BY_MINISTACK = ("AWS_", "_LAMBDA", "LAMBDA_TASK_ROOT")
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._running: list[subprocess.Popen[Any]] = []
+        self._ended = False
+        # Nobody writes. All workers read, and the kernel closes the other end however this process ends.
+        self._pipe: tuple[int, int] | None = None
 
     def __getattr__(self, name: str) -> Any:
         return getattr(subprocess, name)
@@ -120,17 +129,42 @@ class _IsolatingSubprocess:
         environment |= {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
         # One thread for numeric libraries: on AWS a function has about one CPU, here it shares a laptop.
         environment.setdefault("OMP_NUM_THREADS", "1")
-        return subprocess.Popen(command, env=environment, start_new_session=True, **options)  # noqa: S603
+        with self._lock:
+            if self._ended:
+                raise OSError("the local cloud is stopping")
+            if self._pipe is None:
+                self._pipe = os.pipe()
+            if command[0] == sys.executable:
+                pipe = self._pipe[0]
+                command = [command[0], "-P", str(_WRAPPER), str(pipe), *command[1:]]
+                options["pass_fds"] = (pipe,)
+            worker = subprocess.Popen(command, env=environment, start_new_session=True, **options)  # noqa: S603
+            self._running = [other for other in self._running if other.poll() is None] + [worker]
+        return worker
+
+    def end(self) -> None:
+        with self._lock:
+            self._ended = True
+            running, self._running = self._running, []
+        for worker in running:
+            if worker.poll() is None:
+                # The whole group: a function may have started programs.
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.killpg(worker.pid, signal.SIGKILL)
+        for worker in running:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                worker.wait(timeout=1)
+
+
+_workers = _Workers()
 
 
 def _isolate_workers() -> None:
     """Give a function the variables that Lambda gives it, and none of the shell that started the cloud.
 
-    Each worker starts a new session, so that Ctrl+C in the shell does not kill it in the middle of a batch. A
-    worker ends with this process even after `kill -9`: it reads its invocations from a pipe, and exits when the
-    pipe closes.
+    Each worker starts a new session, so that Ctrl+C in the shell does not kill it in the middle of a batch.
     """
-    lambda_runtime.subprocess = _IsolatingSubprocess()
+    lambda_runtime.subprocess = _workers
 
 
 def _pass_variables_as_text() -> None:

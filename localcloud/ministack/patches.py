@@ -4,7 +4,7 @@ from typing import Any
 
 from ministack.services import s3
 
-from localcloud.ministack import functions, step_functions, streams
+from localcloud.ministack import functions, step_functions, stopped_executions, streams
 from localcloud.ministack.observability import Observability
 
 
@@ -19,7 +19,8 @@ def apply(observability: Observability, secret: bytes) -> None:
         IncompatibleMiniStackError: If MiniStack's worker for functions reports errors in an unknown way.
     """
     functions.apply(secret)
-    streams.apply(functions.stopping)
+    streams.apply()
+    stopped_executions.apply()
     step_functions.apply()
     _keep_object_versions_on_disk()
     observability.apply()

@@ -7,6 +7,8 @@ from typing import Any
 
 from ministack.services import cloudwatch, dynamodb, lambda_svc
 
+from localcloud.stopping import stopping
+
 logger = logging.getLogger(__name__)
 
 # Records of a stream that are kept after every trigger has processed them, for readers of the streams API.
@@ -16,13 +18,9 @@ _RETRY_S = 0.2
 _StreamKey = tuple[str, str, str]  # account, region, table
 
 
-def apply(stopping: threading.Event) -> None:
-    """Patch MiniStack.
-
-    Args:
-        stopping: Set when the cloud stops; the triggers take nothing more then.
-    """
-    _Triggers(stopping).start()
+def apply() -> None:
+    """Patch MiniStack; the triggers take nothing more once the cloud stops."""
+    _Triggers().start()
     _keep_across_restarts()
 
 
@@ -35,8 +33,7 @@ class _Triggers:
     delivery allows, and after its last attempt it is sent to the failure destination.
     """
 
-    def __init__(self, stopping: threading.Event) -> None:
-        self._stopping = stopping
+    def __init__(self) -> None:
         self._new_records = threading.Event()
         self._poll, self._execute = lambda_svc._poll_dynamodb_streams, lambda_svc._execute_function
         self._thread_state = threading.local()
@@ -52,7 +49,7 @@ class _Triggers:
 
     def _run(self) -> None:
         self._thread_state.polling = True
-        while not self._stopping.is_set():
+        while not stopping.is_set():
             self._new_records.clear()
             try:
                 busy = self._poll()

@@ -111,11 +111,29 @@ class SageMaker:
         self._processing.resume()
         self._tuning.resume()
 
-    def close(self) -> None:
-        """End every model server and every job's program; the jobs start again with the next cloud."""
+    def running_jobs(self) -> int:
+        """Return how many training and processing jobs run or wait."""
+        return self._queue.running()
+
+    def close_jobs(self) -> bool:
+        """End every job's program; the jobs start again with the next cloud. The state is saved as it is now.
+
+        Returns:
+            Whether all jobs' threads have ended too.
+        """
+        self._resources.store.close()
         self._tuning.close()
-        self._queue.close()
+        return self._queue.close()
+
+    def close_endpoints(self) -> None:
+        """End every model server; the endpoints start again with the next cloud."""
+        self._resources.store.close()
         self._endpoints.close()
+
+    def close(self) -> None:
+        """End every job's program and every model server."""
+        self.close_jobs()
+        self.close_endpoints()
 
     def call(self, name: str, request: dict[str, Any]) -> dict[str, Any]:
         """Call an operation of the control plane.

@@ -7,7 +7,6 @@ manage Amazon SageMaker AI jobs with Step Functions"), and arn:aws:states:::aws-
 import contextvars
 import json
 import threading
-import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from typing import Any
 from botocore.model import ListShape, OperationNotFoundError, Shape, StructureShape
 from ministack.services import stepfunctions
 
+from localcloud import stopping
 from localcloud.ministack.step_functions import was_resumed
 from localcloud.sagemaker.api import SageMaker
 from localcloud.sagemaker.aws_errors import AwsError
@@ -171,7 +171,11 @@ def _call(sagemaker: SageMaker, name: str, request: dict[str, Any]) -> dict[str,
 
 
 def _wait_for_job(sagemaker: SageMaker, kind: str, name: str) -> dict[str, Any]:
-    """Return a job's description once it has ended; stop the job if nobody waits for it any longer."""
+    """Return a job's description once it has ended; stop the job if nobody waits for it any longer.
+
+    Raises:
+        CloudStoppedError: If the cloud stops; the job begins again at the next start, and so does this wait.
+    """
     shape = operation(f"Describe{kind}").output_shape
     while True:
         answer = sagemaker.call(f"Describe{kind}", {f"{kind}Name": name})
@@ -187,7 +191,7 @@ def _wait_for_job(sagemaker: SageMaker, kind: str, name: str) -> dict[str, Any]:
             except AwsError:  # it has ended meanwhile
                 continue
             return description
-        time.sleep(_POLL_S)
+        stopping.pause(_POLL_S)
 
 
 def _operation_name(action: str) -> str:

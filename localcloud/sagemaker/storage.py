@@ -6,13 +6,17 @@ import shutil
 import tarfile
 import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import ClientError
 
 from contract import s3 as s3_uris
+from localcloud.daemon_pool import DaemonPool
+
+# In the caller's thread: the transfer's own threads would keep the process alive while they try again.
+TRANSFER = TransferConfig(use_threads=False)
 
 _DOWNLOADS_AT_ONCE = 16
 _CHUNK_BYTES = 1 << 20
@@ -83,7 +87,7 @@ def download(s3: Any, uri: str, folder: Path, cancelled: threading.Event, kind: 
             shutil.copyfileobj(body, file, _CHUNK_BYTES)
         temporary.replace(target)
 
-    with ThreadPoolExecutor(_DOWNLOADS_AT_ONCE) as pool:
+    with DaemonPool(_DOWNLOADS_AT_ONCE) as pool:
         list(pool.map(fetch, objects))
     if cancelled.is_set():
         raise CancelledError
@@ -145,7 +149,7 @@ def upload_archive(s3: Any, folder: Path, uri: str) -> None:
         for item in sorted(folder.iterdir()) if folder.exists() else []:
             tar.add(item, item.name)
     bucket, key = split(uri)
-    s3.upload_file(str(archive), bucket, key)
+    s3.upload_file(str(archive), bucket, key, Config=TRANSFER)
     archive.unlink()
 
 
@@ -168,7 +172,9 @@ class Mirror:
                 state = _state(file)
                 if self._mirrored.get(file) != state:
                     name = file.relative_to(self._folder).as_posix()
-                    self._s3.upload_file(str(file), bucket, f"{prefix}/{name}" if prefix else name)
+                    self._s3.upload_file(
+                        str(file), bucket, f"{prefix}/{name}" if prefix else name, Config=TRANSFER
+                    )
                     self._mirrored[file] = state
 
     def download(self, cancelled: threading.Event) -> None:

@@ -20,6 +20,7 @@ class Store:
         """
         self._file = file
         self._lock = threading.RLock()
+        self._closed = False
         self._records: dict[str, dict[str, Record]] = json.loads(file.read_text()) if file.exists() else {}
 
     def get(self, kind: str, name: str) -> Record | None:
@@ -74,7 +75,14 @@ class Store:
                 self._save()
             return existed
 
+    def close(self) -> None:
+        """Leave the file as it is from now on: what happens while the cloud stops happens again after its start."""
+        with self._lock:
+            self._closed = True
+
     def _save(self) -> None:
+        if self._closed:
+            return
         temporary = self._file.with_suffix(f".{os.getpid()}")
         temporary.write_text(json.dumps(self._records))
         temporary.replace(self._file)

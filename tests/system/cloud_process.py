@@ -25,9 +25,9 @@ from pathlib import Path
 from localcloud import LocalCloud
 home, repo = map(Path, sys.argv[1:3])
 with LocalCloud(home, repo=repo, programs=repo) as cloud:
-    cloud.deploy()
-    print("ready", flush=True)
     try:
+        cloud.deploy()
+        print("ready", flush=True)
         while not select.select([sys.stdin], [], [], 0.2)[0]:
             pass
     except KeyboardInterrupt:
@@ -46,7 +46,15 @@ class CloudProcess:
 
     def __init__(self, home: Path, repo: Path, **environment: str) -> None:
         self.home = home
-        self.process = subprocess.Popen(
+        self.process = self.launch(home, repo, **environment)
+        assert self.process.stdout is not None
+        assert self.process.stdout.readline() == "ready\n", "the local cloud did not start; see above"
+        self.connection: Connection = connection(home)
+
+    @staticmethod
+    def launch(home: Path, repo: Path, **environment: str) -> "subprocess.Popen[str]":
+        """Start the process, and return before the cloud has started."""
+        return subprocess.Popen(
             [sys.executable, "-c", _PROGRAM, str(home), str(repo)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -54,9 +62,6 @@ class CloudProcess:
             env=os.environ | environment,
             start_new_session=True,
         )
-        assert self.process.stdout is not None
-        assert self.process.stdout.readline() == "ready\n", "the local cloud did not start; see above"
-        self.connection: Connection = connection(home)
 
     def children(self) -> list[psutil.Process]:
         """Return the processes of functions and model servers."""

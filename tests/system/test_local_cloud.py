@@ -146,7 +146,7 @@ class TestStarting:
             LocalCloud(tmp_path, port=process.connection.port).start()
 
     def test_a_home_without_a_running_cloud_is_an_error(self, tmp_path: Path) -> None:
-        with pytest.raises(NotRunningError, match="loupe up"):
+        with pytest.raises(NotRunningError, match="No local cloud is running"):
             connection(tmp_path)
 
 

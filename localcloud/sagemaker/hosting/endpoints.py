@@ -12,7 +12,7 @@ from typing import Any
 from localcloud.sagemaker.aws_errors import invalid
 from localcloud.sagemaker.hosting import deployments
 from localcloud.sagemaker.hosting.deployments import Deployment, RolledBackError, Traffic
-from localcloud.sagemaker.hosting.fleets import CLOSING_DRAIN_S, START_FAILURES, Fleet
+from localcloud.sagemaker.hosting.fleets import START_FAILURES, Fleet
 from localcloud.sagemaker.hosting.model_server import ModelServer
 from localcloud.sagemaker.hosting.models import Models, Plan
 from localcloud.sagemaker.programs import Machine
@@ -80,11 +80,11 @@ class Endpoints:
                 server.release()
 
     def close(self) -> None:
-        """End every server; requests in progress get a few seconds."""
-        self._closing.set()
+        """End every server; requests in progress get a moment."""
         with self._lock:
+            self._closing.set()
             fleets = list(self._fleets)
-        threads = [threading.Thread(target=fleet.end, args=(CLOSING_DRAIN_S,)) for fleet in fleets]
+        threads = [threading.Thread(target=fleet.close, daemon=True) for fleet in fleets]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -211,6 +211,9 @@ class Endpoints:
         fleet = Fleet(name, plan, self._folder, self._machine)
         with self._lock:
             self._fleets.add(fleet)
+            closing = self._closing.is_set()
+        if closing:
+            fleet.close()
         return fleet
 
     def _forget(self, fleet: Fleet) -> None:

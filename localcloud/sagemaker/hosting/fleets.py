@@ -11,17 +11,17 @@ from boto3.exceptions import Boto3Error
 from botocore.exceptions import BotoCoreError, ClientError
 
 from localcloud.sagemaker.aws_errors import AwsError
-from localcloud.sagemaker.hosting.model_server import INVOCATION_TIMEOUT_S, ModelServer, ServerError
+from localcloud.sagemaker.hosting.model_server import ModelServer, ServerError
 from localcloud.sagemaker.hosting.models import Plan
 from localcloud.sagemaker.programs import Machine
-from localcloud.sagemaker.storage import split
+from localcloud.sagemaker.storage import TRANSFER, split
 
 logger = logging.getLogger(__name__)
 
 # The errors with which a fleet does not start; each has the reason as its message.
 START_FAILURES = (ServerError, AwsError, OSError, tarfile.TarError, ClientError, BotoCoreError, Boto3Error)
-# What requests in progress get when the whole cloud stops.
-CLOSING_DRAIN_S = 5.0
+# When the whole cloud stops: what requests in progress get, and then the program between SIGTERM and SIGKILL.
+_CLOSING_DRAIN_S, _CLOSING_GRACE_S = 0.5, 1.0
 
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 30.0  # between attempts to replace a server
 
@@ -65,13 +65,21 @@ class Fleet:
                 self._server.lease()
             return self._server
 
-    def end(self, drain_s: float = INVOCATION_TIMEOUT_S) -> None:
-        """Let the requests in progress finish, for at most `drain_s` seconds, then end the server."""
+    def end(self) -> None:
+        """Let the requests in progress finish, then end the server."""
         self._ending.set()
         with self._lock:
             servers = list(self._servers)
         for server in servers:
-            self._remove(server, drain_s)
+            self._remove(server)
+
+    def close(self) -> None:
+        """End the server soon, because the whole cloud stops; also while `end` waits for the requests in progress."""
+        self._ending.set()
+        with self._lock:
+            servers = list(self._servers)
+        for server in servers:
+            server.stop(_CLOSING_DRAIN_S, _CLOSING_GRACE_S)
 
     def _launch(self) -> None:
         """Start a server and put it in service. Raises one of START_FAILURES."""
@@ -82,7 +90,7 @@ class Fleet:
         if model_data:
             archive = root / "model.tar.gz"
             bucket, key = split(model_data)
-            self._machine.roles.client("s3", role).download_file(bucket, key, str(archive))
+            self._machine.roles.client("s3", role).download_file(bucket, key, str(archive), Config=TRANSFER)
             with tarfile.open(archive) as tar:
                 tar.extractall(root / "model", filter="data")
             archive.unlink()
@@ -100,8 +108,8 @@ class Fleet:
         with self._lock:
             self._server = server
 
-    def _remove(self, server: ModelServer, drain_s: float = INVOCATION_TIMEOUT_S) -> None:
-        server.stop(drain_s)
+    def _remove(self, server: ModelServer) -> None:
+        server.stop()
         with self._lock:
             self._servers = [other for other in self._servers if other is not server]
         shutil.rmtree(server.root, ignore_errors=True)

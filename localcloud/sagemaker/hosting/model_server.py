@@ -57,6 +57,8 @@ class ModelServer:
         self.port = free_port()
         self._environment = dict(environment)
         self._process: subprocess.Popen[bytes] | None = None
+        self._stopped = False
+        self._starting = threading.Lock()
         self._lease_released = threading.Condition()
         self._leases = 0
         self._pool = urllib3.HTTPConnectionPool(
@@ -72,15 +74,18 @@ class ModelServer:
         """Start the program and wait until GET /ping answers 200.
 
         Raises:
-            ServerError: If the program ends, or `timeout_s` passes, before that.
+            ServerError: If the program ends, or `timeout_s` passes, before that; or after `stop`.
         """
         address = {"LOUPE_BIND_HOST": "127.0.0.1", "SAGEMAKER_BIND_TO_PORT": str(self.port)}
-        with self.log.open("ab") as log:
-            self._process = programs.start([PROGRAM], self.root, self.repo, self._environment | address, log)
+        with self._starting, self.log.open("ab") as log:
+            if self._stopped:
+                raise ServerError("It was ended before it started.")
+            process = programs.start([PROGRAM], self.root, self.repo, self._environment | address, log)
+            self._process = process
         deadline = time.monotonic() + timeout_s
         while not self._ping():
-            if self._process.poll() is not None:
-                raise ServerError(self._reason(f"the program ended with status {self._process.returncode}"))
+            if process.poll() is not None:
+                raise ServerError(self._reason(f"the program ended with status {process.returncode}"))
             if time.monotonic() > deadline:
                 self.stop(drain_s=0)
                 raise ServerError(self._reason(f"no answer within {timeout_s:.0f} seconds"))
@@ -127,12 +132,19 @@ class ModelServer:
         except urllib3.exceptions.HTTPError as error:
             raise NoAnswerError("Amazon SageMaker could not get a response from the endpoint.") from error
 
-    def stop(self, drain_s: float = INVOCATION_TIMEOUT_S) -> None:
-        """Let the requests in progress finish, for at most `drain_s` seconds, then end the program."""
+    def stop(self, drain_s: float = INVOCATION_TIMEOUT_S, grace_s: float = _END_GRACE_S) -> None:
+        """Let the requests in progress finish, then end the program; it does not start any more.
+
+        Args:
+            drain_s: How long the requests may take.
+            grace_s: Seconds between SIGTERM and SIGKILL.
+        """
         with self._lease_released:
             self._lease_released.wait_for(lambda: self._leases == 0, timeout=drain_s)
+        with self._starting:
+            self._stopped = True
         if self._process is not None:
-            programs.end(self._process, grace_s=_END_GRACE_S)
+            programs.end(self._process, grace_s)
         self._pool.close()
 
     def _ping(self) -> bool:

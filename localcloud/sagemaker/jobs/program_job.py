@@ -73,7 +73,7 @@ class ProgramJob(Job):
         try:
             self.prepare()
             end = self._execute(threads)
-            if end.cause == "interrupted":
+            if end.cause == "interrupted" or self.closing.is_set():
                 return
             self.finish(end)
         except CancelledError:
@@ -84,7 +84,9 @@ class ProgramJob(Job):
             if self.closing.is_set():
                 return
             self.mark_failed(f"ClientError: {error}"[:MAX_REASON_LENGTH])
-        shutil.rmtree(self.root, ignore_errors=True)
+        # When the cloud stops, what was written just now is not recorded: the next start needs the checkpoints.
+        if not self.closing.is_set():
+            shutil.rmtree(self.root, ignore_errors=True)
 
     @abstractmethod
     def prepare(self) -> None:

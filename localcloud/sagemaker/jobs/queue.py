@@ -3,13 +3,15 @@
 import logging
 import os
 import threading
-import time
 from abc import ABC, abstractmethod
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
+
+from localcloud.daemon_pool import DaemonPool
 
 logger = logging.getLogger(__name__)
 
 CLOSING_GRACE_S = 3.0  # between SIGTERM and SIGKILL when the whole cloud stops
+_CLOSING_MARGIN_S = 1.0  # for what follows on the end of the program
 
 
 class Job(ABC):
@@ -49,7 +51,7 @@ class JobQueue:
 
     def __init__(self, slots: int) -> None:
         self.slots = slots
-        self._pool = ThreadPoolExecutor(slots, thread_name_prefix="loupe-job")
+        self._pool = DaemonPool(slots, thread_name_prefix="loupe-job")
         self._jobs: dict[str, tuple[Job, Future[None]]] = {}
         self._lock = threading.Lock()
 
@@ -71,18 +73,24 @@ class JobQueue:
         if was_waiting:
             job.mark_stopped()
 
-    def close(self) -> None:
-        """End every job's program; the records do not change, so that the jobs start again with the next cloud."""
+    def running(self) -> int:
+        """Return how many jobs run or wait."""
+        with self._lock:
+            return len(self._jobs)
+
+    def close(self) -> bool:
+        """End every job's program; the records do not change, so that the jobs start again with the next cloud.
+
+        Returns:
+            Whether all jobs' threads have ended too.
+        """
         self._pool.shutdown(wait=False, cancel_futures=True)
         with self._lock:
             jobs = list(self._jobs.values())
         for job, _ in jobs:
             job.closing.set()
             job.stopping.set()
-        deadline = time.monotonic() + CLOSING_GRACE_S + 5
-        for _, future in jobs:
-            while not future.done() and time.monotonic() < deadline:
-                time.sleep(0.02)
+        return self._pool.ended(CLOSING_GRACE_S + _CLOSING_MARGIN_S)
 
     def _run(self, arn: str, job: Job) -> None:
         with self._lock:

@@ -7,7 +7,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from localcloud import Connection, NotRunningError, connection
+from localcloud import Connection, HomeError, NotRunningError, connection
 
 HERE = Connection(
     pid=os.getpid(),
@@ -38,11 +38,14 @@ def test_a_dead_process_or_a_reused_pid_is_not_a_running_cloud(
         connection(tmp_path)
 
 
-@pytest.mark.parametrize("text", ["", "{}", "[1]", '{"pid": 1}'])
-def test_a_damaged_file_is_not_a_running_cloud(tmp_path: Path, text: str) -> None:
+@pytest.mark.parametrize("text", ["", "{}", "[1]", '{"pid": 1}', "\x00" * 10])
+def test_a_damaged_file_or_one_of_another_version_is_named(tmp_path: Path, text: str) -> None:
     (tmp_path / "cloud.json").write_text(text)
-    with pytest.raises(NotRunningError):
+    with pytest.raises(
+        HomeError, match=r"cloud\.json is damaged, or was written by another version"
+    ) as error:
         connection(tmp_path)
+    assert "loupe reset" in error.value.hint
 
 
 def test_the_users_profile_and_endpoint_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import sys
+import time
 import urllib.parse
 from concurrent.futures import ThreadPoolExecutor
 
@@ -56,6 +57,9 @@ def act(event):
         directive = {"Namespace": "Test", "Dimensions": [["line"]], "Metrics": [{"Name": "Emitted"}]}
         values = {"line": "a", "Emitted": event["value"]}
         return sys.stdout.write(json.dumps({"_aws": {"CloudWatchMetrics": [directive]}, **values}) + "\n")
+    if event["do"] == "sleep":
+        CLIENTS["dynamodb"].put_item(TableName=os.environ["TABLE"], Item={"image": {"S": "asleep"}})
+        return time.sleep(event["seconds"])
     if event["do"] == "environment":
         return dict(os.environ)
     answer = CLIENTS[event["service"]].__getattribute__(event["do"])(**event["with"])

@@ -32,6 +32,7 @@ async def invocations(request):
     return JSONResponse({"model": MODEL["name"], "size": len(body), "pid": os.getpid()})
 
 
+time.sleep(MODEL.get("startup_seconds", 0))
 if MODEL.get("broken"):
     raise SystemExit(MODEL["broken"])
 app = Starlette(routes=[Route("/ping", ping), Route("/invocations", invocations, methods=["POST"])])
