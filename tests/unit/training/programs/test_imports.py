@@ -8,6 +8,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import sys
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from PIL import Image
 
 from contract.snapshots import part_of
 from tests.unit.training.programs.imports_support import document, run
-from training.datasets import FORMATS, open_dataset
+from training.datasets import FORMATS, importing, open_dataset
 from training.datasets.problems import KINDS
 from training.datasets.storage.folder import Folder
 from training.imports import main
@@ -334,6 +335,28 @@ def test_the_end_names_data_set_parts_snapshot_and_the_next_command(capsys, sour
     assert following == "next: loupe retrain --wait --stack press"
     _, out, _ = run(capsys, source, "--out", tmp_path / "out")
     assert out.splitlines()[-1] == f"next: loupe train --dataset {snapshot.removeprefix('snapshot: ')}"
+
+
+@pytest.mark.parametrize(
+    ("options", "stops_at", "message"),
+    [
+        ([], "read", "stopped; nothing was written"),
+        (
+            ["--export", "coco", "--to", "there"],
+            "export",
+            "stopped; the export is not complete: delete there before the next try",
+        ),
+    ],
+)
+def test_a_stop_says_what_is_left_of_the_work(
+    capsys, source, tmp_path, monkeypatch, options, stops_at, message
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(importing, stops_at, lambda *_, **__: os.kill(os.getpid(), signal.SIGINT))
+    status, out, err = run(capsys, source, *options)
+    assert (status, out) == (130, "")
+    assert err.splitlines()[0] == f"loupe: {message}"
+    assert not (tmp_path / "loupe-data").exists()
 
 
 @pytest.mark.parametrize("name", ["Steel", "a b", "-", "a" * 41])
