@@ -5,10 +5,11 @@ from pathlib import Path
 
 from localcloud.errors import AlreadyRunningError
 from localcloud.home import connections
+from localcloud.home.lock import FILE_NAME, Lock, holder
 
 # Everything that a cloud or the command keeps in its home, and nothing else: the folder may contain other files.
 _FOLDERS = ("state", "s3", "sagemaker", "logs", "tmp", "pictures")
-_FILES = (connections.FILE_NAME, "secret", "lock", "up.log")
+_FILES = (connections.FILE_NAME, "secret", "up.log")
 
 
 def parts(home: Path) -> list[Path]:
@@ -25,15 +26,19 @@ def reset(home: Path) -> list[Path]:
     Raises:
         AlreadyRunningError: A cloud is running there.
     """
-    running = connections.read(home)
-    if running is not None and running.alive():
-        raise AlreadyRunningError(home, running.pid, running.port)
     deleted = parts(home)
+    lock = Lock(home)
+    if not lock.acquire():
+        running = holder(home)
+        raise AlreadyRunningError(home, running.pid if running else None, None)
     for path in deleted:
         if path.is_dir():
             shutil.rmtree(path)
         else:
             path.unlink()
-    if home.is_dir() and not any(home.iterdir()):
+    # Its own file is the last to be deleted, so that nothing starts here meanwhile.
+    (home / FILE_NAME).unlink(missing_ok=True)
+    lock.release()
+    if not any(home.iterdir()):
         home.rmdir()
     return deleted

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import sys
-import time
 from pathlib import Path
 from typing import Annotated
 
-import psutil
 import typer
 
-from localcloud import Connection, LocalCloud, connection
+from localcloud import LocalCloud, stop
 from localcloud.home.reset import parts, reset
 from loupe.commands import interrupts
 from loupe.commands.help import commands, epilog
@@ -47,8 +45,7 @@ def up(
     """Start the local cloud, and print what needs attention.
 
     Runs until Ctrl+C or `loupe down`. Prints defects and doubtful parts with their framed picture, alarms, and
-    the notices of retraining runs. The state
-    is kept, and the next `loupe up` continues with it.
+    the notices of retraining runs. The state is kept, and the next `loupe up` continues with it.
     """
     if detach:
         _show_detached(detached.start(home, model, port), home, json_)
@@ -104,22 +101,15 @@ def down(home: Home, json_: Json = False) -> None:
 
     A retraining run that is in progress continues at the next `loupe up`.
     """
-    cloud = connection(home)
-    with interrupts.explained("The local cloud goes on stopping. See: loupe status"), err.status("stopping"):
-        _stop(cloud)
+    with (
+        interrupts.explained("The local cloud goes on stopping. See: loupe status"),
+        err.status("stopping") as status,
+    ):
+        pid = stop(home, on_step=status.update)
     if json_:
-        print_json({"stopped": cloud.pid})
+        print_json({"stopped": pid})
     else:
         out.print("The local cloud has stopped. Its state is kept; start again: loupe up")
-
-
-def _stop(cloud: Connection) -> None:
-    psutil.Process(cloud.pid).terminate()
-    deadline = time.monotonic() + 60
-    while cloud.alive():
-        if time.monotonic() > deadline:
-            raise LoupeError(f"process {cloud.pid} did not stop", f"Run: kill -9 {cloud.pid}")
-        time.sleep(0.1)
 
 
 @app.command(

@@ -4,10 +4,9 @@ import json
 import os
 from pathlib import Path
 
-import psutil
 import pytest
 
-from localcloud import Connection
+from localcloud.home.lock import Lock
 from loupe import cli
 
 STATE = ("state", "s3", "sagemaker", "logs", "tmp", "pictures")
@@ -45,20 +44,13 @@ def test_without_a_person_to_ask_nothing_is_deleted(
 
 
 def test_a_running_cloud_is_not_deleted(home: Path, capsys: pytest.CaptureFixture[str]):
-    Connection(
-        pid=os.getpid(),
-        pid_created=psutil.Process().create_time(),
-        port=4566,
-        endpoint_url="http://127.0.0.1:4566",
-        region="us-east-1",
-        account_id="000000000000",
-        access_key_id="LKIA",
-        secret_access_key="secret",
-        stack_name="loupe",
-        outputs={},
-    ).write(home)
+    lock = Lock(home)
+    assert lock.acquire()
     assert cli.run(["reset", "--yes", "--home", str(home)]) == 1
-    assert "already running" in capsys.readouterr().err
+    lock.release()
+    message = capsys.readouterr().err
+    assert "already running" in message
+    assert f"process {os.getpid()}" in message
     assert (home / "state").exists()
 
 
