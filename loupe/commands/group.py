@@ -25,6 +25,7 @@ SECTIONS: dict[str, list[tuple[str, str, str]]] = {
         ("drop", "images", "Upload images as a camera would."),
         ("inspections", "images", "List inspections, newest first."),
         ("open", "images", "Open the picture of an inspection, with what was found framed."),
+        ("rules", "rules", "Show, check and change the rules for the verdict."),
     ],
     "Labels and retraining": [
         ("import", "labels", "Check labelled images of any usual format, and import them."),
