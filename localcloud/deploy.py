@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import yaml
 from botocore.exceptions import ClientError
 from samtranslator.yaml_helper import yaml_parse
 
@@ -97,6 +98,8 @@ def read_template(file: Path) -> dict[str, Any]:
         template = yaml_parse(file.read_text())
     except OSError as error:
         raise DeployError(f"No template: {error}") from error
+    except yaml.YAMLError as error:
+        raise DeployError(f"{file} is not YAML: {error}") from error
     if not isinstance(template, dict) or "Resources" not in template:
         raise DeployError(f"{file} is not a CloudFormation template.")
     return template

@@ -69,3 +69,6 @@ def test_no_template_is_a_clear_error(tmp_path: Path) -> None:
     (tmp_path / "template.yaml").write_text("- a list")
     with pytest.raises(DeployError, match="not a CloudFormation template"):
         read_template(tmp_path / "template.yaml")
+    (tmp_path / "template.yaml").write_text("Resources: [")
+    with pytest.raises(DeployError, match="is not YAML"):
+        read_template(tmp_path / "template.yaml")
