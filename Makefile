@@ -4,7 +4,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 UV := $(BIN)/uv
-INSTALL = $(UV) pip install --quiet --require-hashes --compile-bytecode
+# Python compiles a file when it first imports it. All of them at once (--compile-bytecode) take 16 s of a core, and the
+# demo needs one in six.
+INSTALL = $(UV) pip install --quiet --require-hashes
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "make %-14s %s\n", $$1, $$2}' Makefile
@@ -78,7 +80,7 @@ clean: ## remove what was built; the local cloud's state stays
 
 .venv/.dev: requirements/dev.txt .venv/.local
 	@echo "Installing the development tools and torch (about 5 GB on disk) ..." >&2
-	@$(UV) pip install --quiet --require-hashes --python $(BIN)/python -r $<
+	@$(INSTALL) --python $(BIN)/python -r $<
 	@touch $@
 
 # sam and checkov pin dependencies of their own, so each lives in an environment of its own.
