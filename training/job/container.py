@@ -109,10 +109,14 @@ def cores() -> int:
 
 
 def git_sha() -> str:
-    """Return the commit of this code: from the image's environment, else from git, else "unknown"."""
+    """Return the commit of this code: from the image's environment, else from its checkout, else "unknown"."""
     if sha := os.environ.get("LOUPE_GIT_SHA"):
         return sha
-    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
+    root = Path(__file__).parents[2]
+    # An installed package may be in a folder of the user's own repository, whose commit says nothing of this code.
+    if not (root / ".git").exists():
+        return "unknown"
+    command = ["git", "-C", str(root), "rev-parse", "HEAD"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=10)  # noqa: S603
     except (OSError, subprocess.TimeoutExpired):
