@@ -185,6 +185,7 @@ def notice(result: Mapping[str, Any]) -> dict[str, str]:
         "",
         *result["reasons"],
         "",
+        f"Data set: {result['snapshot']['dataset']}",
         *rules_sentences(result["rules"]),
         f"Serving: {result['endpoint_model'] or 'no model'}",
         f"Report: {result['report']}",

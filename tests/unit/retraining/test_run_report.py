@@ -107,6 +107,12 @@ def test_the_report_stores_what_the_next_run_compares_itself_with(reporter: Repo
     }
 
 
+def test_the_report_names_its_data_set(reporter: Reporter) -> None:
+    run = result(reporter)
+    assert "\nData set: default\n" in notice(run)["message"]
+    assert "Data set default, 200 images" in Text(page(run)).visible
+
+
 def test_the_report_names_both_data_sets_if_the_champion_was_trained_on_another(reporter: Reporter) -> None:
     champion = evaluation(0.0, per_class={"bottle": 0.0})
     run = result(reporter, champion=champion, champion_dataset="bottles")
