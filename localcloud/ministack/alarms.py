@@ -1,45 +1,145 @@
-"""Makes MiniStack evaluate an alarm by the metric with the alarm's own dimensions."""
+"""Replaces MiniStack's evaluation of alarms: their own metric, missing data, and CloudWatch's messages.
 
-import threading
-from typing import Any
+MiniStack evaluates an alarm by all metrics of that name, of any queue or endpoint, and leaves it as it is while there
+is no data, so that an alarm never ends. As there, the data of all evaluation periods is looked at together: a laptop's
+user does not wait five minutes for an alarm.
+"""
 
-from ministack.core.responses import AccountRegionScopedDict
-from ministack.services import cloudwatch
+import json
+import operator
+import time
+import uuid
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
 
-from localcloud.ministack import stores
+from ministack.core.responses import get_account_id, get_region
+from ministack.services import cloudwatch, sns
 
-# The dimensions that the next read in this thread is restricted to.
-_evaluation = threading.local()
-
-
-class _Metrics(AccountRegionScopedDict):  # type: ignore[misc]
-    """The metrics; the read of an evaluation gets those with the alarm's dimensions only.
-
-    The restriction belongs to one thread and ends with the read: what other threads read at the same time, and what
-    this thread reads next (for the alarm's actions), is complete.
-    """
-
-    def items(self) -> Any:
-        dimensions = getattr(_evaluation, "dimensions", None)
-        _evaluation.dimensions = None
-        metrics = super().items()
-        if dimensions is None:
-            return metrics
-        # A key is the namespace, the name and the dimensions.
-        return [(key, points) for key, points in metrics if key[2] == dimensions]
+_COMPARISONS: dict[str, tuple[str, Callable[[float, float], bool]]] = {
+    "GreaterThanOrEqualToThreshold": ("greater than or equal to", operator.ge),
+    "GreaterThanThreshold": ("greater than", operator.gt),
+    "LessThanThreshold": ("less than", operator.lt),
+    "LessThanOrEqualToThreshold": ("less than or equal to", operator.le),
+}
+# TreatMissingData -> the state without data, and what CloudWatch calls it. With "ignore" the state stays.
+_WITHOUT_DATA = {
+    "breaching": ("ALARM", "Breaching"),
+    "missing": ("INSUFFICIENT_DATA", "Missing"),
+    "notBreaching": ("OK", "NonBreaching"),
+}
+_ACTIONS = {"ALARM": "AlarmActions", "OK": "OKActions", "INSUFFICIENT_DATA": "InsufficientDataActions"}
 
 
-def evaluate_by_dimensions() -> None:
-    """Patch MiniStack, which evaluates an alarm by all metrics of that name, of any queue or endpoint."""
-    stores.replace(cloudwatch, "_metrics", _Metrics)
-    evaluate = cloudwatch._evaluate_alarm
+class _Result(NamedTuple):
+    """The state that an alarm should have, and why."""
 
-    def evaluate_by_own_dimensions(alarm: dict[str, Any]) -> None:
-        dimensions = {dimension["Name"]: dimension["Value"] for dimension in alarm.get("Dimensions") or []}
-        _evaluation.dimensions = cloudwatch._dims_key(dimensions)
-        try:
-            evaluate(alarm)
-        finally:
-            _evaluation.dimensions = None
+    state: str
+    reason: str
 
-    cloudwatch._evaluate_alarm = evaluate_by_own_dimensions
+
+def apply() -> None:
+    """Patch MiniStack."""
+    cloudwatch._evaluate_alarm = evaluate
+
+
+def evaluate(alarm: dict[str, Any]) -> None:
+    """Give an alarm the state that its metric asks for; a change is recorded and notified."""
+    result = _result(alarm)
+    previous = alarm["StateValue"]
+    if result is None or result.state == previous:
+        return
+    alarm.update(StateValue=result.state, StateReason=result.reason, StateUpdatedTimestamp=int(time.time()))
+    cloudwatch._record_history(alarm["AlarmName"], previous, result.state, result.reason)
+    _notify(alarm, previous)
+    cloudwatch._evaluate_parent_alarms(alarm)
+
+
+def _result(alarm: dict[str, Any]) -> _Result | None:
+    """Return the state of an alarm on one metric; None for another alarm, or if the state stays."""
+    comparison = _COMPARISONS.get(alarm.get("ComparisonOperator", ""))
+    if not alarm.get("MetricName") or comparison is None:
+        return None
+    points = _points(alarm)
+    statistic = alarm.get("ExtendedStatistic") or alarm.get("Statistic", "Average")
+    value = cloudwatch._stat_value(cloudwatch._calc_stats(points), statistic, points) if points else None
+    if value is None:
+        return _result_without_data(alarm)
+    words, compare = comparison
+    limit = float(alarm.get("Threshold", 0))
+    is_crossed = compare(value, limit)
+    at = datetime.fromtimestamp(points[-1]["Timestamp"], UTC).strftime("%d/%m/%y %H:%M:%S")
+    verb = "was" if is_crossed else "was not"
+    reason = f"Threshold Crossed: 1 datapoint [{float(value)} ({at})] {verb} {words} the threshold ({limit})."
+    return _Result("ALARM" if is_crossed else "OK", reason)
+
+
+def _points(alarm: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the data of all evaluation periods, of the metric with exactly the alarm's dimensions."""
+    dimensions = {dimension["Name"]: dimension["Value"] for dimension in alarm.get("Dimensions") or []}
+    key = (alarm["Namespace"], alarm["MetricName"], cloudwatch._dims_key(dimensions))
+    begin = time.time() - int(alarm.get("Period", 60)) * int(alarm.get("EvaluationPeriods", 1))
+    return [point for point in list(cloudwatch._metrics.get(key) or ()) if point["Timestamp"] >= begin]
+
+
+def _result_without_data(alarm: dict[str, Any]) -> _Result | None:
+    treatment = _WITHOUT_DATA.get(alarm.get("TreatMissingData", "missing"))
+    if treatment is None:
+        return None
+    state, word = treatment
+    count = int(alarm.get("EvaluationPeriods", 1))
+    if state == "INSUFFICIENT_DATA":
+        return _Result(state, f"Insufficient Data: {count} datapoints were unknown.")
+    reason = (
+        f"Threshold Crossed: no datapoints were received for {count} period{'s' if count > 1 else ''} and "
+        f"{count} missing datapoint{'s were' if count > 1 else ' was'} treated as [{word}]."
+    )
+    return _Result(state, reason)
+
+
+def _notify(alarm: dict[str, Any], previous: str) -> None:
+    """Publish the change to the topics among the alarm's actions."""
+    state, name = alarm["StateValue"], alarm["AlarmName"]
+    if not alarm.get("ActionsEnabled", True):
+        return
+    subject = f'{state}: "{name}" in {get_region()}'[:100]
+    message = json.dumps(_message(alarm, previous))
+    for action in alarm.get(_ACTIONS[state]) or []:
+        if cloudwatch._is_sns_action_arn(action):
+            sns._fanout(action, str(uuid.uuid4()), message, subject)
+
+
+def _message(alarm: dict[str, Any], previous: str) -> dict[str, Any]:
+    """Return the document that CloudWatch publishes (CloudWatch user guide, "Notify users on alarm changes")."""
+    at = datetime.fromtimestamp(alarm["StateUpdatedTimestamp"], UTC)
+    trigger = {
+        member: alarm[member]
+        for member in ("MetricName", "Namespace", "Unit", "Period", "EvaluationPeriods", "DatapointsToAlarm")
+        if alarm.get(member) is not None
+    }
+    if alarm.get("ExtendedStatistic"):
+        trigger |= {"StatisticType": "ExtendedStatistic", "ExtendedStatistic": alarm["ExtendedStatistic"]}
+    else:
+        trigger |= {"StatisticType": "Statistic", "Statistic": alarm.get("Statistic", "Average").upper()}
+    return {
+        "AlarmName": alarm["AlarmName"],
+        "AlarmDescription": alarm.get("AlarmDescription"),
+        "AWSAccountId": get_account_id(),
+        "NewStateValue": alarm["StateValue"],
+        "NewStateReason": alarm["StateReason"],
+        "StateChangeTime": at.strftime("%Y-%m-%dT%H:%M:%S.000+0000"),
+        "Region": get_region(),
+        "AlarmArn": alarm.get("AlarmArn"),
+        "OldStateValue": previous,
+        **{actions: alarm.get(actions) or [] for actions in _ACTIONS.values()},
+        "Trigger": trigger
+        | {
+            "Dimensions": [
+                {"name": dimension["Name"], "value": dimension["Value"]}
+                for dimension in alarm.get("Dimensions") or []
+            ],
+            "ComparisonOperator": alarm["ComparisonOperator"],
+            "Threshold": alarm.get("Threshold", 0),
+            "TreatMissingData": alarm.get("TreatMissingData", "missing"),
+        },
+    }

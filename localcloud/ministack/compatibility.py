@@ -36,6 +36,8 @@ _NAMES = {
     "core.persistence": ("_json_default", "_state_format_version"),
     "core.responses": (
         "AccountRegionScopedDict",
+        "get_account_id",
+        "get_region",
         "request_scope",
         "set_request_account_id",
         "set_request_region",
@@ -44,10 +46,15 @@ _NAMES = {
     "services.cloudformation.provisioners": ("_RESOURCE_HANDLERS",),
     "services.cloudwatch": (
         "_alarms",
+        "_calc_stats",
         "_dims_key",
         "_evaluate_alarm",
         "_evaluate_all_alarms",
+        "_evaluate_parent_alarms",
+        "_is_sns_action_arn",
         "_metrics",
+        "_record_history",
+        "_stat_value",
         "record_metric",
     ),
     "services.cloudwatch_logs": ("_log_groups",),
@@ -77,6 +84,7 @@ _NAMES = {
         "load_persisted_state",
     ),
     "services.s3": ("_object_versions", "_persist_object", "_version_file_exists"),
+    "services.sns": ("_fanout",),
     "services.sqs": ("_queues",),
     "services.stepfunctions": (
         "ThreadPoolExecutor",

@@ -20,7 +20,8 @@ logger = logging.getLogger(__name__)
 _STREAMS_KEPT = 200  # the newest of a log group; the files contain more
 _POINTS_KEPT = 1000  # the newest of a metric
 _INTERVAL_S = 1.0
-_REPEAT_S = 60.0  # an unchanged queue is measured this often, as on AWS
+# An unchanged queue is measured this often: an alarm on it needs data in each of its periods, the shortest of a minute.
+_REPEAT_S = 20.0
 
 
 class Observability:
@@ -67,7 +68,7 @@ class Observability:
 
         lambda_svc._emit_lambda_logs = emit_logs_and_metrics
         lambda_svc._emit_lambda_metrics = emit_throttles
-        alarms.evaluate_by_dimensions()
+        alarms.apply()
 
     def start(self) -> None:
         """Measure queues and evaluate alarms every second from now on."""

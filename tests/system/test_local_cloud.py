@@ -28,6 +28,8 @@ from localcloud import (
     connection,
 )
 from localcloud.deploy import deploy
+from loupe.stack.alarms import alarms
+from loupe.stack.alert_inbox import AlarmMessage, AlertInbox
 from loupe.stack.target import Target
 from tests.system.cloud_process import CloudProcess, eventually, host, settled, wait_until_saved
 
@@ -334,18 +336,42 @@ class TestTheRealTemplate:
         # The cloud is shared with other tests.
         of_this_test = Attr("line").eq("line")
         eventually(lambda: table.scan(FilterExpression=of_this_test)["Count"] == len(samples), 60)
-        alarms = loupe_process.connection.client("cloudwatch")
+        cloudwatch = loupe_process.connection.client("cloudwatch")
 
         def fed() -> bool:
-            described = alarms.describe_alarms()["MetricAlarms"]
-            without_data = {
-                alarm["MetricName"] for alarm in described if alarm["StateValue"] == "INSUFFICIENT_DATA"
-            }
+            described = cloudwatch.describe_alarms()["MetricAlarms"]
+            pages = cloudwatch.get_paginator("list_metrics").paginate()
+            measured = [identity(metric) for page in pages for metric in page["Metrics"]]
+            without_data = {alarm["MetricName"] for alarm in described if identity(alarm) not in measured}
             # These have data only after an image had to wait, or a retraining failed.
             expected = {"Deferred", "ExecutionsFailed", "ExecutionsTimedOut"}
             return without_data <= expected and len(described) > 5
 
         eventually(fed)
+
+    def test_an_alarm_reaches_the_operations_topic(self, loupe_process: CloudProcess, target: Target) -> None:
+        inbox = AlertInbox(target)
+        dead = target.output("DeadLetterQueueUrl")
+        target.sqs.send_message(QueueUrl=dead, MessageBody="an image that could not be processed")
+        received: list[AlarmMessage] = []
+
+        def arrived() -> bool:
+            messages = [message for message in inbox.receive() if isinstance(message, AlarmMessage)]
+            received.extend(message for message in messages if message.name == "DeadLetterAlarm")
+            return bool(received)
+
+        eventually(arrived)
+        assert received[0].state == "ALARM"
+        assert "was greater than the threshold (0.0)" in received[0].reason
+        (alarm,) = [alarm for alarm in alarms(target) if alarm.name == "DeadLetterAlarm"]
+        assert (alarm.state, alarm.reason) == ("ALARM", received[0].reason)
+        target.sqs.purge_queue(QueueUrl=dead)
+
+
+def identity(metric: dict[str, Any]) -> tuple[str, str, frozenset[tuple[str, str]]]:
+    """What tells a metric from all others."""
+    dimensions = {(dimension["Name"], dimension["Value"]) for dimension in metric["Dimensions"]}
+    return metric["Namespace"], metric["MetricName"], frozenset(dimensions)
 
 
 class TestEnding:
