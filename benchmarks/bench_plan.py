@@ -108,6 +108,7 @@ def _planner(documents: Documents) -> Planner:
     settings = Settings(
         artefacts_bucket=BUCKET,
         name_prefix="benchmark",
+        dataset_name="default",
         endpoint_name="loupe-detector",
         role_arn="arn:aws:iam::123456789012:role/training",
         families="ssdlite,gfl_efficientnet_lite0",
