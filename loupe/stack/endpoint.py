@@ -22,8 +22,38 @@ _Description = TypeVar("_Description")
 TIMEOUT_SECONDS = 1800.0
 # SageMaker's limit for the names of models and endpoint configurations.
 _NAME_LIMIT = 63
+# Only in these states does an endpoint answer.
+_SERVING = ("InService", "Updating", "RollingBack", "SystemUpdating")
 # SageMaker's error codes for an unknown name; which one it is depends on the operation.
 _NOT_FOUND = ("ValidationException", "ResourceNotFound")
+
+
+@dataclass(frozen=True)
+class ServingModel:
+    """A SageMaker model that answers now.
+
+    Attributes:
+        model: The answer of DescribeModel.
+        share: Its share of the images, 0..1, as SageMaker reports the weights during a swap.
+    """
+
+    model: dict[str, Any]
+    share: float
+
+    @property
+    def name(self) -> str:
+        """SageMaker's name of the model."""
+        return str(self.model["ModelName"])
+
+    @property
+    def container(self) -> dict[str, Any]:
+        """The model's container, which may also be the only one in a list."""
+        return _container(self.model)
+
+
+def _container(model: dict[str, Any]) -> dict[str, Any]:
+    container: dict[str, Any] = model.get("PrimaryContainer") or model["Containers"][0]
+    return container
 
 
 @dataclass(frozen=True)
@@ -34,11 +64,13 @@ class EndpointDescription:
         endpoint: The answer of DescribeEndpoint.
         config: The answer of DescribeEndpointConfig.
         model: The answer of DescribeModel.
+        next_model: The same of the model that is about to replace it; None unless a swap is in progress.
     """
 
     endpoint: dict[str, Any]
     config: dict[str, Any]
     model: dict[str, Any]
+    next_model: dict[str, Any] | None = None
 
     @property
     def status(self) -> str:
@@ -53,8 +85,23 @@ class EndpointDescription:
     @property
     def container(self) -> dict[str, Any]:
         """The model's container, which may also be the only one in a list."""
-        container: dict[str, Any] = self.model.get("PrimaryContainer") or self.model["Containers"][0]
-        return container
+        return _container(self.model)
+
+    @property
+    def serving(self) -> list[ServingModel]:
+        """The models that answer now: two during a swap, none if the endpoint does not answer."""
+        if self.status not in _SERVING:
+            return []
+        weight = _weight(self.endpoint, 1.0)
+        next_weight = _weight(self.endpoint.get("PendingDeploymentSummary"), 0.0) if self.next_model else 0.0
+        share = next_weight / (weight + next_weight) if next_weight else 0.0
+        models = [(self.model, 1 - share), (self.next_model, share)]
+        return [ServingModel(model, share) for model, share in models if model is not None and share > 0]
+
+
+def _weight(description: dict[str, Any] | None, default: float) -> float:
+    variants = (description or {}).get("ProductionVariants") or [{}]
+    return float(variants[0].get("CurrentWeight", default))
 
 
 def describe(target: Target) -> EndpointDescription | None:
@@ -62,9 +109,17 @@ def describe(target: Target) -> EndpointDescription | None:
     endpoint = _describe_endpoint(target)
     if endpoint is None:
         return None
-    config = target.sagemaker.describe_endpoint_config(EndpointConfigName=endpoint["EndpointConfigName"])
+    config, model = _describe_config(target, endpoint["EndpointConfigName"])
+    pending = endpoint.get("PendingDeploymentSummary")
+    next_model = _describe_config(target, pending["EndpointConfigName"])[1] if pending else None
+    return EndpointDescription(dict(endpoint), config, model, next_model)
+
+
+def _describe_config(target: Target, name: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return an endpoint configuration and its model."""
+    config = target.sagemaker.describe_endpoint_config(EndpointConfigName=name)
     model = target.sagemaker.describe_model(ModelName=config["ProductionVariants"][0]["ModelName"])
-    return EndpointDescription(dict(endpoint), dict(config), dict(model))
+    return dict(config), dict(model)
 
 
 def exists(target: Target) -> bool:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from loupe.stack.endpoint import EndpointDescription, describe_or_none
+from loupe.stack.endpoint import EndpointDescription, ServingModel, describe_or_none
 from loupe.stack.target import Target
 
 _PARALLEL_REQUESTS = 8
@@ -24,7 +24,7 @@ class Version:
         created: When it was registered.
         artefact: The S3 URI of its model.tar.gz.
         metadata: What retraining recorded with it: run, family, map …
-        serving: Whether the endpoint serves it now.
+        share: Its share of the images, 0..1; between 0 and 1 only during a swap.
     """
 
     number: int
@@ -33,7 +33,12 @@ class Version:
     created: datetime
     artefact: str
     metadata: dict[str, str]
-    serving: bool = False
+    share: float = 0.0
+
+    @property
+    def serving(self) -> bool:
+        """Whether the endpoint serves it now."""
+        return self.share > 0
 
     @property
     def map(self) -> float | None:
@@ -49,6 +54,7 @@ class Version:
             "version": self.number,
             "status": self.status,
             "serving": self.serving,
+            "share": self.share,
             "family": self.metadata.get("family"),
             "tuned": self.metadata["tuned"].lower() == "true" if "tuned" in self.metadata else None,
             "map": self.map,
@@ -64,7 +70,7 @@ def versions(target: Target, current: EndpointDescription | None) -> list[Versio
 
     Args:
         target: The stack.
-        current: What the endpoint serves; the versions with this model are marked as serving.
+        current: What the endpoint serves. That alone decides which version serves, not its status in the registry.
     """
     group, client = target.output("ModelPackageGroupName"), target.sagemaker
 
@@ -79,7 +85,6 @@ def versions(target: Target, current: EndpointDescription | None) -> list[Versio
             created=package["CreationTime"],
             artefact=artefact,
             metadata=dict(package.get("CustomerMetadataProperties", {})),
-            serving=current is not None and _serves(current, artefact, package["ModelPackageArn"]),
         )
 
     def list_arns() -> list[str]:
@@ -89,11 +94,26 @@ def versions(target: Target, current: EndpointDescription | None) -> list[Versio
     with ThreadPoolExecutor(_PARALLEL_REQUESTS) as pool:
         # A group that does not exist has no versions.
         registered = list(pool.map(describe, describe_or_none(list_arns) or []))
-    return sorted(registered, key=lambda version: version.number, reverse=True)
+    newest_first = sorted(registered, key=lambda version: version.number, reverse=True)
+    serving = [
+        (version_of(model, newest_first), model.share) for model in (current.serving if current else [])
+    ]
+    shares = {version.number: share for version, share in serving if version}
+    return [replace(version, share=shares.get(version.number, 0.0)) for version in newest_first]
 
 
-def _serves(current: EndpointDescription, artefact: str, arn: str) -> bool:
-    container = current.container
-    if container.get("ModelPackageName") == arn:
-        return True
-    return bool(artefact) and container.get("ModelDataUrl") == artefact
+def version_of(model: ServingModel, newest_first: list[Version]) -> Version | None:
+    """Return the version that a SageMaker model belongs to; None for a model that was deployed by hand.
+
+    Versions of repeated runs have the same artefact, because nothing is trained twice. The model's name tells them
+    apart. A rollback may have created a model of another name; then the newest approved version is meant.
+    """
+    container = model.container
+    artefact = container.get("ModelDataUrl")
+    for version in newest_first:
+        is_own = version.metadata.get("model_name") == model.name and version.artefact == artefact
+        if is_own or container.get("ModelPackageName") == version.arn:
+            return version
+    same = [version for version in newest_first if version.artefact and version.artefact == artefact]
+    approved = [version for version in same if version.status == "Approved"]
+    return next(iter(approved or same), None)

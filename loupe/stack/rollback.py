@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from contract.keys import REPORTS
 from loupe.errors import LoupeError
-from loupe.stack import deployment, endpoint, registry
+from loupe.stack import deployment, endpoint, model_rules, registry
 from loupe.stack.endpoint import TIMEOUT_SECONDS, EndpointDescription, describe_or_none
+from loupe.stack.model_rules import RulesOutcome
 from loupe.stack.registry import Version
 from loupe.stack.target import Target
 
@@ -21,11 +22,13 @@ class RollbackResult:
         model: The name of the SageMaker model that serves now.
         version: Its version; None for a model that was never registered.
         changed: False if the endpoint served this model already.
+        rules: What became of the rules; None if nothing was changed.
     """
 
     model: str
     version: int | None
     changed: bool
+    rules: RulesOutcome | None = None
 
 
 def rollback(
@@ -34,8 +37,11 @@ def rollback(
     force: bool,
     on_status: Callable[[str], None],
     timeout_s: float = TIMEOUT_SECONDS,
+    keep_rules: bool = False,
 ) -> RollbackResult:
     """Make the endpoint serve an earlier version, and wait until it does. Container and instances stay.
+
+    The rules that were in force with that version return with it, unless a person has changed the rules since.
 
     Args:
         target: The stack.
@@ -44,30 +50,49 @@ def rollback(
         force: Accept a version that is not approved.
         on_status: Receives a text for each step.
         timeout_s: How long to wait for the endpoint.
+        keep_rules: Leave the rules as they are.
 
     Raises:
         LoupeError: No endpoint, no such version, a version that is not approved, or the endpoint kept its model.
     """
     current = _endpoint_in_service(target)
     versions = registry.versions(target, current)
-    if number is None:
-        chosen = _previous(target, versions)
-        # The previous model was deployed by hand.
-        if isinstance(chosen, str):
-            endpoint.switch_model(target, current, chosen, on_status, timeout_s)
-            return RollbackResult(chosen, None, True)
-    else:
-        chosen = _find(versions, number)
-    if chosen.serving:
-        return RollbackResult(current.model_name, chosen.number, False)
-    if chosen.status != "Approved" and not force:
+    chosen = _previous(target, versions) if number is None else _find(versions, number)
+    # A name: the previous model was deployed by hand.
+    version = None if isinstance(chosen, str) else chosen
+    if version:
+        _check_approved(version, force)
+        if version.serving:
+            return RollbackResult(current.model_name, version.number, False)
+    returning = chosen if isinstance(chosen, str) else chosen.metadata.get("model_name", "")
+    wanted = model_rules.plan(target, _served_by(current, versions), returning, versions, keep_rules)
+    on_status(f"returning to version {version.number}" if version else f"returning to {returning}")
+    artefact = version.artefact if version else _artefact_of(target, returning)
+    answers = model_rules.version_in_answers(target, version, artefact) if wanted.recorded else None
+    with model_rules.each_by_its_own(target, wanted, answers, on_status) as finish:
+        if version:
+            model = _serve(target, current, version, on_status, timeout_s)
+        else:
+            model = returning
+            endpoint.switch_model(target, current, model, on_status, timeout_s)
+        outcome = finish()
+    return RollbackResult(model, version.number if version else None, True, outcome)
+
+
+def _served_by(current: EndpointDescription, versions: list[Version]) -> str:
+    """Return the name of the model that serves; a rollback may have created it again under another name."""
+    for version in versions:
+        if version.serving:
+            return version.metadata.get("model_name", current.model_name)
+    return current.model_name
+
+
+def _check_approved(chosen: Version, force: bool) -> None:
+    if not chosen.serving and chosen.status != "Approved" and not force:
         raise LoupeError(
             f"version {chosen.number} is {chosen.status}",
             "Choose another version, or add --force to serve this one.",
         )
-    on_status(f"returning to version {chosen.number}")
-    model = _serve(target, current, chosen, on_status, timeout_s)
-    return RollbackResult(model, chosen.number, True)
 
 
 def _endpoint_in_service(target: Target) -> EndpointDescription:

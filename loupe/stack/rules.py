@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -160,6 +161,21 @@ def proposed_by_model(archive: Path) -> str:
     return json.dumps({"version": name, "classes": classes}) if classes else ""
 
 
+def command_for_model(archive: Path, options: str) -> str | None:
+    """Return the command that applies a model's operating points; None if its card has none.
+
+    Args:
+        archive: A model.tar.gz.
+        options: The options with which another command works on the same target.
+
+    Raises:
+        LoupeError: The file is not a model.
+    """
+    if not proposed_by_model(archive):
+        return None
+    return f"loupe rules set --scores {shlex.quote(str(archive))}{options}"
+
+
 def check(text: str) -> CheckedRules:
     """Check a document by the code that applies it.
 
@@ -261,12 +277,17 @@ def put(target: Target, document: Document, base: RulesVersion) -> int:
     latest = history(target)[0]
     if latest.number != base.number:
         raise _changed_meanwhile(latest)
-    number = _write(target, json.dumps(document, ensure_ascii=False))
+    number = _write(target, to_text(document))
     if number != base.number + 1:
         other = next(version for version in history(target) if version.number == number - 1)
         _write(target, other.text)
         raise _changed_meanwhile(other)
     return number
+
+
+def to_text(document: Document) -> str:
+    """Return the text of a document, as it is written into the parameter."""
+    return json.dumps(document, ensure_ascii=False)
 
 
 def _write(target: Target, text: str) -> int:

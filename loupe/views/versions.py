@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
 from loupe.stack.registry import Version
-from loupe.views.console import out
+from loupe.views.console import out, table
 from loupe.views.figures import score
 
 
@@ -23,7 +22,7 @@ def show_versions(versions: list[Version], group: str, endpoint_model: str | Non
         out.print(_table(versions, group))
     else:
         out.print(
-            f"The registry {escape(group)} has no version yet. Import labelled images (loupe import PATH), "
+            f"The registry {group} has no version yet. Import labelled images (loupe import PATH), "
             "then start a run (loupe retrain --wait).",
             soft_wrap=True,
         )
@@ -31,24 +30,34 @@ def show_versions(versions: list[Version], group: str, endpoint_model: str | Non
         out.print("There is no endpoint yet.")
     elif not any(version.serving for version in versions):
         out.print(
-            f"The endpoint serves {escape(endpoint_model)}, which was deployed by hand and has no version."
+            f"The endpoint serves {endpoint_model}, which was deployed by hand and has no version.",
+            soft_wrap=True,
         )
 
 
 def _table(versions: list[Version], group: str) -> Table:
-    table = Table(title=f"Versions in {group}", title_justify="left", expand=False)
-    for name in ("version", "status", "family", "tuned", "mAP", "created", "run", "serves"):
-        table.add_column(name, no_wrap=True)
+    grid = table(
+        f"Versions in {group}",
+        figures=("version", "serves", "status", "mAP", "created", "run"),
+        names=("family", "tuned"),
+    )
     for version in versions:
         document = version.document()
-        table.add_row(
+        grid.add_row(
             str(version.number),
+            _share(version.share),
             version.status,
-            escape(document["family"] or "-"),
-            {True: "yes", False: "no", None: "-"}[document["tuned"]],
             score(version.map),
-            f"{version.created:%Y-%m-%d %H:%M}",
-            escape(document["run"] or "-"),
-            Text("now", "bold green") if version.serving else "",
+            f"{version.created.astimezone():%Y-%m-%d %H:%M}",
+            document["run"] or "-",
+            document["family"] or "-",
+            {True: "yes", False: "no", None: "-"}[document["tuned"]],
         )
-    return table
+    return grid
+
+
+def _share(share: float) -> Text:
+    """Return what a version serves; during a swap two versions serve a part of the images each."""
+    if share >= 1:
+        return Text("now", "bold green")
+    return Text(f"{share:.0%}" if share else "", "bold yellow")

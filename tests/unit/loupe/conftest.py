@@ -7,14 +7,19 @@ import pytest
 from moto import mock_aws
 
 from loupe.stack.target import Target
+from tests.unit.loupe.account import answering
+from tests.unit.loupe.serving_stack import Stack
 
 OUTPUTS = {
     "ArtefactsBucketName": "artefacts",
     "EndpointName": "press",
     "SageMakerRoleArn": "arn:aws:iam::123456789012:role/sagemaker",
     "ModelPackageGroupName": "press",
+    "RulesParameterName": "/press/rules",
+    "RulesCacheSeconds": "0",
     "RetrainStateMachineArn": "arn:aws:states:eu-central-1:123456789012:stateMachine:press-retrain",
 }
+FIRST_RULES = '{"version": "1", "default": {"fail_score": 0.5, "review_score": 0.3, "severity": "major"}}'
 
 
 @pytest.fixture(scope="session")
@@ -32,4 +37,12 @@ def stack() -> Iterator[Target]:
         target.s3.create_bucket(
             Bucket="artefacts", CreateBucketConfiguration={"LocationConstraint": "eu-central-1"}
         )
+        target.ssm.put_parameter(Name="/press/rules", Value=FIRST_RULES, Type="String")
         yield target
+
+
+@pytest.fixture
+def press(stack: Target) -> Iterator[Stack]:
+    press = Stack(stack)
+    with answering(stack, "sagemaker", UpdateEndpoint=press.update):
+        yield press

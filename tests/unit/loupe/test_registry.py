@@ -1,113 +1,15 @@
 """The registry's versions, and the rollback to one of them, on moto's SageMaker."""
 
-import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from moto.sagemaker.models import sagemaker_backends
 
 from loupe.errors import LoupeError
 from loupe.stack import endpoint, registry
 from loupe.stack.rollback import RollbackResult, rollback
 from loupe.stack.target import Target
 from tests.unit.loupe.account import answering
-
-HOSTING = {
-    "VariantName": "Line",
-    "InstanceType": "ml.g4dn.xlarge",
-    "InitialInstanceCount": 3,
-    "InferenceAmiVersion": "al2-ami-sagemaker-inference-gpu-2",
-}
-IMAGE = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/serve:2"
-
-
-class Stack:
-    """A stack with an endpoint and a registry.
-
-    Attributes:
-        updates: The UpdateEndpoint requests.
-        status: Any other value than InService: an update fails, and SageMaker returns to the old model.
-    """
-
-    def __init__(self, target: Target) -> None:
-        self.target = target
-        self.updates: list[dict[str, Any]] = []
-        self.status = "InService"
-        target.sagemaker.create_model_package_group(ModelPackageGroupName="press")
-
-    @property
-    def endpoint(self) -> Any:
-        """moto's own object, because moto does not implement UpdateEndpoint."""
-        return sagemaker_backends["123456789012"]["eu-central-1"].endpoints["press"]
-
-    def update(self, request: dict[str, Any]) -> dict[str, str]:
-        self.updates.append(request)
-        if self.status == "InService":
-            self.endpoint.endpoint_config_name = request["EndpointConfigName"]
-        return {"EndpointArn": "arn:aws:sagemaker:eu-central-1:123456789012:endpoint/press"}
-
-    def upload_artefact(self, name: str) -> str:
-        key = f"models/{name}/model.tar.gz"
-        self.target.s3.put_object(Bucket="artefacts", Key=key, Body=b"model")
-        return f"s3://artefacts/{key}"
-
-    def register(
-        self, name: str, status: str = "Approved", before: str | None = None, model: bool = True
-    ) -> str:
-        """Register a version of the run `name`, and return the name of its SageMaker model.
-
-        Args:
-            name: The run.
-            status: The approval status.
-            before: The SageMaker model that served before.
-            model: Whether the SageMaker model exists.
-        """
-        uri, model_name = self.upload_artefact(name), f"press-{name}"
-        metadata = {
-            "run": name,
-            "family": "ssdlite",
-            "dataset": "bottles",
-            "tuned": "true",
-            "map": "0.4123",
-            "model_name": model_name,
-        }
-        self.target.sagemaker.create_model_package(
-            ModelPackageGroupName="press",
-            ModelApprovalStatus=status,  # type: ignore[arg-type]
-            CustomerMetadataProperties=metadata,
-            InferenceSpecification={"Containers": [{"Image": IMAGE, "ModelDataUrl": uri}]},
-        )
-        report = json.dumps({"champion_before": before}).encode()
-        self.target.s3.put_object(Bucket="artefacts", Key=f"reports/{name}/report.json", Body=report)
-        if model:
-            self.create_model(model_name, uri)
-        return model_name
-
-    def create_model(self, name: str, uri: str) -> None:
-        self.target.sagemaker.create_model(
-            ModelName=name,
-            PrimaryContainer={"Image": IMAGE, "ModelDataUrl": uri, "Environment": {"LOG_LEVEL": "INFO"}},
-            ExecutionRoleArn="arn:aws:iam::123456789012:role/sagemaker",
-        )
-
-    def serve(self, model: str) -> None:
-        client, config = self.target.sagemaker, f"{model}-config"
-        variant: Any = {**HOSTING, "ModelName": model}
-        client.create_endpoint_config(EndpointConfigName=config, ProductionVariants=[variant])
-        client.create_endpoint(EndpointName="press", EndpointConfigName=config)
-
-    def serves(self) -> str:
-        current = endpoint.describe(self.target)
-        assert current is not None
-        return current.model_name
-
-
-@pytest.fixture
-def press(stack: Target) -> Iterator[Stack]:
-    press = Stack(stack)
-    with answering(stack, "sagemaker", UpdateEndpoint=press.update):
-        yield press
+from tests.unit.loupe.serving_stack import HOSTING, IMAGE, Stack
 
 
 def _versions(press: Stack) -> list[registry.Version]:
@@ -132,6 +34,66 @@ def test_versions_come_newest_first_and_the_serving_one_is_marked(press: Stack):
     assert scores == {("ssdlite", True, 0.4123)}
 
 
+def test_after_a_rejection_and_a_rollback_only_what_the_endpoint_serves_is_shown_as_serving(press: Stack):
+    """The rejected version has the same artefact as the approved one, because the run was repeated."""
+    press.register("a", "Rejected")
+    press.serve(press.register("b", artefact="a"))
+    assert [version.number for version in _versions(press) if version.serving] == [2]
+    press.register("c", before="press-b")
+    press.target.sagemaker.delete_endpoint(EndpointName="press")
+    press.serve("press-c")
+    assert [version.number for version in _versions(press) if version.serving] == [3]
+    _roll_back(press)
+    assert [version.number for version in _versions(press) if version.serving] == [2]
+
+
+def test_a_model_that_a_rollback_created_again_belongs_to_the_approved_version(press: Stack):
+    for name, status in [("a", "Approved"), ("b", "Rejected")]:
+        press.register(name, status, model=False, artefact="a")
+    press.register("c")
+    press.serve("press-c")
+    result = _roll_back(press, 1)
+    assert result.model not in ("press-a", "press-b")
+    assert [version.number for version in _versions(press) if version.serving] == [1]
+
+
+def test_during_a_swap_both_models_are_shown_with_their_share(press: Stack):
+    for name in ("a", "b"):
+        press.register(name, "Approved")
+    press.serve("press-b")
+    variant: Any = {**HOSTING, "ModelName": "press-b"}
+    press.target.sagemaker.create_endpoint_config(EndpointConfigName="next", ProductionVariants=[variant])
+
+    def swapping(request: Any) -> Any:
+        return {
+            "EndpointName": "press",
+            "EndpointArn": "arn",
+            "EndpointStatus": "Updating",
+            "EndpointConfigName": "press-a-config",
+            "ProductionVariants": [{"VariantName": "Line", "CurrentWeight": 0.9}],
+            "PendingDeploymentSummary": {
+                "EndpointConfigName": "next",
+                "ProductionVariants": [{"VariantName": "Line", "CurrentWeight": 0.1}],
+            },
+        }
+
+    first: Any = {**HOSTING, "ModelName": "press-a"}
+    press.target.sagemaker.create_endpoint_config(
+        EndpointConfigName="press-a-config", ProductionVariants=[first]
+    )
+    with answering(press.target, "sagemaker", DescribeEndpoint=swapping):
+        shares = {version.number: version.share for version in _versions(press)}
+    assert shares == {1: pytest.approx(0.9), 2: pytest.approx(0.1)}
+
+
+@pytest.mark.parametrize("status", ["Creating", "Failed", "Deleting", "OutOfService"])
+def test_an_endpoint_that_does_not_answer_serves_no_version(press: Stack, status: str):
+    press.register("a")
+    press.serve("press-a")
+    press.endpoint.endpoint_status = status
+    assert [version.serving for version in _versions(press)] == [False]
+
+
 def test_before_the_first_run_there_is_neither_version_nor_endpoint(stack: Target):
     assert endpoint.describe(stack) is None
     assert registry.versions(stack, None) == []
@@ -141,7 +103,8 @@ def test_without_a_number_the_model_that_served_before_returns_not_the_next_in_t
     for name, before in [("a", None), ("b", "press-a"), ("c", "press-a")]:
         press.register(name, before=before)
     press.serve("press-c")
-    assert _roll_back(press) == RollbackResult("press-a", 1, True)
+    result = _roll_back(press)
+    assert (result.model, result.version, result.changed) == ("press-a", 1, True)
     assert press.serves() == "press-a"
 
 
@@ -149,7 +112,8 @@ def test_a_model_that_was_deployed_by_hand_returns_too(press: Stack):
     press.create_model("press-starter", press.upload_artefact("starter"))
     press.register("a", before="press-starter")
     press.serve("press-a")
-    assert _roll_back(press) == RollbackResult("press-starter", None, True)
+    result = _roll_back(press)
+    assert (result.model, result.version, result.changed) == ("press-starter", None, True)
     assert press.serves() == "press-starter"
 
 
