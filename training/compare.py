@@ -11,48 +11,57 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
-from training.evaluation.comparison import comparison_report, evaluate_all
-from training.evaluation.reports import page
-from training.evaluation.reports.facts import comparison_facts
-from training.evaluation.reports.tables import comparison_table
-from training.evaluation.runner import add_options, check_writable, select
+from training.evaluation.options import add_options, files
+from training.job import by_hand
 from training.job.errors import TrainingError
+from training.job.files import check_writable, write_whole
+from training.job.stopping import finishing
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Compare models. Returns the exit status: 1 if a model or the data set could not be used."""
-    parser = argparse.ArgumentParser(prog="python -m training.compare", description=__doc__)
-    parser.add_argument("models", type=Path, nargs="+", metavar="MODEL", help="model.tar.gz")
-    parser.add_argument(
-        "--dataset", required=True, help="labelled images: folder, zip, snapshot or s3:// prefix"
+    parser = by_hand.Parser(
+        prog="loupe compare", description="Compare models on the same images (docs/evaluation.md)."
     )
-    parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
-    parser.add_argument(
-        "--html", type=Path, metavar="FILE", help="write an HTML page with the models side by side"
-    )
+    parser.add_argument("models", type=by_hand.given_path, nargs="+", metavar="MODEL", help="model.tar.gz")
     add_options(parser)
     options = parser.parse_args(arguments)
-    try:
-        check_writable(options.html)
-        tests = select(options.dataset, options.split)
-        models, failed = evaluate_all(options.models, tests, options.escape_rate)
-        for model in failed:
-            sys.stderr.write(f"{model.path} is left out: {model.reason}\n")
-        if not models:
-            raise TrainingError("none of the models can be loaded: there is nothing to compare")
-        report = comparison_report(models, failed, tests, options.dataset)
-        if options.html:
-            facts = comparison_facts(
-                report, options.dataset, ["python", "-m", "training.compare", *sys.argv[1:]]
-            )
-            evaluations = [model.evaluation for model in models]
-            page.write(options.html, page.comparison_page(evaluations, report, facts))
-    except TrainingError as error:
-        sys.stderr.write(f"{type(error).__name__}: {error}\n")
-        return 1
-    sys.stdout.write(json.dumps(report, allow_nan=False) + "\n" if options.json else comparison_table(report))
+    return by_hand.run(lambda: _compare(options))
+
+
+def _compare(options: argparse.Namespace) -> int:
+    check_writable(options.out, options.html)
+    # These take a second to import. Until then a signal already ends in words.
+    from training.evaluation.comparison import comparison_report, evaluate_all
+    from training.evaluation.reports.tables import comparison_table
+    from training.evaluation.runner import select
+    from training.evaluation.summary import comparison_summary
+
+    tests = select(options.dataset, options.split)
+    models, failed = evaluate_all(options.models, tests, options.escape_rate)
+    for model in failed:
+        by_hand.complain(f"{model.path} is left out: {model.reason}")
+    if not models:
+        raise TrainingError("none of the models can be loaded: there is nothing to compare")
+    report = comparison_report(models, failed, tests, options.dataset)
+    texts = {}
+    if options.html:
+        from training.evaluation.reports import page
+        from training.evaluation.reports.facts import comparison_facts
+
+        facts = comparison_facts(report, options.dataset, ["loupe", "compare", *sys.argv[1:]])
+        texts[options.html] = page.comparison_page([model.evaluation for model in models], report, facts)
+    if options.out:
+        texts[options.out] = json.dumps(report, indent=1, allow_nan=False) + "\n"
+    with finishing():
+        for path, text in texts.items():
+            write_whole(path, text)
+        if options.json:
+            summary = comparison_summary(report, files(options))
+            sys.stdout.write(json.dumps(summary, allow_nan=False) + "\n")
+        else:
+            sys.stdout.write(comparison_table(report))
     return 1 if failed else 0
 
 

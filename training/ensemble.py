@@ -11,22 +11,76 @@ part, which gives it its own operating points.
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from training.evaluation.detection import evaluate
-from training.evaluation.runner import check_writable, select
-from training.job.errors import TrainingError
-from training.learning.ensembling import EnsembleError, join
-from training.model.artefact import ModelCard, pack, unpack
-from training.model.onnx_model import OnnxModel
+from contract.text import plain
+from training.job import by_hand
+from training.job.files import check_writable
+from training.job.stopping import finishing
+
+if TYPE_CHECKING:
+    from training.model.artefact import ModelCard
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Join models. Returns the exit status: 1 if they cannot be joined."""
+    parser = by_hand.Parser(
+        prog="loupe ensemble",
+        description="Join several models into one that gives the mean of their results.",
+    )
+    parser.add_argument(
+        "models", type=by_hand.given_path, nargs="+", metavar="MODEL", help="model.tar.gz, two or more"
+    )
+    parser.add_argument(
+        "--out", type=by_hand.given_path, required=True, metavar="FILE", help="the joint model.tar.gz"
+    )
+    parser.add_argument(
+        "--name", type=by_hand.given, default="ensemble", help="its name in records (default ensemble)"
+    )
+    parser.add_argument(
+        "--dataset",
+        type=by_hand.given,
+        help="the members' data set: evaluate on its validation part, for operating points",
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+    options = parser.parse_args(arguments)
+    return by_hand.run(lambda: _ensemble(options))
+
+
+def _ensemble(options: argparse.Namespace) -> int:
+    check_writable(options.out)
+    # torch takes seconds to import. Until then a signal already ends in words.
+    from training.learning.ensembling import join
+    from training.model.artefact import pack, unpack
+
+    with tempfile.TemporaryDirectory() as temporary:
+        folders = [Path(temporary) / f"member{number}" for number in range(1, len(options.models) + 1)]
+        for path, folder in zip(options.models, folders, strict=True):
+            unpack(path, folder)
+        joint = Path(temporary) / "joint"
+        card = join(folders, joint, options.name)
+        if options.dataset:
+            card = _with_validation(joint, card, options.dataset)
+            card.write(joint)
+        with finishing():
+            pack(joint, options.out)
+            _show(card, options)
+    return 0
 
 
 def _with_validation(folder: Path, card: ModelCard, dataset: str) -> ModelCard:
     """The card with scores and operating points of the validation part."""
+    from training.evaluation.detection import evaluate
+    from training.evaluation.runner import select
+    from training.learning.ensembling import EnsembleError
+    from training.model.onnx_model import OnnxModel
+
     if card.dataset.get("validation") == 0:
         raise EnsembleError(
             "a member was trained on the validation part (refit=true), so it cannot be evaluated there: "
@@ -40,36 +94,21 @@ def _with_validation(folder: Path, card: ModelCard, dataset: str) -> ModelCard:
     return replace(card, operating_points=scores.operating_points)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Join models. Returns the exit status: 1 if they cannot be joined."""
-    parser = argparse.ArgumentParser(
-        prog="loupe ensemble",
-        description="Join several models into one that gives the mean of their results.",
-    )
-    parser.add_argument("models", type=Path, nargs="+", metavar="MODEL", help="model.tar.gz, two or more")
-    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="the joint model.tar.gz")
-    parser.add_argument("--name", default="ensemble", help="its name in records (default ensemble)")
-    parser.add_argument(
-        "--dataset", help="the members' data set: evaluate on its validation part, for operating points"
-    )
-    options = parser.parse_args(arguments)
-    try:
-        check_writable(options.out)
-        with tempfile.TemporaryDirectory() as temporary:
-            folders = [Path(temporary) / f"member{number}" for number in range(1, len(options.models) + 1)]
-            for path, folder in zip(options.models, folders, strict=True):
-                unpack(path, folder)
-            joint = Path(temporary) / "joint"
-            card = join(folders, joint, options.name)
-            if options.dataset:
-                card = _with_validation(joint, card, options.dataset)
-                card.write(joint)
-            pack(joint, options.out)
-    except TrainingError as error:
-        sys.stderr.write(f"{type(error).__name__}: {error}\n")
-        return 1
-    sys.stdout.write(f"{options.out}: {card.name} {card.version}, {card.kind}\n")
-    return 0
+def _show(card: ModelCard, options: argparse.Namespace) -> None:
+    if not options.json:
+        sys.stdout.write(plain(f"{options.out}: {card.name} {card.version}, {card.kind}") + "\n")
+        return
+    document = {
+        "path": str(options.out),
+        "name": card.name,
+        "version": card.version,
+        "family": card.family,
+        "members": [
+            {name: member[name] for name in ("name", "version", "family")} for member in card.members
+        ],
+        "validation": card.metrics.get("validation"),
+    }
+    sys.stdout.write(json.dumps(document, allow_nan=False) + "\n")
 
 
 if __name__ == "__main__":

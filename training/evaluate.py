@@ -14,31 +14,75 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pydantic import Field
-
-from training.evaluation.reports import page
-from training.evaluation.reports.facts import evaluation_facts
-from training.evaluation.reports.tables import evaluation_table
-from training.evaluation.result import Evaluation
-from training.evaluation.runner import ESCAPE_RATE, add_options, check_writable, evaluate_artefact, select
+from contract.text import plain
+from training.evaluation.options import add_options, files
+from training.job import by_hand
 from training.job.container import Container, emit, run
 from training.job.errors import TrainingError
-from training.job.hyperparameters import JobHyperparameters, parse
+from training.job.files import check_writable, write_whole
+from training.job.stopping import finishing
+
+if TYPE_CHECKING:
+    from training.evaluation.result import Evaluation
 
 # A log line is cut at 256 KiB, so the log leaves these out. The file contains them.
 _NOT_LOGGED = ("curves", "sweep", "golden", "prices")
 
 
-class Settings(JobHyperparameters):
-    """Hyperparameters of an evaluation job."""
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Evaluate by hand with options, or as a job without any. Returns the exit status."""
+    given = sys.argv[1:] if arguments is None else arguments
+    if not given:
+        return run(_job)
+    parser = by_hand.Parser(
+        prog="loupe evaluate", description="Measure a model on labelled images (docs/evaluation.md)."
+    )
+    parser.add_argument("--model", type=by_hand.given_path, required=True, help="model.tar.gz")
+    add_options(parser)
+    parser.add_argument(
+        "--rules",
+        type=by_hand.given_path,
+        metavar="FILE",
+        help="write a rules document made of the operating points",
+    )
+    options = parser.parse_args(given)
+    return by_hand.run(lambda: _evaluate(options))
 
-    split: str = "test"
-    escape_rate: float = Field(ESCAPE_RATE, ge=0, lt=1)
+
+# The libraries take a second to import. Until a function needs them, a signal already ends in words.
+
+
+def _evaluate(options: argparse.Namespace) -> int:
+    check_writable(options.out, options.html, options.rules)
+    from training.evaluation.reports.tables import evaluation_table
+    from training.evaluation.runner import evaluate_artefact, select
+    from training.evaluation.summary import evaluation_summary
+
+    tests = select(options.dataset, options.split)
+    evaluation, report = evaluate_artefact(options.model, tests, options.escape_rate)
+    texts = _texts(evaluation, report, options.dataset, files(options))
+    with finishing():
+        for path, text in texts.items():
+            write_whole(path, text)
+        for warning in report["warnings"]:
+            sys.stderr.write(f"WARNING: {plain(warning)}\n")
+        for note in report["notes"]:
+            sys.stderr.write(f"note: {plain(note)}\n")
+        if options.json:
+            summary = evaluation_summary(report, files(options))
+            sys.stdout.write(json.dumps(summary, allow_nan=False) + "\n")
+        else:
+            sys.stdout.write(evaluation_table(report))
+    return 0
 
 
 def _job(container: Container) -> None:
+    from training.evaluation.runner import evaluate_artefact, select
+    from training.evaluation.settings import Settings
+    from training.job.hyperparameters import parse
+
     settings = parse(Settings, container.hyperparameters())
     artefacts, data = container.channel("model"), container.channel("test")
     if artefacts is None or data is None:
@@ -49,56 +93,33 @@ def _job(container: Container) -> None:
     evaluation, report = evaluate_artefact(Path(artefacts) / "model.tar.gz", tests, settings.escape_rate)
     folder = container.output / "data"
     folder.mkdir(parents=True, exist_ok=True)
-    _write(evaluation, report, data, folder / "evaluation.html", folder / "rules.json")
-    (folder / "evaluation.json").write_text(json.dumps(report, indent=1, allow_nan=False) + "\n")
+    names = {"full": "evaluation.json", "html": "evaluation.html", "rules": "rules.json"}
+    targets = {kind: folder / name for kind, name in names.items()}
+    for path, text in _texts(evaluation, report, data, targets).items():
+        write_whole(path, text)
     report["confidence"].pop("map_resamples")
     emit("evaluation", {name: value for name, value in report.items() if name not in _NOT_LOGGED})
     sys.stdout.write(f"test:map={report['map'] or 0.0} test:map50={report['map50'] or 0.0}\n")
 
 
-def _write(
-    evaluation: Evaluation, report: Mapping[str, Any], data: Path | str, html: Path | None, rules: Path | None
-) -> None:
-    if html:
-        command = ["python", "-m", "training.evaluate", *sys.argv[1:]]
-        facts = evaluation_facts(evaluation, report, data, command)
-        page.write(html, page.evaluation_page(evaluation, report, facts))
-    if rules:
-        page.write(rules, json.dumps(evaluation.rules, indent=1) + "\n")
+def _texts(
+    evaluation: Evaluation, report: Mapping[str, Any], data: Path | str, targets: Mapping[str, Path]
+) -> dict[Path, str]:
+    """Return the content of each file to write; all are complete before the first is written."""
+    texts = {}
+    if target := targets.get("html"):
+        from training.evaluation.reports import page
+        from training.evaluation.reports.facts import evaluation_facts
 
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Evaluate by hand with options, or as a job without any. Returns the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m training.evaluate", description=__doc__)
-    parser.add_argument("--model", type=Path, help="model.tar.gz")
-    parser.add_argument("--dataset", help="labelled images: folder, zip, snapshot or s3:// prefix")
-    parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
-    parser.add_argument(
-        "--html", type=Path, metavar="FILE", help="write an HTML page with all figures and the worst images"
-    )
-    parser.add_argument(
-        "--rules", type=Path, metavar="FILE", help="write a rules document made of the operating points"
-    )
-    add_options(parser)
-    options = parser.parse_args(arguments)
-    if options.model is None and options.dataset is None:
-        return run(_job)
-    if options.model is None or options.dataset is None:
-        parser.error("--model and --dataset go together")
-    try:
-        check_writable(options.html, options.rules)
-        tests = select(options.dataset, options.split)
-        evaluation, report = evaluate_artefact(options.model, tests, options.escape_rate)
-        _write(evaluation, report, options.dataset, options.html, options.rules)
-    except TrainingError as error:
-        sys.stderr.write(f"{type(error).__name__}: {error}\n")
-        return 1
-    for warning in report["warnings"]:
-        sys.stderr.write(f"WARNING: {warning}\n")
-    for note in report["notes"]:
-        sys.stderr.write(f"note: {note}\n")
-    sys.stdout.write(json.dumps(report, allow_nan=False) + "\n" if options.json else evaluation_table(report))
-    return 0
+        command = ["loupe", "evaluate", *sys.argv[1:]]
+        texts[target] = page.evaluation_page(
+            evaluation, report, evaluation_facts(evaluation, report, data, command)
+        )
+    if target := targets.get("rules"):
+        texts[target] = json.dumps(evaluation.rules, indent=1) + "\n"
+    if target := targets.get("full"):
+        texts[target] = json.dumps(report, indent=1, allow_nan=False) + "\n"
+    return texts
 
 
 if __name__ == "__main__":

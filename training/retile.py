@@ -6,18 +6,21 @@ python -m training.retile --model model.tar.gz --size 640 --overlap 0.2 --out ti
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from training.job.errors import TrainingError
-from training.model.artefact import pack, unpack
+from contract.text import plain
+from training.job import by_hand
+from training.job.files import check_writable
+from training.model.artefact import ModelCard, pack, unpack
 from training.model.tiling import Tiles
 
 
-def retile(model: Path, tiles: Tiles | None, out: Path) -> str:
+def retile(model: Path, tiles: Tiles | None, out: Path) -> ModelCard:
     """Write an artefact with other tiles.
 
     Args:
@@ -26,7 +29,7 @@ def retile(model: Path, tiles: Tiles | None, out: Path) -> str:
         out: The artefact to write.
 
     Returns:
-        The model's name and its new version.
+        The card of the model, which has a new version.
 
     Raises:
         ArtefactError: `model` is damaged.
@@ -35,16 +38,19 @@ def retile(model: Path, tiles: Tiles | None, out: Path) -> str:
         card = replace(unpack(model, Path(folder)), tiles=tiles)
         card.write(Path(folder))
         pack(Path(folder), out)
-    return f"{card.name} {card.version}"
+    return card
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Set the tiles of an artefact. Returns the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m training.retile", description=__doc__)
-    parser.add_argument("--model", type=Path, required=True, help="model.tar.gz")
-    parser.add_argument("--out", type=Path, required=True, help="the model.tar.gz to write")
+    parser = by_hand.Parser(prog="python -m training.retile", description=__doc__)
+    parser.add_argument("--model", type=by_hand.given_path, required=True, help="model.tar.gz")
+    parser.add_argument("--out", type=by_hand.given_path, required=True, help="the model.tar.gz to write")
     parser.add_argument(
-        "--size", type=int, required=True, help="edge of a tile in pixels of the picture; 0 removes the tiles"
+        "--size",
+        type=by_hand.whole_number(0),
+        required=True,
+        help="edge of a tile in pixels of the picture; 0 removes the tiles",
     )
     parser.add_argument(
         "--overlap",
@@ -53,14 +59,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="of neighbouring tiles, as a share of the edge, 0..0.5 (default 0.2)",
     )
     parser.add_argument("--max-tiles", type=int, default=256, help="most tiles of one picture (default 256)")
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
     options = parser.parse_args(arguments)
-    try:
-        tiles = Tiles(options.size, options.overlap, options.max_tiles) if options.size else None
-        name = retile(options.model, tiles, options.out)
-    except TrainingError as error:
-        sys.stderr.write(f"{type(error).__name__}: {error}\n")
-        return 1
-    sys.stdout.write(f"{options.out}: {name}, tiles {tiles and asdict(tiles)}\n")
+    return by_hand.run(lambda: _retile(options))
+
+
+def _retile(options: argparse.Namespace) -> int:
+    check_writable(options.out)
+    tiles = Tiles(options.size, options.overlap, options.max_tiles) if options.size else None
+    card = retile(options.model, tiles, options.out)
+    document = {"path": str(options.out), "name": card.name, "version": card.version}
+    settings = tiles and asdict(tiles)
+    if options.json:
+        sys.stdout.write(json.dumps(document | {"tiles": settings}) + "\n")
+    else:
+        sys.stdout.write(plain(f"{options.out}: {card.name} {card.version}, tiles {settings}") + "\n")
     return 0
 
 

@@ -5,28 +5,32 @@ In a container: python -m training.serve    (reads <root>/model; listens on 0.0.
 By hand:        python -m training.serve --model model.tar.gz --port 8080    (listens on 127.0.0.1)
 
 Settings are environment variables: LOUPE_<NAME> for each of training/serving/settings.py, and LOUPE_DEVICE (auto, cpu
-or cuda). On SIGTERM it accepts no more connections, finishes the requests inside, and exits 0.
+or cuda). On SIGTERM, Ctrl+C or a closed terminal it accepts no more connections, finishes the requests inside, and
+exits 0.
 """
 
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import signal
 import socket
 import sys
 import tempfile
-from collections.abc import Sequence
-from dataclasses import asdict, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from types import FrameType
 
 import uvicorn
 
+from contract.text import plain
+from training.job import by_hand
 from training.job.container import Container, cores, emit, run
 from training.job.errors import TrainingError
-from training.model.artefact import unpack
+from training.model.artefact import ModelCard, unpack
 from training.serving.app import Endpoint
 from training.serving.inference import Predictor, ThreadPredictor
 from training.serving.session import CPU, CUDA, ServedModel, cuda_offered
@@ -40,47 +44,83 @@ class WarmUpError(TrainingError):
     """The model was loaded, but fails on a black picture."""
 
 
-def serve(folder: Path, host: str, port: int) -> None:
+@dataclass(frozen=True, slots=True)
+class Start:
+    """What a server tells about itself at its start."""
+
+    host: str
+    port: int
+    card: ModelCard
+    provider: str
+    settings: Settings
+    processes: bool
+
+    @property
+    def url(self) -> str:
+        """The address for a client on this machine."""
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104 - compared only
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
+
+    def document(self) -> dict[str, object]:
+        """Return the start for JSON."""
+        card = self.card
+        return {
+            "host": self.host,
+            "port": self.port,
+            "url": self.url,
+            "model": {"name": card.name, "version": card.version, "family": card.family},
+            "provider": self.provider,
+            "workers": self.settings.workers,
+            "processes": self.processes,
+            "batch": self.settings.batch,
+            "tiles": asdict(card.tiles) if card.tiles else None,
+        }
+
+
+def serve(
+    folder: Path,
+    host: str,
+    port: int,
+    environment: Mapping[str, str] = os.environ,
+    on_start: Callable[[Start], None] = lambda _: None,
+    on_warm: Callable[[Start], None] = lambda _: None,
+) -> None:
     """Serve the model in `folder` until SIGTERM.
+
+    Args:
+        folder: An unpacked artefact.
+        host: The address to listen on.
+        port: The port; 0 takes a free one.
+        environment: Of the settings.
+        on_start: Called once the server accepts connections.
+        on_warm: Called once it answers images.
 
     Raises:
         TrainingError: It cannot start: the address, a setting or the model is not usable.
     """
     listener = _listen(host, port)
-    model, settings = _load(folder, os.environ.get("LOUPE_DEVICE", "auto"))
+    model, settings = _load(folder, environment)
     predictor = _predictor(model, folder, settings)
-    _log_start(listener, model, predictor, settings)
+    address = listener.getsockname()
+    start = Start(
+        address[0], address[1], model.card, model.provider, settings, isinstance(predictor, Workers)
+    )
+    on_start(start)
     del model  # worker processes load their own
 
-    def stop() -> None:
+    def stop(*_: object) -> None:
         server.should_exit = True
 
-    endpoint = Endpoint(predictor, settings, on_failure=stop)
+    endpoint = Endpoint(predictor, settings, on_failure=stop, on_warm=lambda: on_warm(start))
     server = uvicorn.Server(_server_settings(endpoint))
-    # uvicorn drains, then sends itself the signal again. With this handler, that second signal is a plain exit.
+    # uvicorn drains at the first two, then sends itself the signal again. With this handler, that is a plain exit.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _exit)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, stop)
     server.run(sockets=[listener])
     if endpoint.failure:
         raise WarmUpError(f"the model fails on a black picture: {endpoint.failure}") from endpoint.failure
-
-
-def _log_start(listener: socket.socket, model: ServedModel, predictor: Predictor, settings: Settings) -> None:
-    host, port = listener.getsockname()
-    emit(
-        "serving",
-        {
-            "host": host,
-            "port": port,
-            "model": {"name": model.card.name, "version": model.card.version, "family": model.card.family},
-            "provider": model.provider,
-            "workers": settings.workers,
-            "processes": isinstance(predictor, Workers),
-            "batch": settings.batch,
-            "tiles": asdict(model.card.tiles) if model.card.tiles else None,
-        },
-        to=sys.stderr,
-    )
 
 
 def _server_settings(endpoint: Endpoint) -> uvicorn.Config:
@@ -95,9 +135,11 @@ def _server_settings(endpoint: Endpoint) -> uvicorn.Config:
     )
 
 
-def _load(folder: Path, device: str) -> tuple[ServedModel, Settings]:
+def _load(folder: Path, environment: Mapping[str, str]) -> tuple[ServedModel, Settings]:
     """Load the model, and read the settings for the processor that it runs on."""
-    cpu, settings = Settings.read(gpu=False), Settings.read(gpu=device != "cpu" and cuda_offered())
+    device = environment.get("LOUPE_DEVICE", "auto")
+    cpu = Settings.read(gpu=False, environment=environment)
+    settings = Settings.read(gpu=device != "cpu" and cuda_offered(), environment=environment)
     model = ServedModel(folder, _threads(settings), device)
     # Only a loaded model shows whether there is a GPU, and how many images the graph takes.
     if model.provider != CUDA and settings != cpu:
@@ -128,15 +170,26 @@ def _exit(_number: int, _frame: FrameType | None) -> None:
 
 def _listen(host: str, port: int) -> socket.socket:
     """Return a listening socket with TCP_NODELAY, which connections inherit: small answers are sent at once."""
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     try:
         listener.bind((host, port))
     except (OSError, OverflowError) as error:
         listener.close()
-        raise SettingError(f"cannot listen on {host}:{port}: {error}") from error
+        raise _unusable(host, port, error) from error
     return listener
+
+
+def _unusable(host: str, port: int, error: OSError | OverflowError) -> SettingError:
+    number = error.errno if isinstance(error, OSError) else None
+    reason, hint = {
+        errno.EADDRINUSE: ("another program uses this port", "Take another port; 0 takes a free one."),
+        errno.EACCES: ("only an administrator may use this port", "Take a port from 1024 on."),
+        errno.EADDRNOTAVAIL: ("this machine does not have this address", "127.0.0.1 always works."),
+    }.get(number or 0, (str(error), ""))
+    return SettingError(f"cannot listen on {host}:{port}: {reason}", hint=hint)
 
 
 def _serve_container(container: Container) -> None:
@@ -144,28 +197,56 @@ def _serve_container(container: Container) -> None:
     if not port.isdecimal():
         raise SettingError(f"SAGEMAKER_BIND_TO_PORT={port!r} must be a whole number")
     host = os.environ.get("LOUPE_BIND_HOST", "0.0.0.0")  # noqa: S104 - a container's port
-    serve(container.model, host, int(port))
+
+    def log(start: Start) -> None:
+        emit("serving", start.document(), to=sys.stderr)
+
+    serve(container.model, host, int(port), on_start=log)
+
+
+def _serve_by_hand(options: argparse.Namespace) -> int:
+    # Metrics are for CloudWatch. A person who wants the lines sets the variable.
+    environment = {"LOUPE_REPORT_SECONDS": "0", **os.environ}
+
+    def show(start: Start) -> None:
+        if options.json:
+            emit("serving", start.document())
+            return
+        name = plain(f"{start.card.name} {start.card.version}")
+        sys.stdout.write(
+            f"Serving {name} on {start.url} (Ctrl+C stops it). Try it:\n"
+            f"curl --data-binary @IMAGE.jpg -H 'Content-Type: image/jpeg' {start.url}/invocations\n"
+        )
+        sys.stdout.flush()
+
+    with tempfile.TemporaryDirectory(prefix="loupe-serve-") as folder:
+        unpack(options.model, Path(folder))
+        serve(Path(folder), options.host, options.port, environment, on_warm=show)
+    return 0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve by hand with options, or as a container without any. Returns the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m training.serve", description=__doc__)
-    parser.add_argument("--model", type=Path, help="model.tar.gz")
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default 127.0.0.1)")
-    parser.add_argument(
-        "--port", type=int, default=8080, help="port to listen on; 0: a free one (default 8080)"
-    )
-    options = parser.parse_args(arguments)
-    if options.model is None:
+    given = sys.argv[1:] if arguments is None else arguments
+    if not given:
         return run(_serve_container)
-    try:
-        with tempfile.TemporaryDirectory(prefix="loupe-serve-") as folder:
-            unpack(options.model, Path(folder))
-            serve(Path(folder), options.host, options.port)
-    except TrainingError as error:
-        sys.stderr.write(f"{type(error).__name__}: {error}\n")
-        return 1
-    return 0
+    parser = by_hand.Parser(
+        prog="loupe serve",
+        description="Serve a model on this machine, as the endpoint does (docs/serving.md).",
+    )
+    parser.add_argument("--model", type=by_hand.given_path, required=True, help="model.tar.gz")
+    parser.add_argument(
+        "--host", type=by_hand.given, default="127.0.0.1", help="address to listen on (default 127.0.0.1)"
+    )
+    parser.add_argument(
+        "--port",
+        type=by_hand.whole_number(0, 65535),
+        default=8080,
+        help="port to listen on; 0: a free one (default 8080)",
+    )
+    parser.add_argument("--json", action="store_true", help="print the address as one JSON line")
+    options = parser.parse_args(given)
+    return by_hand.run(lambda: _serve_by_hand(options), outcome="nothing was served", again="")
 
 
 if __name__ == "__main__":

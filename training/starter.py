@@ -17,9 +17,9 @@ from training.datasets import open_dataset
 from training.datasets.generated.synthetic import generate
 from training.evaluation.detection import evaluate
 from training.job.container import Container, emit, run
+from training.learning.run import train
 from training.model.artefact import pack, read_card
 from training.model.onnx_model import OnnxModel
-from training.train import train
 
 # The sample images have a third seed: training.datasets.generated.samples.
 TRAIN_SEED, TEST_SEED = 1, 2

@@ -7,308 +7,141 @@ A job has the channels `train`, `validation` (optional: without it the train cha
 70 % to learn from, 10 % to choose the best epoch, and 20 % left as the test part) and `pretrained`
 (optional: weights to start from), and hyperparameters as strings (training/learning/hyperparameters.py). It writes
 <root>/model/{model.onnx,model.json}, which SageMaker packs into model.tar.gz. By hand the same happens in
-DIR, and DIR/model.tar.gz is packed, too. In both cases a killed run continues after its last complete epoch.
+DIR, and DIR/model.tar.gz is packed, too. In both cases a run that was stopped or killed continues after its last
+complete epoch.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
+import shlex
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
-from torch.optim import AdamW
+from training.job import by_hand
+from training.job.container import Container, emit, run
+from training.job.hyperparameters import HyperparameterError
 
-from training.detectors import Detector
-from training.detectors.registry import build, families
-from training.job.container import Container, cores, git_sha, run
-from training.job.errors import TrainingError
-from training.job.hyperparameters import HyperparameterError, parse
-from training.learning.averaging import MovingAverage
-from training.learning.checkpoints import Checkpoints, State
-from training.learning.data import TrainingData, open_training_data
-from training.learning.engine import Epoch, build_optimiser, train_epoch, validate
-from training.learning.finishing import export_with_card
-from training.learning.hyperparameters import Hyperparameters
-from training.learning.loading import Loader
-from training.learning.memory import keep_freed_memory, peak_memory_mib
-from training.learning.progress import EventLines, Progress, Readable
-from training.learning.schedule import Schedule
-from training.learning.weights import load_pretrained
-from training.model.artefact import pack
-
-_MOSAIC_UNTIL = 0.8  # of the epochs
-_CYCLE_EPOCHS = 2
-_WORKERS_AT_MOST = 4
-
-
-@dataclass(frozen=True)
-class _Run:
-    """Everything that a run consists of.
-
-    Attributes:
-        pretrained: The source and SHA-256 of the weights that it started from; None: random weights.
-        epochs: Epochs with those of the cycles.
-    """
-
-    container: Container
-    progress: Progress
-    settings: Hyperparameters
-    data: TrainingData
-    device: torch.device
-    model: Detector
-    pretrained: dict[str, object] | None
-    loader: Loader
-    validation_loader: Loader
-    optimiser: AdamW
-    schedule: Schedule
-    average: MovingAverage
-    checkpoints: Checkpoints
-    state: State
-    epochs: int
-
-
-def train(container: Container, progress: Progress | None = None) -> None:
-    """Run a training job.
-
-    Args:
-        container: The job's input and output folders.
-        progress: Receives the reports of the run; by default JSON lines on standard output.
-
-    Raises:
-        TrainingError: The job cannot continue.
-    """
-    keep_freed_memory()
-    training = _set_up(container, progress or EventLines())
-    _train_epochs(training)
-    _finish(training)
-
-
-def _set_up(container: Container, progress: Progress) -> _Run:
-    """Prepare a run, or the rest of one that was killed."""
-    settings = parse(Hyperparameters, container.hyperparameters()).completed()
-    torch.manual_seed(settings.seed)
-    data = open_training_data(container, settings)
-    labels = data.train.labels
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    job = {"git_sha": git_sha(), "device": device.type, "hyperparameters": settings.model_dump()}
-    contents = {"dataset": data.description, "labels": labels, "dropped_boxes": data.train.dropped_boxes}
-    progress.event("start", job | contents)
-    model, pretrained = _build_model(container, settings, len(labels), progress)
-    # The memory format of the decoded pixels; CPUs become a third faster with it.
-    model.to(device).to(memory_format=torch.channels_last)
-    loader = Loader(data.train, labels, settings.input_size, settings.seed, augment=True)
-    validation_loader = Loader(data.validation, labels, settings.input_size, settings.seed, augment=False)
-    optimiser = build_optimiser(model, settings.learning_rate, settings.weight_decay)
-    schedule = _schedule(settings, steps=len(loader.batches(0, settings.batch_size, 0)))
-    average = MovingAverage(model, settings.ema_decay, schedule)
-    checkpoints = Checkpoints(container.checkpoints, _identity(settings, data))
-    state = checkpoints.resume(model, average.model, optimiser)
-    if state.epoch:
-        progress.event("resume", {"after_epoch": state.epoch, "best_map": round(state.best_map, 4)})
-    return _Run(
-        container=container,
-        progress=progress,
-        settings=settings,
-        data=data,
-        device=device,
-        model=model,
-        pretrained=pretrained,
-        loader=loader,
-        validation_loader=validation_loader,
-        optimiser=optimiser,
-        schedule=schedule,
-        average=average,
-        checkpoints=checkpoints,
-        state=state,
-        epochs=settings.epochs + _CYCLE_EPOCHS * settings.cycles,
-    )
-
-
-def _build_model(
-    container: Container, settings: Hyperparameters, classes: int, progress: Progress
-) -> tuple[Detector, dict[str, object] | None]:
-    """Return a new detector, and the source and SHA-256 of its weights, if they are not random."""
-    model = build(settings.family, classes, settings.input_size)
-    model.use_views(settings.views)
-    source = container.channel("pretrained") or settings.weights
-    if not source:
-        return model, None
-    report = load_pretrained(model, source)
-    progress.event("pretrained", report)
-    return model, {name: report[name] for name in ("source", "sha256")}
-
-
-def _schedule(settings: Hyperparameters, steps: int) -> Schedule:
-    """Return the learning rates of a run with so many steps in an epoch."""
-    return Schedule(
-        settings.learning_rate,
-        warm_up=max(1, round(settings.warmup_epochs * steps)),
-        total=settings.epochs * steps,
-        cycle=_CYCLE_EPOCHS * steps if settings.cycles else 0,
-    )
-
-
-def _identity(settings: Hyperparameters, data: TrainingData) -> str:
-    """Return what must be the same for a run to continue from checkpoints; views do not change learning."""
-    return json.dumps([settings.model_dump(exclude={"views"}), data.description["snapshot"]], sort_keys=True)
-
-
-def _train_epochs(training: _Run) -> None:
-    """Train until the last epoch, or until patience ends; then load the best weights into the average."""
-    settings, state = training.settings, training.state
-    workers = settings.workers if settings.workers >= 0 else min(_WORKERS_AT_MOST, max(1, cores() - 1))
-    while state.epoch < training.epochs and not _out_of_patience(settings, state):
-        mosaic = _mosaic_share(settings, state.epoch)
-        batches = training.loader.batches(state.epoch + 1, settings.batch_size, workers, mosaic)
-        result = train_epoch(
-            training.model,
-            training.average,
-            training.optimiser,
-            training.schedule,
-            batches,
-            state.step,
-            training.device,
-        )
-        state.epoch, state.step = state.epoch + 1, result.step
-        metrics = {"epoch": state.epoch, "loss": round(result.loss, 4)} | _validate(training)
-        state.seconds += result.seconds
-        training.checkpoints.save(training.model, training.average.model, training.optimiser, state)
-        training.progress.epoch(metrics, _epoch_details(training, result))
-    if state.epoch < training.epochs:
-        training.progress.event("early_stop", {"epoch": state.epoch, "best_epoch": state.best_epoch})
-    training.checkpoints.load_best(training.average.model)
-
-
-def _out_of_patience(settings: Hyperparameters, state: State) -> bool:
-    # A cycle shows its effect at its end only.
-    if state.epoch >= settings.epochs:
-        return False
-    return 0 < settings.patience <= state.epoch - state.best_epoch and state.best_epoch > 0
-
-
-def _mosaic_share(settings: Hyperparameters, completed_epochs: int) -> float:
-    """Return the share of mosaics in the next epoch.
-
-    The last fifth of the epochs before the cycles has none, so that the model also learns from images as they are.
-    """
-    if _MOSAIC_UNTIL * settings.epochs <= completed_epochs < settings.epochs:
-        return 0.0
-    return settings.mosaic
-
-
-def _validate(training: _Run) -> dict[str, float]:
-    """Validate the averaged weights if it is time to, and keep them if they are the best so far.
-
-    Returns:
-        Their metrics; empty if they were not validated.
-    """
-    settings, state, model = training.settings, training.state, training.average.model
-    is_last = state.epoch == training.epochs
-    if settings.refit:
-        if is_last:
-            state.best_epoch = state.epoch
-            training.checkpoints.save_best(model)
-        return {}
-    if not is_last and state.epoch % settings.validate_every:
-        return {}
-    data = training.data
-    scores = validate(model, data.validation, training.validation_loader, data.train.labels, training.device)
-    if scores.map > state.best_map:
-        state.best_map, state.best_epoch = scores.map, state.epoch
-        training.checkpoints.save_best(model)
-    return {"val:map": round(scores.map, 4), "val:map50": round(scores.map50, 4)}
-
-
-def _epoch_details(training: _Run, result: Epoch) -> dict[str, float]:
-    return {
-        "epochs": training.epochs,
-        "seconds": round(result.seconds, 1),
-        "waiting_share": round(result.waiting / max(result.seconds, 1e-9), 3),
-        "learning_rate": training.schedule.at(training.state.step),
-        "peak_memory_mib": peak_memory_mib(training.device),
-    }
-
-
-def _finish(training: _Run) -> None:
-    """Export the averaged model, and write model.json with what was measured."""
-    summary = {
-        "seconds": round(training.state.seconds, 1),
-        "epochs": training.state.epoch,
-        "device": training.device.type,
-        "instance_type": training.container.instance_type,
-        "peak_memory_mib": peak_memory_mib(training.device),
-        "tuned": training.settings.tuned,
-        "pretrained": training.pretrained,
-    }
-    card = export_with_card(
-        training.average.model.cpu(),
-        training.container.model,
-        training.settings,
-        training.data,
-        training.loader,
-    )
-    card.metrics.update({"best_epoch": training.state.best_epoch, "training": summary})
-    card.write(training.container.model)
-    training.progress.event("done", {"version": card.version, "box_offset": card.box_offset, **card.metrics})
+if TYPE_CHECKING:
+    from training.model.artefact import ModelCard
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a job if there are no options, else train by hand. Returns the exit status."""
-    parser = argparse.ArgumentParser(
-        prog="loupe train", description="Train a detector. After a kill, the same command continues the run."
+    given = sys.argv[1:] if arguments is None else arguments
+    if not given:
+        return run(_job)
+    parser = _parser()
+    options = parser.parse_args(given)
+    return by_hand.run(lambda: _train(options), outcome="the same command continues", again="")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = by_hand.Parser(
+        prog="loupe train",
+        description="Train a detector. After a stop or a kill, the same command continues the run.",
     )
-    parser.add_argument("--dataset", help="images to learn from: folder, zip, snapshot or s3:// prefix")
     parser.add_argument(
-        "--validation", help="images to validate on (default: a tenth of the data set, by image hash)"
+        "--dataset",
+        type=by_hand.given,
+        required=True,
+        help="images to learn from: folder, zip, snapshot or s3:// prefix",
     )
-    parser.add_argument("--family", choices=families(), help="the kind of detector (docs/families.md)")
-    parser.add_argument("--out", type=Path, help="folder for checkpoints and the finished model.tar.gz")
-    parser.add_argument("--epochs", type=int, help="number of epochs (default: from the family's recipe)")
     parser.add_argument(
-        "--pretrained", help="file to start from, or a name such as imagenet or coco (needs a network)"
+        "--validation",
+        type=by_hand.given,
+        help="images to validate on (default: a tenth of the data set, by image hash)",
+    )
+    parser.add_argument(
+        "--family", type=by_hand.given, required=True, help="the kind of detector (docs/families.md)"
+    )
+    parser.add_argument(
+        "--out",
+        type=by_hand.given_path,
+        required=True,
+        help="folder for checkpoints and the finished model.tar.gz",
+    )
+    parser.add_argument(
+        "--epochs", type=by_hand.whole_number(1), help="number of epochs (default: from the family's recipe)"
+    )
+    parser.add_argument(
+        "--pretrained",
+        type=by_hand.given,
+        help="file to start from, or a name such as imagenet or coco (needs a network)",
     )
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="any hyperparameter")
-    parser.add_argument("--json", action="store_true", help="write JSON lines, as a job does")
-    options = parser.parse_args(arguments)
-    if not (options.dataset or options.family or options.out):
-        return run(train)
-    if not (options.dataset and options.family and options.out):
-        parser.error("--dataset, --family and --out go together")
-    try:
-        train(_container_by_hand(options), EventLines() if options.json else Readable())
-    except TrainingError as error:
-        sys.stderr.write(f"{type(error).__name__}: {error}\n")
-        return 1
-    except KeyboardInterrupt:
-        sys.stderr.write("interrupted; the same command continues after the last complete epoch\n")
-        return 130
+    parser.add_argument("--json", action="store_true", help="write JSON lines (docs/models.md)")
+    return parser
+
+
+# torch takes seconds to import. Until a function needs it, options are checked, and a signal already ends in words.
+
+
+def _job(container: Container) -> None:
+    from training.learning.run import train
+
+    train(container)
+
+
+def _train(options: argparse.Namespace) -> int:
+    container = _container_by_hand(options)
+    from training.learning.progress import JsonLines, Readable
+    from training.learning.run import train
+    from training.model.artefact import pack
+
+    card = train(container, JsonLines() if options.json else Readable())
     artefact = pack(options.out / "model", options.out / "model.tar.gz")
-    sys.stdout.write(f"{artefact}\n")
+    if options.json:
+        emit("artefact", {"path": str(artefact), "name": card.name, "version": card.version})
+    else:
+        sys.stdout.write(_closing(artefact, card, options))
     return 0
 
 
+def _closing(artefact: Path, card: ModelCard, options: argparse.Namespace) -> str:
+    """Return what was made, and the commands that come next."""
+    evaluate = ["loupe", "evaluate", "--model", str(artefact), "--dataset", options.dataset]
+    return (
+        f"\nMade {artefact}: {card.name} {card.version}, {len(card.labels)} labels\n"
+        f"Evaluate it: {shlex.join(evaluate)}\n"
+        f"Deploy it:   {shlex.join(['loupe', 'deploy', str(artefact)])}\n"
+    )
+
+
 def _container_by_hand(options: argparse.Namespace) -> Container:
-    """Return the job that the options describe, in the folder `--out`."""
-    settings = {"family": options.family, "name": options.family}
+    """Return the job that the options describe, in the folder `--out`.
+
+    Raises:
+        HyperparameterError: A setting is not of the form NAME=VALUE, or is given twice.
+    """
+    settings, options_of = {"family": options.family}, {"family": "--family"}
+    if options.epochs is not None:
+        settings["epochs"], options_of["epochs"] = str(options.epochs), "--epochs"
+    channels: dict[str, Path | str] = {"train": options.dataset}
+    if options.validation is not None:
+        channels["validation"] = options.validation
+    if options.pretrained is not None and Path(options.pretrained).exists():
+        channels["pretrained"] = Path(options.pretrained)
+        options_of["weights"] = "--pretrained"
+    elif options.pretrained is not None:
+        settings["weights"], options_of["weights"] = options.pretrained, "--pretrained"
     for setting in options.set:
         name, equals, value = setting.partition("=")
-        if not equals:
+        if not equals or not name:
             raise HyperparameterError(f"--set {setting!r} is not of the form NAME=VALUE")
-        settings[name] = value
-    if options.epochs is not None:
-        settings["epochs"] = str(options.epochs)
-    channels: dict[str, Path | str] = {"train": options.dataset}
-    if options.validation:
-        channels["validation"] = options.validation
-    if options.pretrained and Path(options.pretrained).exists():
-        channels["pretrained"] = Path(options.pretrained)
-    elif options.pretrained:
-        settings["weights"] = options.pretrained
-    return Container(options.out, channels, settings)
+        if name in options_of:
+            raise HyperparameterError(
+                f"{options_of[name]} and --set {setting} both set {name}", hint="Leave one of them out."
+            )
+        settings[name], options_of[name] = value, f"--set {setting}"
+
+    def called(name: str, value: str) -> str:
+        option = options_of[name]
+        return option if option.startswith("--set ") else f"{option} {value}"
+
+    return Container(options.out, channels, {"name": options.family} | settings, called)
 
 
 if __name__ == "__main__":

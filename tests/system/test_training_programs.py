@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -29,6 +30,10 @@ from training.model.artefact import pack, unpack
 ROOT = Path(__file__).parents[2]
 STARTER = ROOT / "models/starter/model.tar.gz"
 SAMPLE = ROOT / "samples/line-2/bottom/SN1003.jpg"
+
+# How signals end a program; the first kind cannot be handled, or makes a core dump.
+AT_ONCE = [signal.SIGQUIT, signal.SIGKILL]
+IN_WORDS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 
 pytestmark = pytest.mark.system
 
@@ -108,14 +113,101 @@ def test_a_request_in_flight_is_answered_before_serve_ends(root, send, number):
         assert process.wait(10) == 0
 
 
-def test_no_process_outlives_a_program_that_is_killed(root):
-    with serving(root) as (process, url):
-        ready(url)
+@pytest.mark.parametrize("number", [*AT_ONCE, *IN_WORDS])
+def test_no_worker_outlives_a_server_whatever_ends_it(number, tmp_path):
+    status = 0 if number in IN_WORDS else -number
+    with served_by_hand(TMPDIR=str(tmp_path)) as (process, _, _url):
         family = psutil.Process(process.pid).children(recursive=True)
         assert len(family) >= cores()
-        process.kill()
+        process.send_signal(number)
+        assert process.wait(20) == status
         _, alive = psutil.wait_procs(family, timeout=10)
         assert not alive
+    if status == 0:
+        assert list(tmp_path.glob("loupe-serve-*")) == []
+
+
+@pytest.mark.parametrize("number", [*AT_ONCE, *IN_WORDS])
+def test_no_loader_outlives_a_training_whatever_ends_it(number, tmp_path):
+    generate(tmp_path / "data", 24, seed=5, size=96)
+    command = [sys.executable, "-m", "training.train", "--dataset", str(tmp_path / "data")]
+    command += ["--family", "ssdlite", "--out", str(tmp_path / "out"), "--epochs", "500"]
+    for setting in ("input_size=128", "batch_size=4", "workers=2", "refit=true"):
+        command += ["--set", setting]
+    with subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        try:
+            for line in process.stdout:
+                if line.startswith("epoch   1/500"):
+                    break
+            family = loaders_of(process.pid)
+            process.send_signal(number)
+            status = process.wait(30)
+            _, alive = psutil.wait_procs(family, timeout=10)
+            assert not alive
+            message = process.stderr.read()
+        finally:
+            process.kill()
+    if number in AT_ONCE:
+        assert status == -number
+    else:
+        assert status == 128 + number
+        assert re.fullmatch(r"loupe: stopped after epoch \d+ of 500; the same command continues\n", message)
+    assert (tmp_path / "out/checkpoints/last.pt").exists()
+
+
+def loaders_of(pid: int) -> list[psutil.Process]:
+    """The processes that prepare batches; each epoch has new ones."""
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        if len(family := psutil.Process(pid).children(recursive=True)) >= 2:
+            return family
+        time.sleep(0.005)
+    raise AssertionError("no loader")
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("program", "options"),
+    [
+        ("train", ["--dataset", "DATA", "--family", "ssdlite", "--out", "OUT"]),
+        ("evaluate", ["--model", str(STARTER), "--dataset", "DATA", "--html", "OUT"]),
+        ("compare", [str(STARTER), str(STARTER), "--dataset", "DATA", "--out", "OUT"]),
+        ("ensemble", [str(STARTER), str(STARTER), "--out", "OUT"]),
+        ("serve", ["--model", str(STARTER), "--port", "0"]),
+    ],
+)
+def test_a_program_that_is_stopped_says_so_in_one_line_and_writes_nothing(
+    program, options, number, status, tmp_path
+):
+    generate(tmp_path / "data", 8, seed=5, size=96)
+    places = {"DATA": str(tmp_path / "data"), "OUT": str(tmp_path / "out")}
+    command = [sys.executable, "-m", f"training.{program}", *(places.get(each, each) for each in options)]
+    with subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        wait_until_it_handles(process.pid, number)
+        process.send_signal(number)
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (status, "")
+    assert err.startswith("loupe: stopped")
+    assert "Traceback" not in err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data"]
+
+
+def wait_until_it_handles(pid: int, number: int) -> None:
+    """Wait until a process has a handler of its own for a signal: Python itself has one for SIGINT only."""
+    end = time.monotonic() + 20
+    while time.monotonic() < end:
+        caught = re.search(r"SigCgt:\s*(\w+)", Path(f"/proc/{pid}/status").read_text())
+        assert caught is not None
+        if int(caught[1], 16) & 1 << (signal.SIGTERM - 1):
+            return
+        time.sleep(0.005)
+    raise AssertionError(f"no handler for {number}")
 
 
 def test_workers_that_are_killed_while_idle_are_replaced_and_no_image_fails(root):
@@ -196,7 +288,8 @@ def test_loupe_train_killed_in_the_middle_continues_after_its_last_epoch(tmp_pat
 @contextmanager
 def served_by_hand(*options: str, **settings: str) -> Iterator[tuple[subprocess.Popen[str], dict, str]]:
     """Run `python -m training.serve --model …`. Yields the process, its start line, and its address."""
-    command = [sys.executable, "-m", "training.serve", "--model", str(STARTER), "--port", "0", *options]
+    command = [sys.executable, "-m", "training.serve", "--model", str(STARTER), "--port", "0", "--json"]
+    command += options
     with subprocess.Popen(
         command,
         cwd=ROOT,
@@ -205,10 +298,10 @@ def served_by_hand(*options: str, **settings: str) -> Iterator[tuple[subprocess.
         stderr=subprocess.PIPE,
         text=True,
     ) as process:
-        assert process.stderr is not None
-        started = json.loads(process.stderr.readline())
+        assert process.stdout is not None
+        started = json.loads(process.stdout.readline())
         try:
-            yield process, started, f"http://127.0.0.1:{started['port']}"
+            yield process, started, started["url"]
         finally:
             process.kill()
 
@@ -227,7 +320,11 @@ def ready(url: str, deadline: float = 30) -> dict:
 
 @pytest.mark.parametrize("batch", ["1", "4"])
 def test_a_model_is_served_by_hand_on_this_machine_alone_with_and_without_batches(batch):
-    with served_by_hand(LOUPE_BATCH=batch, LOUPE_DEVICE="cpu") as (process, started, url):
+    with served_by_hand(LOUPE_BATCH=batch, LOUPE_DEVICE="cpu", LOUPE_REPORT_SECONDS="60") as (
+        process,
+        started,
+        url,
+    ):
         assert started["host"] == "127.0.0.1"
         assert (started["provider"], started["batch"]) == ("CPUExecutionProvider", int(batch))
         assert ready(url)["model"]["name"] == "starter"
@@ -247,7 +344,7 @@ def test_a_missing_gpu_is_an_error_instead_of_a_fallback_to_the_cpu():
     environment = os.environ | {"LOUPE_DEVICE": "cuda", "CUDA_VISIBLE_DEVICES": ""}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60)
     assert done.returncode == 1
-    assert "ProviderError: no CUDA" in done.stderr
+    assert done.stderr.startswith("loupe: no CUDA")
 
 
 @pytest.mark.slow

@@ -13,6 +13,7 @@ from training.evaluation.metrics import rounded
 from training.evaluation.result import Evaluation
 from training.evaluation.runner import Selection, evaluate_artefact
 from training.evaluation.seeds import seed_statistics
+from training.job.stopping import Stopped
 from training.model.artefact import ArtefactError
 
 # What the comparison takes over from each model's own report.
@@ -60,9 +61,12 @@ def evaluate_all(
     """
     models: list[EvaluatedModel] = []
     failed: list[FailedModel] = []
-    for path in paths:
+    for number, path in enumerate(paths, 1):
         try:
             evaluation, report = evaluate_artefact(path, tests, escape_rate)
+        except Stopped as stop:
+            stop.done = f"{stop.done}, model {number} of {len(paths)}".lstrip(", ")
+            raise
         except ArtefactError as error:
             failed.append(FailedModel(path, str(error)))
         else:

@@ -18,7 +18,9 @@ class TrainingCost:
         instance: The SageMaker instance type.
         device: "cpu" or "cuda".
         tuned: Whether tuning chose the hyperparameters.
-        cost: US dollars; None if there was no instance, or the price list lacks it.
+        cost: US dollars; None if the training did not run on an instance, or the price list lacks it.
+        aws_instance: For a training elsewhere, the instance type that a price is estimated for.
+        aws_cost: US dollars for the same time on it; None if there is nothing to estimate.
     """
 
     seconds: float | None = None
@@ -26,6 +28,13 @@ class TrainingCost:
     device: str | None = None
     tuned: bool | None = None
     cost: float | None = None
+    aws_instance: str | None = None
+    aws_cost: float | None = None
+
+
+# What a training on AWS would usually take: the pipeline's default, and for a CPU the cheapest in the price list.
+_USUAL_INSTANCE = {"cuda": "ml.g5.xlarge", "cpu": "ml.c5.xlarge"}
+_WITH_GPU = ("ml.g", "ml.p")
 
 
 def price_list() -> dict[str, Any]:
@@ -45,9 +54,24 @@ def training_cost(metrics: Mapping[str, Any]) -> TrainingCost:
         _of_type(training.get(name), kind)
         for name, kind in (("seconds", int | float), ("instance_type", str), ("device", str), ("tuned", bool))
     )
-    price = price_list()["instances"].get(instance)
-    cost = seconds / 3600 * price if price is not None and seconds is not None else None
-    return TrainingCost(seconds, instance, device, tuned, cost)
+    prices = price_list()["instances"]
+    if _ran_there(training, instance, device):
+        return TrainingCost(seconds, instance, device, tuned, _price(seconds, prices.get(instance)))
+    usual = instance or _USUAL_INSTANCE.get(device or "")
+    cost = _price(seconds, prices.get(usual))
+    return TrainingCost(seconds, instance, device, tuned, None, usual, cost)
+
+
+def _ran_there(training: Mapping[str, Any], instance: str | None, device: str | None) -> bool:
+    """Whether the training ran on its instance. The local cloud gives the instance's name to a run on a laptop."""
+    if instance is None or training.get("on_instance") is False:
+        return False
+    # Cards from before `on_instance`: an instance with a GPU uses it.
+    return "on_instance" in training or not (device == "cpu" and instance.startswith(_WITH_GPU))
+
+
+def _price(seconds: float | None, per_hour: float | None) -> float | None:
+    return None if seconds is None or per_hour is None else seconds / 3600 * per_hour
 
 
 def _of_type(value: Any, kind: Any) -> Any:

@@ -14,7 +14,9 @@ from tqdm import tqdm
 from contract.images import UnreadableError
 from training.datasets import Dataset, DatasetError, Sample
 from training.evaluation.metrics import Scores, score
+from training.job import stopping
 from training.job.container import cores
+from training.job.stopping import Stopped
 from training.model import tiling
 from training.model.decoding import Detections, Postprocess, shift_boxes
 from training.model.onnx_model import OnnxModel
@@ -33,6 +35,7 @@ def detect(model: OnnxModel, dataset: Dataset) -> list[Detections]:
 
     Raises:
         DatasetError: An image cannot be read.
+        Stopped: A signal ended it; it says after how many images.
     """
     card = model.card
     tiles, postprocess = card.tiles, for_metrics(card.postprocess)
@@ -48,25 +51,33 @@ def detect(model: OnnxModel, dataset: Dataset) -> list[Detections]:
     def infer(pixels: Sequence[NDArray[np.uint8]]) -> list[Detections]:
         return model.detect(pixels, postprocess)
 
+    def detect_batch(samples: Sequence[Sample]) -> list[Detections]:
+        pictures = list(pool.map(load, samples))
+        if tiles is None:
+            detected = infer([picture.pixels for picture in pictures])
+        else:
+            detected = [
+                tiling.detect_in_tiles(infer, picture, tiles, postprocess.detections) for picture in pictures
+            ]
+        return [
+            shift_boxes(detections, card.box_offset, picture.width, picture.height)
+            for detections, picture in zip(detected, pictures, strict=True)
+        ]
+
     results: list[Detections] = []
+    total = len(dataset.samples)
     with (
         ThreadPoolExecutor(cores()) as pool,
-        tqdm(total=len(dataset.samples), unit="image", disable=not sys.stderr.isatty(), leave=False) as bar,
+        tqdm(total=total, unit="image", disable=not sys.stderr.isatty(), leave=False) as bar,
     ):
-        for start in range(0, len(dataset.samples), batch_size):
-            pictures = list(pool.map(load, dataset.samples[start : start + batch_size]))
-            if tiles is None:
-                detected = infer([picture.pixels for picture in pictures])
-            else:
-                detected = [
-                    tiling.detect_in_tiles(infer, picture, tiles, postprocess.detections)
-                    for picture in pictures
-                ]
-            results += [
-                shift_boxes(detections, card.box_offset, picture.width, picture.height)
-                for detections, picture in zip(detected, pictures, strict=True)
-            ]
-            bar.update(len(pictures))
+        try:
+            for start in range(0, total, batch_size):
+                stopping.check()
+                results += detect_batch(dataset.samples[start : start + batch_size])
+                bar.update(len(results) - start)
+        except Stopped as stop:
+            stop.done = f"after {len(results)} of {total} images"
+            raise
     return results
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from training.datasets import Dataset
+from training.job import stopping
 from training.job.container import cores
 from training.model.onnx_model import OnnxModel
 from training.model.pixels import decode
@@ -35,6 +36,7 @@ def measure(model: OnnxModel, dataset: Dataset) -> dict[str, Any]:
     decode_seconds, total_seconds = [], []
     deadline = time.perf_counter() + _MAX_SECONDS
     for sample in samples:
+        stopping.check()
         data = dataset.read(sample)
         started = time.perf_counter()
         picture = decode(data, card.input_size, full_above=card.full_above)

@@ -37,6 +37,7 @@ from training.evaluation.operating_points import (
     verdict_rates,
 )
 from training.evaluation.outcomes import Outcome, at_thresholds, confusion, outcomes
+from training.evaluation.wording import count_of, verdict_warnings
 from training.model.artefact import ArtefactError, ModelCard
 from training.model.decoding import Detections
 
@@ -203,11 +204,12 @@ def _threshold(card: ModelCard, label: str, points: Mapping[str, Mapping[str, An
         ) from error
 
 
-def warnings(evaluation: Evaluation, split: str, snapshot: str) -> list[str]:
+def warnings(evaluation: Evaluation, verdicts: Mapping[str, Any], split: str, snapshot: str) -> list[str]:
     """Return what a reader must know before trusting the figures.
 
     Args:
         evaluation: The result.
+        verdicts: The rates of the rules made of its operating points.
         split: The part of the data set that was evaluated.
         snapshot: Of the whole data set.
     """
@@ -227,10 +229,10 @@ def warnings(evaluation: Evaluation, split: str, snapshot: str) -> list[str]:
             )
     if evaluation.unknown:
         texts.append(f"The model does not know {_list(evaluation.unknown)}, and scores 0 there.")
-    return texts
+    return texts + verdict_warnings(verdicts)
 
 
-def notes(evaluation: Evaluation, escape_rate: float) -> list[str]:
+def notes(evaluation: Evaluation, verdicts: Mapping[str, Any], escape_rate: float) -> list[str]:
     """Return what these images and this model cannot tell."""
     texts: list[str] = []
     labels, scores = evaluation.dataset.labels, evaluation.details.scores
@@ -250,8 +252,14 @@ def notes(evaluation: Evaluation, escape_rate: float) -> list[str]:
         )
     if not evaluation.images.good.any():
         texts.append(
-            "There is no image of a good product here, so the overkill rate is unknown. The false alarm "
-            "rate, over images of other defects, is the nearest to it."
+            "There is no image of a good product here, so the overkill rate is not measurable. Rules made of these "
+            f"operating points fail {count_of(verdicts['fail_rate'])} images; a model that fails everything would look "
+            "as good. The false alarm rate, over images of other defects, is the nearest to it."
+        )
+    if evaluation.images.good.all():
+        texts.append(
+            "There is no image of a defective product here, so the escape rate is not measurable: a model that "
+            "passes everything would look as good."
         )
     return texts
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, cast, get_args
+from typing import Any, cast
 
 from contract.snapshots import Part
 from training.datasets import Dataset, DatasetError, open_dataset
@@ -16,13 +16,13 @@ from training.evaluation.cost import price_list, training_cost
 from training.evaluation.detection import detect
 from training.evaluation.golden import golden_set
 from training.evaluation.metrics import rounded
+from training.evaluation.options import PARTS
 from training.evaluation.result import Evaluation, evaluate_results, notes, warnings
 from training.job.errors import TrainingError
+from training.job.stopping import Stopped
 from training.model.artefact import unpack
+from training.model.decoding import Detections
 from training.model.onnx_model import OnnxModel
-
-PARTS = get_args(Part)
-ESCAPE_RATE = 0.02
 
 
 @dataclass(frozen=True)
@@ -58,29 +58,6 @@ def select(path: Path | str, split: str) -> Selection:
     return Selection(part, split, whole.snapshot(), len(whole.samples))
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options of every evaluation: the part of the data set, and the escape rate."""
-    parser.add_argument("--split", choices=PARTS, default="test", help="part of the data set (default test)")
-    parser.add_argument(
-        "--escape-rate",
-        type=float,
-        default=ESCAPE_RATE,
-        metavar="SHARE",
-        help="share of the images with a defect of a class that may pass (default 0.02)",
-    )
-
-
-def check_writable(*targets: Path | None) -> None:
-    """Check before minutes of work that the folders of the files to write exist.
-
-    Raises:
-        TrainingError: A folder is missing.
-    """
-    for target in targets:
-        if target and not target.absolute().parent.is_dir():
-            raise TrainingError(f"{target} cannot be written: there is no folder {target.absolute().parent}")
-
-
 def evaluate_artefact(
     artefact: Path, tests: Selection, escape_rate: float
 ) -> tuple[Evaluation, dict[str, Any]]:
@@ -96,6 +73,7 @@ def evaluate_artefact(
 
     Raises:
         TrainingError: The artefact is damaged, an image cannot be read, or the escape rate is out of range.
+        Stopped: A signal ended it; it says after how many images.
     """
     if not 0 <= escape_rate < 1:
         raise TrainingError(f"the escape rate must be at least 0 and below 1, not {escape_rate}")
@@ -105,21 +83,33 @@ def evaluate_artefact(
         started = time.perf_counter()
         results = detect(model, tests.images)
         seconds = time.perf_counter() - started
-        evaluation = evaluate_results(model.card, tests.images, results, escape_rate)
-        prices = price_list()
-        report = {
-            **evaluation.document(),
-            "wanted_escape_rate": escape_rate,
-            "split": tests.split,
-            "dataset": {"snapshot": tests.snapshot, "images": tests.total},
-            "trained_on_this_dataset": model.card.dataset.get("snapshot") == tests.snapshot,
-            "warnings": warnings(evaluation, tests.split, tests.snapshot),
-            "notes": notes(evaluation, escape_rate),
-            "latency": latency.measure(model, tests.images),
-            "golden": golden_set(model.card, tests.images, results),
-            "training": rounded(asdict(training_cost(model.card.metrics))),
-            "prices": {name: prices[name] for name in ("currency", "date", "instances")},
-            "model_bytes": artefact.stat().st_size,
-            "seconds": round(seconds, 1),
-        }
-    return evaluation, report
+        try:
+            evaluation = evaluate_results(model.card, tests.images, results, escape_rate)
+            report = _report(evaluation, model, tests, results, escape_rate)
+        except Stopped as stop:
+            stop.done = f"after {len(results)} of {len(results)} images, before the figures"
+            raise
+    return evaluation, report | {"model_bytes": artefact.stat().st_size, "seconds": round(seconds, 1)}
+
+
+def _report(
+    evaluation: Evaluation,
+    model: OnnxModel,
+    tests: Selection,
+    results: Sequence[Detections],
+    escape_rate: float,
+) -> dict[str, Any]:
+    prices, document = price_list(), evaluation.document()
+    return {
+        **document,
+        "wanted_escape_rate": escape_rate,
+        "split": tests.split,
+        "dataset": {"snapshot": tests.snapshot, "images": tests.total},
+        "trained_on_this_dataset": model.card.dataset.get("snapshot") == tests.snapshot,
+        "warnings": warnings(evaluation, document["verdicts"], tests.split, tests.snapshot),
+        "notes": notes(evaluation, document["verdicts"], escape_rate),
+        "latency": latency.measure(model, tests.images),
+        "golden": golden_set(model.card, tests.images, results),
+        "training": rounded(asdict(training_cost(model.card.metrics))),
+        "prices": {name: prices[name] for name in ("currency", "date", "instances")},
+    }

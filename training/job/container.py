@@ -16,6 +16,14 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from training.job.errors import TrainingError
+from training.job.stopping import Stopped, signals_stop
+
+DEFAULT_ROOT = "/opt/ml"
+
+
+def in_a_job(name: str, value: str) -> str:
+    """Return how an error names a hyperparameter of a job."""
+    return f"hyperparameter {name}={value!r}"
 
 
 class Container:
@@ -26,6 +34,7 @@ class Container:
         model: The folder that SageMaker packs into model.tar.gz.
         checkpoints: The folder that SageMaker keeps for a restart.
         output: The folder for other results, and for the reason of a failure.
+        called: Returns how an error names a hyperparameter and its value.
     """
 
     def __init__(
@@ -33,6 +42,7 @@ class Container:
         root: Path | None = None,
         channels: Mapping[str, Path | str] | None = None,
         settings: Mapping[str, str] | None = None,
+        called: Callable[[str, str], str] = in_a_job,
     ) -> None:
         """Describe a job.
 
@@ -40,9 +50,11 @@ class Container:
             root: The root folder; by default that of the environment.
             channels: The inputs of a program that is run by hand, instead of <root>/input/data.
             settings: Its hyperparameters, instead of <root>/input/config/hyperparameters.json.
+            called: Returns how an error names a hyperparameter and its value.
         """
-        self.root = root or Path(os.environ.get("LOUPE_ML_ROOT", "/opt/ml"))
+        self.root = root or Path(os.environ.get("LOUPE_ML_ROOT", DEFAULT_ROOT))
         self._channels, self._settings = channels, settings
+        self.called = called
         self.model = self.root / "model"
         self.checkpoints = self.root / "checkpoints"
         self.output = self.root / "output"
@@ -62,6 +74,11 @@ class Container:
             return None
         name = json.loads(path.read_text()).get("current_instance_type")
         return str(name) if name else None
+
+    @property
+    def on_instance(self) -> bool:
+        """Whether the job runs on its instance: the local cloud, which moves the root, only carries its name."""
+        return self.instance_type is not None and self.root == Path(DEFAULT_ROOT)
 
     def hyperparameters(self) -> dict[str, str]:
         """Return the hyperparameters as SageMaker passes them: all values are strings."""
@@ -83,13 +100,18 @@ def run(job: Callable[[Container], None]) -> int:
     """Run a container program.
 
     Returns:
-        The exit status: 0, or 1 with the reason in output/failure, where SageMaker reads it.
+        The exit status: 0, or 1 with the reason in output/failure, where SageMaker reads it; after a signal 128 + its
+        number, which is no failure.
     """
     container = Container()
     try:
-        job(container)
+        with signals_stop():
+            job(container)
+    except Stopped as stop:
+        emit("stopped", {"signal": stop.number, "done": stop.done, "outcome": stop.outcome}, to=sys.stderr)
+        return stop.exit_status
     except TrainingError as error:
-        return _fail(container, f"{type(error).__name__}: {error}")
+        return _fail(container, "\n".join(filter(None, [f"{type(error).__name__}: {error}", error.hint])))
     except Exception:  # noqa: BLE001 - the last resort: the reason must reach output/failure
         return _fail(container, traceback.format_exc())
     return 0

@@ -5,11 +5,13 @@ Only `train` and `evaluate` import this module: the serving image has no pydanti
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import difflib
+from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from training.job.container import in_a_job
 from training.job.errors import TrainingError
 
 Model = TypeVar("Model", bound="JobHyperparameters")
@@ -28,28 +30,37 @@ class JobHyperparameters(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-def parse(model: type[Model], values: Mapping[str, str]) -> Model:
+def parse(
+    model: type[Model], values: Mapping[str, str], called: Callable[[str, str], str] = in_a_job
+) -> Model:
     """Read hyperparameters, which SageMaker passes as strings.
 
     Args:
         model: The hyperparameters that the job knows.
         values: The value of each hyperparameter that is set. Names that SageMaker adds are ignored.
+        called: Returns how an error names a hyperparameter and its value.
 
     Raises:
         HyperparameterError: A name is unknown, or a value is wrong. The message gives the name.
     """
     own = {name: value for name, value in values.items() if not name.startswith(_ADDED_BY_SAGEMAKER)}
     known = model.model_fields
-    for name in own:
+    for name, value in own.items():
         if name not in known:
-            raise HyperparameterError(f"unknown hyperparameter {name!r}; known are {', '.join(known)}")
+            similar = difflib.get_close_matches(name, known, 1)
+            meant = f", did you mean {similar[0]}?" if similar else ";"
+            raise HyperparameterError(f"{called(name, value)} is unknown{meant} known are {', '.join(known)}")
     try:
         return model.model_validate_strings(own)
     except ValidationError as error:
-        reasons = [_reason(".".join(map(str, part["loc"])), part["msg"], own) for part in error.errors()]
+        reasons = []
+        for part in error.errors():
+            name = ".".join(map(str, part["loc"]))
+            # A rule about several hyperparameters names them itself.
+            reasons.append(f"{called(name, own[name])}: {_reason(part['msg'])}" if name else part["msg"])
         raise HyperparameterError("; ".join(reasons)) from error
 
 
-def _reason(name: str, message: str, values: Mapping[str, str]) -> str:
-    """Return the message with the field's name; a rule about several fields names them itself."""
-    return f"hyperparameter {name}={values[name]!r}: {message}" if name else message
+def _reason(message: str) -> str:
+    """Return pydantic's message without what only concerns its parser."""
+    return message.replace("Input should be", "must be").partition(", unable to")[0]

@@ -11,6 +11,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from training.job.errors import TrainingError
+from training.job.files import whole_file
 
 
 class CheckpointError(TrainingError):
@@ -40,6 +41,9 @@ class Checkpoints:
     """The complete state after the last epoch, and the averaged weights of the best epoch, in one folder.
 
     Each file is replaced in one step, so after a kill the old or the new file is there, whole.
+
+    Attributes:
+        epoch: The last epoch in the folder; 0 if there is none.
     """
 
     def __init__(self, folder: Path, identity: str) -> None:
@@ -50,6 +54,7 @@ class Checkpoints:
             identity: Of the run. Only checkpoints of the same identity are resumed.
         """
         self._last, self._best, self._identity = folder / "last.pt", folder / "best.safetensors", identity
+        self.epoch = 0
 
     def resume(self, model: nn.Module, average: nn.Module, optimiser: Optimizer) -> State:
         """Load the last epoch into the three arguments, if there is a checkpoint, and return its state.
@@ -65,6 +70,7 @@ class Checkpoints:
                 f"{self._last} belongs to a run with other hyperparameters or data; "
                 "remove it to start again, or train in another folder"
             )
+        self.epoch = content["state"]["epoch"]
         model.load_state_dict(content["model"])
         average.load_state_dict(content["average"])
         optimiser.load_state_dict(content["optimiser"])
@@ -80,16 +86,15 @@ class Checkpoints:
             "optimiser": optimiser.state_dict(),
             "state": asdict(state),
         }
-        temporary = self._last.with_suffix(".part")
-        torch.save(content, temporary)
-        temporary.replace(self._last)
+        with whole_file(self._last) as temporary:
+            torch.save(content, temporary)
+        self.epoch = state.epoch
 
     def save_best(self, model: nn.Module) -> None:
         """Replace the weights of the best epoch."""
         self._best.parent.mkdir(parents=True, exist_ok=True)
-        temporary = self._best.with_suffix(".part")
-        save_file({name: value.contiguous() for name, value in model.state_dict().items()}, temporary)
-        temporary.replace(self._best)
+        with whole_file(self._best) as temporary:
+            save_file({name: value.contiguous() for name, value in model.state_dict().items()}, temporary)
 
     def load_best(self, model: nn.Module) -> None:
         """Load the weights of the best epoch into `model`."""

@@ -83,4 +83,4 @@ def _check(channel: Path | str, train: Dataset, validation: Dataset) -> None:
     if len(train.samples) < _TRAIN_IMAGES_AT_LEAST:
         raise DatasetError(channel, "its train part has a single image; training needs at least two")
     if unknown := set(validation.labels) - set(train.labels):
-        raise DatasetError(channel, f"lacks labels of the validation channel: {', '.join(sorted(unknown))}")
+        raise DatasetError(channel, f"lacks labels of the validation images: {', '.join(sorted(unknown))}")

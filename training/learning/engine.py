@@ -18,6 +18,7 @@ from training.datasets import Dataset
 from training.detectors import Detector, Target
 from training.evaluation.detection import for_metrics
 from training.evaluation.metrics import Scores, score
+from training.job import stopping
 from training.job.errors import TrainingError
 from training.learning.averaging import MovingAverage
 from training.learning.loading import Loader
@@ -90,6 +91,7 @@ def train_epoch(
     supply = iter(batches)
     with tqdm(total=length, disable=not sys.stderr.isatty(), leave=False, unit="batch") as bar:
         while True:
+            stopping.check()
             requested = time.perf_counter()
             batch = next(supply, None)
             waiting += time.perf_counter() - requested

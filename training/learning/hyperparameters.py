@@ -11,9 +11,8 @@ from pydantic_core import PydanticCustomError
 from training.detectors.registry import recipe
 from training.job.hyperparameters import JobHyperparameters
 
-# A value of 0 stands for the family's recipe.
-_CountOrRecipe = Annotated[int, Field(ge=0)]
-_RateOrRecipe = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+# A default of 0 is not checked: the family's recipe replaces it. A value that is given is checked, and kept.
+_CountOrRecipe = Annotated[int, Field(ge=1)]
 _Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -26,12 +25,12 @@ class Hyperparameters(JobHyperparameters):
         weights: The name of published weights to start from, such as "imagenet" or "coco", if there is no channel
             `pretrained`; needs a network. Empty: start from random weights.
         train_share: The share of the train part to learn from, chosen by image hash: for learning curves.
-        input_size: Side of the model's square input, in pixels. 0: the recipe of the family decides, as for `epochs`,
-            `batch_size`, `learning_rate` and `weight_decay`.
+        input_size: Side of the model's square input, in pixels. If it is not set, the recipe of the family decides, as
+            for `epochs`, `batch_size`, `learning_rate` and `weight_decay`.
         epochs: Epochs of the learning rate's warm-up and fall.
         batch_size: Images in a training step.
         learning_rate: The peak of the learning rate.
-        weight_decay: Of AdamW; biases and norms are not decayed.
+        weight_decay: Of AdamW; biases and norms are not decayed. 0: nothing is.
         warmup_epochs: Epochs in which the learning rate rises to its peak.
         ema_decay: Decay of the moving average of the weights, which is validated and exported.
         cycles: After `epochs`, this many times two epochs in which the learning rate falls again, from half its peak.
@@ -51,14 +50,14 @@ class Hyperparameters(JobHyperparameters):
     """
 
     family: str = "ssdlite"
-    name: str = "detector"
+    name: Annotated[str, Field(min_length=1)] = "detector"
     weights: str = ""
     train_share: Annotated[float, Field(gt=0, le=1)] = 1.0
     input_size: _CountOrRecipe = 0
     epochs: _CountOrRecipe = 0
     batch_size: _CountOrRecipe = 0
-    learning_rate: _RateOrRecipe = 0.0
-    weight_decay: _RateOrRecipe = 0.0
+    learning_rate: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 0.0
+    weight_decay: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     warmup_epochs: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1.0
     ema_decay: _Share = 0.998
     cycles: Annotated[int, Field(ge=0)] = 0
@@ -91,12 +90,12 @@ class Hyperparameters(JobHyperparameters):
         return self
 
     def completed(self) -> Hyperparameters:
-        """Return a copy in which the family's recipe replaces each 0 that stands for it.
+        """Return a copy in which the family's recipe decides what is not set.
 
         Raises:
             UnknownFamilyError: There is no such family.
         """
         defaults = asdict(recipe(self.family))
         return self.model_copy(
-            update={name: value for name, value in defaults.items() if not getattr(self, name)}
+            update={name: value for name, value in defaults.items() if name not in self.model_fields_set}
         )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 import torch
@@ -17,6 +19,7 @@ from tqdm import tqdm
 from contract.images import UnreadableError
 from training.datasets import Dataset, DatasetError
 from training.detectors import Target
+from training.job.children import end_with_parent
 from training.job.container import cores
 from training.learning.augmentation import Augmentation, Example
 from training.model.pixels import decode
@@ -99,6 +102,7 @@ class Loader(TorchDataset[Example]):
             prefetch_factor=4 if workers else None,
             collate_fn=_collate,
             drop_last=len(self) > batch_size,
+            worker_init_fn=partial(_begin_worker, os.getpid()),
         )
 
     def _decode_all(self) -> Tensor:
@@ -117,6 +121,12 @@ class Loader(TorchDataset[Example]):
 
     def _decode(self, index: int) -> Tensor:
         return torch.from_numpy(_read_pixels(self._dataset, index, self._size).copy())
+
+
+def _begin_worker(parent: int, _worker: int) -> None:
+    # Ctrl+C, or a signal to the process group, is the trainer's to handle.
+    os.setsid()
+    end_with_parent(parent)
 
 
 def _read_pixels(dataset: Dataset, index: int, size: int) -> NDArray[np.uint8]:

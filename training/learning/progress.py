@@ -6,6 +6,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from contract.text import plain
 from training.job.container import emit
 
 
@@ -24,12 +25,24 @@ class Progress(Protocol):
         """
 
 
-class EventLines:
-    """JSON lines, and one line `name=value …` for each epoch, which SageMaker's metric definitions read."""
+class JsonLines:
+    """JSON lines for machines."""
 
     def event(self, name: str, fields: Mapping[str, Any]) -> None:
         """Write one JSON line."""
         emit(name, fields)
+
+    def epoch(self, metrics: Mapping[str, float], details: Mapping[str, float]) -> None:
+        """Write one JSON line."""
+        emit("epoch", {**metrics, **details})
+
+
+class EventLines(JsonLines):
+    """JSON lines, and one line `name=value …` for each epoch, which SageMaker's metric definitions read."""
+
+    def event(self, name: str, fields: Mapping[str, Any]) -> None:
+        """Write one JSON line."""
+        super().event(name, fields)
         # Tuning rates a job by the last value of its metric, so the exported model's value comes last.
         if name == "done" and "validation" in fields:
             sys.stdout.write(f"val:map={fields['validation']['map']}\n")
@@ -37,7 +50,7 @@ class EventLines:
 
     def epoch(self, metrics: Mapping[str, float], details: Mapping[str, float]) -> None:
         """Write one JSON line and one metric line."""
-        emit("epoch", {**metrics, **details})
+        super().epoch(metrics, details)
         sys.stdout.write(" ".join(f"{name}={value}" for name, value in metrics.items()) + "\n")
         sys.stdout.flush()
 
@@ -47,7 +60,7 @@ class Readable:
 
     def event(self, name: str, fields: Mapping[str, Any]) -> None:
         """Write one sentence."""
-        sys.stdout.write(getattr(self, f"_{name}")(fields) + "\n")
+        sys.stdout.write(plain(getattr(self, f"_{name}")(fields)) + "\n")
         sys.stdout.flush()
 
     def epoch(self, metrics: Mapping[str, float], details: Mapping[str, float]) -> None:

@@ -138,7 +138,7 @@ def fetch(family: str, name: str) -> Tensors:
     except (OSError, RuntimeError, ValueError) as error:
         raise PretrainedError(
             f"cannot fetch the weights {name!r} for {family} ({type(error).__name__}: {error}); "
-            f"without a network put {_url(public)} into the pretrained channel instead"
+            f"without a network, download {_url(public)} elsewhere and start from that file"
         ) from error
 
 

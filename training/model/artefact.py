@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from training.job.errors import TrainingError
+from training.job.files import whole_file
 from training.model.decoding import Postprocess
 from training.model.tiling import Tiles, TilesError
 
@@ -144,9 +145,12 @@ def pack(folder: Path, target: Path) -> Path:
 
     Returns:
         `target`.
+
+    Raises:
+        TrainingError: `target` cannot be written.
     """
-    temporary = target.with_name(target.name + ".part")
     with (
+        whole_file(target) as temporary,
         temporary.open("wb") as raw,
         gzip.GzipFile("", "wb", fileobj=raw, mtime=0) as compressed,
         tarfile.open(fileobj=compressed, mode="w") as archive,
@@ -157,7 +161,6 @@ def pack(folder: Path, target: Path) -> Path:
                 member.size = os.fstat(content.fileno()).st_size
                 member.mode = 0o644
                 archive.addfile(member, content)
-    temporary.replace(target)
     return target
 
 
@@ -182,6 +185,9 @@ def unpack(archive: Path, folder: Path) -> ModelCard:
                 if member.size > MAX_BYTES:
                     raise ArtefactError(f"{archive}: {member.name} is larger than {MAX_BYTES:,} bytes")
                 content.extract(member, folder, filter="data")
+    except FileNotFoundError as error:
+        raise ArtefactError(f"{archive}: no such file") from error
     except (OSError, tarfile.TarError, EOFError, zlib.error) as error:
-        raise ArtefactError(f"{archive} is not a model.tar.gz: {error}") from error
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise ArtefactError(f"{archive} is not a model.tar.gz: {reason}") from error
     return read_card(folder)

@@ -15,10 +15,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFile
 
 from contract.images import MAX_PIXELS, UnreadableError, format_of, open_image, transposition, upright_size
+from contract.levels import eight_bits
 
-_SIXTEEN_BIT = ("I;16", "I;16L", "I;16B", "I;16N")
-# Rows that are flattened at once: flattening a large picture in one piece would need three more copies of it.
-_STRIP = 512
 # A progressive JPEG may process all its pixels once for every 20 bytes, so the clock is checked after few bytes.
 _JPEG_BLOCK = 4096
 _QUALITY_SIZE = 256
@@ -35,6 +33,7 @@ class Picture:
         height: As width.
         format: One of contract.images.FORMATS.
         full: The upright original itself, RGB or grey, if `decode` was asked to keep it.
+        unstated_bits: As contract.levels.EightBits has it: the picture is too dark to believe.
     """
 
     pixels: NDArray[np.uint8]
@@ -42,6 +41,7 @@ class Picture:
     height: int
     format: str
     full: Image.Image | None = None
+    unstated_bits: int | None = None
 
 
 class _Timed(io.BytesIO):
@@ -64,6 +64,7 @@ def decode(
     max_pixels: int = MAX_PIXELS,
     full_above: int | None = None,
     seconds: float | None = None,
+    bit_depth: int | None = None,
 ) -> Picture:
     """Decode an image into upright RGB of `size` x `size` pixels.
 
@@ -74,6 +75,7 @@ def decode(
         full_above: Pictures with a side of more pixels keep their full resolution, too.
         seconds: Decoding JPEG, PNG and BMP ends after this time. TIFF and WebP are decoded in one piece; only
             `max_pixels` limits them.
+        bit_depth: The bits that the camera stores in 16-bit files that do not state it.
 
     Raises:
         UnreadableError: The data is not one whole still image of an allowed format and size.
@@ -81,7 +83,7 @@ def decode(
     if not data:
         raise UnreadableError("empty_image", "the file is empty")
     with open_image(data if seconds is None else _Timed(data, seconds), max_pixels) as image:
-        return _decode(image, size, full_above)
+        return _decode(image, size, full_above, bit_depth)
 
 
 def to_original(boxes: NDArray[np.float32], width: int, height: int) -> NDArray[np.float32]:
@@ -128,7 +130,7 @@ def quality(pixels: NDArray[np.uint8]) -> dict[str, float]:
     }
 
 
-def _decode(image: Image.Image, size: int, full_above: int | None) -> Picture:
+def _decode(image: Image.Image, size: int, full_above: int | None, bit_depth: int | None) -> Picture:
     width, height = upright_size(image)
     file_format, turn = format_of(image), transposition(image)
     if isinstance(image, ImageFile.ImageFile):
@@ -137,37 +139,12 @@ def _decode(image: Image.Image, size: int, full_above: int | None) -> Picture:
     if not keep_full:
         # JPEG can decode at 1/2, 1/4 or 1/8 of its size, much faster. `draft` never goes below the requested size.
         image.draft(None, (size * 2, size * 2))
-    full = _as_rgb(image)
+    levels = eight_bits(image, bit_depth)
+    full = levels.image
     resized = full.resize((size, size), Image.Resampling.BILINEAR).convert("RGB")
     if turn is not None:
         resized = resized.transpose(turn)
         full = full.transpose(turn) if keep_full else full
-    return Picture(np.asarray(resized), width, height, file_format, full if keep_full else None)
-
-
-def _as_rgb(image: Image.Image) -> Image.Image:
-    """RGB, or 8-bit grey, which is cheaper to resize. Transparency becomes white."""
-    mode = image.mode
-    if mode in ("L", "RGB"):
-        image.load()
-        return image if "transparency" not in image.info else _flatten(image)
-    if mode in _SIXTEEN_BIT or mode == "I":
-        levels = np.asarray(image)
-        if levels.size and (levels.min() < 0 or levels.max() > 0xFFFF):
-            raise UnreadableError("unsupported_mode", "grey levels beyond 16 bits are not supported")
-        return Image.fromarray((levels >> 8).astype(np.uint8))
-    if mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info:
-        return _flatten(image)
-    if mode in ("1", "P", "CMYK", "YCbCr", "LAB", "HSV", "RGBX"):
-        return image.convert("RGB")
-    raise UnreadableError("unsupported_mode", f"pixels of mode {mode} are not supported")
-
-
-def _flatten(image: Image.Image) -> Image.Image:
-    """Lay the image on white, strip by strip."""
-    flat = Image.new("RGB", image.size)
-    for top in range(0, image.height, _STRIP):
-        strip = image.crop((0, top, image.width, min(top + _STRIP, image.height))).convert("RGBA")
-        white = Image.new("RGBA", strip.size, "white")
-        flat.paste(Image.alpha_composite(white, strip).convert("RGB"), (0, top))
-    return flat
+    return Picture(
+        np.asarray(resized), width, height, file_format, full if keep_full else None, levels.unstated_bits
+    )

@@ -35,6 +35,7 @@ class Endpoint:
         predictor: Predictor,
         settings: Settings,
         on_failure: Callable[[], None] = lambda: None,
+        on_warm: Callable[[], None] = lambda: None,
     ) -> None:
         """Prepare the endpoint. The model warms up once the application starts.
 
@@ -42,8 +43,10 @@ class Endpoint:
             predictor: Answers images.
             settings: The endpoint's limits.
             on_failure: Called when the warm-up fails; `failure` is then its error.
+            on_warm: Called once images are answered.
         """
-        self._predictor, self._settings, self._on_failure = predictor, settings, on_failure
+        self._predictor, self._settings = predictor, settings
+        self._on_failure, self._on_warm = on_failure, on_warm
         # An object may be sixteen times as large as a body, so only a few are in memory at once.
         objects_at_once = self._settings.workers
         self._objects = ObjectReader(self._settings.max_object_bytes, objects_at_once)
@@ -77,6 +80,7 @@ class Endpoint:
         try:
             await asyncio.to_thread(self._predictor.warm_up)
             self._warm = True
+            self._on_warm()
         except Exception as error:  # noqa: BLE001 - the program ends with it and logs it
             self.failure = error
             self._on_failure()

@@ -14,9 +14,11 @@ import multiprocessing
 import multiprocessing.util
 import os
 import queue
+import select
 import struct
 import sys
 import tempfile
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -187,6 +189,7 @@ def _run_worker(make_predictor: Callable[[], ThreadPredictor], pipe: Connection)
     """The program of a worker process. It ends when the other end of its pipe is closed."""
     # Ctrl+C, or a signal to the process group, must reach the main process only: it drains, and ends its workers.
     os.setsid()
+    threading.Thread(target=_end_without_reader, args=(pipe.fileno(),), daemon=True).start()
     with suppress(EOFError, OSError):
         try:
             predictor = make_predictor()
@@ -198,6 +201,17 @@ def _run_worker(make_predictor: Callable[[], ThreadPredictor], pipe: Connection)
         while True:
             moments = _MOMENTS.unpack(pipe.recv_bytes())
             pipe.send_bytes(_reply(predictor, pipe.recv_bytes(), Timings(*moments)))
+
+
+def _end_without_reader(pipe: int) -> None:
+    """End this process as soon as the other end of its pipe is closed, even in the middle of an image.
+
+    The kernel can do that only at the end of the parent, which is the forkserver, and that may end before the program.
+    """
+    hang_up = select.poll()
+    hang_up.register(pipe, 0)
+    hang_up.poll()
+    os._exit(0)
 
 
 def _reply(predictor: ThreadPredictor, data: bytes, timings: Timings) -> bytes:

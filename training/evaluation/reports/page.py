@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
-from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from contract.text import plain
 from training.datasets import Dataset, Sample
 from training.evaluation import outcomes
 from training.evaluation.operating_points import SWEEP
 from training.evaluation.reports import pictures, plots
 from training.evaluation.reports.pictures import Drawing
 from training.evaluation.result import Evaluation
-from training.job.errors import TrainingError
+from training.evaluation.wording import cost, point_warning
 
 MAX_PICTURES, MAX_ROWS = 24, 12
 
@@ -160,30 +160,23 @@ def _charts(report: Mapping[str, Any], label: str) -> tuple[Markup, Markup]:
 
 
 def render(template: str, **values: object) -> str:
-    """Fill a template. Every text is escaped."""
+    """Fill a template. Every text is escaped, and has no control characters."""
     environment = Environment(
         loader=PackageLoader("training.evaluation.reports"),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=_without_controls,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     environment.filters |= {"percent": percent, "figure": figure, "size": size, "duration": duration}
+    environment.globals |= {"point_warning": point_warning, "cost_of": cost}
     return environment.get_template(template).render(style=_style(), **values)
 
 
-def write(path: Path, text: str) -> None:
-    """Write a file completely or not at all.
-
-    Raises:
-        TrainingError: The file cannot be written; the message names it.
-    """
-    temporary = path.with_name(path.name + ".part")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
-    except OSError as error:
-        raise TrainingError(f"{path} cannot be written: {error.strerror}") from error
+def _without_controls(value: object) -> object:
+    # Markup is what this package made itself: plots, the style sheet, and the results of macros.
+    return plain(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def percent(value: float | None) -> str:

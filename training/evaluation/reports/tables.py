@@ -1,62 +1,133 @@
-"""Reports as tables for a terminal."""
+"""Reports as tables for a terminal of 80 columns: figures are whole, long names are cut in the middle."""
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from contract.text import plain
+from training.evaluation.wording import NO_DEFECTIVE, NO_GOOD, cost, counts, point_warning
+
+WIDTH = 80
+_INDENT = "   "
+
 
 def evaluation_table(report: Mapping[str, Any]) -> str:
-    """Return the table of one model, from what `training.evaluate --json` prints."""
-    confidence = report["confidence"]
-    lines = [f"{report['images']} images, part {report['split']}"]
+    """Return the table of one model, from the full document of an evaluation."""
+    latency = report["latency"]
+    lines = [
+        f"{report['images']} images, {report['good_images']} of them good products; part {report['split']}",
+        *_metrics(report),
+        "",
+        "Rules made of these operating points would decide:",
+        *_verdicts(report["verdicts"]),
+        "",
+        *_classes(report),
+        "",
+        f"{latency['p50_ms']} ms an image (p95 {latency['p95_ms']}), {latency['provider']}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _metrics(report: Mapping[str, Any]) -> list[str]:
+    lines = []
     for name, key in (("mAP[.5:.95]", "map"), ("mAP50", "map50"), ("mAP75", "map75")):
-        bounds = "" if confidence[key] is None else "  [{:.3f}, {:.3f}]".format(*confidence[key])
+        sure = report["confidence"][key]
+        bounds = "" if sure is None else f"  [{sure[0]:.3f}, {sure[1]:.3f}]"
         lines.append(f"{name:12} {_number(report[key])}{bounds}")
-    width = max(len("class"), *(len(label) for label in report["per_class"])) + 2
-    lines.append(f"\n{'class':{width}}{'AP':>7}{'AP50':>7}{'best F1 at':>12}{'escape at':>12}")
+    return lines
+
+
+def _verdicts(verdicts: Mapping[str, Any]) -> list[str]:
+    rows = (
+        ("escape rate (defective, but pass)", "escape_rate", NO_DEFECTIVE),
+        ("overkill rate (good, but fail)", "overkill_rate", NO_GOOD),
+        ("sent to review", "review_rate", ""),
+    )
+    lines = []
+    for name, key, otherwise in rows:
+        rate = verdicts[key]
+        bounds = "" if rate is None else "[{:.1f} %, {:.1f} %]".format(*(100 * x for x in rate["interval"]))
+        lines.append(f"  {name:34} {counts(rate, otherwise):22} {bounds}".rstrip())
+    return lines
+
+
+def _classes(report: Mapping[str, Any]) -> list[str]:
+    """A row for each class, with the escape and the overkill rate at both of its points."""
+    width = min(21, max(len(plain(label)) for label in ["class", *report["per_class"]])) + 1
+    rates = f"{'score':>7}{'escape':>8}{'overkill':>9}"
+    lines = [
+        f"{'':{width + 14}}{'best F1 point':>24}{'escape point':>24}"[:WIDTH],
+        f"{'class':{width}}{'AP':>7}{'AP50':>7}{rates}{rates}",
+    ]
+    warnings = []
     for label, value in report["per_class"].items():
         points = report["operating_points"][label]
-        best, escape = (_number(points[name] and points[name]["score"]) for name in ("best_f1", "escape"))
-        ap50 = _number(report["per_class50"][label])
-        lines.append(f"{label:{width}}{_number(value):>7}{ap50:>7}{best:>12}{escape:>12}")
-    latency = report["latency"]
-    lines.append(f"\n{latency['p50_ms']} ms an image (p95 {latency['p95_ms']}), {latency['provider']}")
-    return "\n".join(lines) + "\n"
+        cells = "".join(_point(points[name]) for name in ("best_f1", "escape"))
+        figures = f"{_number(value):>7}{_number(report['per_class50'][label]):>7}"
+        lines.append(f"{cut(label, width - 1):{width}}{figures}{cells}")
+        for name, title in (("best_f1", "best F1"), ("escape", "escape")):
+            if points[name] and (warning := point_warning(points[name])):
+                warnings.append(f"{cut(label, 21)}: its {title} point {warning}")
+    return [*lines, *(line for warning in warnings for line in _wrapped(warning, ""))]
+
+
+def _point(point: Mapping[str, Any] | None) -> str:
+    if point is None:
+        return f"{'-':>7}{'-':>8}{'-':>9}"
+    return f"{point['score']:>7.3f}{_share(point['escape_rate']):>8}{_share(point['overkill_rate']):>9}"
 
 
 def comparison_table(report: Mapping[str, Any]) -> str:
-    """Return the table of several models, from what `training.compare --json` prints."""
-    rows = [["model", "family", "mAP", "mAP50", "ms", "trained", "cost", ""]]
-    rows += [_model_row(model) for model in report["models"]]
-    widths = [max(len(row[column]) for row in rows) + 2 for column in range(len(rows[0]))]
-    lines = [f"{report['images']} images, part {report['split']}"]
-    lines += ["".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)) for row in rows]
-    lines += [
-        f"seeds {', '.join(map(str, repeated['seeds']))} of {repeated['family']}: {_spread(repeated)}"
-        for repeated in report["seeds"]
-    ]
-    lines += [
-        f"{model['name']} {model['version']}: {warning}"
-        for model in report["models"]
-        for warning in model["warnings"]
-    ]
+    """Return the table of several models, from the full document of a comparison."""
+    figures = f"{'mAP':>7}{'mAP50':>7}{'ms':>8}{'escape':>8}{'overkill':>10}"
+    width = WIDTH - len(figures)
+    lines = [f"{report['images']} images, part {report['split']}", "", f"{'model':{width}}{figures}"]
+    for model in report["models"]:
+        verdicts = model["verdicts"]
+        name = f"{cut(model['name'], width - len(model['version']) - 2)} {model['version']}"
+        lines.append(
+            f"{name:{width}}{_number(model['map']):>7}{_number(model['map50']):>7}"
+            f"{model['latency']['p50_ms']:>8.1f}{_share(verdicts['escape_rate']):>8}"
+            f"{_share(verdicts['overkill_rate']):>10}"
+        )
+        lines += [line for text in _details(model) for line in _wrapped(text)]
+    for repeated in report["seeds"]:
+        seeds = ", ".join(map(str, repeated["seeds"]))
+        lines += _wrapped(f"seeds {seeds} of {repeated['family']}: {_spread(repeated)}", "")
     return "\n".join(lines) + "\n"
 
 
-def _model_row(model: Mapping[str, Any]) -> list[str]:
-    training = model["training"]
+def _details(model: Mapping[str, Any]) -> list[str]:
+    training, verdicts = model["training"], model["verdicts"]
     seed = "" if model["seed"] is None else f", seed {model['seed']}"
+    took = "" if training["seconds"] is None else f"; trained for {training['seconds'] / 60:.0f} min"
+    price = f"; {cost(training)}" if cost(training) else ""
     return [
-        f"{model['name']} {model['version']}",
-        f"{model['kind']}{seed}{' (tuned)' if training['tuned'] else ''}",
-        _number(model["map"]),
-        _number(model["map50"]),
-        f"{model['latency']['p50_ms']:.1f}",
-        "-" if training["seconds"] is None else f"{training['seconds'] / 60:.0f} min",
-        "-" if training["cost"] is None else f"${training['cost']:.2f} est. on {training['instance']}",
+        f"{model['kind']}{seed}{' (tuned)' if training['tuned'] else ''}{took}{price}",
+        f"escape {counts(verdicts['escape_rate'], NO_DEFECTIVE)}, "
+        f"overkill {counts(verdicts['overkill_rate'], NO_GOOD)}",
         model["difference"]["verdict"],
+        *model["warnings"],
     ]
+
+
+def cut(text: str, width: int) -> str:
+    """Return a name in at most `width` columns: the middle is left out, since names often differ at their ends.
+
+    >>> cut("line-2-camera-left-seed-3", 15), cut("short", 15)
+    ('line-2-…-seed-3', 'short')
+    """
+    text = plain(text)
+    if len(text) <= width:
+        return text
+    end = (width - 1) // 2
+    return f"{text[: width - 1 - end]}…{text[len(text) - end :]}"
+
+
+def _wrapped(text: str, indent: str = _INDENT) -> list[str]:
+    return textwrap.wrap(plain(text), WIDTH, initial_indent=indent, subsequent_indent=indent + "  ")
 
 
 def _spread(repeated: Mapping[str, Any]) -> str:
@@ -64,6 +135,10 @@ def _spread(repeated: Mapping[str, Any]) -> str:
     return ", ".join(
         f"{name} {repeated[key]['mean']:.3f} ± {repeated[key]['sd']:.3f}" for name, key in metrics
     )
+
+
+def _share(rate: Mapping[str, Any] | None) -> str:
+    return "-" if rate is None else f"{rate['value'] * 100:.1f} %"
 
 
 def _number(value: float | None) -> str:

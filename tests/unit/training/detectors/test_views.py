@@ -9,12 +9,15 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-import training.train as program  # noqa: E402
+import training.learning.run as program  # noqa: E402
 from training.datasets.generated.synthetic import generate  # noqa: E402
 from training.detectors.base import Detector, UnsupportedViewsError  # noqa: E402
 from training.detectors.registry import build  # noqa: E402
 from training.learning.export import export  # noqa: E402
+from training.model.artefact import ModelCard  # noqa: E402
+from training.model.decoding import Postprocess  # noqa: E402
 from training.model.onnx_model import OnnxModel  # noqa: E402
+from training.train import main  # noqa: E402
 
 FAMILY, SIZE = "gfl_efficientnet_lite0", 96
 HORIZONTAL, VERTICAL = 2, 1
@@ -153,11 +156,13 @@ def test_a_finished_run_is_exported_again_with_other_views_without_training(tmp_
     ]
     command += ["--epochs", "1", "--set", "input_size=64", "--set", "batch_size=8", "--set", "workers=0"]
     with monkeypatch.context() as patch:  # the second export is the one to look at
-        patch.setattr(program, "_finish", lambda training: None)
-        patch.setattr(program, "pack", lambda folder, artefact: artefact)
-        assert program.main(command) == 0
+        patch.setattr(
+            program, "_finish", lambda training: ModelCard("run", FAMILY, (), 64, {}, Postprocess())
+        )
+        patch.setattr("training.model.artefact.pack", lambda folder, artefact: artefact)
+        assert main(command) == 0
     capsys.readouterr()
-    assert program.main([*command, "--set", "views=2"]) == 0
+    assert main([*command, "--set", "views=2"]) == 0
     events = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith("{")]
     assert [event["event"] for event in events if event["event"] in ("resume", "epoch")] == ["resume"]
     card = OnnxModel(tmp_path / "run" / "model").card

@@ -13,7 +13,9 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
+from onnx import helper, numpy_helper
 from PIL import Image
 
 from tests.unit.training.conftest import STARTER
@@ -23,9 +25,9 @@ from training.evaluate import main
 from training.evaluation.metrics import ImageDetections
 from training.evaluation.outcomes import outcomes
 from training.evaluation.reports import page, pictures, plots
-from training.model.artefact import pack, unpack
+from training.model.artefact import file_sha256, pack, unpack
 
-HOSTILE = '"><script>alert(1)</script>$\\frac{'
+HOSTILE = '"><script>alert(1)</script>\u202e\x1b[2J$\\frac{'
 VOID = {"meta", "br", "img", "link", "input", "hr"}
 
 
@@ -89,6 +91,10 @@ def test_hostile_names_are_text_and_nothing_else(text):
     assert "&lt;img src=x onerror" in text
 
 
+def test_no_control_character_of_a_name_is_in_the_page(text):
+    assert not {character for character in text if character in "\x1b\u202e"}
+
+
 def test_the_page_needs_nothing_from_outside(text):
     for tag, attributes in Elements(text).elements:
         for name in ("href", "src", "xlink:href", "data", "action"):
@@ -150,6 +156,60 @@ def test_an_object_that_was_found_is_named_once_and_a_missed_one_in_the_caption(
     assert drawn.captions == ["missed: b"]
 
 
+@pytest.fixture(scope="module")
+def alarmist(tmp_path_factory) -> Path:
+    """The starter model with the same score for each class, everywhere."""
+    folder = tmp_path_factory.mktemp("alarmist")
+    card = unpack(STARTER, folder)
+    model = onnx.load(str(folder / "model.onnx"))
+    for node in model.graph.node:
+        node.output[:] = ["sure" if name == "scores" else name for name in node.output]
+    for name, value in (("nothing", 0.0), ("loud", 0.6)):
+        model.graph.initializer.append(numpy_helper.from_array(np.float32(value), name))
+    model.graph.node.append(helper.make_node("Mul", ["sure", "nothing"], ["silent"]))
+    model.graph.node.append(helper.make_node("Add", ["silent", "loud"], ["scores"]))
+    onnx.save(model, str(folder / "model.onnx"))
+    replace(card, onnx_sha256=file_sha256(folder / "model.onnx"), operating_points={}).write(folder)
+    return pack(folder, folder / "model.tar.gz")
+
+
+def read(html: str) -> str:
+    """The words of a page."""
+    return " ".join(re.sub(r"<style.*?</style>|<[^>]*>", " ", html, flags=re.DOTALL).split())
+
+
+def test_a_model_that_fails_everything_does_not_look_as_if_nothing_escaped(alarmist, tmp_path, capsys):
+    generate(tmp_path / "data", 24, seed=79)
+    arguments = ["--model", str(alarmist), "--dataset", str(tmp_path / "data"), "--split", "all"]
+    assert main([*arguments, "--html", str(tmp_path / "page.html")]) == 0
+    captured = capsys.readouterr()
+    for text in (read((tmp_path / "page.html").read_text()), captured.out + captured.err):
+        words = " ".join(text.split())
+        assert re.search(r"fail nearly every good product \((\d+) of \1\)", words)
+        assert re.search(r"[Ee]scape rate [^%]*0.0 % .*[Oo]verkill rate [^%]*100.0 %", words)
+        assert re.search(r"fails nearly every good image \((\d+) of \1\)", words)
+    assert max(map(len, captured.out.splitlines())) <= 80
+
+
+def test_without_good_images_overkill_is_not_measurable_in_words(alarmist, tmp_path, capsys):
+    generate(tmp_path / "data", 24, seed=79)
+    document = json.loads((tmp_path / "data/annotations.json").read_text())
+    defective = {annotation["image_id"] for annotation in document["annotations"]}
+    for image in document["images"]:
+        if image["id"] not in defective:
+            (tmp_path / "data" / image["file_name"]).unlink()
+    document["images"] = [image for image in document["images"] if image["id"] in defective]
+    (tmp_path / "data/annotations.json").write_text(json.dumps(document))
+    arguments = ["--model", str(alarmist), "--dataset", str(tmp_path / "data"), "--split", "all"]
+    assert main([*arguments, "--html", str(tmp_path / "page.html")]) == 0
+    captured = capsys.readouterr()
+    assert "overkill rate (good, but fail) not measurable: no good images" in " ".join(captured.out.split())
+    assert "Overkill rate – not measurable: no good images" in read((tmp_path / "page.html").read_text())
+    assert re.search(
+        r"fail (\d+) of \1 images; a model that fails everything would look as good", captured.err
+    )
+
+
 def test_the_same_curve_gives_the_same_bytes():
     curve = [1 - step / 100 for step in range(101)]
     first = plots.precision_recall(curve, (0.5, 0.5), None)
@@ -157,10 +217,3 @@ def test_the_same_curve_gives_the_same_bytes():
     assert first.startswith("<svg")
     assert "var(--accent)" in first
     assert "metadata" not in first
-
-
-def test_a_page_is_written_whole_or_an_error_names_it(tmp_path):
-    with pytest.raises(page.TrainingError, match="nowhere"):
-        page.write(tmp_path / "nowhere" / "page.html", "text")
-    page.write(tmp_path / "page.html", "text")
-    assert [path.name for path in tmp_path.iterdir()] == ["page.html"]

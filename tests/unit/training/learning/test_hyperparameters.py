@@ -25,7 +25,10 @@ def test_names_that_sagemaker_adds_are_ignored():
 
 
 def test_an_unknown_name_is_refused_with_the_known_ones():
-    with pytest.raises(HyperparameterError, match=r"unknown hyperparameter 'epoch'; known are .*epochs"):
+    with pytest.raises(
+        HyperparameterError,
+        match=r"hyperparameter epoch='3' is unknown, did you mean epochs\? known are .*views",
+    ):
         parse(Hyperparameters, {"epoch": "3"})
 
 
@@ -34,6 +37,11 @@ def test_an_unknown_name_is_refused_with_the_known_ones():
     [
         ("epochs", "many"),
         ("epochs", "-1"),
+        ("epochs", "0"),
+        ("input_size", "0"),
+        ("batch_size", "0"),
+        ("learning_rate", "0"),
+        ("weight_decay", "-0.1"),
         ("batch_size", "1.5"),
         ("learning_rate", "-1e-3"),
         ("learning_rate", "nan"),
@@ -51,7 +59,7 @@ def test_an_unknown_name_is_refused_with_the_known_ones():
     ],
 )
 def test_a_value_of_the_wrong_type_or_out_of_its_bounds_is_refused_by_name(name, value):
-    with pytest.raises(HyperparameterError, match=f"^hyperparameter {name}='{value}': Input should be "):
+    with pytest.raises(HyperparameterError, match=f"^hyperparameter {name}='{value}': must be "):
         parse(Hyperparameters, {name: value})
 
 
@@ -71,6 +79,11 @@ def test_the_familys_recipe_decides_what_is_not_set():
     assert (settings.input_size, settings.epochs) == (defaults.input_size, defaults.epochs)
     assert settings.learning_rate == defaults.learning_rate
     assert settings.batch_size == 8
+
+
+def test_a_value_of_zero_that_is_given_is_not_replaced():
+    assert recipe("ssdlite").weight_decay > 0
+    assert parse(Hyperparameters, {"weight_decay": "0"}).completed().weight_decay == 0
 
 
 def test_an_unknown_family_is_refused_with_the_known_ones():

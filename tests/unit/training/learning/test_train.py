@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
 
 import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
 
-import training.train as program  # noqa: E402
+import training.learning.run as program  # noqa: E402
 from tests.unit.training.conftest import STARTER  # noqa: E402
 from tests.unit.training.learning.learning_support import SIZE, job  # noqa: E402
 from training.datasets import DatasetError  # noqa: E402
@@ -22,10 +24,11 @@ from training.learning.data import open_training_data  # noqa: E402
 from training.learning.engine import Epoch  # noqa: E402
 from training.learning.hyperparameters import Hyperparameters  # noqa: E402
 from training.learning.loading import Loader  # noqa: E402
+from training.learning.run import train  # noqa: E402
 from training.model.artefact import ModelCard, file_sha256, read_card, unpack  # noqa: E402
 from training.model.decoding import Postprocess  # noqa: E402
 from training.model.onnx_model import OnnxModel  # noqa: E402
-from training.train import main, train  # noqa: E402
+from training.train import main  # noqa: E402
 
 SMALL = {"train_share": 0.5, "batch_size": 4}  # two steps in an epoch
 
@@ -58,6 +61,18 @@ def no_export(monkeypatch):
     monkeypatch.setattr(program, "export_with_card", bare_card)
 
 
+def stopped_after(epoch, signal_number, monkeypatch):
+    """Let a run get a real signal right after the checkpoint of an epoch."""
+    original = Checkpoints.save
+
+    def save(*arguments):
+        original(*arguments)
+        if arguments[-1].epoch == epoch:
+            os.kill(os.getpid(), signal_number)
+
+    monkeypatch.setattr(Checkpoints, "save", save)
+
+
 def events(text):
     return [json.loads(line) for line in text.splitlines() if line.startswith("{")]
 
@@ -85,9 +100,8 @@ def assert_same_average(*containers):
 
 
 def by_hand(data, out, *options, epochs=1):
-    settings = [
-        part for name in ("batch_size=8", "workers=0", f"input_size={SIZE}") for part in ("--set", name)
-    ]
+    defaults = ["batch_size=8", f"input_size={SIZE}", *([] if "workers=1" in options else ["workers=0"])]
+    settings = [part for setting in defaults for part in ("--set", setting)]
     command = ["--dataset", str(data), "--family", "ssdlite", "--out", str(out), "--epochs", str(epochs)]
     return main([*command, *settings, *options])
 
@@ -252,8 +266,57 @@ def test_by_hand_a_run_leaves_a_packed_model_and_says_what_it_cost(tmp_path, dat
 
 
 @pytest.mark.usefixtures("no_export")
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_run_that_is_stopped_says_after_which_epoch_and_the_same_command_continues_it(
+    tmp_path, data, capsys, monkeypatch, number, status
+):
+    out = tmp_path / "out"
+    with monkeypatch.context() as patch:
+        stopped_after(1, number, patch)
+        assert by_hand(data, out, "--set", "refit=true", epochs=2) == status
+    captured = capsys.readouterr()
+    assert captured.err == "loupe: stopped after epoch 1 of 2; the same command continues\n"
+    assert sorted(path.name for path in (out / "checkpoints").iterdir()) == ["last.pt"]
+    assert not (out / "model.tar.gz").exists()
+
+    assert by_hand(data, out, "--set", "refit=true", epochs=2) == 0
+    text = capsys.readouterr().out
+    assert "continuing after epoch 1" in text
+    assert f"loupe evaluate --model {out}/model.tar.gz --dataset {data}" in text
+    assert f"loupe deploy {out}/model.tar.gz" in text
+
+
+@pytest.mark.usefixtures("no_export")
+def test_a_run_that_is_stopped_in_its_first_epoch_says_that_nothing_is_kept(
+    tmp_path, data, capsys, monkeypatch
+):
+    monkeypatch.setattr(program, "train_epoch", lambda *_: os.kill(os.getpid(), signal.SIGINT))
+    assert by_hand(data, tmp_path / "out") == 130
+    assert "stopped before the end of epoch 1 of 1; the same command starts again" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("no_export")
+def test_by_hand_every_line_for_machines_is_json_and_the_last_one_names_the_model(tmp_path, data, capsys):
+    assert by_hand(data, tmp_path / "out", "--set", "refit=true", "--json") == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["event"] for line in lines] == ["start", "epoch", "done", "artefact"]
+    assert lines[-1]["path"] == str(tmp_path / "out/model.tar.gz")
+
+
+@pytest.mark.usefixtures("no_export")
+def test_a_job_that_is_stopped_keeps_its_checkpoint_and_is_no_failure(tmp_path, data, capsys, monkeypatch):
+    container = job(tmp_path, data, epochs=2, refit="true")
+    monkeypatch.setenv("LOUPE_ML_ROOT", str(tmp_path))
+    stopped_after(1, signal.SIGTERM, monkeypatch)
+    assert main([]) == 143
+    assert "after epoch 1 of 2" in capsys.readouterr().err
+    assert (container.checkpoints / "last.pt").exists()
+    assert not (container.output / "failure").exists()
+
+
+@pytest.mark.usefixtures("no_export")
 def test_a_refit_by_hand_says_that_it_was_not_validated(tmp_path, data, capsys, monkeypatch):
-    monkeypatch.setattr(program, "pack", lambda folder, artefact: artefact)
+    monkeypatch.setattr("training.model.artefact.pack", lambda folder, artefact: artefact)
     assert by_hand(data, tmp_path / "out", "--set", "refit=true") == 0
     assert "not validated" in capsys.readouterr().out
 
@@ -261,19 +324,46 @@ def test_a_refit_by_hand_says_that_it_was_not_validated(tmp_path, data, capsys, 
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
-        (["--epochs", "many"], "invalid int"),
-        (["--family", "yolo"], "invalid choice"),
+        (["--epochs", "many"], "argument --epochs: 'many' is not a whole number of 1 or more"),
+        (["--epochs", "0"], "argument --epochs: '0' is not a whole number of 1 or more"),
+        (["--pretrained", ""], "argument --pretrained: it is empty"),
     ],
 )
-def test_a_wrong_option_is_refused_with_the_usage(tmp_path, options, reason, capsys):
-    with pytest.raises(SystemExit):
+def test_a_wrong_option_is_refused_with_where_to_look(tmp_path, options, reason, capsys):
+    with pytest.raises(SystemExit, match="2"):
         main(["--dataset", "x", "--family", "ssdlite", "--out", str(tmp_path), *options])
-    assert reason in capsys.readouterr().err
+    assert capsys.readouterr().err == f"loupe: {reason}\n       loupe train --help lists the options.\n"
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (["--set", "epochs=0"], "--set epochs=0: must be greater than or equal to 1"),
+        (["--set", "epochs=many"], "--set epochs=many: must be a valid integer"),
+        (["--set", "learning_rate=0"], "--set learning_rate=0: must be greater than 0"),
+        (["--set", "epoch=3"], "--set epoch=3 is unknown, did you mean epochs? known are family, "),
+        (["--set", "epochs"], "--set 'epochs' is not of the form NAME=VALUE"),
+        (["--epochs", "1", "--set", "epochs=2"], "--epochs and --set epochs=2 both set epochs"),
+        (["--family", "yolo"], "unknown family 'yolo'; known are "),
+        (["--pretrained", "imagenat"], "imagenat is not a file, a folder, or the name of published weights"),
+    ],
+)
+def test_a_wrong_setting_by_hand_is_named_as_it_was_given(tmp_path, data, options, reason, capsys):
+    command = ["--dataset", str(data), "--family", "ssdlite", "--out", str(tmp_path / "out")]
+    assert main([*command, *options]) == 1
+    err = capsys.readouterr().err
+    assert err.startswith(f"loupe: {reason}")
+    for word in ("hyperparameter", "channel", "/opt/ml"):
+        assert word not in err
+
+
+def test_options_alone_never_start_a_job(capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main(["--epochs", "3"])
+    assert "--dataset, --family, --out" in capsys.readouterr().err
 
 
 def test_a_data_set_that_does_not_exist_is_named(tmp_path, capsys):
     command = ["--dataset", str(tmp_path / "none"), "--family", "ssdlite", "--out", str(tmp_path / "out")]
     assert main(command) == 1
-    assert "none: no such file or folder" in capsys.readouterr().err
-    assert main([*command, "--set", "epochs"]) == 1
-    assert "NAME=VALUE" in capsys.readouterr().err
+    assert capsys.readouterr().err == f"loupe: {tmp_path / 'none'}: no such file or folder\n"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,9 @@ import pytest
 from tests.unit.training.conftest import STARTER
 from training.compare import main
 from training.datasets.generated.synthetic import generate
-from training.evaluation import comparison
+from training.evaluation import comparison, wording
 from training.evaluation.cost import TrainingCost, price_list, training_cost
+from training.evaluation.reports.tables import comparison_table
 from training.evaluation.seeds import seed_statistics
 from training.model.artefact import pack, unpack
 
@@ -168,18 +169,53 @@ def test_without_any_model_there_is_nothing_but_an_error(data, tmp_path, capsys)
     assert "nothing to compare" in error
 
 
-def test_the_table_is_for_people(data, forgetful, capsys):
+def test_the_table_is_for_people_and_fits_a_narrow_terminal(data, forgetful, capsys):
     assert main([str(STARTER), str(forgetful), "--dataset", str(data), "--split", "all"]) == 0
     out = capsys.readouterr().out
-    assert "est. on ml.g5.xlarge" in out
+    assert "about $2.82 on ml.g5.xlarge" in out
     assert "the best is better by" in out
+    assert "overkill 0.0 % (0 of " in out
+    assert max(map(len, out.splitlines())) <= 80
+
+
+def test_a_long_name_is_cut_in_the_table_and_no_figure_is(data, forgetful, capsys):
+    status, report, _ = compare(capsys, data, STARTER, forgetful)
+    assert status == 0
+    (best, other), name = report["models"], "line-2-camera-left-" + "very-" * 20 + "seed-3\x1b[2J"
+    table = comparison_table(report | {"models": [best, {**other, "name": name}]})
+    (row,) = (line for line in table.splitlines() if line.startswith("line-2"))
+    assert len(row) <= 80
+    assert f"seed-3 {other['version']}" in row
+    assert row.split()[2] == f"{other['map']:.3f}"
+    assert "\x1b" not in table
+
+
+def test_what_is_printed_for_machines_leaves_the_resamples_to_the_file(data, forgetful, tmp_path, capsys):
+    _, printed, _ = compare(capsys, data, STARTER, forgetful, "--out", tmp_path / "full.json")
+    full = json.loads((tmp_path / "full.json").read_text())
+    assert printed["files"] == {"full": str(tmp_path / "full.json")}
+    assert len(json.dumps(printed)) < 8000
+    assert len(full["models"][0]["confidence"]["map_resamples"]) == 1000
+    assert printed["models"][0]["confidence"]["map"] == full["models"][0]["confidence"]["map"]
 
 
 @pytest.mark.parametrize(
     ("fields", "expected"),
     [
         (DAY, TrainingCost(7200.0, "ml.g5.xlarge", "cuda", True, pytest.approx(2.816))),
-        ({"seconds": 60, "device": "cpu", "tuned": False}, TrainingCost(60, None, "cpu", False, None)),
+        (
+            {"seconds": 3600, "device": "cpu", "tuned": False},
+            TrainingCost(3600, None, "cpu", False, None, "ml.c5.xlarge", 0.204),
+        ),
+        # The local cloud gives a run on a laptop the name of the instance that it would have.
+        (
+            DAY | {"device": "cpu", "on_instance": False},
+            TrainingCost(7200.0, "ml.g5.xlarge", "cpu", True, None, "ml.g5.xlarge", pytest.approx(2.816)),
+        ),
+        (
+            DAY | {"device": "cpu"},
+            TrainingCost(7200.0, "ml.g5.xlarge", "cpu", True, None, "ml.g5.xlarge", pytest.approx(2.816)),
+        ),
         (
             {"seconds": 60, "instance_type": "ml.unheard.of"},
             TrainingCost(60, "ml.unheard.of", None, None, None),
@@ -191,6 +227,13 @@ def test_the_table_is_for_people(data, forgetful, capsys):
 )
 def test_the_cost_is_estimated_if_the_instance_has_a_price_and_else_unknown(fields, expected):
     assert training_cost({"training": fields}) == expected
+
+
+def test_a_run_on_a_laptop_has_no_price_but_the_one_that_it_would_have():
+    here, there = ({**DAY, "on_instance": on_instance} for on_instance in (False, True))
+    costs = [wording.cost(asdict(training_cost({"training": fields}))) for fields in (here, there)]
+    assert costs == ["on AWS this would cost about $2.82 (ml.g5.xlarge)", "about $2.82 on ml.g5.xlarge"]
+    assert wording.cost(asdict(training_cost({}))) == ""
 
 
 def test_the_price_list_has_a_date_and_a_source():

@@ -173,11 +173,14 @@ def test_an_ensemble_is_evaluated_on_the_validation_part_and_names_its_members(u
         models.append(str(pack(member, tmp_path / f"member{seed}.tar.gz")))
     out = tmp_path / "joint.tar.gz"
 
-    arguments = ["--out", str(out), "--name", "pair", "--dataset", str(tmp_path / "data")]
+    arguments = ["--out", str(out), "--name", "pair", "--dataset", str(tmp_path / "data"), "--json"]
     assert main([*models, *arguments]) == 0
 
     card = unpack(out, tmp_path / "joint")
-    assert capsys.readouterr().out == f"{out}: pair {card.version}, gfl_efficientnet_lite0, ensemble of 2\n"
+    printed = json.loads(capsys.readouterr().out)
+    assert (printed["path"], printed["name"], printed["version"]) == (str(out), "pair", card.version)
+    assert [member["name"] for member in printed["members"]] == ["gfl_efficientnet_lite0"] * 2
+    assert printed["validation"] == card.metrics["validation"]
     assert "map" in card.metrics["validation"]
     assert [member["hyperparameters"]["seed"] for member in card.members] == [0, 1]
     assert card.metrics["training"]["seconds"] == 120

@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from dataclasses import replace
@@ -40,13 +42,14 @@ def data(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def report(data, tmp_path_factory) -> dict[str, Any]:
-    """What `--json` prints for the starter model, with its rules under the name `rules`."""
+    """What `--out` writes for the starter model; what `--json` prints is `printed`, and its rules are `rules`."""
     folder = tmp_path_factory.mktemp("report")
     arguments = ["--model", str(STARTER), "--dataset", str(data), "--split", "all", "--json"]
     with contextlib.redirect_stdout(io.StringIO()) as out:
-        assert main([*arguments, "--rules", str(folder / "rules.json"), "--escape-rate", "0.1"]) == 0
-    (line,) = out.getvalue().splitlines()
-    return {**json.loads(line), "rules": json.loads((folder / "rules.json").read_text())}
+        files = ["--out", str(folder / "evaluation.json"), "--rules", str(folder / "rules.json")]
+        assert main([*arguments, *files, "--escape-rate", "0.1"]) == 0
+    full, rules = (json.loads((folder / name).read_text()) for name in ("evaluation.json", "rules.json"))
+    return {**full, "printed": out.getvalue(), "rules": rules}
 
 
 @pytest.fixture(autouse=True)
@@ -189,7 +192,7 @@ def test_images_of_good_products_alone_have_no_map_but_an_overkill_rate(tmp_path
     assert "nan" not in re.sub(r"base64,[^\"]*", "", (tmp_path / "page.html").read_text()).lower()
 
 
-@pytest.mark.parametrize("option", ["--html", "--rules"])
+@pytest.mark.parametrize("option", ["--html", "--rules", "--out"])
 def test_a_file_that_cannot_be_written_is_refused_before_the_work(
     data, option, tmp_path, capsys, monkeypatch
 ):
@@ -200,28 +203,85 @@ def test_a_file_that_cannot_be_written_is_refused_before_the_work(
     assert str(target) in err
 
 
-@pytest.mark.parametrize("rate", ["1", "-0.1", "nan"])
+@pytest.mark.parametrize("rate", ["1", "-0.1", "nan", "many"])
 def test_an_escape_rate_out_of_range_is_refused(data, rate, capsys):
-    status, _, err = evaluated(capsys, "--model", STARTER, "--dataset", data, "--escape-rate", rate)
-    assert status == 1
-    assert "escape rate must be" in err
+    with pytest.raises(SystemExit, match="2"):
+        main(["--model", str(STARTER), "--dataset", str(data), f"--escape-rate={rate}"])
+    assert f"--escape-rate: '{rate}' is not a number of at least 0" in capsys.readouterr().err
 
 
-def test_errors_are_one_line_and_status_one(tmp_path, capsys):
-    assert main(["--model", str(STARTER), "--dataset", str(tmp_path / "none.zip"), "--json"]) == 1
-    captured = capsys.readouterr()
-    assert captured.out == ""
-    assert captured.err.startswith("DatasetError")
-    assert captured.err.count("\n") == 1
+def test_an_error_is_one_line_that_names_the_path_and_gives_status_one(tmp_path, capsys):
+    missing = tmp_path / "none.zip"
+    assert evaluated(capsys, "--model", STARTER, "--dataset", missing, "--json") == (
+        1,
+        "",
+        f"loupe: {missing}: no such file or folder\n",
+    )
+    missing = tmp_path / "none.tar.gz"
+    status, _, err = evaluated(capsys, "--model", missing, "--dataset", ROOT / "models")
+    assert (status, err.splitlines()[0][:7]) == (1, "loupe: ")
+
+
+def test_what_is_printed_for_machines_is_short_and_names_the_file_with_everything(report):
+    printed = json.loads(report["printed"])
+    assert len(report["printed"]) < 8000
+    assert Path(printed["files"]["full"]).name == "evaluation.json"
+    assert len(report["confidence"]["map_resamples"]) == 1000
+    assert "map_resamples" not in printed["confidence"]
+    for name in ("map", "map50", "per_class", "verdicts"):
+        assert printed[name] == report[name]
+    for label, points in report["operating_points"].items():
+        assert printed["operating_points"][label]["best_f1"]["score"] == points["best_f1"]["score"]
+
+
+@pytest.mark.parametrize("option", ["--model", "--dataset", "--out"])
+def test_an_option_that_an_unset_variable_leaves_empty_is_refused(option, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main(["--model", str(STARTER), "--dataset", "x", option, ""])
+    assert capsys.readouterr().err.startswith(f"loupe: argument {option}: it is empty\n       loupe evaluate")
+
+
+def test_an_evaluation_that_is_stopped_says_after_how_many_images_and_writes_nothing(
+    data, tmp_path, capsys, monkeypatch
+):
+    inferred = OnnxModel.detect
+
+    def stopping(model, pixels, postprocess):
+        if len(pixels) < 16:  # the second and last batch
+            os.kill(os.getpid(), signal.SIGINT)
+        return inferred(model, pixels, postprocess)
+
+    monkeypatch.setattr(OnnxModel, "detect", stopping)
+    targets = ["--html", tmp_path / "page.html", "--out", tmp_path / "full.json"]
+    status, out, err = evaluated(
+        capsys, "--model", STARTER, "--dataset", data, "--split", "all", *targets, "--rules", tmp_path / "r"
+    )
+    assert (status, out) == (130, "")
+    assert err == (
+        "loupe: stopped after 16 of 24 images; nothing was written\n       The same command starts again.\n"
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_evaluation_by_hand_never_starts_a_job(capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main(["--json"])
+    err = capsys.readouterr().err
+    assert "--model, --dataset" in err
+    assert "/opt/ml" not in err
 
 
 @pytest.mark.parametrize(
     ("program", "libraries"),
     [
-        ("training.train", {"matplotlib", "jinja2"}),
+        ("training.train", {"torch", "numpy"}),
+        ("training.learning.run", {"matplotlib", "jinja2"}),
         ("training.serve", {"matplotlib", "jinja2", "pydantic", "torch"}),
-        ("training.evaluate", {"torch"}),
-        ("training.compare", {"torch"}),
+        ("training.ensemble", {"torch", "numpy"}),
+        ("training.evaluate", {"torch", "onnxruntime"}),
+        ("training.compare", {"torch", "onnxruntime"}),
+        ("training.evaluation.comparison", {"torch"}),
+        ("training.evaluation.settings", {"torch"}),
         ("training.evaluation.reports.page", {"torch"}),
     ],
 )
