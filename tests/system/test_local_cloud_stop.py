@@ -15,6 +15,8 @@ import pytest
 from botocore.config import Config
 
 from localcloud import AlreadyRunningError, Connection, LocalCloud, NotRunningError, StopError, stop
+from localcloud.home.folder import Home
+from localcloud.home.lock import holder
 from tests.system.cloud_process import CloudProcess, eventually, host, settled
 from tests.system.sagemaker_stage import BUCKET, ended, make_data, make_role, training
 
@@ -323,6 +325,29 @@ def test_down_stops_the_cloud_says_what_it_waits_for_and_returns_at_its_end(
     again = started(tmp_path)
     assert ended(again.connection, "TrainingJob", "stubborn")["TrainingJobStatus"] == "Completed"
     stop_by(again, signal.SIGINT)
+
+
+def test_nobody_else_can_start_on_the_home_before_the_process_has_ended(tmp_path: Path, started: Any) -> None:
+    cloud = started(tmp_path)
+    make_data(cloud.connection)
+    role = make_role(cloud.connection, "trainer", "s3:*", "logs:*")
+    stubborn = SLOW | {"ignore_sigterm": "1"}
+    cloud.connection.client("sagemaker").create_training_job(**training("stubborn", role, stubborn))
+    eventually(lambda: "epoch=1 " in log(cloud, "stubborn"))
+    cloud.process.send_signal(signal.SIGTERM)
+    refused = 0
+    while cloud.process.poll() is None:
+        # A home that does not run could be opened.
+        running = holder(tmp_path)
+        if running is not None:
+            with pytest.raises(AlreadyRunningError, match=f"process {cloud.process.pid}"):
+                Home(tmp_path).open()
+            refused += 1
+        time.sleep(0.05)
+    assert refused > 10
+    home = Home(tmp_path)
+    home.open()
+    home.close()
 
 
 def test_down_names_the_process_that_does_not_stop(tmp_path: Path, started: Any) -> None:
