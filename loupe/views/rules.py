@@ -39,7 +39,7 @@ def show_rules(version: RulesVersion, checked: CheckedRules) -> None:
     out.print(grid)
     _show_lines(rules)
     _show_pictures(rules)
-    if candidate := rules.get("candidate"):
+    if candidate := (version.document or {}).get("candidate"):
         out.print(
             f"\nA swap is in progress: the answers of model {candidate['model']} are judged by its own scores "
             f"({candidate['version']}).",
