@@ -129,8 +129,8 @@ def check(version: str | None = None, names: Mapping[str, tuple[str, ...]] = _NA
     installed = version or importlib.metadata.version("ministack")
     if installed != VERSION:
         raise IncompatibleMiniStackError(
-            f"MiniStack {installed} is installed; the local cloud needs {VERSION}. "
-            "Install requirements/local.txt."
+            f"MiniStack {installed} is installed; the local cloud needs {VERSION}",
+            "Install Loupe again, in an environment of its own.",
         )
     for module_name, required in names.items():
         module = importlib.import_module(f"ministack.{module_name}")
