@@ -141,13 +141,17 @@ class LocalCloud:
 
         Raises:
             DeployError: With the reasons why the stack could not be created or updated.
+            HomeError: If the disk is full.
         """
         outputs = deployment.deploy(self.connection, self.repo, parameters or {})
         self.connection.outputs = outputs
-        self.connection.write(self.home.root)
-        if self._autosave is not None:
-            # A stack that is only partly saved could neither be updated nor created again.
-            self._autosave.save()
+        try:
+            self.connection.write(self.home.root)
+            if self._autosave is not None:
+                # A stack that is only partly saved could neither be updated nor created again.
+                self._autosave.save()
+        except OSError as error:
+            raise unusable(self.home.root, error) from error
         return outputs
 
     def stop(self) -> None:

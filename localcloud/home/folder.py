@@ -11,7 +11,13 @@ import psutil
 from localcloud.errors import AlreadyRunningError, HomeError
 from localcloud.home import connections, lock
 
+# With less, the first model would already not fit.
+_LEAST_FREE_BYTES = 100_000_000
 _ANOTHER = "choose another folder: --home FOLDER"
+_REASONS = {
+    errno.EEXIST: "it is a file, not a folder",
+    errno.ENOTDIR: "a part of its path is a file, not a folder",
+}
 _HINTS = {
     errno.ENOSPC: f"Free some space on that disk, or {_ANOTHER}",
     errno.EDQUOT: f"Free some space on that disk, or {_ANOTHER}",
@@ -113,6 +119,8 @@ class Home:
         self._end_leftovers()
         try:
             shutil.rmtree(self.temporary, ignore_errors=True)
+            if shutil.disk_usage(self.root).free < _LEAST_FREE_BYTES:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             for folder in (self.state, self.objects, self.sagemaker, self.logs, self.temporary):
                 folder.mkdir(mode=0o700, exist_ok=True)
             for file in (*self.state.glob("*.json"), *self.sagemaker.glob("*.json")):
@@ -158,5 +166,6 @@ def unusable(root: Path, error: Exception) -> HomeError:
     """Return the error for a folder that the file system refuses."""
     number = error.errno if isinstance(error, OSError) else None
     reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    reason = _REASONS.get(number or 0, reason)
     hint = _HINTS.get(number or 0, f"Make sure that it is a folder, or {_ANOTHER}")
     return HomeError(root, f"The home {root} cannot be used: {reason}.", hint)

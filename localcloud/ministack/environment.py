@@ -1,7 +1,6 @@
 """The settings that MiniStack reads from the environment, set while the cloud runs."""
 
 import logging
-import logging.handlers
 import os
 import secrets
 import sys
@@ -9,6 +8,7 @@ import tempfile
 
 from localcloud.errors import StartError
 from localcloud.home.folder import Home
+from localcloud.home.log_file import LogFile
 
 REGION = "us-east-1"
 ACCOUNT = "000000000000"
@@ -65,9 +65,7 @@ class Environment:
             TMPDIR=str(self.home.temporary),
         )
         tempfile.tempdir = str(self.home.temporary)
-        self._log = logging.handlers.RotatingFileHandler(
-            self.home.logs / "cloud.log", maxBytes=5_000_000, backupCount=2, delay=True
-        )
+        self._log = LogFile(self.home.logs / "cloud.log", backups=2)
         self._log.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
         # MiniStack logs to the terminal if the root logger has no handler at its import.
         logging.getLogger().addHandler(self._log)

@@ -2,7 +2,6 @@
 
 import contextlib
 import logging
-import logging.handlers
 import threading
 import time
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 from ministack.core.responses import request_scope
 from ministack.services import cloudwatch, cloudwatch_logs, lambda_svc, sqs
 
+from localcloud.home.log_file import LogFile
 from localcloud.ministack import alarms, metrics
 from localcloud.ministack.environment import ACCOUNT, REGION
 
@@ -88,8 +88,7 @@ class Observability:
         handler = self._files.get(function)
         if handler is None:
             file = self._logs / f"function-{function}.log"
-            handler = logging.handlers.RotatingFileHandler(file, maxBytes=5_000_000, backupCount=1)
-            handler = self._files.setdefault(function, handler)
+            handler = self._files.setdefault(function, LogFile(file, backups=1))
         handler.handle(logging.makeLogRecord({"msg": text}))
 
     def _run(self) -> None:

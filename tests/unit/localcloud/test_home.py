@@ -1,8 +1,11 @@
 """A home or a port that cannot be used is named, with what to do next, and nothing is left behind."""
 
 import errno
+import logging
 import os
+import shutil
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -10,6 +13,7 @@ import pytest
 from localcloud import AlreadyRunningError, HomeError, InvalidPortError, LocalCloud, LocalCloudError
 from localcloud.home import lock
 from localcloud.home.folder import Home
+from localcloud.home.log_file import LogFile
 
 
 @pytest.mark.parametrize("port", [-1, 0, 65536, 80000])
@@ -58,6 +62,24 @@ def test_a_full_or_read_only_disk_is_named(
     with pytest.raises(HomeError, match=os.strerror(number)) as error:
         Home(tmp_path / "home").open()
     assert hint in error.value.hint
+
+
+def test_a_nearly_full_disk_is_named_at_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=99_000_000))
+    with pytest.raises(HomeError, match="No space left") as error:
+        Home(tmp_path).open()
+    assert "Free some space" in error.value.hint
+    assert lock.holder(tmp_path) is None
+
+
+def test_a_log_on_a_full_disk_prints_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("only Linux has a device that is always full")
+    file = tmp_path / "cloud.log"
+    file.symlink_to("/dev/full")
+    log = LogFile(file, backups=1)
+    log.handle(logging.makeLogRecord({"msg": "a line"}))
+    assert capsys.readouterr().err == ""
 
 
 @pytest.mark.parametrize("content", ["", "{", '{"Endpoint": {'])
