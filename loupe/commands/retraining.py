@@ -26,7 +26,7 @@ from loupe.commands.retrain_options import (
 from loupe.errors import LoupeError
 from loupe.stack import approvals, retraining
 from loupe.stack.approvals import ApprovalRequest
-from loupe.stack.labelled_data import check_dataset_name
+from loupe.stack.labelled_data import require_dataset
 from loupe.stack.retrain_request import RetrainRequest, parse_families, parse_hyperparameters
 from loupe.stack.target import Target
 from loupe.views.console import err, out, print_json
@@ -73,8 +73,6 @@ def retrain(
     if jobs is not None and not tune:
         raise LoupeError("--jobs is the number of jobs in a tuning", "Add --tune.")
     hyperparameters = parse_hyperparameters(epochs, settings or [])
-    if dataset is not None:
-        check_dataset_name(dataset)
     request = RetrainRequest(parse_families(families), tune, jobs, hyperparameters, approval, force, dataset)
     starts = wait or request != RetrainRequest()
     if stop + follow + starts > 1:
@@ -88,6 +86,8 @@ def retrain(
         if not stack:
             # The local cloud runs the training jobs in this environment.
             program_runner.require_torch()
+        if dataset is not None:
+            require_dataset(target, dataset)
         arn = retraining.start(target, request)
         if wait:
             _follow(target, arn, options, json_)

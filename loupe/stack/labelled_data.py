@@ -152,6 +152,20 @@ def check_dataset_name(name: str) -> None:
         raise LoupeError(f"{name!r} is not a name for a data set", f"Use {DATASET_NAME_RULE}.")
 
 
+def require_dataset(target: Target, name: str) -> None:
+    """Check that something was imported into a data set.
+
+    Raises:
+        LoupeError: There is no such data set.
+    """
+    known = _names(target)
+    if name in known:
+        return
+    if known:
+        raise LoupeError(f"there is no data set {name!r}", f"There are: {', '.join(known)} (loupe datasets).")
+    raise LoupeError(f"there is no data set {name!r}", f"Import one: loupe import PATH --dataset {name}")
+
+
 def own_dataset(target: Target) -> str:
     """Return the data set that the stack's retraining uses. An older stack does not name it."""
     return target.outputs.get("DatasetName", DEFAULT_DATASET)
@@ -212,9 +226,12 @@ def datasets(target: Target) -> list[DatasetSummary]:
     Raises:
         LoupeError: A snapshot is not a JSON document.
     """
-    names = {dataset_of(entry["Key"]) for entry in target.list_artefacts(SNAPSHOTS)} - {None}
-    summaries = (_summary(target, str(name)) for name in sorted(map(str, names)))
-    return [summary for summary in summaries if summary]
+    return [summary for name in _names(target) if (summary := _summary(target, name))]
+
+
+def _names(target: Target) -> list[str]:
+    names = map(dataset_of, (entry["Key"] for entry in target.list_artefacts(SNAPSHOTS)))
+    return sorted({name for name in names if name})
 
 
 def _summary(target: Target, name: str) -> DatasetSummary | None:

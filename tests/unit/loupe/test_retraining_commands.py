@@ -226,10 +226,26 @@ def test_an_answer_to_a_run_is_confirmed(loupe: Command, stack: Target):
     assert "Version 3 of run 0123456789ab is rejected" in rejected.stdout
 
 
-def test_retrain_refuses_a_name_that_no_data_set_can_have(loupe: Command):
-    result = loupe("retrain", "--dataset", "Bottles")
-    assert (result.exit_code, result.stdout) == (1, "")
-    assert "'Bottles' is not a name for a data set" in str(result.exception)
+def test_a_data_set_that_does_not_exist_starts_no_run(loupe: Command, stack: Target):
+    refused = loupe("retrain", "--dataset", "bottles").exception
+    assert isinstance(refused, LoupeError)
+    assert (str(refused), refused.hint) == (
+        "there is no data set 'bottles'",
+        "Import one: loupe import PATH --dataset bottles",
+    )
+    stack.s3.put_object(Bucket="artefacts", Key="labelled/snapshots/press-2/aa.json", Body=b"{}")
+    stack.s3.put_object(Bucket="artefacts", Key="labelled/snapshots/bb.json", Body=b"{}")
+    refused = loupe("retrain", "--dataset", "bottles").exception
+    assert isinstance(refused, LoupeError)
+    assert refused.hint == "There are: default, press-2 (loupe datasets)."
+    started: list[dict[str, Any]] = []
+    with answering(
+        stack,
+        "stepfunctions",
+        StartExecution=lambda request: started.append(request) or {"executionArn": ARN},
+    ):
+        loupe("retrain", "--dataset", "press-2")
+    assert json.loads(started[0]["input"])["dataset"] == "press-2"
 
 
 def test_import_passes_its_options_on_to_the_program(
