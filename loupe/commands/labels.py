@@ -13,7 +13,7 @@ from loupe.commands.options import Home, Json, Stack, open_target
 from loupe.errors import LoupeError
 from loupe.stack import labelled_data
 from loupe.stack.labelled_data import ImportOptions
-from loupe.views.console import err, out, print_json, table
+from loupe.views.console import out, print_json, table
 from loupe.views.figures import local_time
 
 app = commands()
@@ -61,7 +61,7 @@ def import_labelled_images(
         str | None, typer.Option(metavar="FORMAT", help="Write coco or recordio instead of a snapshot.")
     ] = None,
     to: Annotated[Path | None, typer.Option(metavar="FOLDER", help="With --export: where to write.")] = None,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Answer every question with yes.")] = False,
     stack: Stack = None,
     json_: Json = False,
 ) -> None:
@@ -93,9 +93,6 @@ def import_labelled_images(
     source = context.get_parameter_source("home")
     home_required = source is not None and source.name == "COMMANDLINE"
     call = labelled_data.prepare(options, stack, home, home_required)
-    if call.destination:
-        cloud = f"the stack {stack}" if stack else "the local cloud"
-        err.print(f"The snapshot goes to {call.destination} in {cloud}.", soft_wrap=True)
     program_runner.become_program("training.imports", call.arguments, call.environment)
 
 
