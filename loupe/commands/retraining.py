@@ -121,7 +121,7 @@ def _follow(target: Target, arn: str, options: str, json_: bool) -> None:
     if json_:
         print_json(document)
     else:
-        show_result(document)
+        show_result(document, options)
     if uri := document.get("report"):
         show_report(uri, retraining.fetch_report(target, uri, REPORTS), quiet=json_)
     if document["status"] != "SUCCEEDED":

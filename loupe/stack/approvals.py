@@ -28,12 +28,14 @@ class ApprovalRequest:
         run: The run's id, 12 hexadecimal characters.
         version: The model's version in the registry.
         requested_at: ISO 8601.
+        evaluation: The S3 URI of the page about the model; None in a request of an older version of Loupe.
     """
 
     token: str
     run: str
     version: int
     requested_at: str
+    evaluation: str | None = None
 
 
 def pending(target: Target) -> list[ApprovalRequest]:
@@ -55,7 +57,13 @@ def _read(target: Target, key: str) -> ApprovalRequest | None:
     try:
         # The version is a number, or the ARN of a package, which ends with the number.
         version = int(str(document["version"]).rpartition("/")[2])
-        return ApprovalRequest(document["token"], document["run"], version, document["requested_at"])
+        return ApprovalRequest(
+            document["token"],
+            document["run"],
+            version,
+            document["requested_at"],
+            document.get("evaluation"),
+        )
     except (KeyError, TypeError, ValueError) as error:
         raise LoupeError(
             f"{key} in the artefacts bucket is not an approval request: {error!r}",

@@ -59,6 +59,10 @@ class History:
         """The steps, in the order in which they were first entered."""
         return list(self._steps.values())
 
+    def waits_in(self, name: str) -> bool:
+        """Return whether a step is active."""
+        return name in self._steps and self._steps[name].ended is None
+
     def read(self) -> None:
         """Read the events that were added since the last call."""
         events: list[Any] = []

@@ -12,6 +12,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as UnreachableError
 
+from contract.keys import APPROVALS
 from contract.s3 import split
 from loupe.errors import LoupeError
 from loupe.stack.history import History, Step
@@ -20,6 +21,7 @@ from loupe.stack.retrain_request import RetrainRequest
 from loupe.stack.target import Target
 
 _NOT_ENDED = ("RUNNING", "PENDING_REDRIVE")
+_APPROVAL_STEP = "AskApproval"
 # Long enough for a laptop that changes its network.
 _OFFLINE_SECONDS = 300.0
 
@@ -81,11 +83,13 @@ class RunProgress:
         steps: The states of the state machine that it has reached.
         jobs: The candidates and the champion.
         run: The run's id; None until the plan is made.
+        evaluation: While the run waits for approval: the S3 URI of the page about its model.
     """
 
     steps: list[Step]
     jobs: list[JobProgress]
     run: str | None
+    evaluation: str | None = None
 
 
 def follow(
@@ -108,13 +112,16 @@ def follow(
     poll_every = poll_every if poll_every is not None else (1.0 if target.endpoint_url else 10.0)
     patience = 10.0 if target.endpoint_url else _OFFLINE_SECONDS
     history, jobs = History(target, arn), Jobs(target)
-    last_answer = time.monotonic()
+    last_answer, evaluation = time.monotonic(), None
     while True:
         try:
             execution = target.stepfunctions.describe_execution(executionArn=arn)
             history.read()
             plan = history.plan or {}
-            on_progress(RunProgress(history.steps, jobs.read(plan), plan.get("run")))
+            run = plan.get("run")
+            if run and not evaluation and history.waits_in(_APPROVAL_STEP):
+                evaluation = evaluation_page(target, run)
+            on_progress(RunProgress(history.steps, jobs.read(plan), run, evaluation))
         except (BotoCoreError, ClientError) as error:
             if not _is_transient(error):
                 raise
@@ -143,6 +150,34 @@ def _result(execution: dict[str, Any]) -> dict[str, Any]:
         output: dict[str, Any] = json.loads(execution["output"])
         return output
     return {"status": execution["status"], "error": execution.get("error"), "cause": execution.get("cause")}
+
+
+def evaluation_page(target: Target, run: str) -> str | None:
+    """Return the S3 URI of the page about the model of a run that waits for approval; None if it does not wait."""
+    request = target.read_json(f"{APPROVALS}{run}.json")
+    uri = request.get("evaluation") if isinstance(request, dict) else None
+    return str(uri) if uri else None
+
+
+def fetch_page(target: Target, uri: str, folder: Path) -> Path | None:
+    """Download a candidate's page.
+
+    Args:
+        target: The stack.
+        uri: The page's S3 URI.
+        folder: The file goes to a subfolder of it with the ids of the run and of the candidate.
+
+    Returns:
+        The file; None if the page cannot be read.
+    """
+    bucket, key = split(uri)
+    file = folder.joinpath(*key.split("/")[-3:])
+    file.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        target.s3.download_file(bucket, key, str(file))
+    except ClientError:
+        return None
+    return file
 
 
 def fetch_report(target: Target, uri: str, folder: Path) -> Path | None:

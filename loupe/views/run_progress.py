@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from datetime import datetime
 
 from rich.live import Live
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -47,18 +46,22 @@ def _table(progress: RunProgress) -> Table:
     for step in progress.steps:
         sign = Text("✗", "red") if step.failed else Text("✓", "green") if step.ended else Text("●", "cyan")
         waits = step.ended is None and step.name == _APPROVAL_STEP
-        note = f"waits for approval: {_approval_commands(progress)}" if waits else ""
-        table.add_row(sign, step.name, duration(step.seconds()), note)
+        notes = _approval_notes(progress) if waits else [""]
+        table.add_row(sign, step.name, duration(step.seconds()), notes[0])
+        for note in notes[1:]:
+            table.add_row("", "", "", note)
         if step.name == _JOBS_STEP:
             for job in progress.jobs:
                 stage = Text(job.stage, _STYLES.get(job.stage, ""))
-                table.add_row("", f"  {escape(job.subject)}", stage, escape(job.detail))
+                table.add_row("", f"  {job.subject}", stage, job.detail)
     return table
 
 
-def _approval_commands(progress: RunProgress) -> str:
+def _approval_notes(progress: RunProgress) -> list[str]:
+    """Return how to answer, and where to look before."""
     run = progress.run or "RUN"
-    return f"loupe approve {run}, or loupe reject {run}"
+    notes = [f"waits for approval: loupe approve {run}, or loupe reject {run}"]
+    return notes + ([f"its evaluation: {progress.evaluation}"] if progress.evaluation else [])
 
 
 class _PlainLines:
@@ -67,11 +70,14 @@ class _PlainLines:
     def __init__(self) -> None:
         self._printed_steps: set[tuple[str, bool]] = set()
         self._printed_jobs: dict[str, tuple[JobProgress, float]] = {}
+        self._printed_notes: set[str] = set()
 
     def show(self, progress: RunProgress) -> None:
         """Print what has changed since the last call; of a step in a loop only the first round."""
         for step in progress.steps:
             self._show_step(step, progress)
+            if step.name == _APPROVAL_STEP and step.ended is None:
+                self._show_notes(_approval_notes(progress))
         for job in progress.jobs:
             if self._is_new(job):
                 self._printed_jobs[job.subject] = job, time.monotonic()
@@ -87,8 +93,12 @@ class _PlainLines:
             self._print(f"{step.name}: {outcome} in {duration(step.seconds())}")
             return
         self._print(f"{step.name}: started")
-        if step.name == _APPROVAL_STEP:
-            self._print(f"waits for approval: {_approval_commands(progress)}")
+
+    def _show_notes(self, notes: list[str]) -> None:
+        for note in notes:
+            if note not in self._printed_notes:
+                self._printed_notes.add(note)
+                self._print(note)
 
     def _is_new(self, job: JobProgress) -> bool:
         printed, at = self._printed_jobs.get(job.subject, (None, 0.0))
@@ -98,4 +108,4 @@ class _PlainLines:
 
     def _print(self, text: str) -> None:
         now = datetime.now()  # noqa: DTZ005 - the reader's local time
-        err.print(f"{now:%H:%M:%S} {text}", soft_wrap=True, markup=False, highlight=False)
+        err.print(f"{now:%H:%M:%S} {text}", soft_wrap=True)

@@ -5,66 +5,92 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from rich.markup import escape
-from rich.table import Table
 from rich.text import Text
 
-from loupe.views.console import err, out
+from contract.text import plain
+from loupe.views.console import err, out, table
 from loupe.views.figures import accuracy, dollars, duration, score
 
+# By decision: its style, and what it means.
 _DECISIONS = {
-    "promoted": "[bold green]promoted[/]: the endpoint serves the new model",
-    "kept": "[bold]kept[/]: the endpoint serves the same model as before",
-    "rolled_back": "[bold red]rolled back[/]: the new model failed in service; the previous one serves again",
-    "rejected": "[bold yellow]rejected[/] by a person: the endpoint serves the same model as before",
-    "nothing_new": "[bold]nothing new[/]: nothing was trained (--force trains all the same)",
-    "already_running": "[bold yellow]already running[/]: another run is in progress, and this one did nothing",
+    "promoted": ("bold green", "the endpoint serves the new model"),
+    "kept": ("bold", "the endpoint serves the same model as before"),
+    "rolled_back": ("bold red", "the new model failed in service; the previous one serves again"),
+    "rejected": ("bold yellow", "by a person: the endpoint serves the same model as before"),
+    "nothing_new": ("bold", "nothing was trained (--force trains all the same)"),
+    "already_running": ("bold yellow", "another run is in progress, and this one did nothing"),
 }
 
 
-def show_result(document: dict[str, Any]) -> None:
-    """Print the output of an execution: the candidates, the decision and its reasons."""
+def show_result(document: dict[str, Any], options: str = "") -> None:
+    """Print the output of an execution: the candidates, the decision and its reasons, and the rules.
+
+    Args:
+        document: The output.
+        options: The options with which another command works on the same target.
+    """
     if document["status"] != "SUCCEEDED":
-        out.print(f"[bold red]{document['status']}[/] {escape(str(document.get('error') or ''))}")
-        out.print(escape(str(document.get("cause") or "No cause was given.")), soft_wrap=True)
+        status = (document["status"], "bold red")
+        out.print(Text.assemble(status, f" {plain(str(document.get('error') or ''))}"), soft_wrap=True)
+        out.print(str(document.get("cause") or "No cause was given."), soft_wrap=True)
         return
     if candidates := document.get("candidates") or []:
         _show_candidates(candidates, document.get("champion"), document.get("champion_before"))
     for candidate in candidates:
         _show_reasons(candidate)
     decision = document["decision"]
-    out.print(f"\nDecision: {_DECISIONS.get(decision, escape(decision))}", soft_wrap=True)
+    style, meaning = _DECISIONS.get(decision, ("bold", ""))
+    name = (decision.replace("_", " "), style)
+    out.print(Text.assemble("\nDecision: ", name, f": {meaning}" if meaning else ""), soft_wrap=True)
     for reason in document.get("reasons") or []:
-        out.print(f"  {reason}", markup=False, soft_wrap=True)
+        out.print(f"  {reason}", soft_wrap=True)
+    for sentence in _about_rules(document.get("rules"), options):
+        out.print(sentence, soft_wrap=True)
     if document.get("cost_usd") is not None:
         out.print(f"Estimated cost: {dollars(document['cost_usd'])}")
     if decision == "already_running":
-        out.print("Follow the other run: loupe retrain --follow. Stop it: loupe retrain --stop.")
+        out.print(
+            f"Follow the other run: loupe retrain --follow{options}. Stop it: loupe retrain --stop{options}.",
+            soft_wrap=True,
+        )
+
+
+def _about_rules(rules: dict[str, Any] | None, options: str) -> list[str]:
+    """Return what became of the rules; rules: from the output, None if the run did not come so far."""
+    if rules is None:
+        return []
+    if rules["applied"]:
+        before, after = rules["before"]["version"], rules["after"]["version"]
+        first = f"Rules: {after} with the model's operating points are in force; before: {before}."
+        return [first, *(f"  {note}" for note in rules.get("notes") or [])]
+    return [
+        f"Rules: the model's operating points are not in force: {rules['reason']}.",
+        f"  To put them into force: loupe rules set --scores {rules['proposal']}{options}",
+    ]
 
 
 def _show_candidates(
     candidates: list[dict[str, Any]], champion: dict[str, Any] | None, champion_model: str | None
 ) -> None:
-    table = Table(title="Candidates", title_justify="left", expand=False)
-    for name in ("family", "tuned", "mAP", "mAP50", "time", "cost (estimate)", "gate"):
-        table.add_column(name, no_wrap=name != "gate")
+    grid = table("Candidates", figures=("mAP", "mAP50", "time", "cost", "gate", "tuned"), names=("family",))
     for candidate in candidates:
         gate = Text("failed", "red") if candidate.get("error") else Text("not passed")
         if candidate.get("promotable"):
             gate = Text("passed", "green")
-        table.add_row(
-            escape(candidate["family"]),
-            "yes" if candidate["tuned"] else "no",
+        grid.add_row(
             accuracy(candidate),
             score(candidate.get("map50")),
             duration(candidate["seconds"]) if candidate.get("seconds") is not None else "-",
             dollars(candidate.get("cost_usd")),
             gate,
+            "yes" if candidate["tuned"] else "no",
+            candidate["family"],
         )
     if champion:
-        model = Text(str(champion_model or champion.get("model")), "dim")
-        table.add_row("(champion)", "", accuracy(champion), score(champion.get("map50")), "", "", model)
-    out.print(table)
+        model = str(champion_model or champion.get("model"))
+        cells = [accuracy(champion), score(champion.get("map50")), "", "", "", ""]
+        grid.add_row(*cells, Text(f"champion: {plain(model)}", "dim"))
+    out.print(grid)
 
 
 def _show_reasons(candidate: dict[str, Any]) -> None:
@@ -86,6 +112,6 @@ def show_report(uri: str, file: Path | None, quiet: bool) -> None:
     """
     console = err if quiet else out
     if file is not None:
-        console.print(f"Report: {escape(str(file))} (from {escape(uri)})", soft_wrap=True)
+        console.print(f"Report: {file} (from {uri})", soft_wrap=True)
     else:
-        console.print(f"Report: {escape(uri)}, which cannot be read from here", soft_wrap=True)
+        console.print(f"Report: {uri}, which cannot be read from here", soft_wrap=True)

@@ -15,6 +15,7 @@ from loupe.errors import LoupeError
 from loupe.stack import labelled_data
 from loupe.stack.labelled_data import ImportCall
 from loupe.stack.target import Target
+from loupe.views.run_result import show_result
 from tests.unit.loupe.account import answering
 from tests.unit.loupe.executions import ARN, PLAN, Recorder, described, history
 
@@ -113,9 +114,9 @@ def test_wait_with_json_prints_the_output_alone_and_the_progress_on_stderr(loupe
 def test_wait_ends_with_the_table_the_decision_and_every_reason(loupe: Command, stack: Target):
     with _execution(stack, output=json.dumps(DONE)):
         text = loupe("retrain", "--wait").stdout
-    assert re.search(r"ssdlite +│ no +│ 0\.412 \[0\.371, 0\.455\] +│ 0\.780 │ 1 h 7 min +│ \$1\.23", text)
-    assert re.search(r"dfine_nano +│ yes +│ - +│ - +│ - +│ - +│ failed", text)
-    assert re.search(r"\(champion\) +│ +│ 0\.391 \[0\.350, 0\.430\] │ 0\.700.*press-1", text)
+    assert re.search(r"0\.412 \[0\.371, 0\.455\] +0\.780 +1 h 7 min +\$1\.23 +not passed +no +ssdlite", text)
+    assert re.search(r"- +- +- +- +failed +yes +dfine_nano", text)
+    assert re.search(r"0\.391 \[0\.350, 0\.430\] +0\.700 +champion: press-1", text)
     assert "+ ssdlite: mAP is 0.021 above the champion's" in text
     assert "- ssdlite: the interval of the difference holds 0" in text
     assert text.count("- dfine_nano-tuned: NonFiniteLossError: [epoch 2]") == 1
@@ -132,6 +133,41 @@ def test_the_report_is_downloaded_with_the_pages_that_it_links(loupe: Command, s
     assert (folder / "report.html").read_bytes() == b"<html>"
     assert [file.name for file in (folder / "ssdlite").iterdir()] == ["evaluation.html"]
     assert f"{folder}/report.html" in result.stdout
+
+
+PROPOSAL = "s3://artefacts/reports/0123456789ab/ssdlite/rules.json"
+RULES = {
+    "applied": True,
+    "reason": None,
+    "before": {"version": "1"},
+    "after": {"version": "0123456789ab-abcdef"},
+    "notes": ["line-2 keeps its own fail_score 0.8 for dent"],
+    "proposal": PROPOSAL,
+}
+
+
+def test_the_result_names_the_rules_that_went_into_force(capsys: pytest.CaptureFixture[str]):
+    show_result(DONE | {"decision": "promoted", "rules": RULES})
+    text = capsys.readouterr().out
+    assert "Rules: 0123456789ab-abcdef with the model's operating points are in force; before: 1." in text
+    assert "line-2 keeps its own fail_score 0.8 for dent" in text
+
+
+def test_rules_that_are_not_in_force_come_with_the_command_for_this_target(
+    capsys: pytest.CaptureFixture[str],
+):
+    refused = RULES | {"applied": False, "reason": "not allowed", "before": None, "after": None}
+    show_result(DONE | {"decision": "promoted", "rules": refused}, " --stack press")
+    text = capsys.readouterr().out
+    assert "the model's operating points are not in force: not allowed" in text
+    assert f"loupe rules set --scores {PROPOSAL} --stack press" in text
+
+
+def test_the_text_of_a_result_is_printed_as_it_is(capsys: pytest.CaptureFixture[str]):
+    show_result({"status": "FAILED", "error": "[red]Odd[/]", "cause": "[b]no[/b] labels"})
+    text = capsys.readouterr().out
+    assert "FAILED [red]Odd[/]" in text
+    assert "[b]no[/b] labels" in text
 
 
 def test_a_missing_report_does_not_change_the_result(loupe: Command, stack: Target):

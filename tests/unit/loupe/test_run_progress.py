@@ -10,6 +10,7 @@ from loupe.stack.history import Step
 from loupe.stack.jobs import JobProgress
 from loupe.stack.retraining import RunProgress
 from loupe.views import run_progress
+from loupe.views.console import PlainConsole
 from tests.unit.loupe.executions import BEGAN
 
 RUN = "0123456789ab"
@@ -18,7 +19,7 @@ RUN = "0123456789ab"
 @pytest.fixture
 def console(monkeypatch: pytest.MonkeyPatch) -> Console:
     """What is written to stderr, which is not a terminal, as in a log."""
-    console = Console(file=io.StringIO(), width=100)
+    console = PlainConsole(file=io.StringIO(), width=100)
     monkeypatch.setattr(run_progress, "err", console)
     return console
 
@@ -53,6 +54,18 @@ def test_a_loop_is_shown_once_however_often_it_repeats(console: Console):
 def test_a_run_that_waits_shows_the_commands_for_approval(console: Console):
     lines = _lines(console, RunProgress([_step("AskApproval")], [], RUN))
     assert lines[1] == f"waits for approval: loupe approve {RUN}, or loupe reject {RUN}"
+
+
+def test_a_run_that_waits_shows_the_evaluation_once_it_is_known(console: Console):
+    page = "s3://artefacts/reports/0123456789ab/ssdlite/evaluation.html"
+    step = _step("AskApproval")
+    moments = [RunProgress([step], [], RUN, uri) for uri in (None, page, page)]
+    assert _lines(console, *moments)[1:] == [
+        f"waits for approval: loupe approve {RUN}, or loupe reject {RUN}",
+        f"its evaluation: {page}",
+    ]
+    console.print(run_progress._table(moments[-1]))
+    assert page in _text(console).splitlines()[-1]
 
 
 def test_a_job_has_a_line_for_each_stage_and_for_an_epoch_now_and_then(
