@@ -9,10 +9,8 @@ from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import numpy as np
-from PIL import Image
-
 from contract.images import SUFFIXES, open_image, transposition
+from contract.levels import eight_bits
 from contract.snapshots import PARTS
 from training.datasets.dataset import Dataset, Sample
 from training.datasets.formats.coco import annotations_of, categories_of
@@ -153,9 +151,8 @@ def _decodable(data: bytes) -> bytes:
         turn = transposition(image)
         if image.format in ("JPEG", "PNG") and turn is None:
             return data
-        upright = image if turn is None else image.transpose(turn)
-        if upright.mode.startswith("I"):
-            upright = Image.fromarray((np.asarray(upright) >> 8).astype(np.uint8))
+        picture = eight_bits(image).image
+        upright = picture if turn is None else picture.transpose(turn)
         buffer = io.BytesIO()
         upright.convert("RGB").save(buffer, "PNG")
         return buffer.getvalue()

@@ -21,6 +21,7 @@ from contract.levels import eight_bits
 _JPEG_BLOCK = 4096
 _QUALITY_SIZE = 256
 _LEVELS = np.arange(256)
+_DARK = 0.1  # mean brightness
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +114,11 @@ def quality(pixels: NDArray[np.uint8]) -> dict[str, float]:
     """
     green = Image.fromarray(np.ascontiguousarray(pixels[:, :, 1]))
     counts, total = np.array(green.histogram()), green.width * green.height
+    exposure = float(counts @ _LEVELS) / total / 255
+    if exposure < _DARK:
+        # In red or blue light green is black, but the picture is not.
+        counts = np.array(Image.fromarray(pixels).convert("L").histogram())
+        exposure = float(counts @ _LEVELS) / total / 255
     if green.size != (_QUALITY_SIZE, _QUALITY_SIZE):
         green = green.resize((_QUALITY_SIZE, _QUALITY_SIZE), Image.Resampling.BILINEAR)
     grey = np.asarray(green).astype(np.int16)
@@ -123,7 +129,7 @@ def quality(pixels: NDArray[np.uint8]) -> dict[str, float]:
     dark, bright = int(counts[:2].sum()) / total, int(counts[254:].sum()) / total
     return {
         "sharpness": round(float(laplacian.dot(laplacian) / laplacian.size - laplacian.mean() ** 2), 2),
-        "exposure": round(float(counts @ _LEVELS) / total / 255, 4),
+        "exposure": round(exposure, 4),
         "clipped": round(dark + bright, 4),
         "dark": round(dark, 4),
         "bright": round(bright, 4),

@@ -5,9 +5,8 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 
-from PIL import Image
-
 from contract.images import open_image, transposition, upright_size
+from contract.levels import eight_bits, is_thumbnail_safe
 from inspection.findings import Finding
 from inspection.pictures.canvas import MAX_SIDE, make_canvas
 from inspection.pictures.frames import draw_findings
@@ -29,20 +28,13 @@ def annotate(data: bytes, findings: Sequence[Finding], remarks: Sequence[str], m
         width, height = upright_size(image)
         turn = transposition(image)
         # First of all, so that memory never holds two copies of a large image. A JPEG is not even decoded in full.
-        image.thumbnail((MAX_SIDE, MAX_SIDE))
-        picture = _rgb(image if turn is None else image.transpose(turn))
+        if is_thumbnail_safe(image):
+            image.thumbnail((MAX_SIDE, MAX_SIDE))
+        picture = eight_bits(image, guess=True).image
+        picture.thumbnail((MAX_SIDE, MAX_SIDE))
+        picture = (picture if turn is None else picture.transpose(turn)).convert("RGB")
     canvas = make_canvas(picture, remarks)
     draw_findings(canvas, findings, (canvas.picture[0] / width, canvas.picture[1] / height))
     buffer = io.BytesIO()
     canvas.image.save(buffer, "JPEG", quality=88)
     return buffer.getvalue()
-
-
-def _rgb(image: Image.Image) -> Image.Image:
-    """Convert to 8-bit RGB. Deeper greys are stretched from darkest to brightest, because Pillow would clip them."""
-    if not image.mode.startswith(("I", "F")):
-        return image.convert("RGB")
-    deep = image.convert("F")
-    darkest, brightest = (float(bound) for bound in deep.getextrema())  # type: ignore[arg-type]
-    scale = 255 / max(brightest - darkest, 1e-6)
-    return deep.point(lambda grey: grey * scale - darkest * scale).convert("L").convert("RGB")

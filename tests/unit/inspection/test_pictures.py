@@ -100,10 +100,10 @@ def test_every_mode_can_be_drawn(mode: str) -> None:
 
 def test_twelve_bit_greys_are_not_black() -> None:
     buffer = io.BytesIO()
-    deep = Image.new("I;16", (200, 150), 100)
-    deep.paste(4000, (0, 0, 100, 150))
-    deep.save(buffer, "PNG")
-    assert drawn_image(buffer.getvalue()).convert("L").getextrema() == pytest.approx((0, 255), abs=5)
+    levels = b"".join(level.to_bytes(2, "little") * 100 for level in (100, 4000)) * 150
+    Image.frombytes("I;16", (200, 150), levels).save(buffer, "PNG")
+    grey = drawn_image(buffer.getvalue()).convert("L")
+    assert [grey.getpixel(at) for at in ((160, 240), (480, 240))] == pytest.approx([6, 250], abs=5)
 
 
 @pytest.mark.parametrize(

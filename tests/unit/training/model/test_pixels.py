@@ -78,8 +78,10 @@ def test_transparency_becomes_white_and_an_opaque_alpha_changes_nothing(scene, e
     opaque = scene.convert("RGBA")
     assert np.array_equal(decode(encode(opaque), SIZE).pixels, decode(encode(scene), SIZE).pixels)
 
-    opaque.putalpha(0)
-    assert decode(encode(opaque), SIZE).pixels.min() == 255
+    half, on_white = opaque.copy(), scene.copy()
+    half.paste((0, 0, 0, 0), (30, 0, 60, 40))
+    on_white.paste("white", (30, 0, 60, 40))
+    assert np.array_equal(decode(encode(half), SIZE).pixels, decode(encode(on_white), SIZE).pixels)
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow's, about the damage
@@ -267,6 +269,13 @@ def test_sharpness_compares_between_cameras_and_models_of_any_resolution(encode)
     assert max(sharpness) < 1.5 * min(sharpness)
     blurred = scene.filter(ImageFilter.GaussianBlur(24))
     assert quality(decode(encode(blurred), 320).pixels)["sharpness"] < min(sharpness) / 2
+
+
+@pytest.mark.parametrize("light", [(200, 0, 0), (0, 0, 200)], ids=["red", "blue"])
+def test_a_picture_in_coloured_light_is_not_dark(light):
+    measures = quality(np.full((10, 10, 3), light, np.uint8))
+    assert measures["exposure"] > 0.08
+    assert measures["clipped"] == 0
 
 
 def test_clipped_pixels_are_counted_as_dark_and_bright():
