@@ -15,7 +15,7 @@ from localcloud.sagemaker.hosting.endpoints import SERVING, Endpoints
 from localcloud.sagemaker.hosting.model_server import NoAnswerError
 from localcloud.sagemaker.hosting.models import Models
 from localcloud.sagemaker.hosting.scaling import Scaling
-from localcloud.sagemaker.jobs.logs import RecordMetric
+from localcloud.sagemaker.jobs.metrics import RecordMetric
 from localcloud.sagemaker.jobs.processing_jobs import ProcessingJobs
 from localcloud.sagemaker.jobs.program_job import end_leftovers
 from localcloud.sagemaker.jobs.queue import JobQueue

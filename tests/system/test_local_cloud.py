@@ -349,6 +349,17 @@ class TestTheRealTemplate:
 
         eventually(fed)
 
+    def test_the_endpoints_log_is_in_cloudwatch_logs(self, target: Target) -> None:
+        group = f"/aws/sagemaker/Endpoints/{target.output('EndpointName')}"
+
+        def lines() -> list[str]:
+            with contextlib.suppress(target.logs.exceptions.ResourceNotFoundException):
+                events = target.logs.filter_log_events(logGroupName=group)["events"]
+                return [event["message"] for event in events]
+            return []
+
+        assert any('"event": "serving"' in line for line in eventually(lines))
+
     def test_an_alarm_reaches_the_operations_topic(self, loupe_process: CloudProcess, target: Target) -> None:
         inbox = AlertInbox(target)
         dead = target.output("DeadLetterQueueUrl")

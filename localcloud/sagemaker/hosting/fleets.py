@@ -13,6 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from localcloud.sagemaker.aws_errors import AwsError
 from localcloud.sagemaker.hosting.model_server import ModelServer, ServerError
 from localcloud.sagemaker.hosting.models import Plan
+from localcloud.sagemaker.program_log import ProgramLog
 from localcloud.sagemaker.programs import Machine
 from localcloud.sagemaker.storage import TRANSFER, split
 
@@ -23,6 +24,7 @@ START_FAILURES = (ServerError, AwsError, OSError, tarfile.TarError, ClientError,
 # When the whole cloud stops: what requests in progress get, and then the program between SIGTERM and SIGKILL.
 _CLOSING_DRAIN_S, _CLOSING_GRACE_S = 0.5, 1.0
 
+_LOG_GROUPS = "/aws/sagemaker/Endpoints"
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 30.0  # between attempts to replace a server
 
 
@@ -94,7 +96,12 @@ class Fleet:
             with tarfile.open(archive) as tar:
                 tar.extractall(root / "model", filter="data")
             archive.unlink()
-        log = self._machine.logs / f"endpoint-{self._endpoint}.log"
+        log = ProgramLog(
+            self._machine.logs / f"endpoint-{self._endpoint}.log",
+            self._machine.roles.client("logs", role),
+            f"{_LOG_GROUPS}/{self._endpoint}",
+            f"{self.plan['variant']}/{root.name}",
+        )
         server = ModelServer(root, self._machine.repo, self.plan["environment"] | credentials, log)
         with self._lock:
             if self._ending.is_set():

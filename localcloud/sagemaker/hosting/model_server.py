@@ -13,6 +13,7 @@ import urllib3
 
 from localcloud.home.ports import free_port
 from localcloud.sagemaker import programs
+from localcloud.sagemaker.program_log import ProgramLog
 
 INVOCATION_TIMEOUT_S = 60.0  # what a real-time endpoint gives a container
 STARTUP_TIMEOUT_S = 300
@@ -22,6 +23,7 @@ _PING_TIMEOUT_S = 2
 _PING_PAUSE_S = 0.02
 _END_GRACE_S = 5
 _MAX_CONNECTIONS = 32
+_LOG_PAUSE_S = 1
 _LOG_LINES_IN_REASON = 15
 _MAX_REASON_LENGTH = 1024
 
@@ -40,18 +42,18 @@ class ModelServer:
     Attributes:
         root: The folder that takes the place of /opt/ml; it contains model/.
         repo: The folder that the program is imported from.
-        log: The file for the program's output.
+        log: Where the program's output goes.
         port: The server's port.
     """
 
-    def __init__(self, root: Path, repo: Path, environment: Mapping[str, str], log: Path) -> None:
+    def __init__(self, root: Path, repo: Path, environment: Mapping[str, str], log: ProgramLog) -> None:
         """Initialize a server; nothing runs before `start`.
 
         Args:
             root: The folder that takes the place of /opt/ml; it contains model/.
             repo: The folder that the program is imported from.
             environment: The program's own variables.
-            log: The file for the program's output.
+            log: Where the program's output goes.
         """
         self.root, self.repo, self.log = root, repo, log
         self.port = free_port()
@@ -77,11 +79,18 @@ class ModelServer:
             ServerError: If the program ends, or `timeout_s` passes, before that; or after `stop`.
         """
         address = {"LOUPE_BIND_HOST": "127.0.0.1", "SAGEMAKER_BIND_TO_PORT": str(self.port)}
-        with self._starting, self.log.open("ab") as log:
+        with self._starting:
             if self._stopped:
                 raise ServerError("It was ended before it started.")
-            process = programs.start([PROGRAM], self.root, self.repo, self._environment | address, log)
+            process = programs.start(
+                [PROGRAM], self.root, self.repo, self._environment | address, subprocess.PIPE
+            )
             self._process = process
+        assert process.stdout is not None  # noqa: S101 - a pipe was requested
+        self.log.follow(process.stdout)
+        threading.Thread(
+            target=self._send_log, args=(process,), daemon=True, name="loupe-endpoint-log"
+        ).start()
         deadline = time.monotonic() + timeout_s
         while not self._ping():
             if process.poll() is not None:
@@ -147,6 +156,12 @@ class ModelServer:
             programs.end(self._process, grace_s)
         self._pool.close()
 
+    def _send_log(self, process: "subprocess.Popen[bytes]") -> None:
+        while process.poll() is None:
+            time.sleep(_LOG_PAUSE_S)
+            self.log.send()
+        self.log.finish()
+
     def _ping(self) -> bool:
         try:
             return self._pool.request("GET", "/ping", timeout=_PING_TIMEOUT_S).status == 200
@@ -154,8 +169,9 @@ class ModelServer:
             return False
 
     def _reason(self, problem: str) -> str:
-        tail = "".join(deque(self.log.open(errors="replace"), maxlen=_LOG_LINES_IN_REASON)).strip()
+        self.log.finish()
+        tail = "".join(deque(self.log.file.open(errors="replace"), maxlen=_LOG_LINES_IN_REASON)).strip()
         return (
             "The primary container for production variant AllTraffic did not pass the ping health check: "
-            f"{problem}. The end of its log ({self.log}):\n{tail}"
+            f"{problem}. The end of its log ({self.log.file}):\n{tail}"
         )[:_MAX_REASON_LENGTH]

@@ -8,9 +8,9 @@ from typing import Any
 
 from localcloud.sagemaker import programs
 from localcloud.sagemaker.aws_errors import invalid
-from localcloud.sagemaker.jobs.logs import JobLog
 from localcloud.sagemaker.jobs.program_job import MAX_REASON_LENGTH, ProgramEnd, ProgramJob
 from localcloud.sagemaker.jobs.queue import JobQueue
+from localcloud.sagemaker.program_log import ProgramLog
 from localcloud.sagemaker.programs import Machine
 from localcloud.sagemaker.resources import Operation, Resources
 from localcloud.sagemaker.storage import CancelledError, Mirror, download
@@ -155,10 +155,10 @@ class ProcessingJob(ProgramJob):
         variables = {"PROCESSING_JOB_NAME": self.name, "PROCESSING_JOB_ARN": self._record["ProcessingJobArn"]}
         return command, self._record.get("Environment", {}) | variables
 
-    def log(self) -> JobLog:
+    def log(self) -> ProgramLog:
         """Return the log."""
         file = self.machine.logs / f"processing-job-{self.name}.log"
-        return JobLog(file, self.client("logs"), LOG_GROUP, self._record["log_stream"], None)
+        return ProgramLog(file, self.client("logs"), LOG_GROUP, self._record["log_stream"], None)
 
     def deadline(self) -> float:
         """Return the end of MaxRuntimeInSeconds, from the start of the program."""

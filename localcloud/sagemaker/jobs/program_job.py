@@ -17,8 +17,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from localcloud.sagemaker import programs
 from localcloud.sagemaker.aws_errors import AwsError
-from localcloud.sagemaker.jobs.logs import JobLog
 from localcloud.sagemaker.jobs.queue import CLOSING_GRACE_S, Job
+from localcloud.sagemaker.program_log import ProgramLog
 from localcloud.sagemaker.programs import Machine
 from localcloud.sagemaker.storage import CancelledError, StorageError
 
@@ -102,7 +102,7 @@ class ProgramJob(Job):
         """Return the module with its arguments, and the job's own variables."""
 
     @abstractmethod
-    def log(self) -> JobLog:
+    def log(self) -> ProgramLog:
         """Return where the output goes."""
 
     @abstractmethod

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from localcloud.sagemaker import programs
-from localcloud.sagemaker.jobs.logs import JobLog, MetricReader
+from localcloud.sagemaker.jobs.metrics import MetricReader
 from localcloud.sagemaker.jobs.program_job import ProgramEnd, ProgramJob
 from localcloud.sagemaker.jobs.training_records import TrainingRecords
+from localcloud.sagemaker.program_log import ProgramLog
 from localcloud.sagemaker.storage import CancelledError, Mirror, download, upload_archive
 from localcloud.sagemaker.store import Record
 
@@ -64,14 +65,14 @@ class TrainingJob(ProgramJob):
         self._began = time.time()
         return command, self._record.get("Environment", {}) | variables
 
-    def log(self) -> JobLog:
+    def log(self) -> ProgramLog:
         """Return the log, which also records the metrics in it."""
         definitions = self._record["AlgorithmSpecification"].get("MetricDefinitions", [])
         file = self.machine.logs / f"training-job-{self.name}.log"
         metrics = MetricReader(
             self.name, definitions, self._records.series_file(self.name), self._records.record_metric
         )
-        return JobLog(file, self.client("logs"), LOG_GROUP, self._record["log_stream"], metrics.read)
+        return ProgramLog(file, self.client("logs"), LOG_GROUP, self._record["log_stream"], metrics.read)
 
     def deadline(self) -> float:
         """Return when the job's time is over.

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from localcloud.sagemaker.aws_errors import invalid
-from localcloud.sagemaker.jobs.logs import RecordMetric, read_series
+from localcloud.sagemaker.jobs.metrics import RecordMetric, read_series
 from localcloud.sagemaker.programs import Machine
 from localcloud.sagemaker.resources import Resources
 from localcloud.sagemaker.storage import CancelledError
