@@ -171,6 +171,18 @@ def test_several_images_in_one_message_all_get_a_record(cloud: Cloud) -> None:
     assert len(cloud.records()) == 3
 
 
+@pytest.mark.parametrize(("model", "verdict", "version"), [("7", "fail", "run"), ("6", "pass", "9")])
+def test_during_a_swap_each_answer_is_judged_by_its_own_model_s_scores(
+    cloud: Cloud, model: str, verdict: str, version: str
+) -> None:
+    scores = {"scratches": {"fail_score": 0.1, "review_score": 0.05}}
+    cloud.set_rules({"version": "9", "candidate": {"version": "run", "model": "7", "classes": scores}})
+    answer = prediction(detection("scratches", 0.2)) | {"model": {"name": "steel", "version": model}}
+    cloud.endpoint = lambda _: http(200, answer)
+    record = cloud.inspect_record(cloud.put("incoming/line-1/top/SN1.jpg", jpeg()))
+    assert (record["verdict"], record["rules_version"]) == (verdict, version)
+
+
 def test_the_line_s_own_rules_decide(cloud: Cloud) -> None:
     cloud.set_rules({"version": "9", "lines": {"line-2": {"scratches": {"fail_score": 0.95}}}})
     strict, lenient = (
