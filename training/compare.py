@@ -26,11 +26,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("models", type=by_hand.given_path, nargs="+", metavar="MODEL", help="model.tar.gz")
     add_options(parser)
-    options = parser.parse_args(arguments)
-    return by_hand.run(lambda: _compare(options))
+    given = sys.argv[1:] if arguments is None else arguments
+    options = parser.parse_args(given)
+    return by_hand.run(lambda: _compare(options, ["loupe", "compare", *given]))
 
 
-def _compare(options: argparse.Namespace) -> int:
+def _compare(options: argparse.Namespace, command: Sequence[str]) -> int:
     check_writable(options.out, options.html)
     # These take a second to import. Until then a signal already ends in words.
     from training.evaluation.comparison import comparison_report, evaluate_all
@@ -50,7 +51,7 @@ def _compare(options: argparse.Namespace) -> int:
         from training.evaluation.reports import page
         from training.evaluation.reports.facts import comparison_facts
 
-        facts = comparison_facts(report, options.dataset, ["loupe", "compare", *sys.argv[1:]])
+        facts = comparison_facts(report, options.dataset, command)
         texts[options.html] = page.comparison_page([model.evaluation for model in models], report, facts)
     if options.out:
         texts[options.out] = json.dumps(report, indent=1, allow_nan=False) + "\n"

@@ -48,13 +48,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="write a rules document made of the operating points",
     )
     options = parser.parse_args(given)
-    return by_hand.run(lambda: _evaluate(options))
+    return by_hand.run(lambda: _evaluate(options, ["loupe", "evaluate", *given]))
 
 
 # The libraries take a second to import. Until a function needs them, a signal already ends in words.
 
 
-def _evaluate(options: argparse.Namespace) -> int:
+def _evaluate(options: argparse.Namespace, command: Sequence[str]) -> int:
     check_writable(options.out, options.html, options.rules)
     from training.evaluation.reports.tables import evaluation_table
     from training.evaluation.runner import evaluate_artefact, select
@@ -62,7 +62,7 @@ def _evaluate(options: argparse.Namespace) -> int:
 
     tests = select(options.dataset, options.split)
     evaluation, report = evaluate_artefact(options.model, tests, options.escape_rate)
-    texts = _texts(evaluation, report, options.dataset, files(options))
+    texts = _texts(evaluation, report, options.dataset, files(options), command)
     with finishing():
         for path, text in texts.items():
             write_whole(path, text)
@@ -95,7 +95,8 @@ def _job(container: Container) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     names = {"full": "evaluation.json", "html": "evaluation.html", "rules": "rules.json"}
     targets = {kind: folder / name for kind, name in names.items()}
-    for path, text in _texts(evaluation, report, data, targets).items():
+    command = ["python", "-m", "training.evaluate"]
+    for path, text in _texts(evaluation, report, data, targets, command).items():
         write_whole(path, text)
     report["confidence"].pop("map_resamples")
     emit("evaluation", {name: value for name, value in report.items() if name not in _NOT_LOGGED})
@@ -103,7 +104,11 @@ def _job(container: Container) -> None:
 
 
 def _texts(
-    evaluation: Evaluation, report: Mapping[str, Any], data: Path | str, targets: Mapping[str, Path]
+    evaluation: Evaluation,
+    report: Mapping[str, Any],
+    data: Path | str,
+    targets: Mapping[str, Path],
+    command: Sequence[str],
 ) -> dict[Path, str]:
     """Return the content of each file to write; all are complete before the first is written."""
     texts = {}
@@ -111,7 +116,6 @@ def _texts(
         from training.evaluation.reports import page
         from training.evaluation.reports.facts import evaluation_facts
 
-        command = ["loupe", "evaluate", *sys.argv[1:]]
         texts[target] = page.evaluation_page(
             evaluation, report, evaluation_facts(evaluation, report, data, command)
         )

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import re
+import shlex
 import signal
 import socket
 import subprocess
@@ -143,7 +144,7 @@ def test_no_loader_outlives_a_training_whatever_ends_it(number, tmp_path):
             for line in process.stdout:
                 if line.startswith("epoch   1/500"):
                     break
-            family = loaders_of(process.pid)
+            family = loaders_of(process)
             process.send_signal(number)
             status = process.wait(30)
             _, alive = psutil.wait_procs(family, timeout=10)
@@ -159,14 +160,14 @@ def test_no_loader_outlives_a_training_whatever_ends_it(number, tmp_path):
     assert (tmp_path / "out/checkpoints/last.pt").exists()
 
 
-def loaders_of(pid: int) -> list[psutil.Process]:
+def loaders_of(program: subprocess.Popen[str]) -> list[psutil.Process]:
     """The processes that prepare batches; each epoch has new ones."""
     end = time.monotonic() + 60
-    while time.monotonic() < end:
-        if len(family := psutil.Process(pid).children(recursive=True)) >= 2:
+    while program.poll() is None and time.monotonic() < end:
+        if len(family := psutil.Process(program.pid).children(recursive=True)) >= 2:
             return family
         time.sleep(0.005)
-    raise AssertionError("no loader")
+    raise AssertionError(f"no loader: {program.communicate(timeout=1)}")
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -177,6 +178,7 @@ def loaders_of(pid: int) -> list[psutil.Process]:
         ("evaluate", ["--model", str(STARTER), "--dataset", "DATA", "--html", "OUT"]),
         ("compare", [str(STARTER), str(STARTER), "--dataset", "DATA", "--out", "OUT"]),
         ("ensemble", [str(STARTER), str(STARTER), "--out", "OUT"]),
+        ("imports", ["DATA", "--out", "OUT"]),
         ("serve", ["--model", str(STARTER), "--port", "0"]),
     ],
 )
@@ -337,6 +339,57 @@ def test_a_model_is_served_by_hand_on_this_machine_alone_with_and_without_batche
         assert process.stdout is not None
         (line,) = [json.loads(each) for each in process.stdout.read().splitlines()]
         assert (line["Judged"], line["Model"]) == (1, "starter")
+
+
+def test_a_person_who_serves_a_model_reads_its_address_and_a_command_to_try():
+    command = [sys.executable, "-m", "training.serve", "--model", str(STARTER), "--port", "0"]
+    with subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        first, curl = process.stdout.readline(), process.stdout.readline()
+        address = re.search(r"http://127\.0\.0\.1:\d+", first)
+        assert address is not None
+        assert first.startswith("Serving starter 225b706abb67 on ")
+        assert curl == (
+            f"curl --data-binary @IMAGE.jpg -H 'Content-Type: image/jpeg' {address[0]}/invocations\n"
+        )
+        tried = subprocess.run(
+            shlex.split(curl.replace("IMAGE.jpg", str(SAMPLE))), capture_output=True, check=True
+        )
+        assert json.loads(tried.stdout)["detections"][0]["label"] == "patches"
+        process.send_signal(signal.SIGINT)
+        assert process.communicate(timeout=20) == ("", "")
+        assert process.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "status", "reason"),
+    [
+        (
+            ["--port", "TAKEN"],
+            1,
+            "cannot listen on 127.0.0.1:TAKEN: another program uses this port\n       Take",
+        ),
+        (
+            ["--host", "192.0.2.1"],
+            1,
+            "cannot listen on 192.0.2.1:8080: this machine does not have this address",
+        ),
+        (["--port", "80000"], 2, "argument --port: '80000' is not a whole number from 0 to 65535"),
+        (["--port", "-1"], 2, "argument --port: '-1' is not a whole number from 0 to 65535"),
+        (["--model", "none.tar.gz"], 1, "none.tar.gz: no such file"),
+    ],
+)
+def test_what_cannot_be_served_is_an_error_of_one_form(options, status, reason):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        command = [sys.executable, "-m", "training.serve", "--model", str(STARTER)]
+        command += [option.replace("TAKEN", port) for option in options]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (status, "")
+    assert done.stderr.startswith(f"loupe: {reason.replace('TAKEN', port)}")
+    assert "/opt/ml" not in done.stderr
 
 
 def test_a_missing_gpu_is_an_error_instead_of_a_fallback_to_the_cpu():

@@ -97,14 +97,19 @@ class ModelCard:
         (folder / CARD).write_text(json.dumps(document, indent=1) + "\n")
 
 
-def read_card(folder: Path) -> ModelCard:
+def read_card(folder: Path, source: Path | None = None) -> ModelCard:
     """Read `folder`/model.json, and check model.onnx against it.
 
     Cards from before tiles, box_offset or members existed are read with their defaults.
 
+    Args:
+        folder: An unpacked artefact.
+        source: What an error names instead of `folder`: a temporary folder tells a user nothing.
+
     Raises:
         ArtefactError: model.json is missing or no model card, or model.onnx has another SHA-256.
     """
+    place = source or folder
     try:
         document = json.loads((folder / CARD).read_text())
         document.pop("version", None)
@@ -116,13 +121,15 @@ def read_card(folder: Path) -> ModelCard:
             document["tiles"] = Tiles(**document["tiles"])
         card = ModelCard(**document)
     except OSError as error:
-        raise ArtefactError(f"cannot read {folder / CARD}: {error}") from error
+        raise ArtefactError(f"{place}: cannot read {CARD}: {error.strerror}") from error
     except (ValueError, TypeError, KeyError, AttributeError, TilesError) as error:
-        raise ArtefactError(f"{folder / CARD} is not a model card of this version: {error}") from error
+        raise ArtefactError(f"{place}: {CARD} is not a model card of this version: {error}") from error
+    if not (folder / MODEL).is_file():
+        raise ArtefactError(f"{place}: there is no {MODEL}")
     sha256 = file_sha256(folder / MODEL)
     if sha256 != card.onnx_sha256:
         raise ArtefactError(
-            f"{folder / MODEL} has SHA-256 {sha256}, {CARD} gives {card.onnx_sha256}: the artefact was altered"
+            f"{place}: {MODEL} has SHA-256 {sha256}, {CARD} gives {card.onnx_sha256}: the artefact was altered"
         )
     return card
 
@@ -190,4 +197,4 @@ def unpack(archive: Path, folder: Path) -> ModelCard:
     except (OSError, tarfile.TarError, EOFError, zlib.error) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else error
         raise ArtefactError(f"{archive} is not a model.tar.gz: {reason}") from error
-    return read_card(folder)
+    return read_card(folder, archive)

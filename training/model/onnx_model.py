@@ -45,7 +45,8 @@ class OnnxModel:
             )
         # ONNX Runtime's errors share no public base class.
         except Exception as error:
-            raise ArtefactError(f"ONNX Runtime cannot load {folder / MODEL}: {error}") from error
+            reason = str(error).replace(str(folder / MODEL), MODEL)
+            raise ArtefactError(f"ONNX Runtime cannot load {MODEL}: {reason}") from error
         self.any_batch = self._session.get_inputs()[0].shape[0] != 1
 
     @property

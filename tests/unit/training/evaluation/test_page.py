@@ -91,6 +91,10 @@ def test_hostile_names_are_text_and_nothing_else(text):
     assert "&lt;img src=x onerror" in text
 
 
+def test_the_page_names_the_command_that_makes_it_again(text):
+    assert re.search(r"<code>loupe evaluate --model \S+ --dataset ", text)
+
+
 def test_no_control_character_of_a_name_is_in_the_page(text):
     assert not {character for character in text if character in "\x1b\u202e"}
 

@@ -9,6 +9,7 @@ import tarfile
 
 import pytest
 
+from tests.unit.training.conftest import STARTER
 from training.model.artefact import (
     CARD,
     MODEL,
@@ -142,3 +143,19 @@ def test_a_cut_archive_is_refused(folder, tmp_path, share):
 def test_a_missing_archive_is_named(tmp_path):
     with pytest.raises(ArtefactError, match=r"nowhere\.tar\.gz"):
         unpack(tmp_path / "nowhere.tar.gz", tmp_path / "target")
+
+
+@pytest.mark.parametrize("damage", ["altered", "no card", "no model"])
+def test_an_error_names_the_archive_and_no_temporary_folder(damage, tmp_path):
+    model, unpacked = tmp_path / "model.tar.gz", tmp_path / "unpacked"
+    unpack(STARTER, unpacked)
+    if damage == "altered":
+        with (unpacked / MODEL).open("ab") as file:
+            file.write(b"x")
+    left = {"altered": (CARD, MODEL), "no card": (MODEL,), "no model": (CARD,)}[damage]
+    with tarfile.open(model, "w:gz") as archive:
+        for name in left:
+            archive.add(unpacked / name, name)
+    with pytest.raises(ArtefactError, match=f"^{model}: ") as caught:
+        unpack(model, tmp_path / "temporary")
+    assert "temporary" not in str(caught.value)

@@ -9,6 +9,7 @@ import time
 from functools import partial
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.unit.training.conftest import ROOT
@@ -53,6 +54,20 @@ class Sociable(Brightness):
         return super().detect(pixels)
 
 
+class Endless(Brightness):
+    """Never answers a picture that is not black."""
+
+    def __init__(self, folder):
+        super().__init__()
+        self.folder = Path(folder)
+
+    def detect(self, pixels):
+        while pixels[0].any():
+            (self.folder / "begun").touch()
+            time.sleep(1)
+        return super().detect(pixels)
+
+
 class Broken(Brightness):
     def detect(self, pixels):
         raise RuntimeError("no kernel for this graph")
@@ -64,6 +79,10 @@ def dangerous():
 
 def sociable(folder):
     return ThreadPredictor(Sociable(folder), SETTINGS)
+
+
+def endless(folder):
+    return ThreadPredictor(Endless(folder), SETTINGS)
 
 
 def broken():
@@ -170,3 +189,38 @@ def test_workers_start_although_the_path_for_temporary_files_is_too_long_for_a_s
     environment = os.environ | {"TMPDIR": str(temporary), "PYTHONPATH": f"{ROOT}:{ROOT / 'functions'}"}
     command = [sys.executable, "-c", STARTS_ONE_WORKER, str(tmp_path)]
     subprocess.run(command, env=environment, cwd=ROOT, check=True, timeout=60)
+
+
+HANGS = """
+import asyncio, sys
+from functools import partial
+from tests.unit.training.serving.serving_support import png
+from tests.unit.training.serving.test_serving_workers import endless, workers_of
+from training.serving.inference import Timings
+workers = workers_of(partial(endless, sys.argv[1]))
+workers.warm_up()
+print(*[worker._process.pid for worker in workers._workers], flush=True)
+asyncio.run(workers.answer(png(50), Timings()))
+"""
+
+
+def test_no_worker_outlives_a_killed_endpoint_even_in_the_middle_of_an_image(tmp_path):
+    environment = os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT / 'functions'}"}
+    with subprocess.Popen(
+        [sys.executable, "-c", HANGS, str(tmp_path)],
+        env=environment,
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as program:
+        assert program.stdout is not None
+        workers = [psutil.Process(int(pid)) for pid in program.stdout.readline().split()]
+        until = time.monotonic() + 20
+        while not any(tmp_path.iterdir()):
+            assert time.monotonic() < until, "no worker has the image"
+            time.sleep(0.01)
+        program.kill()
+        _, alive = psutil.wait_procs(workers, timeout=10)
+        for each in alive:
+            each.kill()
+        assert not alive
