@@ -35,8 +35,11 @@ def room_of(module: str) -> tuple[str, str]:
     if top not in _WITH_FLOORS:
         return top, ""
     folder = Path(__file__).parents[1] / top
-    inside = rest[0] if rest and (folder / rest[0]).is_dir() else _TOP_FLOOR[top]
-    return top, inside
+    return (top, rest[0]) if rest and (folder / rest[0]).is_dir() else _top_of(top)
+
+
+def _top_of(room: str) -> tuple[str, str]:
+    return room, _TOP_FLOOR.get(room, "")
 
 
 def arrows() -> dict[tuple[str, str], set[tuple[str, str]]]:
@@ -45,10 +48,12 @@ def arrows() -> dict[tuple[str, str], set[tuple[str, str]]]:
     found: dict[tuple[str, str], set[tuple[str, str]]] = defaultdict(set)
     for module in sorted(graph.modules):
         importer = room_of(module)
-        # Packages' own files and the base of all errors would draw an arrow from everything.
         for imported in graph.find_modules_directly_imported_by(module):
             target = room_of(imported)
-            if target != importer and target[0] != _SHARED and not imported.endswith(".errors"):
+            # Packages never import a program beside them, so what they import there is a base of the whole room, as
+            # the errors are. It would draw an arrow from everything.
+            is_base = target == _top_of(importer[0]) or imported.endswith(".errors")
+            if target != importer and target[0] != _SHARED and not is_base:
                 found[importer].add(target)
     return found
 
@@ -100,6 +105,8 @@ def drawn_into(page: str) -> str:
 
 def main() -> None:
     """Write the page. With --check, only say whether it is current, by the exit status."""
+    # The functions' packages are not installed.
+    sys.path.insert(0, str(PAGE.parents[1] / "functions"))
     page = PAGE.read_text()
     current = drawn_into(page)
     if "--check" in sys.argv[1:]:
