@@ -11,7 +11,7 @@ from loupe.commands import interrupts
 from loupe.commands.help import commands, epilog
 from loupe.commands.options import Home, Json, Stack, open_target, target_options
 from loupe.errors import LoupeError
-from loupe.stack import deployment, endpoint, registry
+from loupe.stack import deployment, endpoint, registry, rules
 from loupe.stack.deployment import Hosting
 from loupe.stack.rollback import rollback as roll_back
 from loupe.views.console import err, out, print_json
@@ -60,6 +60,8 @@ def deploy(
         print_json({"endpoint": target.output("EndpointName"), "model": name})
     else:
         out.print(f"{target.output('EndpointName')} serves {name}.", soft_wrap=True)
+        if command := rules.command_for_model(model, target_options(stack, home)):
+            out.print(f"To judge by its own operating points: {command}", soft_wrap=True)
 
 
 def _switch_goes_on(stack: str | None, home: Path) -> tuple[str, str]:
@@ -87,29 +89,35 @@ def list_versions(home: Home, stack: Stack = None, json_: Json = False) -> None:
         show_versions(versions, group, endpoint_model)
 
 
-@app.command(epilog=epilog("loupe rollback", "loupe rollback 3"))
+@app.command(epilog=epilog("loupe rollback", "loupe rollback 3", "loupe rollback 3 --keep-rules"))
 def rollback(
     home: Home,
     version: Annotated[
         int | None, typer.Argument(help="Without it: the model that served before.", min=1)
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Accept a version that is not approved.")] = False,
+    keep_rules: Annotated[
+        bool, typer.Option("--keep-rules", help="Leave the rules for the verdict as they are.")
+    ] = False,
     stack: Stack = None,
     json_: Json = False,
 ) -> None:
     """Return to an earlier version.
 
-    The current one serves until that one is ready.
+    The current one serves until that one is ready. The rules that were in force with that version return too,
+    unless a person has changed them since.
     """
     target = open_target(stack, home)
     with err.status("rolling back") as status, interrupts.explained(*_switch_goes_on(stack, home)):
-        result = roll_back(target, version, force, status.update)
+        result = roll_back(target, version, force, status.update, keep_rules=keep_rules)
     name = target.output("EndpointName")
     if json_:
-        print_json(
-            {"endpoint": name, "model": result.model, "version": result.version, "changed": result.changed}
-        )
+        document = {"endpoint": name, "model": result.model, "version": result.version}
+        outcome = result.rules.document() if result.rules else None
+        print_json(document | {"changed": result.changed, "rules": outcome})
         return
     model = f"version {result.version} ({result.model})" if result.version else result.model
     verb = "serves" if result.changed else "already served"
     out.print(f"{name} {verb} {model}.", soft_wrap=True)
+    for sentence in result.rules.sentences(target_options(stack, home)) if result.rules else []:
+        out.print(sentence, soft_wrap=True)

@@ -24,7 +24,7 @@ from loupe.commands.retrain_options import (
     Wait,
 )
 from loupe.errors import LoupeError
-from loupe.stack import approvals, retraining
+from loupe.stack import approvals, retraining, runs
 from loupe.stack.approvals import ApprovalRequest
 from loupe.stack.labelled_data import require_dataset
 from loupe.stack.retrain_request import RetrainRequest, parse_families, parse_hyperparameters
@@ -32,6 +32,7 @@ from loupe.stack.target import Target
 from loupe.views.console import err, out, print_json
 from loupe.views.run_progress import watch
 from loupe.views.run_result import show_report, show_result
+from loupe.views.runs import show_runs
 
 app = commands()
 
@@ -134,10 +135,29 @@ def _explain_interrupt(target: Target, arn: str, options: str) -> None:
     err.print(f"Stop it: loupe retrain --stop{options}{on_aws}", soft_wrap=True)
 
 
+@app.command("runs", epilog=epilog("loupe runs", "loupe runs --limit 5 --json | jq '.runs[0].why'"))
+def list_runs(
+    home: Home,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 20,
+    stack: Stack = None,
+    json_: Json = False,
+) -> None:
+    """List the retraining runs, newest first."""
+    past = runs.runs(open_target(stack, home), limit)
+    if json_:
+        print_json({"runs": [run.document() for run in past]})
+    else:
+        show_runs(past)
+
+
 @app.command(epilog=epilog("loupe approve 4", "loupe approve 0123456789ab"))
 def approve(version_or_run: VersionOrRun, home: Home, stack: Stack = None, json_: Json = False) -> None:
-    """Let a waiting run put its model into service."""
-    _show_answer(approvals.approve(open_target(stack, home), version_or_run), "approved", json_)
+    """Let a waiting run put its model into service.
+
+    Prints where the evaluation of the model is, which `loupe retrain --follow` shows before.
+    """
+    target = open_target(stack, home)
+    _show_answer(target, approvals.approve(target, version_or_run), "approved", json_)
 
 
 @app.command(epilog=epilog("loupe reject 4 --reason 'misses short scratches'"))
@@ -149,11 +169,16 @@ def reject(
     json_: Json = False,
 ) -> None:
     """Let a waiting run end without its model."""
-    _show_answer(approvals.reject(open_target(stack, home), version_or_run, reason), "rejected", json_)
+    target = open_target(stack, home)
+    _show_answer(target, approvals.reject(target, version_or_run, reason), "rejected", json_)
 
 
-def _show_answer(request: ApprovalRequest, answer: str, json_: bool) -> None:
+def _show_answer(target: Target, request: ApprovalRequest, answer: str, json_: bool) -> None:
     if json_:
-        print_json({"run": request.run, "version": request.version, "answer": answer})
-    else:
-        out.print(f"Version {request.version} of run {request.run} is {answer}; the run continues.")
+        document = {"run": request.run, "version": request.version, "answer": answer}
+        print_json(document | {"evaluation": request.evaluation})
+        return
+    out.print(f"Version {request.version} of run {request.run} is {answer}; the run continues.")
+    if request.evaluation:
+        page = retraining.fetch_page(target, request.evaluation, REPORTS)
+        out.print(f"Its evaluation: {page or request.evaluation}", soft_wrap=True)

@@ -258,7 +258,8 @@ def test_an_answer_to_a_run_is_confirmed(loupe: Command, stack: Target):
         approved = loupe("approve", "3", "--json")
         ask()
         rejected = loupe("reject", "3", "--reason", "slow")
-    assert json.loads(approved.stdout) == {"run": "0123456789ab", "version": 3, "answer": "approved"}
+    document = json.loads(approved.stdout)
+    assert document == {"run": "0123456789ab", "version": 3, "answer": "approved", "evaluation": None}
     assert "Version 3 of run 0123456789ab is rejected" in rejected.stdout
 
 
