@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from PIL import ExifTags, Image, ImagePalette, TiffImagePlugin, UnidentifiedImageError
 
+from contract.endpoint import BIT_DEPTHS
 from contract.packed import TURNS, PackedTiff
 from contract.tiff import Page, Tag, Tiff
 
@@ -213,7 +214,7 @@ def _significant_bits(stream: io.BytesIO) -> int | None:
         (length,) = struct.unpack_from(">I", data, at)
         if data[at + 4 : at + 8] == b"sBIT":
             stated = max(data[at + 8 : at + 8 + min(length, colours)], default=0)
-            bits = stated if 8 <= stated <= 16 else None
+            bits = stated if stated in BIT_DEPTHS else None
         at += 12 + length
     stream.seek(place)
     return bits

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from botocore.exceptions import BotoCoreError, ClientError, ReadTimeoutError
 from pydantic import AfterValidator, BaseModel, Field, ValidationError
 
+from contract.endpoint import attributes
 from contract.images import UnreadableError
 from inspection.clients import ENDPOINT_SECONDS
 from inspection.errors import ModelError, NotReadyError
@@ -64,6 +65,16 @@ class Size(BaseModel):
     format: str | None = Field(None, max_length=20)
 
 
+class Doubt(BaseModel):
+    """A reason to doubt what the model says about a picture.
+
+    Attributes:
+        message: A sentence for people.
+    """
+
+    message: str = Field(min_length=1, max_length=500)
+
+
 class Prediction(BaseModel):
     """The endpoint's answer.
 
@@ -72,6 +83,7 @@ class Prediction(BaseModel):
         image: Size of the upright image.
         detections: Highest score first. At most 500, because a DynamoDB item holds 400 KB.
         quality: Measures of the picture, such as `sharpness`.
+        warnings: Why the model may be blind on this picture.
         timings_ms: Milliseconds by stage.
     """
 
@@ -79,6 +91,7 @@ class Prediction(BaseModel):
     image: Size
     detections: Annotated[list[Detection], Field(max_length=500)]
     quality: dict[str, Number] = {}
+    warnings: Annotated[list[Doubt], Field(max_length=20)] = []
     timings_ms: dict[str, Number] = {}
 
 
@@ -101,13 +114,16 @@ class Detector:
         self._sagemaker = sagemaker
         self._endpoint_name = endpoint_name
 
-    def detect(self, data: bytes, content_type: str, deadline: float) -> Prediction:
+    def detect(
+        self, data: bytes, content_type: str, deadline: float, bit_depth: int | None = None
+    ) -> Prediction:
         """Return the model's detections in an image.
 
         Args:
             data: The body of the request: the image, or a reference to it.
             content_type: The MIME type of `data`.
             deadline: On the clock of time.monotonic(). No attempt starts that might not end before it.
+            bit_depth: Of the camera, for 16-bit files that do not state it.
 
         Raises:
             UnreadableError: The container refuses the image.
@@ -118,20 +134,22 @@ class Detector:
             if deadline - time.monotonic() < ENDPOINT_SECONDS:
                 raise NotReadyError("too little time is left in this invocation", "no_time")
             try:
-                return self._invoke(data, content_type)
+                return self._invoke(data, content_type, bit_depth)
             except NotReadyError as error:
                 if error.code != "endpoint_busy" or pause is None:
                     raise
                 time.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, no secret
         raise AssertionError("the last attempt returns or raises")
 
-    def _invoke(self, data: bytes, content_type: str) -> Prediction:
+    def _invoke(self, data: bytes, content_type: str, bit_depth: int | None) -> Prediction:
+        known = {} if bit_depth is None else {"CustomAttributes": attributes(bit_depth)}
         try:
             reply = self._runtime.invoke_endpoint(
                 EndpointName=self._endpoint_name,
                 ContentType=content_type,
                 Accept="application/json",
                 Body=data,
+                **known,
             )
             return Prediction.model_validate_json(reply["Body"].read())
         except ClientError as error:

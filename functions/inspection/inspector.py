@@ -206,7 +206,8 @@ class Inspector:
                 body, content_type = stored.data, header.content_type
             rules = self.rules.current()
             with _timed(inspection, "endpoint"):
-                prediction = self.detector.detect(body, content_type, deadline)
+                bit_depth = rules.picture_rule(place(event.key).line).bit_depth
+                prediction = self.detector.detect(body, content_type, deadline, bit_depth)
             # During a swap two models answer, each with its own scores.
             rules = rules.for_model(prediction.model.version)
         except UnreadableError as error:
@@ -220,7 +221,9 @@ class Inspector:
             if error.code != "endpoint_timeout" or message.deferrals < _MAX_TIMEOUT_DEFERRALS:
                 raise
             return _without_rules(inspection, Verdict.REVIEW, "model_timeout", str(error))
-        judgement = judge(rules, place(event.key).line, prediction.detections, prediction.quality)
+        doubts = [warning.message for warning in prediction.warnings]
+        line = place(event.key).line
+        judgement = judge(rules, line, prediction.detections, prediction.quality, doubts)
         return replace(inspection, prediction=prediction, rules_version=rules.version, judgement=judgement)
 
 

@@ -12,6 +12,7 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from contract.endpoint import BIT_DEPTHS
 from contract.figures import beside, percent
 from contract.inspections import Verdict
 from contract.scores import FAIL_SCORE, REVIEW_SCORE
@@ -85,21 +86,25 @@ class ClassRuleChange(_Strict):
 
 
 class PictureRule(_Strict):
-    """How good a picture must be for a `pass`. By default any picture is good enough.
+    """How good a picture must be for a `pass`. By default one that is nearly black or nearly white is not.
 
-    The measures are in the endpoint's `quality`.
+    The measures are in the endpoint's `quality`. On real pictures (NEU-DET's 1,440 of steel, 118 of toys on white)
+    exposure is from 0.13 to 0.986, and at most 89 % of the pixels are clipped.
 
     Attributes:
         least_sharpness: Variance of the Laplacian. It falls when the lens is out of focus.
         least_exposure: Mean brightness, 0..1.
         most_exposure: Mean brightness, 0..1.
         most_clipped: Share of pixels that are black or white, 0..1.
+        bit_depth: The bits that the camera stores in 16-bit files that do not state it. It is no limit, but without it
+            such a picture is too dark to believe.
     """
 
     least_sharpness: float = Field(0, ge=0, allow_inf_nan=False)
-    least_exposure: float = Field(0, ge=0, le=1)
-    most_exposure: float = Field(1, ge=0, le=1)
-    most_clipped: float = Field(1, ge=0, le=1)
+    least_exposure: float = Field(0.04, ge=0, le=1)
+    most_exposure: float = Field(0.99, ge=0, le=1)
+    most_clipped: float = Field(0.95, ge=0, le=1)
+    bit_depth: int | None = Field(None, ge=BIT_DEPTHS[0], le=BIT_DEPTHS[-1])
 
     @model_validator(mode="after")
     def _least_below_most(self) -> Self:
@@ -215,6 +220,10 @@ class Rules(_Strict):
     def _change(self, label: str) -> ClassRuleChange:
         return self.classes.get(label, ClassRuleChange())
 
+    def picture_rule(self, line: str) -> PictureRule:
+        """Return how good a picture of a line must be."""
+        return self.line_pictures.get(line, self.picture)
+
     def rule(self, line: str, label: str) -> ClassRule:
         """Return the rule for a class on a line: `default`, changed by the class, then changed by the line.
 
@@ -307,7 +316,11 @@ _NOT_MEASURED: Mapping[str, float] = {}
 
 
 def judge(
-    rules: Rules, line: str, detections: Sequence[Detection], quality: Mapping[str, float] = _NOT_MEASURED
+    rules: Rules,
+    line: str,
+    detections: Sequence[Detection],
+    quality: Mapping[str, float] = _NOT_MEASURED,
+    doubts: Sequence[str] = (),
 ) -> Judgement:
     """Apply the rules of a line to the detections in an image.
 
@@ -320,6 +333,7 @@ def judge(
         line: The production line.
         detections: The model's answer.
         quality: The endpoint's measures of the picture.
+        doubts: Why the model may be blind on the picture, as the endpoint says.
 
     Returns:
         The verdict. Its reasons contain every detection that counts, and every fault of the picture.
@@ -328,7 +342,7 @@ def judge(
     <Verdict.PASS: 'pass'>
     """
     findings = sorted(_classify(rules, line, detections), key=_Finding.rank)
-    faults = rules.line_pictures.get(line, rules.picture).faults(quality)
+    faults = [*doubts, *rules.picture_rule(line).faults(quality)]
     reasons = [finding.reason() for finding in findings]
     reasons += [Reason("bad_picture", fault) for fault in faults]
     defects = [finding.rule.severity for finding in findings if finding.kind is Kind.DEFECT]

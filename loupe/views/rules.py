@@ -65,7 +65,7 @@ def _show_lines(rules: Document) -> None:
 def _show_pictures(rules: Document) -> None:
     limits = {"every line": rules["picture"], **rules["line_pictures"]}
     for line, picture in limits.items():
-        set_limits = {name: value for name, value in picture.items() if value != _NO_LIMITS[name]}
+        set_limits = {name: value for name, value in picture.items() if value != _NO_LIMITS.get(name)}
         if set_limits or line != "every line":
             texts = [f"{name.replace('_', ' ')} {_text(value)}" for name, value in set_limits.items()]
             out.print(

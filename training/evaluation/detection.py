@@ -44,7 +44,9 @@ def detect(model: OnnxModel, dataset: Dataset) -> list[Detections]:
 
     def load(sample: Sample) -> Picture:
         try:
-            return decode(dataset.read(sample), card.input_size, full_above=card.full_above)
+            return decode(
+                dataset.read(sample), card.input_size, full_above=card.full_above, bit_depth=card.bit_depth
+            )
         except UnreadableError as error:
             raise DatasetError(sample.name, str(error)) from error
 

@@ -31,7 +31,9 @@ def measure(model: OnnxModel, dataset: Dataset) -> dict[str, Any]:
     samples = (dataset.samples * (_MIN_IMAGES // len(dataset.samples) + 1))[:_MAX_IMAGES]
     card = model.card
     for sample in samples[:_WARM_UP]:
-        picture = decode(dataset.read(sample), card.input_size, full_above=card.full_above)
+        picture = decode(
+            dataset.read(sample), card.input_size, full_above=card.full_above, bit_depth=card.bit_depth
+        )
         detect_in_tiles(model.detect, picture, card.tiles)
     decode_seconds, total_seconds = [], []
     deadline = time.perf_counter() + _MAX_SECONDS
@@ -39,7 +41,7 @@ def measure(model: OnnxModel, dataset: Dataset) -> dict[str, Any]:
         stopping.check()
         data = dataset.read(sample)
         started = time.perf_counter()
-        picture = decode(data, card.input_size, full_above=card.full_above)
+        picture = decode(data, card.input_size, full_above=card.full_above, bit_depth=card.bit_depth)
         decoded = time.perf_counter()
         detect_in_tiles(model.detect, picture, card.tiles)
         ended = time.perf_counter()

@@ -83,6 +83,7 @@ def check_alike(cards: Sequence[ModelCard]) -> None:
             ("input size", first.input_size, card.input_size),
             ("postprocessing", first.postprocess, card.postprocess),
             ("tiles", first.tiles, card.tiles),
+            ("bit depth", first.bit_depth, card.bit_depth),
             ("data set, so that one may have learned what another is tested on", *_data(first, card)),
         ):
             if expected != actual:

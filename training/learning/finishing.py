@@ -16,6 +16,7 @@ from training.learning.hyperparameters import Hyperparameters
 from training.learning.loading import Loader
 from training.model.artefact import ModelCard, file_sha256
 from training.model.onnx_model import OnnxModel
+from training.model.scale import measure
 
 _PARITY_IMAGES = 32
 
@@ -48,6 +49,8 @@ def export_with_card(
         dataset=data.description,
         hyperparameters=settings.model_dump(),
         git_sha=git_sha(),
+        scale=measure([(sample.width, sample.height) for sample in data.train.samples], model.input_size),
+        bit_depth=settings.bit_depth or None,
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
     )
     card.write(folder)

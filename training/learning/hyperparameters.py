@@ -8,6 +8,7 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from contract.endpoint import BIT_DEPTHS
 from training.detectors.registry import recipe
 from training.job.hyperparameters import JobHyperparameters
 
@@ -27,6 +28,8 @@ class Hyperparameters(JobHyperparameters):
         train_share: The share of the train part to learn from, chosen by image hash: for learning curves.
         input_size: Side of the model's square input, in pixels. If it is not set, the recipe of the family decides, as
             for `epochs`, `batch_size`, `learning_rate` and `weight_decay`.
+        bit_depth: The bits that the cameras store in 16-bit files that do not state it, 8 to 16. The model then expects
+            the same of the pictures that it is shown. If it is not set, such pictures stay dark.
         epochs: Epochs of the learning rate's warm-up and fall.
         batch_size: Images in a training step.
         learning_rate: The peak of the learning rate.
@@ -54,6 +57,7 @@ class Hyperparameters(JobHyperparameters):
     weights: str = ""
     train_share: Annotated[float, Field(gt=0, le=1)] = 1.0
     input_size: _CountOrRecipe = 0
+    bit_depth: Annotated[int, Field(ge=BIT_DEPTHS[0], le=BIT_DEPTHS[-1])] = 0
     epochs: _CountOrRecipe = 0
     batch_size: _CountOrRecipe = 0
     learning_rate: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 0.0

@@ -35,7 +35,14 @@ class Loader(TorchDataset[Example]):
     """
 
     def __init__(
-        self, dataset: Dataset, labels: Sequence[str], size: int, seed: int, *, augment: bool
+        self,
+        dataset: Dataset,
+        labels: Sequence[str],
+        size: int,
+        seed: int,
+        bit_depth: int | None = None,
+        *,
+        augment: bool,
     ) -> None:
         """Decode the images.
 
@@ -44,12 +51,13 @@ class Loader(TorchDataset[Example]):
             labels: The model's labels; the index of a label is its class.
             size: Side of the model's input, in pixels.
             seed: Of augmentation and order.
+            bit_depth: Of the cameras, for 16-bit files that do not state it.
             augment: Whether examples are augmented.
 
         Raises:
             DatasetError: An image cannot be read.
         """
-        self._dataset, self._size, self._seed = dataset, size, seed
+        self._dataset, self._size, self._seed, self._bit_depth = dataset, size, seed, bit_depth
         self._targets = [_target(dataset, index, labels) for index in range(len(dataset.samples))]
         self._augment = Augmentation(size) if augment else None
         self._epoch, self._mosaic = 0, 0.0
@@ -120,7 +128,7 @@ class Loader(TorchDataset[Example]):
         return cache
 
     def _decode(self, index: int) -> Tensor:
-        return torch.from_numpy(_read_pixels(self._dataset, index, self._size).copy())
+        return torch.from_numpy(_read_pixels(self._dataset, index, self._size, self._bit_depth).copy())
 
 
 def _begin_worker(parent: int, _worker: int) -> None:
@@ -129,11 +137,11 @@ def _begin_worker(parent: int, _worker: int) -> None:
     end_with_parent(parent)
 
 
-def _read_pixels(dataset: Dataset, index: int, size: int) -> NDArray[np.uint8]:
+def _read_pixels(dataset: Dataset, index: int, size: int, bit_depth: int | None) -> NDArray[np.uint8]:
     """Return the pixels of one image, uint8 [size, size, 3]. Raises DatasetError, which names the image."""
     sample = dataset.samples[index]
     try:
-        return decode(dataset.read(sample), size).pixels
+        return decode(dataset.read(sample), size, bit_depth=bit_depth).pixels
     except UnreadableError as error:
         raise DatasetError(sample.name, str(error)) from error
 

@@ -102,8 +102,11 @@ def _set_up(container: Container, progress: Progress) -> _Run:
     model, pretrained = _build_model(container, settings, len(labels), progress)
     # The memory format of the decoded pixels; CPUs become a third faster with it.
     model.to(device).to(memory_format=torch.channels_last)
-    loader = Loader(data.train, labels, settings.input_size, settings.seed, augment=True)
-    validation_loader = Loader(data.validation, labels, settings.input_size, settings.seed, augment=False)
+    depth = settings.bit_depth or None
+    loader = Loader(data.train, labels, settings.input_size, settings.seed, depth, augment=True)
+    validation_loader = Loader(
+        data.validation, labels, settings.input_size, settings.seed, depth, augment=False
+    )
     optimiser = build_optimiser(model, settings.learning_rate, settings.weight_decay)
     schedule = _schedule(settings, steps=len(loader.batches(0, settings.batch_size, 0)))
     average = MovingAverage(model, settings.ema_decay, schedule)

@@ -15,6 +15,7 @@ from typing import Any
 from training.job.errors import TrainingError
 from training.job.files import whole_file
 from training.model.decoding import Postprocess
+from training.model.scale import Scale, ScaleError
 from training.model.tiling import Tiles, TilesError
 
 MODEL = "model.onnx"
@@ -48,6 +49,8 @@ class ModelCard:
         git_sha: Of the code that trained the model.
         created_at: ISO 8601.
         tiles: How large pictures are cut into tiles; None: never.
+        scale: The scale at which the model has learned; None: not known, and not checked.
+        bit_depth: The bits in 16-bit files that do not state them, as the model has learned from them; None: all 16.
         box_offset: Pixels of the original, to the right and down, by which each box is shifted
             (training.evaluation.box_offset).
         members: Of an ensemble (training.learning.ensembling): name, version, family and more of each model. The
@@ -68,6 +71,8 @@ class ModelCard:
     git_sha: str = "unknown"
     created_at: str = ""
     tiles: Tiles | None = None
+    scale: Scale | None = None
+    bit_depth: int | None = None
     box_offset: tuple[float, float] = (0.0, 0.0)
     members: list[dict[str, Any]] = field(default_factory=list)
 
@@ -78,9 +83,10 @@ class ModelCard:
 
     @property
     def version(self) -> str:
-        """The first 12 digits of a SHA-256: the ONNX file's, or of that together with tiles and box offset."""
+        """The first 12 digits of a SHA-256: the ONNX file's, or of that with tiles, bit depth and box offset."""
         # The same weights give other detections with other settings, and a record must tell the two apart.
         settings = [json.dumps(asdict(self.tiles), sort_keys=True)] if self.tiles else []
+        settings += [f"bit_depth {self.bit_depth}"] if self.bit_depth else []
         settings += [json.dumps(self.box_offset)] if any(self.box_offset) else []
         if not settings:
             return self.onnx_sha256[:12]
@@ -100,7 +106,7 @@ class ModelCard:
 def read_card(folder: Path, source: Path | None = None) -> ModelCard:
     """Read `folder`/model.json, and check model.onnx against it.
 
-    Cards from before tiles, box_offset or members existed are read with their defaults.
+    Cards from before tiles, scale, bit_depth, box_offset or members existed are read with their defaults.
 
     Args:
         folder: An unpacked artefact.
@@ -119,10 +125,12 @@ def read_card(folder: Path, source: Path | None = None) -> ModelCard:
         document["box_offset"] = float(right), float(down)
         if document.get("tiles") is not None:
             document["tiles"] = Tiles(**document["tiles"])
+        if document.get("scale") is not None:
+            document["scale"] = Scale(**document["scale"])
         card = ModelCard(**document)
     except OSError as error:
         raise ArtefactError(f"{place}: cannot read {CARD}: {error.strerror}") from error
-    except (ValueError, TypeError, KeyError, AttributeError, TilesError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, TilesError, ScaleError) as error:
         raise ArtefactError(f"{place}: {CARD} is not a model card of this version: {error}") from error
     if not (folder / MODEL).is_file():
         raise ArtefactError(f"{place}: there is no {MODEL}")

@@ -84,6 +84,11 @@ def plan(width: int, height: int, tiles: Tiles) -> NDArray[np.int64]:
     )
 
 
+def tile_edge(tile_boxes: NDArray[np.int64]) -> int:
+    """Return the edge of tiles, in pixels of the picture; a narrow picture cuts them short on one side."""
+    return int((tile_boxes[:, 2:] - tile_boxes[:, :2]).max())
+
+
 def _starts(length: int, edge: int, overlap: float) -> list[int]:
     if length <= edge:
         return [0]
@@ -133,7 +138,7 @@ def _views(picture: Picture, full: Image.Image, tile_boxes: NDArray[np.int64]) -
     A narrow picture cuts its tiles short. Their last row or column is repeated, so that a defect keeps its proportions.
     """
     yield picture.pixels
-    size, edge = len(picture.pixels), int((tile_boxes[:, 2:] - tile_boxes[:, :2]).max())
+    size, edge = len(picture.pixels), tile_edge(tile_boxes)
     for x1, y1, x2, y2 in tile_boxes.tolist():
         width, height = (max(1, round(size * side / edge)) for side in (x2 - x1, y2 - y1))
         tile = full.resize((width, height), Image.Resampling.BILINEAR, box=(x1, y1, x2, y2))

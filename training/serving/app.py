@@ -13,6 +13,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from contract.endpoint import ATTRIBUTES_HEADER, bit_depth_of
 from contract.images import UnreadableError
 from training.job.container import emit
 from training.serving.inference import Predictor, Timings
@@ -132,20 +133,21 @@ class Endpoint:
                 async with self._object_places:
                     loop = asyncio.get_running_loop()
                     data = await loop.run_in_executor(self._readers, self._objects.read, reference)
-                    return await self._answer(data, timings)
+                    return await self._answer(data, timings, request)
             if not media_type.startswith("image/") and media_type not in MEDIA_TYPES:
                 raise RefusedError(
                     415,
                     "unsupported_media_type",
                     f"send an image's bytes or {REFERENCE}, not {media_type[:100]}",
                 )
-            return await self._answer(await _body(request, self._settings.max_body_bytes), timings)
+            return await self._answer(await _body(request, self._settings.max_body_bytes), timings, request)
         finally:
             self._inside -= 1
 
-    async def _answer(self, data: bytes, timings: Timings) -> Response:
+    async def _answer(self, data: bytes, timings: Timings, request: Request) -> Response:
         timings.received = time.perf_counter()
-        answer = await self._predictor.answer(data, timings)
+        bit_depth = bit_depth_of(request.headers.get(ATTRIBUTES_HEADER, ""))
+        answer = await self._predictor.answer(data, timings, bit_depth)
         self._metrics.answered((time.perf_counter() - timings.arrived) * 1000, answer.batch_size)
         return Response(answer.body, media_type="application/json")
 

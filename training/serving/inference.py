@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
@@ -23,7 +23,7 @@ from contract.images import UnreadableError
 from training.model.artefact import ModelCard
 from training.model.decoding import Detections, shift_boxes, to_json
 from training.model.pixels import Picture, decode, quality
-from training.model.tiling import detect_in_tiles, plan
+from training.model.tiling import detect_in_tiles, plan, tile_edge
 from training.serving.batching import Batcher
 from training.serving.refusals import RefusedError
 from training.serving.settings import Settings
@@ -44,7 +44,7 @@ class Predictor(Protocol):
 
     def warm_up(self) -> None: ...
 
-    async def answer(self, data: bytes, timings: Timings) -> Answer: ...
+    async def answer(self, data: bytes, timings: Timings, bit_depth: int | None = None) -> Answer: ...
 
     def close(self) -> None: ...
 
@@ -124,8 +124,8 @@ class ThreadPredictor:
         if self._batcher:
             self._batcher.close()
 
-    async def answer(self, data: bytes, timings: Timings) -> Answer:
-        """Answer one image.
+    async def answer(self, data: bytes, timings: Timings, bit_depth: int | None = None) -> Answer:
+        """Answer one image. bit_depth: of the camera, for 16-bit files that do not state it.
 
         Raises:
             UnreadableError: The image cannot be decoded, or takes too long.
@@ -134,7 +134,7 @@ class ThreadPredictor:
         self._decoding += 1
         try:
             loop = asyncio.get_running_loop()
-            result = await loop.run_in_executor(self._pool, self.process, data, timings)
+            result = await loop.run_in_executor(self._pool, self.process, data, timings, bit_depth)
         finally:
             self._decoding -= 1
         if isinstance(result, Answer):
@@ -148,7 +148,7 @@ class ThreadPredictor:
         result.batch_size = done.batch_size
         return self._answer(result, done.result, timings)
 
-    def process(self, data: bytes, timings: Timings) -> Answer | _DecodedImage:
+    def process(self, data: bytes, timings: Timings, bit_depth: int | None = None) -> Answer | _DecodedImage:
         """Do everything for an image that the calling thread can do.
 
         This runs in a thread of the pool, not in the event loop, which has all clients to serve.
@@ -160,15 +160,22 @@ class ThreadPredictor:
             UnreadableError: The image cannot be decoded, or takes too long.
             RefusedError: The model failed on it.
         """
-        image = self._decode(data, timings)
+        image = self._decode(data, timings, bit_depth)
         if image.picture.full is not None or self._batcher is None:
             self._detect(image, timings)
         return image if image.detections is None else self._answer(image, image.detections, timings)
 
-    def _decode(self, data: bytes, timings: Timings) -> _DecodedImage:
+    def _decode(self, data: bytes, timings: Timings, bit_depth: int | None) -> _DecodedImage:
         card, settings = self.card, self._settings
         timings.started = time.perf_counter()
-        picture = decode(data, card.input_size, settings.max_pixels, card.full_above, settings.image_seconds)
+        picture = decode(
+            data,
+            card.input_size,
+            settings.max_pixels,
+            card.full_above,
+            settings.image_seconds,
+            bit_depth or card.bit_depth,
+        )
         image = _DecodedImage(picture, quality(picture.pixels))
         timings.decoded = timings.inferring = time.perf_counter()
         return image
@@ -213,11 +220,26 @@ class ThreadPredictor:
         card, picture = self.card, image.picture
         document = answer_document(card, picture, detections)
         document |= {"quality": image.quality, "batch_size": image.batch_size}
+        edge = None
         if card.tiles and max(picture.width, picture.height) > card.tiles.size:
-            document["tiles"] = len(plan(picture.width, picture.height, card.tiles))
+            tile_boxes = plan(picture.width, picture.height, card.tiles)
+            document["tiles"], edge = len(tile_boxes), tile_edge(tile_boxes)
+        document["warnings"] = [{"message": message} for message in _warnings(card, picture, edge)]
         document["timings_ms"] = timings.milliseconds()
         text = json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
         return Answer(text.encode(), image.batch_size)
+
+
+def _warnings(card: ModelCard, picture: Picture, tile: int | None) -> Iterator[str]:
+    """Yield why the model may be blind on a picture. tile: the edge of its tiles, in its pixels, if it was cut."""
+    if picture.unstated_bits is not None:
+        yield (
+            f"bit depth not known: the file has 16 bits and uses {picture.unstated_bits} at most, so that it looks "
+            "dark; set the camera's bit_depth"
+        )
+    doubt = card.scale and card.scale.doubt(picture.width, picture.height, card.input_size, tile)
+    if doubt:
+        yield f"wrong scale: {doubt}"
 
 
 def answer_document(card: ModelCard, picture: Picture, detections: Detections) -> dict[str, Any]:

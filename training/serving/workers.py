@@ -43,7 +43,8 @@ _CONTEXT = (
     else multiprocessing.get_context("spawn")
 )
 _PRELOADED = ["uvicorn", "training.serving.app", "training.serving.session"]
-_MOMENTS = struct.Struct("dd")
+# Two moments, and the bit depth; 0 if it is not known.
+_REQUEST = struct.Struct("ddB")
 # The forkserver listens on a socket in the folder for temporary files, TMPDIR/pymp-XXXXXXXX/listener-XXXXXXXX. Linux
 # allows 107 bytes for its path, macOS 103 (https://man7.org/linux/man-pages/man7/unix.7.html).
 _LONGEST_TMPDIR = 103 - len("/pymp-XXXXXXXX/listener-XXXXXXXX")
@@ -85,19 +86,21 @@ class Workers:
             worker.wait_until_warm()
             self._free.put(worker)
 
-    async def answer(self, data: bytes, timings: Timings) -> Answer:
-        """Answer one image.
+    async def answer(self, data: bytes, timings: Timings, bit_depth: int | None = None) -> Answer:
+        """Answer one image. bit_depth: of the camera, for 16-bit files that do not state it.
 
         Raises:
             UnreadableError: The image cannot be decoded, or takes too long.
             RefusedError: The model failed on it, or its worker ended.
         """
-        return await asyncio.get_running_loop().run_in_executor(self._threads, self._ask, data, timings)
+        return await asyncio.get_running_loop().run_in_executor(
+            self._threads, self._ask, data, timings, bit_depth
+        )
 
-    def _ask(self, data: bytes, timings: Timings) -> Answer:
+    def _ask(self, data: bytes, timings: Timings, bit_depth: int | None) -> Answer:
         worker = self._free.get()
         try:
-            return worker.ask(data, timings, self._timeout)
+            return worker.ask(data, timings, self._timeout, bit_depth)
         finally:
             self._free.put(worker)
 
@@ -132,13 +135,13 @@ class _Worker:
         if failure:
             raise WorkerError(failure)
 
-    def ask(self, data: bytes, timings: Timings, timeout: float) -> Answer:
+    def ask(self, data: bytes, timings: Timings, timeout: float, bit_depth: int | None) -> Answer:
         try:
-            if self._process is None or not self._try_to_send(data, timings):
+            if self._process is None or not self._try_to_send(data, timings, bit_depth):
                 self.end()
                 self.start()
                 self.wait_until_warm()
-                self._send(data, timings)
+                self._send(data, timings, bit_depth)
             in_time = self._pipe.poll(timeout)
             reply = self._pipe.recv_bytes() if in_time else b""
         except (EOFError, OSError) as error:
@@ -150,14 +153,14 @@ class _Worker:
             raise UnreadableError("timed_out", f"the image takes longer than {timeout:g} s")
         return _read_reply(reply)
 
-    def _send(self, data: bytes, timings: Timings) -> None:
-        self._pipe.send_bytes(_MOMENTS.pack(timings.arrived, timings.received))
+    def _send(self, data: bytes, timings: Timings, bit_depth: int | None) -> None:
+        self._pipe.send_bytes(_REQUEST.pack(timings.arrived, timings.received, bit_depth or 0))
         self._pipe.send_bytes(data)
 
-    def _try_to_send(self, data: bytes, timings: Timings) -> bool:
+    def _try_to_send(self, data: bytes, timings: Timings, bit_depth: int | None) -> bool:
         """False if the process has ended since its last image: this image has not caused that."""
         try:
-            self._send(data, timings)
+            self._send(data, timings, bit_depth)
         except OSError:
             return False
         return True
@@ -199,8 +202,9 @@ def _run_worker(make_predictor: Callable[[], ThreadPredictor], pipe: Connection)
             return
         pipe.send_bytes(b"")
         while True:
-            moments = _MOMENTS.unpack(pipe.recv_bytes())
-            pipe.send_bytes(_reply(predictor, pipe.recv_bytes(), Timings(*moments)))
+            arrived, received, bit_depth = _REQUEST.unpack(pipe.recv_bytes())
+            timings = Timings(arrived, received)
+            pipe.send_bytes(_reply(predictor, pipe.recv_bytes(), timings, bit_depth or None))
 
 
 def _end_without_reader(pipe: int) -> None:
@@ -214,10 +218,10 @@ def _end_without_reader(pipe: int) -> None:
     os._exit(0)
 
 
-def _reply(predictor: ThreadPredictor, data: bytes, timings: Timings) -> bytes:
+def _reply(predictor: ThreadPredictor, data: bytes, timings: Timings, bit_depth: int | None) -> bytes:
     """Return a line of JSON, which is {} or the arguments of an error, and after it the answer's body."""
     try:
-        answer = cast(Answer, predictor.process(data, timings))  # a worker never batches
+        answer = cast(Answer, predictor.process(data, timings, bit_depth))  # a worker never batches
         return b"{}\n" + answer.body
     except UnreadableError as error:
         arguments: dict[str, object] = {"code": error.code, "message": str(error)}

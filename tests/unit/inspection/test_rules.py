@@ -257,10 +257,54 @@ def test_a_line_can_have_its_own_picture_rule_and_a_missing_measure_is_no_fault(
     assert judge(using, "line-1", [], dark).verdict is Verdict.REVIEW
     assert judge(using, "dark-line", [], dark).verdict is Verdict.PASS
     assert judge(using, "line-1", []).verdict is Verdict.PASS
-    assert (
-        judge(rules(), "line-1", [], {"sharpness": 0.0, "exposure": 0.0, "clipped": 1.0}).verdict
-        is Verdict.PASS
-    )
+
+
+@pytest.mark.parametrize(
+    ("measured", "message"),
+    [
+        ({"exposure": 0.02}, "too dark: exposure 0.02 is below 0.04"),
+        ({"exposure": 0.994}, "too bright: exposure 0.994 is above 0.990"),
+        ({"clipped": 0.97}, "clipped: 97% of the pixels are black or white, at most 95%"),
+    ],
+)
+def test_a_picture_that_is_nearly_black_or_white_is_never_a_pass_by_default(
+    measured: dict[str, float], message: str
+) -> None:
+    judgement = judge(rules(), "line-1", [], FINE | measured)
+    assert judgement.verdict is Verdict.REVIEW
+    assert [reason.message for reason in judgement.reasons] == [message]
+
+
+@pytest.mark.parametrize(
+    "measured",
+    # The darkest, brightest and most clipped of NEU-DET's 1,440 pictures and of 118 toys on a white ground.
+    [
+        {"exposure": 0.1347},
+        {"exposure": 0.9542},
+        {"clipped": 0.4311},
+        {"exposure": 0.9863, "clipped": 0.8872},
+        {"sharpness": 3.75},
+    ],
+)
+def test_no_real_picture_is_doubted_by_default(measured: dict[str, float]) -> None:
+    assert judge(rules(), "line-1", [], FINE | measured).verdict is Verdict.PASS
+
+
+def test_what_the_endpoint_doubts_is_never_a_pass_and_a_defect_still_fails() -> None:
+    doubt = "wrong scale: 16000 x 200 pixels"
+    judgement = judge(rules(), "line-1", [], FINE, [doubt])
+    assert judgement.verdict is Verdict.REVIEW
+    assert [(reason.code, reason.message) for reason in judgement.reasons] == [("bad_picture", doubt)]
+    assert judge(rules(), "line-1", [detection("pits", 0.9)], FINE, [doubt]).verdict is Verdict.FAIL
+
+
+def test_the_bit_depth_of_a_line_s_camera_is_a_setting_and_no_limit() -> None:
+    using = rules(line_pictures={"line-2": {"bit_depth": 12}})
+    assert using.picture_rule("line-1").bit_depth is None
+    assert using.picture_rule("line-2").bit_depth == 12
+    assert judge(using, "line-2", [], FINE).verdict is Verdict.PASS
+    with pytest.raises(ValidationError):
+        rules(picture={"bit_depth": 17})
 
 
 def test_a_picture_rule_that_contradicts_itself_is_refused() -> None:
