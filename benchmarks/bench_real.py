@@ -23,7 +23,7 @@ from typing import Any
 from benchmarks.output import say, show
 from contract.inspections import Verdict
 from contract.keys import incoming
-from localcloud import LocalCloud
+from localcloud.cloud import LocalCloud
 from loupe.stack import demo, deployment, uploads
 from loupe.stack.alert_inbox import AlertInbox
 from loupe.stack.inspections import Inspection

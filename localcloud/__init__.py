@@ -1,16 +1,16 @@
 """The local cloud: AWS on one laptop, in one process, without an account and without Docker.
 
-:class:`LocalCloud` starts it in the current process; :func:`connection` finds the one that another
-process runs in the same home, a private folder; :func:`stop` stops it.
+:class:`localcloud.cloud.LocalCloud` starts it in the current process; :func:`connection` finds the one that another
+process runs in the same home, a private folder; :func:`stop` stops it. The class is not a name of this package,
+because its module takes long to import, and most commands only call a cloud that runs.
 
 >>> from pathlib import Path
->>> from localcloud import LocalCloud
+>>> from localcloud.cloud import LocalCloud
 >>> with LocalCloud(Path("/tmp/my-cloud")) as cloud:  # doctest: +SKIP
 ...     outputs = cloud.deploy({"StageName": "local"})
 ...     cloud.connection.client("s3").list_buckets()
 """
 
-from localcloud.cloud import LocalCloud
 from localcloud.errors import (
     AlreadyRunningError,
     DeployError,
@@ -33,7 +33,6 @@ __all__ = [
     "HomeError",
     "IncompatibleMiniStackError",
     "InvalidPortError",
-    "LocalCloud",
     "LocalCloudError",
     "NotRunningError",
     "PortInUseError",

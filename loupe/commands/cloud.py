@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from localcloud import LocalCloud, stop
+from localcloud import stop
+from localcloud.cloud import LocalCloud
 from localcloud.home.reset import parts, reset
 from loupe.commands import interrupts
 from loupe.commands.help import commands, epilog

@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 
 from contract.inspections import Verdict
-from localcloud import LocalCloud
+from localcloud.cloud import LocalCloud
 from localcloud.sources import REPOSITORY
 from loupe.stack import deployment, pictures, uploads
 from loupe.stack.alert_inbox import AlertInbox, DefectAlert

@@ -22,7 +22,7 @@ _PROGRAM = """
 import select
 import sys
 from pathlib import Path
-from localcloud import LocalCloud
+from localcloud.cloud import LocalCloud
 home, repo = map(Path, sys.argv[1:3])
 with LocalCloud(home, repo=repo, programs=repo) as cloud:
     try:

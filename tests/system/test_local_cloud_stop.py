@@ -14,7 +14,8 @@ import psutil
 import pytest
 from botocore.config import Config
 
-from localcloud import AlreadyRunningError, Connection, LocalCloud, NotRunningError, StopError, stop
+from localcloud import AlreadyRunningError, Connection, NotRunningError, StopError, stop
+from localcloud.cloud import LocalCloud
 from localcloud.home.folder import Home
 from localcloud.home.lock import holder
 from tests.system.cloud_process import CloudProcess, eventually, host, settled

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from localcloud import AlreadyRunningError, HomeError, InvalidPortError, LocalCloud, LocalCloudError
+from localcloud import AlreadyRunningError, HomeError, InvalidPortError, LocalCloudError
+from localcloud.cloud import LocalCloud
 from localcloud.home import lock
 from localcloud.home.folder import Home
 from localcloud.home.log_file import LogFile
