@@ -11,6 +11,10 @@ from training.datasets.storage.files import Files
 
 Box = tuple[float, float, float, float]
 
+# Labels of a whole image that mean a good product, in lower case and with spaces for hyphens and underscores.
+_GOOD = {"normal", "good", "ok", "okay", "pass", "no defect", "no defects", "defect free", "no anomaly"}
+_GOOD |= {"good product", "good products", "non defective", "not defective", "undamaged", "no damage"}
+
 
 @dataclass(frozen=True, slots=True)
 class Object:
@@ -35,8 +39,9 @@ class Sample:
         width: Pixels of the upright image.
         height: As width.
         objects: The labelled objects; empty for a good product.
-        tags: Labels of the whole image, such as "anomaly", where the source has no boxes for it.
+        tags: Labels of the whole image, such as "anomaly", beside or instead of boxes.
         part: The part that a snapshot put the image into; None if the hash decides.
+        source_part: The part that the image has in the source, such as the folder `valid`; None if it has none.
     """
 
     name: str
@@ -46,10 +51,28 @@ class Sample:
     objects: tuple[Object, ...]
     tags: tuple[str, ...] = ()
     part: Part | None = None
+    source_part: Part | None = None
+
+    @property
+    def has_unplaced_defect(self) -> bool:
+        """Whether a label of the whole image says that it has a defect, but no box says where.
+
+        Such an image is no good product, and no background either.
+        """
+        return not self.objects and any(not is_good(tag) for tag in self.tags)
 
     def belongs_to(self) -> Part:
         """Return the part of this sample: train, validation or test."""
         return self.part or part_of(self.sha256)
+
+
+def is_good(tag: str) -> bool:
+    """Return whether a label of a whole image means a good product.
+
+    >>> is_good("normal"), is_good("No_Defect"), is_good("anomaly"), is_good("not good")
+    (True, True, False, False)
+    """
+    return " ".join(tag.replace("_", " ").replace("-", " ").split()).casefold() in _GOOD
 
 
 @dataclass(frozen=True)

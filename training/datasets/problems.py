@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from training.job.errors import TrainingError
@@ -38,12 +38,38 @@ KINDS: dict[str, Kind] = {
     "ambiguous-image": Kind("error", "Give each image a unique name."),
     "unreadable-image": Kind("error", "Replace the image with a complete JPEG, PNG, BMP, TIFF or WebP file."),
     "bad-annotation": Kind("error", "Correct the labels at this place."),
+    "labels-lost": Kind("error", "Correct its labels: without them, it would count as a good product."),
+    "labelled-twice": Kind("error", "Keep one: the same image must not have two sets of labels."),
+    "fraction-box": Kind("error", "Multiply the boxes by width and height: this format has pixels."),
+    "nothing-labelled": Kind("error", "Check that the label files belong to these images."),
     "no-categories": Kind("error", "Add the list of categories, each with id and name."),
     "unknown-class": Kind("error", "Add the class to the list of names, or correct the number."),
     "unknown-label": Kind("error", "Correct the label, or add it to --labels."),
     "broken-record": Kind("error", "Write the .rec file again; it is cut short or damaged."),
     "index-mismatch": Kind("warning", "The .idx file belongs to another .rec file; it was not used."),
     "no-class-names": Kind("warning", "Add a classes.txt next to it: one name per line, class 0 first."),
+    "corner-boxes": Kind("warning", "--format coco reads the boxes as x, y, width, height instead."),
+    "unplaced-defect": Kind(
+        "warning", "The image keeps its label, and a detector does not train on it. Draw boxes to use it."
+    ),
+    "shape-box": Kind("warning", "A detector learns boxes: each became the box around it."),
+    "lost-shape": Kind("warning", "It is left out: it has no area. Draw a box instead."),
+    "swapped-corners": Kind("warning", "The corners were put in order."),
+    "tiny-box": Kind("warning", "Check it: it is less than a pixel wide or high."),
+    "turned-boxes": Kind(
+        "warning", "The labels were drawn on the stored pixels: they were turned with the image."
+    ),
+    "turned-image": Kind("warning", "Check that the boxes fit the upright image: the labels do not tell."),
+    "other-job": Kind("warning", "Only the labels of the latest job were read."),
+    "extra-columns": Kind("warning", "They were ignored: a box has a class and four numbers."),
+    "root-category": Kind("warning", "It was left out: it only groups the other classes."),
+    "category-twice": Kind("warning", "They became one class."),
+    "contradiction": Kind("warning", "The boxes count. Correct the label of the image."),
+    "smooth-mask": Kind("warning", "Its pixels count as the nearest colour. Save masks without smoothing."),
+    "listed-twice": Kind("warning", "It was read once."),
+    "two-parts": Kind("warning", "It is kept in the higher one: train < validation < test."),
+    "other-files": Kind("warning", "They were not read. --format names what to read."),
+    "unread-archive": Kind("warning", "It was not read. Import it by its own path, or unpack it."),
     "size-mismatch": Kind("warning", "Check that the boxes fit: the labels give another image size."),
     "unlisted-image": Kind("warning", "It is not imported. Label it if it should be."),
     "box-outside": Kind("warning", "The box was clipped to its image."),
@@ -64,6 +90,10 @@ KINDS: dict[str, Kind] = {
         "warning", "The same image is labelled in two ways: decide which is right."
     ),
     "near-duplicate-image": Kind("warning", "Keep one if both show one product photographed once."),
+    "turned-copy": Kind("warning", "Nothing to do: copies of one picture are always in one part."),
+    "augmented-copy": Kind(
+        "warning", "Nothing to do: they are always in one part. Training makes such copies itself."
+    ),
     "fixed-scene": Kind(
         "warning", "Photographed from one place: check by hand that no product is in it twice."
     ),
@@ -82,12 +112,14 @@ class Problem:
         file: The file at fault.
         place: The place in the file; "" if the problem concerns the whole file.
         message: What is wrong; continues a sentence that starts with the file or the place.
+        count: How often it is there, if it is told once for several places.
     """
 
     kind: str
     file: str
     place: str
     message: str
+    count: int = 1
 
     @property
     def severity(self) -> Severity:
@@ -109,6 +141,7 @@ class Problems:
 
     strict: bool = False
     collected: list[Problem] = field(default_factory=list)
+    _tallied: dict[tuple[str, str, str], int] = field(default_factory=dict)
 
     def report(self, kind: str, file: object, message: str, place: str = "") -> None:
         """Collect a problem, given by its fields.
@@ -117,6 +150,26 @@ class Problems:
             DatasetError: The problem is an error, and `strict` is set.
         """
         self.add(Problem(kind, str(file), place, message))
+
+    def tally(self, kind: str, file: object, message: str, number: int = 1) -> None:
+        """Collect a problem that a file may have thousands of times: as one, with their number.
+
+        Args:
+            kind: A key of KINDS.
+            file: The file at fault.
+            message: What is wrong, the same for all of them.
+            number: How many to add.
+
+        Raises:
+            DatasetError: The problem is an error, and `strict` is set.
+        """
+        key = kind, str(file), message
+        if number > 0 and key in self._tallied:
+            index = self._tallied[key]
+            self.collected[index] = replace(self.collected[index], count=self.collected[index].count + number)
+        elif number > 0:
+            self._tallied[key] = len(self.collected)
+            self.add(Problem(kind, str(file), "", message, number))
 
     def add(self, problem: Problem) -> None:
         """Collect a problem.
@@ -130,4 +183,4 @@ class Problems:
 
     def count(self, kind: str) -> int:
         """Return the number of collected problems of one kind."""
-        return sum(problem.kind == kind for problem in self.collected)
+        return sum(problem.count for problem in self.collected if problem.kind == kind)

@@ -3,40 +3,27 @@
 from __future__ import annotations
 
 import hashlib
-import io
-import math
 import sys
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from PIL import Image, UnidentifiedImageError
 from tqdm import tqdm
 
-from contract.images import FORMATS as IMAGE_FORMATS
-from contract.images import UnreadableError, upright_size
-from training.datasets.dataset import Box, Dataset, Object, Sample
-from training.datasets.formats import coco, ground_truth, lookout, recordio, snapshot, voc, yolo
-from training.datasets.formats.annotations import AnnotatedImage, Annotations, Format
+from contract.images import UnreadableError, open_image, transposition, upright_size
+from contract.snapshots import Part
+from training.datasets.dataset import Dataset, Sample
+from training.datasets.formats.annotations import AnnotatedImage, Annotations
+from training.datasets.formats.detection import FORMATS, detect
+from training.datasets.formats.parts import higher
+from training.datasets.formats.placing import ImageFacts, place
 from training.datasets.problems import DatasetError, Problem, Problems
 from training.datasets.storage.files import Files
-from training.datasets.storage.opening import open_files
+from training.datasets.storage.opening import ARCHIVE_SUFFIXES, open_files
 
-# In the order in which a source is searched for them.
-FORMATS: dict[str, Format] = {
-    "snapshot": snapshot,
-    "ground-truth": ground_truth,
-    "lookout": lookout,
-    "recordio": recordio,
-    "coco": coco,
-    "yolo": yolo,
-    "voc": voc,
-}
-
-# Formats round a box's edge by up to half a pixel.
-_ROUNDING = 0.5
+__all__ = ["FORMATS", "Reading", "open_dataset", "read"]
 
 Examine = Callable[[str, bytes], None]
 
@@ -56,13 +43,6 @@ class Reading:
     problems: list[Problem]
 
 
-@dataclass(frozen=True, slots=True)
-class _ImageFacts:
-    sha256: str
-    width: int
-    height: int
-
-
 def open_dataset(source: Path | str, format: str | None = None) -> Dataset:
     """Read a data set that must have no error.
 
@@ -80,6 +60,7 @@ def read(
     source: Path | str,
     format: str | None = None,
     *,
+    class_names: Sequence[str] = (),
     strict: bool = False,
     examine: Examine | None = None,
     progress: bool = False,
@@ -89,6 +70,7 @@ def read(
     Args:
         source: A folder, a zip, one annotation file, or an `s3://` URI of one of these.
         format: A key of FORMATS; detected if it is not given.
+        class_names: The names of the classes in their order, for a source that has numbers only.
         strict: Raise the first problem that is an error.
         examine: Called with the SHA-256 and the bytes of every image, from several threads; may raise
             UnreadableError.
@@ -101,7 +83,10 @@ def read(
     problems = Problems(strict)
     for problem in files.refused if files.chosen is None else ():
         problems.add(problem)
-    name, annotations = _read_annotations(source, files, format, problems)
+    if files.chosen is None and not files.names:
+        raise (problems.collected[0].error() if problems.collected else DatasetError(source, "is empty"))
+    name, claim = detect(source, files, format, problems)
+    annotations = FORMATS[name].read(files, claim, problems, class_names)
     samples = _read_samples(annotations, files, problems, examine, progress and sys.stderr.isatty())
     if not samples:
         problems.report("empty", source, "contains no labelled image that can be read")
@@ -113,55 +98,84 @@ def read(
     return Reading(dataset, name, problems.collected)
 
 
-def _read_annotations(
-    source: Path | str, files: Files, format: str | None, problems: Problems
-) -> tuple[str, Annotations]:
-    """Return the format's name and the labels. Raises DatasetError if there are none."""
-    if format is not None and format not in FORMATS:
-        raise DatasetError(source, f"{format!r} is not a known format; known are {', '.join(FORMATS)}")
-    if files.chosen is None and not files.names:
-        raise (problems.collected[0].error() if problems.collected else DatasetError(source, "is empty"))
-    for name in [format] if format else FORMATS:
-        found = FORMATS[name].find(files)
-        if found is not None:
-            return name, FORMATS[name].read(files, found, problems)
-    if format:
-        raise DatasetError(source, f"contains no data set in the format {format}")
-    raise DatasetError(
-        source,
-        "contains no data set of a known format: no COCO file (annotations.json), Pascal VOC files (*.xml), YOLO"
-        " (data.yaml or classes.txt), manifest (*.manifest), RecordIO file (*.rec) or snapshot",
-    )
-
-
 def _read_samples(
     annotations: Annotations, files: Files, problems: Problems, examine: Examine | None, show_bar: bool
 ) -> list[Sample]:
     samples: list[Sample] = []
-    used: set[str] = set()
+    once = _Once(problems)
     total = annotations.count or None
     with tqdm(total=total, unit="image", desc="reading", disable=not show_bar, leave=False) as bar:
-        for image, facts in _examine_all(annotations, problems, examine):
-            used.add(image.name)
-            if facts:
-                samples.append(_sample(image, facts, problems))
+        for image, facts in _examine_all(annotations, once, problems, examine):
+            if facts and (sample := place(image, facts, problems)):
+                samples.append(sample)
             bar.update()
     # Next to a file that the user named, a snapshot or records, other images have nothing to do with the data set.
     if annotations.files is files and files.chosen is None:
         for name in files.images:
-            if name not in used and name not in annotations.other_images:
+            if name not in once.first and name not in annotations.other_images:
                 problems.report("unlisted-image", name, "is an image without labels")
-    return samples
+        for name in files.names:
+            if name.lower().endswith(ARCHIVE_SUFFIXES):
+                problems.report("unread-archive", name, "is an archive beside the data set")
+    return _with_parts(samples, once.parts)
+
+
+def _with_parts(samples: list[Sample], parts: dict[str, Part | None]) -> list[Sample]:
+    """Return the samples with the parts of the source: an image may be listed in several."""
+    return [
+        sample
+        if sample.source_part == parts[sample.name]
+        else replace(sample, source_part=parts[sample.name])
+        for sample in samples
+    ]
+
+
+class _Once:
+    """Lets each image pass once; a source may list one in several files.
+
+    Attributes:
+        first: The label file of each image, and a digest of its labels.
+        parts: The part of each image in the source.
+    """
+
+    def __init__(self, problems: Problems) -> None:
+        self._problems = problems
+        self.first: dict[str, tuple[str, int]] = {}
+        self.parts: dict[str, Part | None] = {}
+
+    def filter(self, images: Iterator[AnnotatedImage]) -> Iterator[AnnotatedImage]:
+        """Yield the images that were not there yet, and report the others."""
+        for image in images:
+            content = hash((frozenset(image.objects), frozenset(image.tags)))
+            if image.name not in self.first:
+                self.first[image.name] = image.annotation_file, content
+                self.parts[image.name] = image.source_part
+                yield image
+                continue
+            self._again(image, content)
+
+    def _again(self, image: AnnotatedImage, content: int) -> None:
+        file, known = self.first[image.name]
+        where = f"in {file}" if image.annotation_file == file else f"in {file} and in {image.annotation_file}"
+        if content != known:
+            self._problems.report("labelled-twice", image.name, f"has other labels the second time, {where}")
+            return
+        self._problems.report("listed-twice", image.name, f"is twice {where}")
+        part = self.parts[image.name]
+        if part and image.source_part and part != image.source_part:
+            message = f"is in {part} and in {image.source_part}"
+            self._problems.report("two-parts", image.name, message)
+        self.parts[image.name] = higher(part, image.source_part)
 
 
 def _examine_all(
-    annotations: Annotations, problems: Problems, examine: Examine | None
-) -> Iterator[tuple[AnnotatedImage, _ImageFacts | None]]:
+    annotations: Annotations, once: _Once, problems: Problems, examine: Examine | None
+) -> Iterator[tuple[AnnotatedImage, ImageFacts | None]]:
     """Yield every image with its facts, in order, from several threads; few images are in memory at a time."""
     threads = annotations.files.threads
-    waiting: deque[tuple[AnnotatedImage, Future[_ImageFacts]]] = deque()
+    waiting: deque[tuple[AnnotatedImage, Future[ImageFacts]]] = deque()
     with ThreadPoolExecutor(threads) as pool:
-        for image in annotations.images:
+        for image in once.filter(annotations.images):
             waiting.append((image, pool.submit(_examine, annotations.files, image, examine)))
             if len(waiting) > 2 * threads:
                 yield _finish(*waiting.popleft(), problems)
@@ -169,84 +183,31 @@ def _examine_all(
             yield _finish(*waiting.popleft(), problems)
 
 
-def _examine(files: Files, image: AnnotatedImage, examine: Examine | None) -> _ImageFacts:
+def _examine(files: Files, image: AnnotatedImage, examine: Examine | None) -> ImageFacts:
     if image.sha256 is not None and image.size is not None and examine is None:
         # Dataset.read checks the bytes when they are needed.
-        return _ImageFacts(image.sha256, *image.size)
+        return ImageFacts(image.sha256, *image.size)
     data = files.read(image.name)
     sha256 = hashlib.sha256(data).hexdigest()
     if image.sha256 not in (None, sha256):
         raise DatasetError(image.name, f"was altered: its SHA-256 is {sha256}, not {image.sha256}")
-    with Image.open(io.BytesIO(data), formats=IMAGE_FORMATS) as opened:
+    with open_image(data) as opened:
         width, height = upright_size(opened)
+        # The boxes of a snapshot are on the upright image.
+        turn = None if image.sha256 else transposition(opened)
     if examine is not None:
         examine(sha256, data)
-    return _ImageFacts(sha256, width, height)
+    return ImageFacts(sha256, width, height, turn)
 
 
 def _finish(
-    image: AnnotatedImage, future: Future[_ImageFacts], problems: Problems
-) -> tuple[AnnotatedImage, _ImageFacts | None]:
+    image: AnnotatedImage, future: Future[ImageFacts], problems: Problems
+) -> tuple[AnnotatedImage, ImageFacts | None]:
     """Wait for an image's facts. If it cannot be read, a problem is reported, and the facts are None."""
     try:
         return image, future.result()
     except DatasetError as error:
         problems.report("unreadable-image", image.name, str(error).removeprefix(f"{image.name}: "))
-    except (
-        UnidentifiedImageError,
-        OSError,
-        SyntaxError,
-        ValueError,
-        UnreadableError,
-        Image.DecompressionBombError,
-    ) as error:
+    except UnreadableError as error:
         problems.report("unreadable-image", image.name, f"is not a readable image: {error}")
     return image, None
-
-
-def _sample(image: AnnotatedImage, facts: _ImageFacts, problems: Problems) -> Sample:
-    if image.size is not None and min(image.size) > 0 and image.size != (facts.width, facts.height):
-        stated = f"{image.size[0]} x {image.size[1]}"
-        message = f"is {facts.width} x {facts.height} pixels, but its labels state {stated}"
-        problems.report("size-mismatch", image.name, message)
-    objects: list[Object] = []
-    for number, obj in enumerate(image.objects, start=1):
-        box = _clipped_box(image, facts, obj.box, f"box {number} ({obj.label})", problems)
-        if box is not None:
-            objects.append(Object(obj.label, box))
-    return Sample(image.name, facts.sha256, facts.width, facts.height, tuple(objects), image.tags, image.part)
-
-
-def _clipped_box(
-    image: AnnotatedImage, facts: _ImageFacts, box: Box, place: str, problems: Problems
-) -> Box | None:
-    """Return the part of a box that is inside the image, in pixels; None, with a problem, if there is none."""
-    if not all(math.isfinite(edge) for edge in box):
-        message = f"{image.name}: the box {_format(box)} has numbers that are not finite"
-        problems.report("bad-annotation", image.annotation_file, message, place)
-        return None
-    if image.normalised:
-        x1, y1, x2, y2 = box
-        box = (x1 * facts.width, y1 * facts.height, x2 * facts.width, y2 * facts.height)
-    clipped = _clip(box, facts.width, facts.height)
-    if clipped is None:
-        message = f"{_format(box)} has no area inside the image"
-        problems.report("zero-area-box", image.name, message, place)
-    elif max(abs(a - b) for a, b in zip(box, clipped, strict=True)) > _ROUNDING:
-        problems.report("box-outside", image.name, f"{_format(box)} is partly outside the image", place)
-    return clipped
-
-
-def _format(box: Box) -> str:
-    return "(" + ", ".join(f"{edge:g}" for edge in box) + ")"
-
-
-def _clip(box: Box, width: int, height: int) -> Box | None:
-    """Return the part of a box that is inside an image of this size; None if no area is.
-
-    >>> _clip((-5, 2, 8, 30), 10, 20)
-    (0.0, 2, 8, 20.0)
-    """
-    x1, y1 = max(box[0], 0.0), max(box[1], 0.0)
-    x2, y2 = min(box[2], float(width)), min(box[3], float(height))
-    return (x1, y1, x2, y2) if x2 > x1 and y2 > y1 else None

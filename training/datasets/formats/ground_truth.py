@@ -1,75 +1,90 @@
-"""SageMaker Ground Truth: the output manifest of a bounding-box job (an augmented manifest).
+"""SageMaker Ground Truth: the output manifest of a bounding-box or classification job (an augmented manifest).
 
 A line: {"source-ref", "<job>": {"image_size": [{width, height, depth}], "annotations": [{class_id, left, top,
 width, height}]}, "<job>-metadata": {"class-map": {"0": name}}}. If several jobs labelled a line, such as an
-adjustment of the first labels, the latest job counts.
+adjustment of the first labels, the latest job counts. A classification job gives labels of the whole image. The
+folder of a job may be the source as it is in S3.
 
-Source: docs.aws.amazon.com/sagemaker/latest/dg/sms-data-output.html, "Bounding box job output".
+Source: docs.aws.amazon.com/sagemaker/latest/dg/sms-data-output.html.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from training.datasets.dataset import Object
 from training.datasets.formats import manifest
-from training.datasets.formats.annotations import AnnotatedImage, Annotations
-from training.datasets.formats.manifest import ManifestLine
+from training.datasets.formats.annotations import AnnotatedImage, Annotations, Claim
+from training.datasets.formats.contents import Contents
+from training.datasets.formats.manifest import Job, ManifestLine
+from training.datasets.formats.parts import part_of_file, part_of_folders
 from training.datasets.problems import Problems
 from training.datasets.storage.files import Files
 
 
-def find(files: Files) -> list[str] | None:
-    """Return the manifests, if a bounding-box job labelled their first line."""
-    manifests = manifest.find(files)
-    return manifests if manifests and _job(manifest.first_line(files, manifests)) else None
+def find(contents: Contents, is_asked: bool) -> Claim | None:
+    """Return the manifests, unless they are Lookout for Vision's: with masks or its usual attribute."""
+    found = manifest.find(contents)
+    jobs = [job for lines in found.values() for line in lines for job in line]
+    is_lookout = any(job.kind == "mask" or job.name == "anomaly-label" for job in jobs)
+    return Claim(tuple(found)) if found and (is_asked or not is_lookout) else None
 
 
-def read(files: Files, manifests: list[str], problems: Problems) -> Annotations:
+def read(files: Files, claim: Claim, problems: Problems, names: Sequence[str]) -> Annotations:
     """Return the labels of every line of the manifests."""
     labels: list[str] = []
-    images = _annotated_images(files, manifests, labels, problems)
-    return Annotations(files, images, manifest.count_lines(files, manifests), labels)
-
-
-def _job(fields: dict[str, Any]) -> str | None:
-    """Return the attribute that contains the boxes; if there are several, the one created last."""
-    jobs = []
-    for name, metadata in fields.items():
-        job = name.removesuffix("-metadata")
-        if job == name or not isinstance(metadata, dict):
-            continue
-        has_boxes = isinstance(fields.get(job), dict) and "annotations" in fields[job]
-        if has_boxes or metadata.get("type") == "groundtruth/object-detection":
-            jobs.append((str(metadata.get("creation-date", "")), job))
-    return max(jobs)[1] if jobs else None
+    images = _annotated_images(files, claim.files, labels, problems)
+    return Annotations(files, images, manifest.count_lines(files, claim.files), labels)
 
 
 def _annotated_images(
-    files: Files, manifests: list[str], labels: list[str], problems: Problems
+    files: Files, manifests: tuple[str, ...], labels: list[str], problems: Problems
 ) -> Iterator[AnnotatedImage]:
     for line in manifest.read_lines(files, manifests, problems):
-        job = _job(line.fields)
-        if job is None:
-            message = "has no boxes of a labelling job"
+        jobs = manifest.jobs_of(line.fields)
+        boxes, classes = manifest.latest(jobs, "boxes"), manifest.latest(jobs, "classes")
+        used = [job for job in (boxes, classes) if job]
+        if not used:
+            message = f"{line.image}: has no labels of a labelling job"
             problems.report("bad-annotation", line.manifest, message, line.place)
             continue
-        metadata = line.fields[f"{job}-metadata"]
-        names = metadata.get("class-map")
-        names = names if isinstance(names, dict) else {}
-        for _, label in sorted(names.items(), key=lambda item: (len(item[0]), item[0])):
-            if str(label) not in labels:
-                labels.append(str(label))
-        value = line.fields.get(job)
-        if not isinstance(value, dict) or not isinstance(value.get("annotations"), list):
-            reason = metadata.get("failure-reason", "its labels are missing")
-            problems.report("bad-annotation", line.manifest, f"{line.image}: {reason}", line.place)
-            continue
-        objects = (_object(box, names, line, problems) for box in value["annotations"])
-        yield AnnotatedImage(
-            line.image, line.manifest, tuple(obj for obj in objects if obj), size=_size(value)
-        )
+        manifest.report_others(line, jobs, used, problems)
+        image = _image(line, boxes, classes, labels, problems)
+        if image is not None:
+            yield image
+
+
+def _image(
+    line: ManifestLine, boxes: Job | None, classes: Job | None, labels: list[str], problems: Problems
+) -> AnnotatedImage | None:
+    part = part_of_file(line.manifest) or part_of_folders(line.image)
+    tags = manifest.classes_of(classes) if classes else ()
+    if tags is None or (boxes and not _has_boxes(boxes)):
+        metadata = (boxes or classes).metadata if boxes or classes else {}  # type: ignore[union-attr]
+        reason = metadata.get("failure-reason", "its labels are missing")
+        problems.report("bad-annotation", line.manifest, f"{line.image}: {reason}", line.place)
+        return None
+    if boxes is None:
+        return AnnotatedImage(line.image, line.manifest, (), tags=tags, source_part=part)
+    names = boxes.metadata.get("class-map")
+    names = names if isinstance(names, dict) else {}
+    for _, label in sorted(names.items(), key=lambda item: (len(item[0]), item[0])):
+        if str(label) not in labels:
+            labels.append(str(label))
+    objects = (_object(box, names, line, problems) for box in boxes.value["annotations"])
+    return AnnotatedImage(
+        line.image,
+        line.manifest,
+        tuple(obj for obj in objects if obj),
+        size=_size(boxes.value),
+        tags=tags,
+        source_part=part,
+    )
+
+
+def _has_boxes(job: Job) -> bool:
+    return isinstance(job.value, dict) and isinstance(job.value.get("annotations"), list)
 
 
 def _object(box: Any, names: dict[str, Any], line: ManifestLine, problems: Problems) -> Object | None:

@@ -2,66 +2,75 @@
 
 A line: {"source-ref", "anomaly-label", "anomaly-label-metadata": {"class-name"}, "anomaly-mask-ref",
 "anomaly-mask-ref-metadata": {"internal-color-map": {"1": {"class-name", "hex-color"}}}}. Each connected area of
-a colour becomes a box. The verdict becomes the image's tag.
+a colour becomes a box. The verdict becomes the image's tag. A semantic segmentation job of Ground Truth has the same
+masks.
 
 Source: docs.aws.amazon.com/lookout-for-vision/latest/developer-guide/manifest-file-segmentation.html.
 """
 
 from __future__ import annotations
 
-import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
 
 from training.datasets.dataset import Object
 from training.datasets.formats import manifest
-from training.datasets.formats.annotations import AnnotatedImage, Annotations
-from training.datasets.formats.manifest import ManifestLine
-from training.datasets.formats.masks import areas
+from training.datasets.formats.annotations import AnnotatedImage, Annotations, Claim, image_of
+from training.datasets.formats.contents import Contents
+from training.datasets.formats.manifest import Job, ManifestLine
+from training.datasets.formats.masks import areas, colour_codes
+from training.datasets.formats.parts import part_of_file, part_of_folders
 from training.datasets.problems import Problems
 from training.datasets.storage.files import Files
 
-_COLOURS_SHOWN = 3
+
+def find(contents: Contents, is_asked: bool) -> Claim | None:
+    """Return the manifests, if some line has a mask or the attribute anomaly-label."""
+    found = manifest.find(contents)
+    jobs = [job for lines in found.values() for line in lines for job in line]
+    is_lookout = any(job.kind == "mask" or job.name == "anomaly-label" for job in jobs)
+    return Claim(tuple(found)) if found and (is_asked or is_lookout) else None
 
 
-def find(files: Files) -> list[str] | None:
-    """Return the manifests, if their first line has an anomaly-label."""
-    manifests = manifest.find(files)
-    return manifests if manifests and "anomaly-label" in manifest.first_line(files, manifests) else None
-
-
-def read(files: Files, manifests: list[str], problems: Problems) -> Annotations:
+def read(files: Files, claim: Claim, problems: Problems, names: Sequence[str]) -> Annotations:
     """Return the labels of every line of the manifests."""
     labels, masks = list[str](), set[str]()
-    images = _annotated_images(files, manifests, labels, masks, problems)
-    return Annotations(files, images, manifest.count_lines(files, manifests), labels, masks)
+    images = _annotated_images(files, claim.files, labels, masks, problems)
+    return Annotations(files, images, manifest.count_lines(files, claim.files), labels, masks)
 
 
 def _annotated_images(
-    files: Files, manifests: list[str], labels: list[str], masks: set[str], problems: Problems
+    files: Files, manifests: tuple[str, ...], labels: list[str], masks: set[str], problems: Problems
 ) -> Iterator[AnnotatedImage]:
     for line in manifest.read_lines(files, manifests, problems):
-        metadata = line.fields.get("anomaly-label-metadata")
-        verdict = metadata.get("class-name") if isinstance(metadata, dict) else None
-        if verdict is None:
-            message = f"{line.image}: has no class-name in anomaly-label-metadata"
+        jobs = manifest.jobs_of(line.fields)
+        verdict, mask = manifest.latest(jobs, "classes"), manifest.latest(jobs, "mask")
+        tags = manifest.classes_of(verdict) if verdict else ()
+        has_verdict = verdict is not None or "anomaly-label" not in line.fields
+        if tags is None or not has_verdict or not (verdict or mask):
+            message = f"{line.image}: has no class-name of a verdict, and no mask"
             problems.report("bad-annotation", line.manifest, message, line.place)
             continue
-        image = AnnotatedImage(line.image, line.manifest, (), tags=(str(verdict),))
-        if "anomaly-mask-ref" not in line.fields:
+        manifest.report_others(line, jobs, [job for job in (verdict, mask) if job], problems)
+        part = part_of_file(line.manifest) or part_of_folders(line.image)
+        image = AnnotatedImage(line.image, line.manifest, (), tags=tags, source_part=part)
+        if mask is None:
+            if "anomaly-mask-ref" in line.fields:
+                message = f"{line.image}: has a mask, but no internal-color-map with class-name and hex-color"
+                problems.report("bad-annotation", line.manifest, message, line.place)
+                continue
             yield image
-        elif with_boxes := _add_boxes(image, line, files, labels, masks, problems):
+        elif with_boxes := _add_boxes(image, line, mask, files, labels, masks, problems):
             yield with_boxes
 
 
 def _add_boxes(
     image: AnnotatedImage,
     line: ManifestLine,
+    job: Job,
     files: Files,
     labels: list[str],
     masks: set[str],
@@ -71,18 +80,17 @@ def _add_boxes(
 
     Adds the mask's labels to `labels` and its name to `masks`.
     """
-    colours = _colours(line.fields)
+    colours = _colours(job.metadata)
     if colours is None:
         message = f"{line.image}: has no internal-color-map with class-name and hex-color"
         problems.report("bad-annotation", line.manifest, message, line.place)
         return None
-    labels += [label for label in colours.values() if label and label not in labels]
-    reference = str(line.fields["anomaly-mask-ref"])
-    mask = manifest.resolve(files, reference, line.manifest, line.place, problems)
+    labels += [label for label in dict.fromkeys(colours.values()) if label and label not in labels]
+    mask = image_of(files, str(job.value), line.manifest, problems, line.place, hint="masks")
     if mask is None:
         return None
     masks.add(mask)
-    codes = _colour_codes(files, mask, colours, problems)
+    codes = colour_codes(files, mask, colours, problems)
     if codes is None:
         return None
     height, width = codes.shape
@@ -97,33 +105,14 @@ def _add_boxes(
     return replace(image, objects=objects, normalised=True, size=(width, height))
 
 
-def _colour_codes(
-    files: Files, name: str, colours: dict[int, str], problems: Problems
-) -> NDArray[np.integer[Any]] | None:
-    """Return each pixel of a mask as 0xRRGGBB, [H, W]; None, with a problem, if it is not as `colours` says."""
-    try:
-        with Image.open(io.BytesIO(files.read(name)), formats=("PNG", "BMP", "TIFF")) as image:
-            mask = np.asarray(image.convert("RGB")).astype(np.uint32)
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        problems.report("unreadable-image", name, f"is not a readable mask: {error}")
-        return None
-    codes = mask[:, :, 0] << 16 | mask[:, :, 1] << 8 | mask[:, :, 2]
-    unknown = [int(code) for code in np.unique(codes) if int(code) not in colours]
-    if unknown:
-        shown = ", ".join(f"#{code:06x}" for code in unknown[:_COLOURS_SHOWN])
-        message = f"has {len(unknown)} colours that the internal-color-map lacks, such as {shown}"
-        problems.report("bad-annotation", name, message)
-        return None
-    return codes
-
-
-def _colours(fields: dict[str, Any]) -> dict[int, str] | None:
+def _colours(metadata: dict[str, Any]) -> dict[int, str] | None:
     """Return the label of each colour 0xRRGGBB, "" for the background; None if the map is not usable."""
     colours: dict[int, str] = {}
     try:
-        for entry in fields["anomaly-mask-ref-metadata"]["internal-color-map"].values():
+        for entry in metadata["internal-color-map"].values():
             label = str(entry["class-name"])
-            colours[int(entry["hex-color"].removeprefix("#"), 16)] = "" if label == "BACKGROUND" else label
+            is_background = label.casefold() == "background"
+            colours[int(entry["hex-color"].removeprefix("#"), 16)] = "" if is_background else label
     except (KeyError, TypeError, ValueError, AttributeError):
         return None
     return colours or None

@@ -1,11 +1,82 @@
-"""Boxes around the connected areas of a mask."""
+"""Masks: the colours of their pixels, and the boxes around connected areas."""
 
 from __future__ import annotations
 
+import io
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
+
+from contract.images import DECODER_ERRORS
+from training.datasets.problems import Problems
+from training.datasets.storage.files import Files
 
 Area = tuple[int, int, int, int]
+_COLOURS_SHOWN = 3
+_BLACK = 0
+# Of 255: how far a smoothed colour may be from the line between the two that it mixes.
+_MIXED_WITHIN = 12.0
+
+
+def colour_codes(
+    files: Files, name: str, colours: dict[int, str], problems: Problems
+) -> NDArray[np.integer[Any]] | None:
+    """Return each pixel of a mask as 0xRRGGBB, [H, W]; None, with a problem, if it is not as `colours` says.
+
+    Transparent pixels, and black ones if no label is black, are background: AWS's own samples have them. Colours that
+    smoothing mixed count as the nearer of the two.
+
+    Args:
+        files: The files of the source.
+        name: The mask.
+        colours: The label of each colour; "" for the background.
+        problems: Collects what is wrong.
+    """
+    try:
+        with Image.open(io.BytesIO(files.read(name)), formats=("PNG", "BMP", "TIFF")) as image:
+            pixels = np.asarray(image.convert("RGBA")).astype(np.uint32)
+    except DECODER_ERRORS as error:
+        problems.report("unreadable-image", name, f"is not a readable mask: {error}")
+        return None
+    background = next((code for code, label in colours.items() if not label), _BLACK)
+    codes = pixels[:, :, 0] << 16 | pixels[:, :, 1] << 8 | pixels[:, :, 2]
+    codes = np.where(pixels[:, :, 3] == 0, np.uint32(background), codes)
+    known = [*colours, *({_BLACK, background} - colours.keys())]
+    unknown = [int(code) for code in np.unique(codes) if int(code) not in known]
+    nearest = {code: _nearer_end(code, known) for code in unknown}
+    strange = [code for code, end in nearest.items() if end is None]
+    if strange:
+        shown = ", ".join(f"#{code:06x}" for code in strange[:_COLOURS_SHOWN])
+        message = f"has {len(strange)} colours that the internal-color-map lacks, such as {shown}"
+        problems.report("bad-annotation", name, message)
+        return None
+    if nearest:
+        problems.report("smooth-mask", name, f"has {len(nearest)} mixed colours")
+        order = np.array(sorted(nearest), np.uint32)
+        ends = np.array([nearest[int(code)] for code in order], np.uint32)
+        is_mixed = np.isin(codes, order)
+        codes[is_mixed] = ends[np.searchsorted(order, codes[is_mixed])]
+    return codes
+
+
+def _nearer_end(code: int, known: list[int]) -> int | None:
+    """Return the nearer of the two colours that this one mixes; None if it is on no line between two."""
+    colours = np.array(
+        [[known_code >> shift & 255 for shift in (16, 8, 0)] for known_code in known], np.float64
+    )
+    point = np.array([code >> shift & 255 for shift in (16, 8, 0)], np.float64)
+    best, end = _MIXED_WITHIN, None
+    for first in range(len(known)):
+        for second in range(first + 1, len(known)):
+            line = colours[second] - colours[first]
+            length = float(line @ line)
+            share = float((point - colours[first]) @ line) / length if length else 0.0
+            distance = float(np.linalg.norm(point - colours[first] - share * line))
+            if 0 <= share <= 1 and distance < best:
+                best, end = distance, known[first] if share < 0.5 else known[second]
+    return end
 
 
 def areas(mask: NDArray[np.bool_]) -> list[Area]:

@@ -9,12 +9,14 @@ Source: mxnet src/io/image_det_aug_default.cc (`ImageDetLabel::FromArray`).
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
 from typing import BinaryIO
 
 from training.datasets.dataset import Object
-from training.datasets.formats.annotations import AnnotatedImage, Annotations
+from training.datasets.formats.annotations import AnnotatedImage, Annotations, Claim
+from training.datasets.formats.contents import Contents
+from training.datasets.formats.parts import part_of_file
 from training.datasets.problems import DatasetError, Problems
 from training.datasets.storage.files import Files, image_suffix
 from training.datasets.storage.records import RecordError, Records, read_record, unpack
@@ -22,20 +24,22 @@ from training.datasets.storage.records import RecordError, Records, read_record,
 CLASS_NAMES_FILE = "classes.txt"
 
 
-def find(files: Files) -> list[str] | None:
+def find(contents: Contents, is_asked: bool) -> Claim | None:
     """Return the .rec files: the chosen one, or all of them."""
-    names = files.names if files.chosen is None else (files.chosen,)
-    return [name for name in names if name.lower().endswith(".rec")] or None
+    names = contents.with_suffix(".rec")
+    # Its index and its list say nothing that the records do not.
+    return Claim((*names, *contents.with_suffix(".lst"))) if names else None
 
 
-def read(files: Files, record_files: list[str], problems: Problems) -> Annotations:
+def read(files: Files, claim: Claim, problems: Problems, names: Sequence[str]) -> Annotations:
     """Return the labels of every record of the .rec files; each record is an image."""
-    labels = _class_names(files, record_files, problems)
+    record_files = [name for name in claim.files if name.lower().endswith(".rec")]
+    labels = list(names) or class_names(files, record_files, problems)
     records = Records(files)
     return Annotations(records, _annotated_images(files, record_files, records, labels, problems), 0, labels)
 
 
-def _class_names(files: Files, record_files: list[str], problems: Problems) -> list[str] | None:
+def class_names(files: Files, record_files: Sequence[str], problems: Problems) -> list[str] | None:
     """Return the class names next to the first file; None, with a problem, if there are none."""
     name = (PurePosixPath(record_files[0]).parent / CLASS_NAMES_FILE).as_posix()
     try:
@@ -53,13 +57,14 @@ def _annotated_images(
     """Yield the image of every record, and add it to `records`."""
     for file in record_files:
         offsets: set[int] = set()
+        part = part_of_file(file)
         with files.open(file) as stream:
             for number, (offset, record) in enumerate(_scan(stream, file, problems)):
                 offsets.add(offset)
                 place = f"record {number} at byte {offset}"
                 try:
                     values, image = unpack(record)
-                    objects, tags = _parse_label(values, labels)
+                    objects, tags = parse_label(values, labels)
                 except RecordError as error:
                     problems.report("broken-record", file, str(error), place)
                     continue
@@ -69,7 +74,7 @@ def _annotated_images(
                     continue
                 name = f"{file}/{number}{image_suffix(image)}"
                 records.add(name, file, offset)
-                yield AnnotatedImage(name, file, objects, normalised=True, tags=tags)
+                yield AnnotatedImage(name, file, objects, normalised=True, tags=tags, source_part=part)
         _check_index(files, file, offsets, problems)
 
 
@@ -88,7 +93,7 @@ def _scan(stream: BinaryIO, file: str, problems: Problems) -> Iterator[tuple[int
         yield offset, record
 
 
-def _parse_label(values: list[float], labels: list[str] | None) -> tuple[tuple[Object, ...], tuple[str, ...]]:
+def parse_label(values: list[float], labels: list[str] | None) -> tuple[tuple[Object, ...], tuple[str, ...]]:
     """Return the boxes in 0..1, or the tag of a record with one label for the whole image.
 
     Raises:

@@ -7,34 +7,40 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
+from collections.abc import Sequence
 from typing import Any
 
 from contract import snapshots
 from training.datasets.dataset import Object
-from training.datasets.formats import coco
-from training.datasets.formats.annotations import AnnotatedImage, Annotations
+from training.datasets.formats.annotations import AnnotatedImage, Annotations, Claim
+from training.datasets.formats.contents import Contents
 from training.datasets.problems import DatasetError, Problems
 from training.datasets.storage.files import Files
 from training.datasets.storage.uris import ImagesByUri
 
-_FIRST_BYTES = b'{"loupe_snapshot":'
+_BEGINNING = '{"loupe_snapshot":'
 
 
-def find(files: Files) -> str | None:
-    """Return the snapshot's name: the chosen file or the only JSON file, if it begins as a snapshot does."""
-    name = coco.find(files)
-    if name is None:
-        return None
-    with files.open(name) as stream:
-        return name if stream.read(len(_FIRST_BYTES)) == _FIRST_BYTES else None
+def find(contents: Contents, is_asked: bool) -> Claim | None:
+    """Return the snapshot's name.
+
+    Raises:
+        DatasetError: There are several snapshots.
+    """
+    # A snapshot begins with it. One that is cut short is no JSON, and still a snapshot.
+    names = [name for name in contents.looked_at_jsons if contents.text(name).lstrip().startswith(_BEGINNING)]
+    if len(names) > 1:
+        raise DatasetError(names[0], f"is one of {len(names)} snapshots here: name the one to read")
+    return Claim(tuple(names)) if names else None
 
 
-def read(files: Files, file: str, problems: Problems) -> Annotations:
+def read(files: Files, claim: Claim, problems: Problems, names: Sequence[str]) -> Annotations:
     """Return the labels of a snapshot.
 
     Raises:
         DatasetError: It is not a snapshot of this version, or its content does not match its id.
     """
+    file = claim.files[0]
     try:
         document = json.loads(files.read(file))
         _check_identity(document, file)

@@ -5,62 +5,93 @@ Source: the VOC2012 development kit, section 4 (host.robots.ox.ac.uk/pascal/VOC/
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
-from xml.etree.ElementTree import Element, ParseError
+from xml.etree.ElementTree import Element
 
-from defusedxml import DefusedXmlException
-from defusedxml.ElementTree import fromstring
-
-from training.datasets.dataset import Object
-from training.datasets.formats.annotations import AnnotatedImage, Annotations
+from contract.snapshots import Part
+from training.datasets.dataset import Box, Object
+from training.datasets.formats.annotations import AnnotatedImage, Annotations, Claim
+from training.datasets.formats.contents import Contents, text_lines
+from training.datasets.formats.parts import higher, part_of_folders, part_of_word
+from training.datasets.formats.placing import in_order
+from training.datasets.formats.shapes import around
+from training.datasets.formats.xml import read_xml
 from training.datasets.problems import Problems
-from training.datasets.storage.files import Files, common_length
+from training.datasets.storage.files import Files
+from training.datasets.storage.names import is_mask
+
+_ROOT = "annotation"
 
 
-def find(files: Files) -> list[str] | None:
-    """Return the names of the XML files; None if there are none."""
-    return [name for name in files.names if name.lower().endswith(".xml")] or None
+def find(contents: Contents, is_asked: bool) -> Claim | None:
+    """Return the XML files with the root element of VOC, and with them those without any root, to report them."""
+    roots = contents.xml_roots
+    own = [name for name, root in roots.items() if root == _ROOT]
+    broken = [name for name, root in roots.items() if not root]
+    if not own and (set(roots) - set(broken) or not is_asked):
+        # Files that are all damaged are still to be named one by one.
+        own = broken if set(roots) == set(broken) else []
+    return Claim(contents.like([*own, *broken], roots)) if own else None
 
 
-def read(files: Files, xml_files: list[str], problems: Problems) -> Annotations:
+def read(files: Files, claim: Claim, problems: Problems, names: Sequence[str]) -> Annotations:
     """Return the labels of every XML file that has an image of its name."""
-    return Annotations(files, _annotated_images(files, xml_files, problems), len(xml_files))
+    masks = {name for name in files.images if is_mask(name)}
+    images = _annotated_images(files, claim.files, problems)
+    return Annotations(files, images, len(claim.files), other_images=masks)
 
 
-def _annotated_images(files: Files, xml_files: list[str], problems: Problems) -> Iterator[AnnotatedImage]:
+def _annotated_images(
+    files: Files, xml_files: tuple[str, ...], problems: Problems
+) -> Iterator[AnnotatedImage]:
+    parts = _listed_parts(files)
     for file in xml_files:
-        try:
-            root = fromstring(files.read(file))
-        except (ParseError, DefusedXmlException, ValueError) as error:
-            problems.report("bad-annotation", file, f"is not readable XML: {error}")
+        root = read_xml(files, file, problems)
+        if root is None:
             continue
-        if image := _image(files, file, root.findtext("filename") or "", problems):
-            objects = (_object(element, file, problems) for element in root.iter("object"))
-            yield AnnotatedImage(image, file, tuple(obj for obj in objects if obj), size=_size(root))
+        if root.tag != _ROOT:
+            problems.report("bad-annotation", file, f"is not Pascal VOC: its root is <{root.tag}>")
+            continue
+        if image := _image(files, file, root, problems):
+            elements = root.findall("object")
+            objects = [obj for element in elements if (obj := _object(element, file, problems))]
+            part = parts.get(PurePosixPath(image).stem) or part_of_folders(image) or part_of_folders(file)
+            yield AnnotatedImage(image, file, tuple(objects), size=_size(root), source_part=part)
 
 
-def _image(files: Files, file: str, name_inside: str, problems: Problems) -> str | None:
+def _listed_parts(files: Files) -> dict[str, Part | None]:
+    """Return the part of each image that the lists in ImageSets give, by its name without suffix."""
+    parts: dict[str, Part | None] = {}
+    for name in files.names:
+        path = PurePosixPath(name)
+        part = part_of_word(path.stem)
+        if part and path.suffix.lower() == ".txt" and "imagesets" in path.as_posix().lower():
+            if path.stem.lower() == "trainval":
+                continue
+            for line in text_lines(files, name):
+                if words := line.split():
+                    stem = PurePosixPath(words[0]).stem
+                    parts[stem] = higher(parts.get(stem), part)
+    return parts
+
+
+def _image(files: Files, file: str, root: Element, problems: Problems) -> str | None:
     """Return the image of an XML file: the one of its name, or else of the name inside it.
 
-    Of several images the nearest one counts: the one that shares the most folders with the XML file. If it is not
-    exactly one, a problem is reported, and None is returned.
+    If it is not exactly one, a problem is reported, and None is returned.
     """
-    stems = PurePosixPath(file).stem, PurePosixPath(name_inside.replace("\\", "/")).stem
-    images = next((names for stem in stems if (names := files.images_by_stem.get(stem))), [])
-    nearest = max((_shared_folders(file, name) for name in images), default=0)
-    images = [name for name in images if _shared_folders(file, name) == nearest]
-    exact = [name for name in images if PurePosixPath(name).name == name_inside]
-    chosen = exact if len(exact) == 1 else images
-    if not chosen:
+    name_inside = (root.findtext("filename") or "").strip()
+    hint = (root.findtext("folder") or "").strip()
+    found = files.matching(PurePosixPath(file).stem, file, hint) or files.matching(name_inside, file, hint)
+    if len(found) > 1:
+        exact = [name for name in found if PurePosixPath(name).name == PurePosixPath(name_inside).name]
+        found = exact if len(exact) == 1 else found
+    if not found:
         problems.report("missing-image", file, "has no image of the same name")
-    elif len(chosen) > 1:
-        problems.report("ambiguous-image", file, f"has several images of the same name: {', '.join(chosen)}")
-    return chosen[0] if len(chosen) == 1 else None
-
-
-def _shared_folders(a: str, b: str) -> int:
-    return common_length(PurePosixPath(a).parts[:-1], PurePosixPath(b).parts[:-1])
+    elif len(found) > 1:
+        problems.report("ambiguous-image", file, f"has several images of the same name: {', '.join(found)}")
+    return found[0] if len(found) == 1 else None
 
 
 def _size(root: Element) -> tuple[int, int] | None:
@@ -76,6 +107,11 @@ def _object(element: Element, file: str, problems: Problems) -> Object | None:
     if not label:
         problems.report("bad-annotation", file, "has an object without a name")
         return None
+    polygon = _polygon(element)
+    if polygon:
+        problems.tally("shape-box", file, "has polygons")
+    if element.find("bndbox") is None and polygon:
+        return Object(label, polygon)
     edges = []
     for edge in ("xmin", "ymin", "xmax", "ymax"):
         text = element.findtext(f"bndbox/{edge}")
@@ -86,4 +122,29 @@ def _object(element: Element, file: str, problems: Problems) -> Object | None:
             problems.report("bad-annotation", file, message, f"object {label!r}")
             return None
     x1, y1, x2, y2 = edges
-    return Object(label, (x1 - 1, y1 - 1, x2, y2))
+    box = in_order((x1, y1, x2, y2))
+    if box != (x1, y1, x2, y2):
+        problems.tally("swapped-corners", file, "has boxes whose corners are exchanged")
+    # Some tools count from 0.
+    return Object(label, (box[0] - (box[0] != 0), box[1] - (box[1] != 0), box[2], box[3]))
+
+
+def _polygon(element: Element) -> Box | None:
+    """Return the box around the polygon of an object: LabelMe's points, or Roboflow's x1, y1, x2, …"""
+    polygon = element.find("polygon")
+    if polygon is None:
+        return None
+    points = polygon.findall("pt")
+    try:
+        if points:
+            return around(
+                [float(point.findtext("x") or "") for point in points],
+                [float(point.findtext("y") or "") for point in points],
+            )
+        values = {child.tag: float(child.text or "") for child in polygon}
+        return around(
+            [value for tag, value in values.items() if tag.startswith("x")],
+            [value for tag, value in values.items() if tag.startswith("y")],
+        )
+    except ValueError:
+        return None

@@ -4,21 +4,29 @@ from __future__ import annotations
 
 import os
 import shutil
+import struct
 import tempfile
 import threading
 import zipfile
 import zlib
+from collections.abc import Iterator
 from pathlib import Path, PureWindowsPath
 from typing import BinaryIO, cast
 from urllib.parse import quote
 
 from training.datasets.problems import DatasetError, Problem
-from training.datasets.storage.files import Files, is_hidden
+from training.datasets.storage.files import Files
+from training.datasets.storage.names import is_hidden
 
 # A zip entry can unpack to any size.
 MAX_FILE_BYTES = 256 * 1024**2
 
 _ZIP_ERRORS = (OSError, KeyError, RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error, EOFError)
+_IS_UTF8 = (
+    0x800  # the flag of a name that is in UTF-8; others are in the code page of the system that packed it
+)
+_UNICODE_PATH = 0x7075  # the extra field with the name in UTF-8 (APPNOTE.TXT 4.6.9)
+_CODE_PAGES = ("cp1252", "cp850", "gb18030", "cp932", "cp949", "big5", "cp1251", "cp866")
 
 
 class Zip(Files):
@@ -38,12 +46,22 @@ class Zip(Files):
         self._open: tuple[int, zipfile.ZipFile] | None = None
         self._lock = threading.Lock()
         try:
-            entries = self._archive().infolist()
+            entries = [entry for entry in self._archive().infolist() if not entry.is_dir()]
         except (OSError, zipfile.BadZipFile) as error:
             raise DatasetError(path, f"is not a readable zip: {error}") from error
-        names = {entry.filename for entry in entries if not entry.is_dir() and not is_hidden(entry.filename)}
-        unsafe = {name for name in names if _leads_outside(name)}
-        self.names = tuple(sorted(names - unsafe))
+        self._members: dict[str, zipfile.ZipInfo] = {}
+        self.aliases, unsafe = {}, set[str]()
+        for entry in entries:
+            names = [name.replace("\\", "/") for name in _spellings(entry)]
+            if is_hidden(names[0]):
+                continue
+            if _leads_outside(entry.filename):
+                unsafe.add(entry.filename)
+                continue
+            self._members[names[0]] = entry
+            if names[1:]:
+                self.aliases[names[0]] = tuple(names[1:])
+        self.names = tuple(sorted(self._members))
         self.refused = tuple(
             Problem("unsafe-name", path, repr(name), "is a name that leads out of the zip")
             for name in sorted(unsafe)
@@ -51,10 +69,17 @@ class Zip(Files):
 
     def read(self, name: str) -> bytes:
         try:
-            archive = self._archive()
-            if archive.getinfo(name).file_size > MAX_FILE_BYTES:
+            member = self._member(name)
+            if member.file_size > MAX_FILE_BYTES:
                 raise DatasetError(f"{self._path}!{name}", f"unpacks to more than {MAX_FILE_BYTES:,} bytes")
-            return archive.read(name)
+            return self._archive().read(member)
+        except _ZIP_ERRORS as error:
+            raise DatasetError(f"{self._path}!{name}", f"cannot be read: {error}") from error
+
+    def peek(self, name: str, size: int) -> bytes:
+        try:
+            with self._archive().open(self._member(name)) as member:
+                return member.read(size)
         except _ZIP_ERRORS as error:
             raise DatasetError(f"{self._path}!{name}", f"cannot be read: {error}") from error
 
@@ -63,7 +88,7 @@ class Zip(Files):
         # without a name, which disappears when the stream is closed.
         unpacked = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
         try:
-            with self._archive().open(name) as member:
+            with self._archive().open(self._member(name)) as member:
                 shutil.copyfileobj(member, unpacked, 1 << 20)
         except _ZIP_ERRORS as error:
             unpacked.close()
@@ -75,12 +100,50 @@ class Zip(Files):
         zip_uri = self._path if "://" in self._path else Path(self._path).resolve().as_uri()
         return f"{zip_uri}#member={quote(name)}"
 
+    def _member(self, name: str) -> zipfile.ZipInfo:
+        """Return the entry of a name. Raises KeyError."""
+        return self._members.get(name) or self._archive().getinfo(name)
+
     def _archive(self) -> zipfile.ZipFile:
         # A forked data-loading worker must not share its parent's file position.
         with self._lock:
             if self._open is None or self._open[0] != os.getpid():
                 self._open = (os.getpid(), zipfile.ZipFile(self._stream or self._path))
             return self._open[1]
+
+
+def _spellings(entry: zipfile.ZipInfo) -> Iterator[str]:
+    """Yield the name of an entry, then what else its bytes mean if their code page is not known."""
+    name = entry.filename
+    if name.isascii() or entry.flag_bits & _IS_UTF8:
+        yield name
+        return
+    if unicode_path := _unicode_path(entry.extra):
+        yield unicode_path
+        return
+    # Python reads these bytes as the code page 437, as the standard says. Few programs write it.
+    raw = name.encode("cp437", "replace")
+    try:
+        # Only UTF-8 looks like UTF-8: nothing else has to be tried.
+        yield raw.decode("utf-8")
+        return
+    except UnicodeDecodeError:
+        yield name
+    for page in _CODE_PAGES:
+        try:
+            yield raw.decode(page)
+        except UnicodeDecodeError:
+            continue
+
+
+def _unicode_path(extra: bytes) -> str:
+    """Return the name in the extra fields of an entry; "" if there is none."""
+    while len(extra) >= 4:
+        kind, size = struct.unpack_from("<HH", extra)
+        if kind == _UNICODE_PATH and size > 5:
+            return extra[9 : 4 + size].decode("utf-8", "replace")
+        extra = extra[4 + size :]
+    return ""
 
 
 def _leads_outside(name: str) -> bool:

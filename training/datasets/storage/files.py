@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Mapping
 from functools import cached_property
-from pathlib import PurePosixPath
+from types import MappingProxyType
 from typing import BinaryIO
 
 from contract.images import SUFFIXES
 from training.datasets.problems import Problem
+from training.datasets.storage.names import Names, is_preview
 from training.job.container import cores
 
 
@@ -20,12 +20,14 @@ class Files(ABC):
     Attributes:
         names: The files' names, in a fixed order.
         chosen: The one file that the user named, if it was one; `names` then also has the files next to it.
+        aliases: Other spellings of some names, where the names' code page is not known.
         refused: Files that are there but not among the names, each with the reason.
         threads: How many reads at the same time are worthwhile.
     """
 
     names: tuple[str, ...]
     chosen: str | None = None
+    aliases: Mapping[str, tuple[str, ...]] = MappingProxyType({})
     refused: tuple[Problem, ...] = ()
     threads: int = min(8, cores())
 
@@ -45,62 +47,46 @@ class Files(ABC):
             DatasetError: The file cannot be read.
         """
 
+    def peek(self, name: str, size: int) -> bytes:
+        """Return the first bytes of a file, to tell what it is.
+
+        Raises:
+            DatasetError: The file cannot be read.
+        """
+        with self.open(name) as stream:
+            return stream.read(size)
+
     @abstractmethod
     def uri(self, name: str) -> str:
         """Return the URI by which `storage.uris.ImagesByUri` reads the file again."""
 
     @cached_property
     def images(self) -> tuple[str, ...]:
-        """The names with the suffix of an image."""
-        return tuple(name for name in self.names if name.lower().endswith(SUFFIXES))
+        """The names with the suffix of an image, without thumbnails."""
+        return tuple(name for name in self.names if name.lower().endswith(SUFFIXES) and not is_preview(name))
 
     @cached_property
-    def images_by_stem(self) -> dict[str, list[str]]:
-        """The images' names, by file name without folders and suffix."""
-        return _grouped((PurePosixPath(name).stem, name) for name in self.images)
+    def _image_names(self) -> Names:
+        return Names(self.images, self.aliases)
 
     @cached_property
-    def _names_by_file_name(self) -> dict[str, list[str]]:
-        return _grouped((PurePosixPath(name).name, name) for name in self.names)
+    def _other_names(self) -> Names:
+        images = set(self.images)
+        return Names((name for name in self.names if name not in images), self.aliases)
 
-    def matching(self, reference: str) -> list[str]:
-        """Return the names that share the longest end of their path with a path or URI from elsewhere.
+    def matching(self, reference: str, near: str = "", hint: str = "") -> list[str]:
+        """Return the images that a name in a label file may mean; see `storage.names`.
 
         Args:
-            reference: A path or URI whose last part is the file's name.
+            reference: A path or URI whose last part is the image's name.
+            near: The label file.
+            hint: The name of a folder in which the image is likely to be.
 
         Returns:
             One name is a match. Several names match equally well. An empty list means that there is no such file.
+            A file that is not a known kind of image is returned if no image fits.
         """
-        wanted = reference.replace("\\", "/").split("/")
-        candidates = self._names_by_file_name.get(wanted[-1], [])
-        lengths = [common_length(reversed(wanted), reversed(name.split("/"))) for name in candidates]
-        longest = max(lengths, default=0)
-        return [name for name, length in zip(candidates, lengths, strict=True) if length == longest]
-
-
-def common_length(a: Iterable[str], b: Iterable[str]) -> int:
-    """Return how many items two sequences share from their beginning.
-
-    >>> common_length("rail", "rain")
-    3
-    """
-    length = 0
-    for one, other in zip(a, b, strict=False):
-        if one != other:
-            break
-        length += 1
-    return length
-
-
-def is_hidden(name: str) -> bool:
-    """Return whether a file belongs to the operating system that packed it, and is not data.
-
-    >>> is_hidden("__MACOSX/a.jpg"), is_hidden("images/.DS_Store"), is_hidden("images/a.jpg")
-    (True, True, False)
-    """
-    parts = PurePosixPath(name).parts
-    return parts[:1] == ("__MACOSX",) or any(part.startswith(".") and part != ".." for part in parts)
+        return self._image_names.find(reference, near, hint) or self._other_names.find(reference, near, hint)
 
 
 def image_suffix(image: bytes) -> str:
@@ -122,10 +108,3 @@ _SUFFIX_BY_FIRST_BYTES = {
     b"II*\0": ".tif",
     b"MM\0*": ".tif",
 }
-
-
-def _grouped(items: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
-    groups: dict[str, list[str]] = defaultdict(list)
-    for key, name in items:
-        groups[key].append(name)
-    return dict(groups)

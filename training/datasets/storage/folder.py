@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from training.datasets.problems import DatasetError, Problem
-from training.datasets.storage.files import Files, is_hidden
+from training.datasets.storage.files import Files
+from training.datasets.storage.names import is_hidden
 
 
 class Folder(Files):
@@ -24,6 +25,7 @@ class Folder(Files):
         refused: list[Problem] = []
         inside = self._root.resolve()
         for folder, folders, files in os.walk(self._root):
+            folders[:] = [entry for entry in folders if not is_hidden(entry)]
             for entry in (*folders, *files):
                 path = Path(folder, entry)
                 name = path.relative_to(self._root).as_posix()

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import zipfile
+from pathlib import Path, PurePosixPath
 
+from contract.images import SUFFIXES
 from training.datasets.problems import DatasetError
 from training.datasets.storage import s3
 from training.datasets.storage.archive import Zip
 from training.datasets.storage.files import Files
 from training.datasets.storage.folder import Folder
 
-# One such file is a source; any other single file is read as a zip.
-ANNOTATION_SUFFIXES = (".json", ".manifest", ".jsonl", ".rec", ".yaml", ".yml")
+# One such file is a source; any other single file must be a zip.
+_LABEL_SUFFIXES = (".json", ".manifest", ".jsonl", ".ndjson", ".rec", ".xml", ".csv", ".tsv", ".lst")
+ANNOTATION_SUFFIXES = (*_LABEL_SUFFIXES, ".yaml", ".yml", ".names", ".data", ".txt")
+ARCHIVE_SUFFIXES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar")
+# The images are in a folder beside that of the labels: annotations/a.json and images/.
+_LEVELS_UP = 2
+# They contain their images, or give their addresses.
+_COMPLETE = (".rec", ".manifest")
 
 
 def open_files(source: Path | str) -> Files:
@@ -24,7 +32,7 @@ def open_files(source: Path | str) -> Files:
         source: A folder, a zip, one annotation file, or an `s3://` URI of one of these.
 
     Returns:
-        The files; for an annotation file those next to it, with the file itself as `chosen`.
+        The files; for an annotation file those around it, with the file itself as `chosen`.
 
     Raises:
         DatasetError: There is nothing at `source`, or it cannot be read.
@@ -41,19 +49,51 @@ def _open_local(path: Path) -> Files:
     if not path.is_file():
         raise DatasetError(path, "no such file or folder")
     if path.suffix.lower() in ANNOTATION_SUFFIXES:
-        return Folder(path.parent, path.name)
+        return _around(path)
+    if path.suffix.lower() in SUFFIXES:
+        raise DatasetError(path, "is one image: name the folder, zip or file that contains the labels")
+    if path.suffix.lower() in ARCHIVE_SUFFIXES and not zipfile.is_zipfile(path):
+        raise DatasetError(path, "is not a readable zip: unpack it, and name the folder")
     return Zip(str(path))
+
+
+def _around(path: Path) -> Files:
+    """Return the files of the annotation file's folder, or of the nearest folder above it that has images."""
+    files: Files = Folder(path.parent, path.name)
+    if path.suffix.lower() in _COMPLETE:
+        return files
+    folder = path.absolute().parent
+    for _ in range(_LEVELS_UP):
+        if files.images or folder.parent in (folder, Path.home()):
+            break
+        folder = folder.parent
+        above = Folder(folder, path.absolute().relative_to(folder).as_posix())
+        if above.images:
+            return above
+    return files
 
 
 def _open_s3(uri: str) -> Files:
     if uri.lower().endswith(".zip"):
         return Zip(uri, s3.open_object(uri))
     if uri.lower().endswith(ANNOTATION_SUFFIXES):
-        folder, _, name = uri.rpartition("/")
-        return s3.Bucket(folder, name)
+        return _around_object(uri)
     files = s3.Bucket(uri)
     if len(files.names) == 1 and files.names[0].lower().endswith(".zip"):
         return _open_s3(files.uri(files.names[0]))
     if not files.names:
         raise DatasetError(uri, "contains no object")
     return files
+
+
+def _around_object(uri: str) -> Files:
+    folder, _, name = uri.rpartition("/")
+    files = s3.Bucket(folder, name)
+    if uri.lower().endswith((*_COMPLETE, ".jsonl")) or files.images:
+        return files
+    parent, _, last = folder.rpartition("/")
+    # Above it is the bucket itself.
+    if len(PurePosixPath(parent).parts) <= len(PurePosixPath("s3://bucket").parts):
+        return files
+    above = s3.Bucket(parent, f"{last}/{name}")
+    return above if above.images else files

@@ -12,7 +12,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 import contract.s3
 from training.datasets.problems import DatasetError
-from training.datasets.storage.files import Files, is_hidden
+from training.datasets.storage.files import Files
+from training.datasets.storage.names import is_hidden
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -129,9 +130,9 @@ class Bucket(Files):
     def names(self) -> tuple[str, ...]:  # type: ignore[override]
         return self._names
 
-    def matching(self, reference: str) -> list[str]:
+    def matching(self, reference: str, near: str = "", hint: str = "") -> list[str]:
         # A manifest in S3 gives the URIs of its images, so there is nothing to search for.
-        return [reference] if reference.startswith("s3://") else super().matching(reference)
+        return [reference] if reference.startswith("s3://") else super().matching(reference, near, hint)
 
     def uri(self, name: str) -> str:
         return name if name.startswith("s3://") else f"{self._root}{name}"

@@ -14,7 +14,7 @@ from PIL import Image
 
 from training.datasets import DatasetError, open_dataset, read
 from training.datasets.formats.masks import areas
-from training.datasets.formats.yolo import _box
+from training.datasets.formats.yolo_lines import box_of
 
 
 def picture(path: Path, size: tuple[int, int] = (200, 100), value: int = 90) -> Path:
@@ -81,7 +81,7 @@ def test_a_yolo_image_without_labels_is_a_good_product(yolo):
         ("-1 0.5 0.5 0.5 0.2", "unknown-class", "class -1"),
         ("0.5 0.5 0.5 0.5 0.2", "bad-annotation", "not a class with a box"),
         ("0 0.5 0.5", "bad-annotation", "not a class with a box"),
-        ("0 0.5 0.5 0.2 0.2 0.9", "bad-annotation", "not a class with a box"),
+        ("0 0.5 0.5 0.2 0.2 7", "bad-annotation", "not a class with a box"),
         ("0 a b c d", "bad-annotation", "not a class with a box"),
         ("0 120 40 60 20", "bad-annotation", "not in 0..1"),
         ("0 nan 0.5 0.5 0.5", "bad-annotation", "numbers that are not finite"),
@@ -115,9 +115,9 @@ def test_a_yolo_yaml_file_without_numbered_names_is_reported(yolo, names):
     st.tuples(*[st.floats(0.001, 1.0)] * 2),
 )
 def test_yolo_boxes_and_the_polygons_of_their_corners_are_the_same(centre, size):
-    box = _box([*centre, *size])
+    box = box_of([*centre, *size])
     x1, y1, x2, y2 = box
-    assert _box([x1, y1, x2, y1, x2, y2, x1, y2]) == box
+    assert box_of([x1, y1, x2, y1, x2, y2, x1, y2]) == box
     assert ((x1 + x2) / 2, (y1 + y2) / 2, x2 - x1, y2 - y1) == pytest.approx((*centre, *size), abs=1e-12)
 
 
@@ -187,7 +187,8 @@ def test_the_latest_job_of_a_line_counts(tmp_path):
 )
 def test_a_bad_ground_truth_line_is_named(tmp_path, change, kind):
     picture(tmp_path / "a.png")
-    root = ground_truth(tmp_path, gt_line("a.png", [BOX]), gt_line("a.png", [BOX]) | change)
+    picture(tmp_path / "b.png", value=1)
+    root = ground_truth(tmp_path, gt_line("a.png", [BOX]), gt_line("b.png", [BOX]) | change)
     problems = [problem for problem in read(root).problems if problem.severity == "error"]
     assert [(p.kind, p.file, p.place) for p in problems] == [(kind, "output.manifest", "line 2")]
 
@@ -260,8 +261,8 @@ def test_a_lookout_image_without_a_mask_keeps_its_verdict_as_a_tag(tmp_path, ver
 
 def test_a_mask_with_a_colour_that_the_map_lacks_is_an_error(tmp_path):
     mask = white()
-    mask[0, 0] = (1, 2, 3)
-    with pytest.raises(DatasetError, match=r"masks/a\.png: has 1 colours .*#010203"):
+    mask[0, 0] = (200, 30, 90)
+    with pytest.raises(DatasetError, match=r"masks/a\.png: has 1 colours .*#c81e5a"):
         open_dataset(lookout(tmp_path, mask))
 
 

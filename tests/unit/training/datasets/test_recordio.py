@@ -221,6 +221,7 @@ def test_an_index_of_another_file_is_reported(tmp_path, png):
 def test_an_image_that_mxnet_may_not_decode_is_exported_as_an_upright_png(tmp_path, kind):
     (tmp_path / "s").mkdir()
     (tmp_path / "s/classes.txt").write_text("dent\n")
+    (tmp_path / "s/a.txt").write_text("0 0.5 0.5 0.5 0.5\n")
     ramp = np.add.outer(np.arange(40), np.arange(60))
     if kind == "16-bit TIFF":
         Image.fromarray((ramp * 600).astype(np.uint16)).save(tmp_path / "s/a.tif")
@@ -246,11 +247,12 @@ def test_an_image_that_mxnet_may_not_decode_is_exported_as_an_upright_png(tmp_pa
 @settings(max_examples=25, deadline=None)
 def test_boxes_anywhere_in_the_image_survive_both_formats(corners):
     boxes = [(60 * min(a, c), 40 * min(b, d), 60 * max(a, c), 40 * max(b, d)) for a, b, c, d in corners]
-    boxes = [box for box in boxes if box[2] - box[0] > 0.01 and box[3] - box[1] > 0.01]
+    boxes = [box for box in boxes if box[2] - box[0] > 1.01 and box[3] - box[1] > 1.01]
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         (root / "source").mkdir()
         (root / "source/classes.txt").write_text("dent\n")
+        (root / "source/a.txt").write_text("0 0.5 0.5 0.5 0.5\n")
         Image.new("L", (60, 40), 9).save(root / "source/a.png")
         raw = open_dataset(root / "source")
         objects = tuple(Object("dent", box) for box in boxes)

@@ -63,7 +63,7 @@ def errors(path: Path) -> list[Problem]:
         ({"annotations": [3]}, "bad-annotation"),
         ({"images": [{"id": 7}]}, "bad-annotation"),
         ({"images": [{"id": 7, "file_name": "a.png"}] * 2}, "bad-annotation"),
-        ({"images": [{"id": 7, "file_name": "../a.png"}]}, "missing-image"),
+        ({"images": [{"id": 7, "file_name": "../gone.png"}]}, "missing-image"),
         ({"images": [], "annotations": []}, "empty"),
     ],
 )
@@ -211,6 +211,7 @@ def test_a_damaged_zip_member_is_named(tmp_path):
 @pytest.mark.parametrize("kind", ["16-bit PNG", "16-bit TIFF", "CMYK JPEG", "palette PNG"])
 def test_16_bit_cmyk_and_palette_images_are_read(tmp_path, kind):
     (tmp_path / "classes.txt").write_text("dent\n")
+    (tmp_path / "a.txt").write_text("0 0.5 0.5 0.5 0.5\n")
     ramp = np.add.outer(np.arange(20), np.arange(40))
     if kind.startswith("16"):
         path = tmp_path / f"a.{kind[-4:].strip().lower()}"
