@@ -210,8 +210,7 @@ class LocalCloud:
         functions.drain(_DRAIN_S)
         ended = closing.result()
         self._tell("ending the endpoints")
-        sagemaker.close_endpoints()
-        return ended
+        return sagemaker.close_endpoints() and ended
 
     def _tell(self, step: str) -> None:
         self.home.tell(step)

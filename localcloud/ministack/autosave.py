@@ -116,7 +116,7 @@ class Autosave:
         except RuntimeError:  # changed while it was read: the next attempt follows
             logger.info("autosave: %s was busy", service)
             return False
-        if _UNFINISHED_STACK.search(text):
+        if service == "cloudformation" and _UNFINISHED_STACK.search(text):
             return True
         digest = hashlib.blake2b(text, digest_size=16).digest()
         if digest != self._saved_digests.get(service):

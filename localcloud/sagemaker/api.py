@@ -125,10 +125,14 @@ class SageMaker:
         self._tuning.close()
         return self._queue.close()
 
-    def close_endpoints(self) -> None:
-        """End every model server; the endpoints start again with the next cloud."""
+    def close_endpoints(self) -> bool:
+        """End every model server; the endpoints start again with the next cloud.
+
+        Returns:
+            Whether all endpoints' threads have ended too.
+        """
         self._resources.store.close()
-        self._endpoints.close()
+        return self._endpoints.close()
 
     def close(self) -> None:
         """End every job's program and every model server."""

@@ -24,6 +24,7 @@ logger = logging.getLogger(__name__)
 KIND = "Endpoint"
 SERVING = ("InService", "Updating", "RollingBack")
 _MAX_REASON_LENGTH = 1024
+_CLOSING_S = 1.0
 
 
 class Endpoints:
@@ -45,6 +46,7 @@ class Endpoints:
         self._traffic: dict[str, Traffic] = {}
         self._fleets: set[Fleet] = set()
         self._closing = threading.Event()
+        self._threads: list[threading.Thread] = []
 
     def operations(self) -> dict[str, Operation]:
         """Return the operations by name."""
@@ -79,17 +81,27 @@ class Endpoints:
             if server is not None:
                 server.release()
 
-    def close(self) -> None:
-        """End every server; requests in progress get a moment."""
+    def close(self) -> bool:
+        """End every server; requests in progress get a moment.
+
+        Returns:
+            Whether the threads that change endpoints have ended too.
+        """
         with self._lock:
             self._closing.set()
             fleets = list(self._fleets)
-        threads = [threading.Thread(target=fleet.close, daemon=True) for fleet in fleets]
+        closers = [threading.Thread(target=fleet.close, daemon=True) for fleet in fleets]
+        for closer in closers:
+            closer.start()
+        for closer in closers:
+            closer.join()
+        deadline = time.monotonic() + _CLOSING_S
+        with self._lock:
+            threads = list(self._threads)
         for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+            thread.join(max(0.0, deadline - time.monotonic()))
         shutil.rmtree(self._folder, ignore_errors=True)
+        return not any(thread.is_alive() for thread in threads)
 
     def _create(self, request: dict[str, Any]) -> dict[str, Any]:
         name = request["EndpointName"]
@@ -234,7 +246,10 @@ class Endpoints:
         self._store.change(KIND, name, LastModifiedTime=time.time(), **members)
 
     def _in_background(self, function: Callable[..., None], *arguments: Any) -> None:
-        threading.Thread(target=function, args=arguments, daemon=True, name="loupe-endpoint").start()
+        thread = threading.Thread(target=function, args=arguments, daemon=True, name="loupe-endpoint")
+        thread.start()
+        with self._lock:
+            self._threads = [other for other in self._threads if other.is_alive()] + [thread]
 
 
 def _variant(plan: Plan, weight: float) -> dict[str, Any]:
