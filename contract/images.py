@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
-from PIL import ExifTags, Image, ImagePalette, TiffImagePlugin, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageFile, ImagePalette, TiffImagePlugin, UnidentifiedImageError
 
 from contract.endpoint import BIT_DEPTHS
 from contract.packed import TURNS, PackedTiff
@@ -35,8 +35,8 @@ DECODER_ERRORS = (
     struct.error,
     zlib.error,
 )
-# In an image's `info`: the depth that a 16-bit PNG states.
-SIGNIFICANT_BITS = "significant_bits"
+# In an image's `info`: the depth that a 16-bit PNG states; what Pillow forgets of a 16-bit file once it is loaded.
+SIGNIFICANT_BITS, DEEP_SOURCE, _RAW_MODE = "significant_bits", "deep_source", "raw_mode"
 _SIDEWAYS = (5, 6, 7, 8)
 _TIFF_MAGICS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
@@ -149,7 +149,16 @@ def _opened(stream: io.BytesIO, tiff: tuple[Tiff, Page] | None) -> Image.Image:
         _mend_tiff(image, *tiff)
     elif image.format == "PNG" and (bits := _significant_bits(stream)):
         image.info[SIGNIFICANT_BITS] = bits
+    if ";16" in (raw := raw_mode(image)):
+        image.info |= {DEEP_SOURCE: stream, _RAW_MODE: raw}
     return image
+
+
+def raw_mode(image: Image.Image) -> str:
+    """Return how the file of an opened image stores its pixels, in Pillow's words; empty if that is not known."""
+    tile = image.tile[0] if isinstance(image, ImageFile.ImageFile) and image.tile else None
+    arguments = tile.args if tile else image.info.get(_RAW_MODE, "")
+    return str(arguments[0] if isinstance(arguments, tuple) and arguments else arguments or "")
 
 
 def _tiff_page(stream: io.BytesIO, max_pixels: int) -> tuple[Tiff, Page] | None:
@@ -294,7 +303,7 @@ def _orientation(image: Image.Image) -> int:
 
 
 def _is_whole(exif: object) -> bool:
-    """Return whether an EXIF block has all entries of its first directory, and the directories that those name."""
+    """Return whether an EXIF block has all entries of its first directory, and is of one mind about the orientation."""
     if not isinstance(exif, bytes):
         return True  # the orientation is from elsewhere
     block = exif.removeprefix(b"Exif\0\0")
@@ -306,5 +315,7 @@ def _is_whole(exif: object) -> bool:
             struct.unpack_from(f"{order}HHII", block, start + 2 + 12 * number) for number in range(count)
         ]
         pointers = (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)
-        return all(value < len(block) for tag, _, _, value in entries if tag in pointers)
+        return all(value < len(block) for tag, _, _, value in entries if tag in pointers) and all(
+            values == 1 for tag, _, values, _ in entries if tag == ExifTags.Base.Orientation
+        )
     return False

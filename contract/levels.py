@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from PIL import Image, ImageChops, ImageFile
 
-from contract.images import SIGNIFICANT_BITS, UnreadableError
+from contract.images import DEEP_SOURCE, SIGNIFICANT_BITS, UnreadableError, raw_mode
 from contract.tiff import WHITE_IS_ZERO, Tag
 
 _MAX_BITS = 16
@@ -29,7 +29,7 @@ class EightBits:
     Attributes:
         image: The picture, of mode L or RGB.
         unstated_bits: 10, 12 or 14 if it is a 16-bit picture that uses so few, and nothing says what its white is.
-            Then it is shown as it is: very dark.
+            Then it is shown as it is: very dark. The same if the lower bytes of its samples cannot be had.
     """
 
     image: Image.Image
@@ -49,7 +49,7 @@ def eight_bits(image: Image.Image, bit_depth: int | None = None, *, guess: bool 
     Raises:
         UnreadableError: Its pixels have no sure meaning.
     """
-    mode, raw = image.mode, _raw_mode(image)
+    mode, raw = image.mode, raw_mode(image)
     if mode in _SIXTEEN_BIT_GREY:
         high, low = _grey_planes(image)
         return _deep(image, high, lambda: low, bit_depth, guess)
@@ -69,15 +69,8 @@ def eight_bits(image: Image.Image, bit_depth: int | None = None, *, guess: bool 
 
 def is_thumbnail_safe(image: Image.Image) -> bool:
     """Return whether an opened image may be made smaller before `eight_bits` sees it."""
-    raw = _raw_mode(image)
+    raw = raw_mode(image)
     return image.mode in ("L", "RGB", "RGBA", "LA", *_CONVERTED) and ";16" not in raw and "a" not in raw
-
-
-def _raw_mode(image: Image.Image) -> str:
-    """Return how the file stores the pixels, in Pillow's words; empty if it does not say."""
-    tile = image.tile[0] if isinstance(image, ImageFile.ImageFile) and image.tile else None
-    arguments = tile.args if tile else ""
-    return str(arguments[0] if isinstance(arguments, tuple) and arguments else arguments or "")
 
 
 def _set_raw_mode(image: Image.Image, old: str, new: str) -> None:
@@ -95,6 +88,9 @@ def _stated_bits(image: Image.Image) -> int | None:
     stated = image.info.get(SIGNIFICANT_BITS)
     tags = getattr(image, "tag_v2", None)
     if stated is None and tags is not None:
+        # Pillow decodes some TIFFs of 12 bits, to samples of 16.
+        if (bits := tags.get(Tag.BITS_PER_SAMPLE, (_MAX_BITS,))[0]) < _MAX_BITS:
+            return int(bits)
         maximum = tags.get(Tag.MAX_SAMPLE_VALUE)
         maximum = maximum[0] if isinstance(maximum, tuple) and maximum else maximum
         stated = _STATED_MAXIMA.get(maximum) if isinstance(maximum, int) else None
@@ -141,7 +137,10 @@ def _deep(
     # Brighter samples than the depth has room for: the camera stores its bits at the upper end.
     if depth is not None and depth < _MAX_BITS and brightest < 1 << depth - 8:
         low = lower_bytes()
-        picture = high if low is None else _joined(high, low, depth - 8)
+        if low is None:
+            unstated = depth
+        else:
+            picture = _joined(high, low, depth - 8)
     if _is_negative(image):
         picture = ImageChops.invert(picture)
     return EightBits(picture, unstated)
@@ -160,7 +159,7 @@ def _brightest(picture: Image.Image) -> int:
 
 def _deep_colour(image: Image.Image, raw: str, bit_depth: int | None, guess: bool) -> EightBits:
     """Return RGB of 16 bits, of which Pillow keeps the upper eight: the lower ones need a decoding of their own."""
-    stream, file_format = getattr(image, "fp", None), str(image.format)
+    stream, file_format = image.info.get(DEEP_SOURCE), str(image.format)
 
     def lower_bytes() -> Image.Image | None:
         swapped = {"B": "L", "L": "B", "N": "B"}.get(raw[-1:])

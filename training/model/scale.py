@@ -68,7 +68,7 @@ class Scale:
         >>> learned.doubt(220, 180, 256), learned.doubt(16000, 200, 256, tile=200)
         (None, None)
         >>> learned.doubt(16000, 200, 256)
-        '16000 x 200 pixels: a pixel that the model sees is 62.5 x 0.78 of them, and it learned with 0.78 x 0.78'
+        'the model sees one pixel for each 62.5 x 0.78 of these 16000 x 200, and learned with one for each 0.78 x 0.78'
         """
         if self.outside == ACCEPT:
             return None
@@ -81,8 +81,8 @@ class Scale:
         ):
             return None
         return (
-            f"{width} x {height} pixels: a pixel that the model sees is {_figure(across)} x {_figure(down)} of them, "
-            f"and it learned with {_shown(self.across)} x {_shown(self.down)}"
+            f"the model sees one pixel for each {_figure(across)} x {_figure(down)} of these {width} x {height}, "
+            f"and learned with one for each {_shown(self.across)} x {_shown(self.down)}"
         )
 
 
