@@ -38,7 +38,6 @@ from training.evaluation.metrics import (
 from training.model.decoding import Detections, Postprocess
 
 Flags = NDArray[np.bool_]
-_GOOD_TAG = "normal"  # Lookout for Vision's tag of a good product
 SWEEP = np.round(np.linspace(0.0, 1.0, 101), 2)
 
 
@@ -81,7 +80,7 @@ def image_scores(dataset: Dataset, results: Sequence[ImageDetections]) -> ImageS
         for labelled in sample.objects:
             present[index, dataset.labels.index(labelled.label)] = True
     empty = ~np.any(present, axis=1)
-    unlocated = empty & np.array([bool(set(sample.tags) - {_GOOD_TAG}) for sample in dataset.samples])
+    unlocated = empty & np.array([sample.has_unplaced_defect for sample in dataset.samples])
     return ImageScores(dataset.labels, top, present, empty & ~unlocated, unlocated)
 
 

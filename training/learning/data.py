@@ -41,6 +41,7 @@ def open_training_data(container: Container, settings: Hyperparameters) -> Train
     whole = open_dataset(channel)
     validation_channel = container.channel("validation")
     train, validation, split = _divide(whole, validation_channel)
+    train, validation = _placed(train), _placed(validation)
     train = _share(train, settings.train_share)
     _check(channel, train, validation)
     if settings.refit:
@@ -64,6 +65,15 @@ def _divide(whole: Dataset, validation_channel: Path | str | None) -> tuple[Data
         return whole, open_dataset(validation_channel), "by channel"
     split = "by snapshot" if whole.snapshot_id else "by image hash, 70/10/20"
     return whole.part("train"), whole.part("validation"), split
+
+
+def _placed(dataset: Dataset) -> Dataset:
+    """Return the data set without images that have a defect nobody knows the place of.
+
+    Such an image is no background: a detector that learned it as one would learn to miss the defect.
+    """
+    kept = tuple(sample for sample in dataset.samples if not sample.has_unplaced_defect)
+    return replace(dataset, samples=kept)
 
 
 def _share(dataset: Dataset, share: float) -> Dataset:

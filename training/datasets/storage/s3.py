@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import threading
+from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, BinaryIO, cast
 
@@ -78,14 +79,32 @@ def list_objects(uri: str) -> list[str]:
     Raises:
         DatasetError: S3 does not list the prefix, or `uri` is not an S3 URI.
     """
+    return [name for name, _ in _entries(uri)]
+
+
+def newest_first(uri: str) -> list[str]:
+    """Return the URI of every object under a prefix, the newest first.
+
+    Raises:
+        DatasetError: S3 does not list the prefix, or `uri` is not an S3 URI.
+    """
+    entries = sorted(_entries(uri), key=lambda entry: (entry[1], entry[0]), reverse=True)
+    return [name for name, _ in entries]
+
+
+def _entries(uri: str) -> list[tuple[str, datetime]]:
+    """Return the URI of every object under a prefix, and when it was written."""
     bucket, prefix = _split(uri)
-    uris: list[str] = []
+    entries: list[tuple[str, datetime]] = []
     try:
         for page in client().get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
-            uris += [contract.s3.join(bucket, item["Key"]) for item in page.get("Contents", [])]
+            entries += [
+                (contract.s3.join(bucket, item["Key"]), item["LastModified"])
+                for item in page.get("Contents", [])
+            ]
     except (ClientError, BotoCoreError) as error:
         raise DatasetError(uri, f"cannot be listed: {error}") from error
-    return uris
+    return entries
 
 
 def open_object(uri: str) -> BinaryIO:
@@ -139,6 +158,15 @@ class Bucket(Files):
 
     def read(self, name: str) -> bytes:
         return read(self.uri(name))
+
+    def peek(self, name: str, size: int) -> bytes:
+        try:
+            return read(self.uri(name), 0, size)
+        except DatasetError as error:
+            # S3 refuses a range in an empty object.
+            if "InvalidRange" in str(error):
+                return b""
+            raise
 
     def open(self, name: str) -> BinaryIO:
         return open_object(self.uri(name))
