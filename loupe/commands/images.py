@@ -18,6 +18,7 @@ from loupe.commands.options import Home, Json, Line, Stack, open_target, target_
 from loupe.errors import LoupeError
 from loupe.stack import inspections, pictures, uploads
 from loupe.stack.inspections import Filter, Inspection
+from loupe.stack.skipped import Skipped
 from loupe.stack.uploads import Identity, Upload
 from loupe.stack.waiting import Cause, why_waiting
 from loupe.views.console import err, out, print_json, progress_bar
@@ -50,6 +51,10 @@ def drop(
         float,
         typer.Option(metavar="SECONDS", help="With --wait: stop after so long without a new record.", min=1),
     ] = 120,
+    zip_names: Annotated[
+        str | None,
+        typer.Option(metavar="CODEPAGE", help="Of the names in a zip that does not state it, such as cp850."),
+    ] = None,
     stack: Stack = None,
     json_: Json = False,
 ) -> None:
@@ -59,7 +64,7 @@ def drop(
     in: .../LINE/STATION/IMAGE, in the path as you give
     it, or in the zip. --line and --station replace them for all images. An image without them is refused.
     """
-    sources, skipped = uploads.find_images(paths, line, station)
+    sources, skipped = uploads.find_images(paths, line, station, zip_names)
     target = open_target(stack, home)
     uploaded: list[Upload] = []
     records: dict[Identity, Inspection] = {}
@@ -104,13 +109,13 @@ def _show_cause(cause: Cause) -> None:
         err.print(f"         {cause.hint}", soft_wrap=True)
 
 
-def _show_places(uploaded: list[Upload], skipped: int) -> None:
+def _show_places(uploaded: list[Upload], skipped: Skipped) -> None:
     """Print to which line and station the images went, because it comes from the names of folders."""
     places = [place(split(upload.image)[1]) for upload in uploaded]
     for (line, station), count in Counter((where.line, where.station) for where in places).items():
         out.print(f"{count} images to line {line}, station {station}", soft_wrap=True)
-    others = f", {skipped} other files skipped" if skipped else ""
-    out.print(f"{len(uploaded)} images uploaded{others}.")
+    others = f", skipped: {skipped.sentence()}" if skipped.total else ""
+    out.print(f"{len(uploaded)} images uploaded{others}.", soft_wrap=True)
 
 
 def _explain_interrupt(
@@ -128,10 +133,14 @@ def _explain_interrupt(
 
 
 def _drop_document(
-    uploaded: list[Upload], skipped: int, records: dict[Identity, Inspection] | None
+    uploaded: list[Upload], skipped: Skipped, records: dict[Identity, Inspection] | None
 ) -> dict[str, Any]:
     """Return what `drop --json` prints; `records` is None without --wait."""
-    document: dict[str, Any] = {"dropped": len(uploaded), "passed_over": skipped}
+    document: dict[str, Any] = {
+        "dropped": len(uploaded),
+        "passed_over": skipped.total,
+        "skipped": skipped.by_kind(),
+    }
     if records is None:
         images = [{"image": upload.image, "version_id": upload.version_id} for upload in uploaded]
         return document | {"images": images}

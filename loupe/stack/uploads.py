@@ -5,27 +5,24 @@ from __future__ import annotations
 import mimetypes
 import posixpath
 import time
-import zipfile
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from contract.images import SUFFIXES
 from contract.keys import incoming
 from contract.s3 import join
 from contract.text import plain
 from loupe.errors import LoupeError
+from loupe.stack import zips
 from loupe.stack.inspections import Inspection, to_json_types
+from loupe.stack.skipped import IMAGE_SUFFIXES, Skipped, kind_of
 from loupe.stack.target import Target
 from loupe.stack.waiting import Cause, why_waiting
 
-# A GIF cannot be inspected. It is uploaded all the same, and its record gives the reason.
-IMAGE_SUFFIXES = frozenset({*SUFFIXES, ".gif"})
-_MAX_ZIP_MEMBER_BYTES = 1 << 30
 _PARALLEL_UPLOADS = 8
 # Without a new record for so long, a person is told why, and again if the cause changes.
 _SECONDS_UNTIL_CAUSE = 5.0
@@ -73,7 +70,26 @@ class Upload:
         return self.image, self.version_id
 
 
-def find_images(paths: list[Path], line: str | None, station: str | None) -> tuple[list[Source], int]:
+@dataclass(frozen=True)
+class _File:
+    """A file that was found.
+
+    Attributes:
+        path: As it was given, or in its zip.
+        below: The part of `path` that was not given by name.
+        read: Returns its bytes.
+        check: Raises LoupeError if it cannot be read.
+    """
+
+    path: PurePosixPath
+    below: PurePosixPath
+    read: Callable[[], bytes]
+    check: Callable[[], None] = lambda: None
+
+
+def find_images(
+    paths: list[Path], line: str | None, station: str | None, code_page: str | None = None
+) -> tuple[list[Source], Skipped]:
     """Find the images in files, folders and zips.
 
     An image's line and station are the two folders that it is in, .../LINE/STATION/IMAGE, in the path as it is given
@@ -83,36 +99,40 @@ def find_images(paths: list[Path], line: str | None, station: str | None) -> tup
         paths: Where to look.
         line: For all images.
         station: For all images.
+        code_page: Of the names in zips that do not state it.
 
     Returns:
-        The images, and how many files were skipped because their suffix is not an image's.
+        The images, and which files were skipped because they are no picture of a product.
 
     Raises:
-        LoupeError: A path does not exist, none of them has an image, a zip contains a huge file, an image has no line
-            or station, or one of the two cannot be a part of a key.
+        LoupeError: A path does not exist, none of them has an image, a zip cannot be read, an image has no line or
+            station, or one of the two cannot be a part of a key.
     """
     _check_name("line", line)
     _check_name("station", station)
-    sources, homeless, skipped = [], [], 0
-    for path in paths:
-        for relative, read in _files(path):
-            if relative.suffix.lower() not in IMAGE_SUFFIXES:
-                skipped += 1
-            elif key := _key(relative, line, station):
-                sources.append(Source(key, read, str(relative)))
-            else:
-                homeless.append(str(relative))
+    sources, homeless = list[Source](), list[str]()
+    skipped: Counter[tuple[str, str]] = Counter()
+    for file in (file for path in paths for file in _files(path, code_page)):
+        if kind := kind_of(file.path, file.below):
+            skipped[kind, file.path.suffix.lower()] += 1
+            continue
+        file.check()
+        if key := _key(file.path, line, station):
+            sources.append(Source(key, file.read, str(file.path)))
+        else:
+            homeless.append(str(file.path))
     if homeless:
         raise LoupeError(
             f"{_some(homeless)}: no line and station, because the path has fewer than two folders",
             "Add --line NAME and --station NAME, or give a path such as line-1/top/4711.jpg.",
         )
     if not sources:
+        others = Skipped(skipped).sentence() or "it is empty"
         raise LoupeError(
-            f"there is no image in {', '.join(map(str, paths))} ({skipped} other files)",
+            f"there is no image in {', '.join(map(str, paths))} ({others})",
             f"Image files end in {', '.join(sorted(IMAGE_SUFFIXES))}.",
         )
-    return sources, skipped
+    return sources, Skipped(skipped)
 
 
 def _check_name(option: str, name: str | None) -> None:
@@ -130,29 +150,19 @@ def _some(names: list[str]) -> str:
     return shown if len(names) <= 3 else f"{shown} and {len(names) - 3} more"
 
 
-def _files(path: Path) -> Iterator[tuple[PurePosixPath, Callable[[], bytes]]]:
-    """Yield each file's path, as it was given or in its zip, and a function that reads it."""
+def _files(path: Path, code_page: str | None) -> Iterator[_File]:
+    """Yield the file, or the files of the folder or the zip."""
     if path.is_dir():
         for file in sorted(path.rglob("*")):
             if file.is_file():
-                yield PurePosixPath(file), file.read_bytes
-    elif zipfile.is_zipfile(path):
-        yield from _zip_members(path)
+                yield _File(PurePosixPath(file), PurePosixPath(file.relative_to(path)), file.read_bytes)
+    elif zips.is_zip(path):
+        for member in zips.members(path, code_page):
+            yield _File(member.path, member.path, member.read, member.check)
     elif path.is_file():
-        yield PurePosixPath(path), path.read_bytes
+        yield _File(PurePosixPath(path), PurePosixPath(), path.read_bytes)
     else:
         raise LoupeError(f"{path} does not exist", "Name image files, folders, or a zip.")
-
-
-def _zip_members(path: Path) -> Iterator[tuple[PurePosixPath, Callable[[], bytes]]]:
-    # It stays open for the returned functions, which may read in parallel.
-    archive = zipfile.ZipFile(path)
-    for member in archive.infolist():
-        if member.is_dir():
-            continue
-        if member.file_size > _MAX_ZIP_MEMBER_BYTES:
-            raise LoupeError(f"{path}: {member.filename} unpacks to over 1 GiB", "Unpack the zip yourself.")
-        yield PurePosixPath(member.filename), partial(archive.read, member)
 
 
 def _key(relative: PurePosixPath, line: str | None, station: str | None) -> str | None:

@@ -1,6 +1,8 @@
 """Which files `loupe drop` uploads, and under which keys."""
 
+import struct
 import zipfile
+import zlib
 from pathlib import Path, PurePosixPath
 
 import pytest
@@ -76,7 +78,7 @@ def test_a_folder_gives_its_images_and_the_number_of_skipped_files(tmp_path: Pat
     sources, skipped = uploads.find_images([tmp_path], None, None)
     assert [source.key for source in sources] == ["incoming/line-1/top/1.JPG"]
     assert sources[0].read() == b"one"
-    assert skipped == 1
+    assert skipped.by_kind() == {"sidecar file": 1}
 
 
 def test_a_zip_is_read_without_being_unpacked_so_that_no_member_can_leave_it(tmp_path: Path):
@@ -98,3 +100,157 @@ def test_without_an_image_the_error_has_a_hint(tmp_path: Path, name: str):
     with pytest.raises(LoupeError) as caught:
         uploads.find_images([tmp_path / name], None, None)
     assert caught.value.hint
+
+
+LEFT_BEHIND = {
+    "line-1/top/._SN2.jpg": "hidden file",
+    "line-1/top/.SN2.jpg.icloud": "hidden file",
+    "line-1/top/.hidden.png": "hidden file",
+    "line-1/.cache/SN2.png": "hidden file",
+    "__MACOSX/line-1/top/SN2.jpg": "hidden file",
+    "$RECYCLE.BIN/line-1/SN2.jpg": "hidden file",
+    ".thumbnails/normal/SN2.png": "thumbnail",
+    "line-1/top/@eaDir/SN2.jpg/SYNOPHOTO_THUMB_XL.jpg": "thumbnail",
+    "line-1/top/Thumbs.db": "thumbnail",
+    "line-1/top/SN2.json": "sidecar file",
+    "line-1/top/SN2.XML": "sidecar file",
+    "line-1/top/SN2.txt": "sidecar file",
+    "line-1/top/results.csv": "sidecar file",
+    "line-1/top/SN3.heic": "picture of a format that cannot be inspected",
+    "line-1/top/more.zip": "archive",
+    "line-1/top/SN2.doc": "other file",
+}
+PRODUCTS = ("line-1/top/SN2.jpg", "line-1/top/SN3.JPEG", "line-1/top/SN4.JFIF", "line-1/top/SN5.jfif")
+
+
+def write(folder: Path, names: object) -> None:
+    for name in names:  # type: ignore[attr-defined]
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(b"picture")
+
+
+@pytest.mark.parametrize("as_zip", [False, True])
+def test_only_products_are_uploaded_and_what_was_skipped_is_told_by_kind(tmp_path: Path, as_zip: bool):
+    folder = tmp_path / "from-a-mac"
+    write(folder, [*LEFT_BEHIND, *PRODUCTS])
+    if as_zip:
+        with zipfile.ZipFile(tmp_path / "mac.zip", "w") as archive:
+            for file in folder.rglob("*"):
+                archive.write(file, file.relative_to(folder))
+    sources, skipped = uploads.find_images([tmp_path / "mac.zip" if as_zip else folder], None, None)
+    assert sorted(source.key for source in sources) == sorted(f"incoming/{name}" for name in PRODUCTS)
+    kinds = list(LEFT_BEHIND.values())
+    assert skipped.by_kind() == {kind: kinds.count(kind) for kind in kinds}
+    assert "4 sidecar files (.csv, .json, .txt, .xml)" in skipped.sentence()
+    assert "6 hidden files" in skipped.sentence()
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, kind in LEFT_BEHIND.items() if "._" in name or kind == "thumbnail"]
+)
+def test_what_is_never_a_product_is_skipped_also_if_it_is_given_by_name(tmp_path: Path, name: str):
+    write(tmp_path, [name])
+    with pytest.raises(LoupeError, match=r"no image in .*1 (hidden file|thumbnail)"):
+        uploads.find_images([tmp_path / name], "line-1", "top")
+
+
+def test_a_hidden_folder_or_file_that_is_given_by_name_is_uploaded(tmp_path: Path):
+    write(tmp_path, [".camera/top/1.jpg", ".camera/top/.2.jpg"])
+    sources, _ = uploads.find_images([tmp_path / ".camera"], "line-1", None)
+    assert [source.key for source in sources] == ["incoming/line-1/top/1.jpg"]
+    sources, _ = uploads.find_images([tmp_path / ".camera/top/.2.jpg"], "line-1", None)
+    assert [source.key for source in sources] == ["incoming/line-1/top/.2.jpg"]
+
+
+def zipped(
+    path: Path, name: str = "line-1/top/SN1.jpg", content: bytes = b"picture" * 99, method: int = 8
+) -> Path:
+    with zipfile.ZipFile(path, "w", method) as archive:
+        archive.writestr(name, content)
+    return path
+
+
+def altered(path: Path, offset: int, size: int, change: object) -> Path:
+    """Change a number in the header of a zip's only member and in its copy at the end."""
+    data = bytearray(path.read_bytes())
+    for start in (data.index(b"PK\3\4") + offset, data.index(b"PK\1\2") + offset + 2):
+        number = int.from_bytes(data[start : start + size], "little")
+        data[start : start + size] = change(number).to_bytes(size, "little")  # type: ignore[operator]
+    path.write_bytes(data)
+    return path
+
+
+def refused(path: Path, code_page: str | None = None) -> str:
+    with pytest.raises(LoupeError) as caught:
+        uploads.find_images([path], None, None, code_page)
+    assert caught.value.hint
+    return str(caught.value)
+
+
+def test_an_encrypted_zip_is_refused_as_encrypted(tmp_path: Path):
+    assert "is encrypted" in refused(altered(zipped(tmp_path / "a.zip"), 6, 2, lambda flags: flags | 1))
+
+
+@pytest.mark.parametrize(
+    ("method", "name"), [(9, "deflate64"), (93, "zstandard"), (77, "number 77"), (98, "ppmd")]
+)
+def test_a_compression_that_python_does_not_know_is_named(tmp_path: Path, method: int, name: str):
+    assert name in refused(altered(zipped(tmp_path / "a.zip"), 8, 2, lambda _: method))
+
+
+@pytest.mark.parametrize("share", [0.0, 0.01, 0.5, 0.99])
+def test_a_zip_that_was_cut_off_is_refused_as_damaged(tmp_path: Path, share: float):
+    path = zipped(tmp_path / "a.zip")
+    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
+    assert "is damaged" in refused(path)
+
+
+@pytest.mark.parametrize("method", [0, 8, 12, 14])
+def test_a_zip_with_one_wrong_byte_is_refused_before_anything_is_uploaded(tmp_path: Path, method: int):
+    path = zipped(tmp_path / "a.zip", method=method)
+    data = bytearray(path.read_bytes())
+    data[30 + len("line-1/top/SN1.jpg") + 12] ^= 0xFF
+    path.write_bytes(data)
+    assert "SN1.jpg" in refused(path)
+
+
+def with_raw_name(path: Path, raw: bytes, extra: bytes = b"") -> Path:
+    """Write a zip by a program that knows nothing of UTF-8: the name's bytes are not marked."""
+    placeholder = "x" * len(raw)
+    with zipfile.ZipFile(path, "w") as archive:
+        info = zipfile.ZipInfo(placeholder)
+        info.extra = extra
+        archive.writestr(info, b"picture")
+    path.write_bytes(path.read_bytes().replace(placeholder.encode(), raw))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("raw", "code_page"),
+    [
+        ("线-1/顶/零件.jpg".encode("gbk"), "gbk"),
+        ("ライン/上/部品.jpg".encode("cp932"), "cp932"),
+        ("Linie/oben/Prüfling ß.jpg".encode("cp850"), "cp850"),
+        ("線-1/上/部品.jpg".encode(), None),
+        (b"line-1/top/SN1.jpg", None),
+        (b"line-1\\top\\SN1.jpg", None),
+    ],
+)
+def test_a_name_in_any_code_page_is_read_right_or_asked_for(
+    tmp_path: Path, raw: bytes, code_page: str | None
+):
+    path = with_raw_name(tmp_path / "a.zip", raw)
+    if code_page:
+        assert "code page" in refused(path)
+        assert "no code page" in refused(path, "klingon")
+    sources, _ = uploads.find_images([path], None, None, code_page)
+    name = raw.decode(code_page or "utf-8").replace("\\", "/")
+    assert [(source.key, source.read()) for source in sources] == [(f"incoming/{name}", b"picture")]
+
+
+def test_a_name_in_the_field_for_utf_8_is_read_from_there(tmp_path: Path):
+    raw, name = "零件.jpg".encode("gbk"), "零件.jpg".encode()
+    field = struct.pack("<BI", 1, zlib.crc32(raw)) + name
+    path = with_raw_name(tmp_path / "a.zip", raw, struct.pack("<HH", 0x7075, len(field)) + field)
+    sources, _ = uploads.find_images([path], "line-1", "top")
+    assert [source.key for source in sources] == ["incoming/line-1/top/零件.jpg"]
