@@ -22,7 +22,7 @@ from loupe.stack.uploads import Upload
 
 SAMPLES = REPOSITORY / "samples"
 # For the alerts and the pictures, which follow the verdicts.
-_PATIENCE_SECONDS = 30.0
+_PATIENCE_SECONDS = 20.0
 # In the order of the demo's last line.
 _VERDICTS = (Verdict.PASS, Verdict.FAIL, Verdict.REVIEW, Verdict.UNREADABLE)
 
