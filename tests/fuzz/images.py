@@ -26,6 +26,7 @@ import numpy as np
 from PIL import Image
 
 from contract.images import UnreadableError
+from tests.tiff_files import TiffPage, tiff
 from training.model.pixels import decode
 
 MAX_PIXELS = 4_000_000
@@ -79,7 +80,22 @@ def seeds() -> list[bytes]:
                 buffer = io.BytesIO()
                 image.save(buffer, kind, **options, **({} if kind == "BMP" else {"exif": exif}))
                 files.append(buffer.getvalue())
-    return files
+    return files + [tiff(*pages, order=order) for pages in _tiff_pages(rng) for order in "<>"]
+
+
+def _tiff_pages(rng: np.random.Generator) -> list[tuple[TiffPage, ...]]:
+    """Return pages of TIFF files that Pillow cannot write."""
+    grey, colour = (rng.integers(0, 1024, (24, 31, *samples)) for samples in ((), (3,)))
+    packed = TiffPage(grey, 10, 0, {274: 6})
+    return [
+        (packed,),
+        (TiffPage(grey * 16, 14, compressed=True),),
+        (TiffPage(grey * 4, 12, rows_per_strip=5),),
+        (TiffPage(colour, 10, 2),),
+        (TiffPage(colour * 64, 16, 2, planes=True),),
+        (TiffPage(grey / 1023, 32, 1, {339: 3}),),
+        (TiffPage(grey[::2, ::2] // 4, 8, tags={254: 1}), packed),
+    ]
 
 
 def mutate(data: bytes, rng: random.Random) -> bytes:

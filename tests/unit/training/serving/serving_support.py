@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from PIL import Image
 
+from contract.endpoint import ATTRIBUTES_HEADER
 from training.model.artefact import ModelCard
 from training.model.decoding import Detections, Postprocess
 from training.serving.app import Endpoint
@@ -36,7 +37,9 @@ class Answer:
         return self.document["error"]["code"]
 
 
-async def call(app, body=b"", path="/invocations", method="POST", content_type="image/jpeg", chunk=65536):
+async def call(
+    app, body=b"", path="/invocations", method="POST", content_type="image/jpeg", chunk=65536, attributes=""
+):
     pieces = [body[i : i + chunk] for i in range(0, len(body), chunk)] or [b""]
     answer = Answer()
 
@@ -52,6 +55,8 @@ async def call(app, body=b"", path="/invocations", method="POST", content_type="
             answer.body += message.get("body", b"")
 
     headers = [(b"content-type", content_type.encode())]
+    if attributes:
+        headers.append((ATTRIBUTES_HEADER.lower().encode(), attributes.encode()))
     scope = {"type": "http", "method": method, "path": path, "headers": headers, "query_string": b""}
     await app(scope | {"http_version": "1.1", "scheme": "http", "root_path": ""}, receive, send)
     return answer
