@@ -9,9 +9,9 @@ from PIL import Image
 
 pytest.importorskip("torch")
 
-from tests.unit.training.learning.learning_support import job  # noqa: E402
-from training.learning.data import open_training_data  # noqa: E402
-from training.learning.hyperparameters import Hyperparameters  # noqa: E402
+from tests.unit.training.learning.learning_support import job
+from training.learning.data import open_training_data
+from training.learning.hyperparameters import Hyperparameters
 
 BOXES = {"annotations": [{"class_id": 0, "left": 4, "top": 4, "width": 20, "height": 20}]}
 
