@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sys
+import time
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from botocore.exceptions import BotoCoreError, ClientError
 
 from localcloud import stop
 from localcloud.cloud import LocalCloud
@@ -22,6 +24,9 @@ from loupe.views import feed as feed_view
 from loupe.views.console import err, out, print_json
 
 app = commands()
+
+# After a failed look at what has happened.
+_PAUSE_SECONDS = 5.0
 
 
 @app.command(
@@ -77,13 +82,19 @@ def _run(home: Path, model: Path | None, port: int | None, json_: bool) -> None:
             out.print(f"In another shell: loupe drop LINE/STATION --wait{options}", soft_wrap=True)
             out.print("What needs attention appears here. Ctrl+C stops Loupe.")
         sys.stdout.flush()
+        cloud.on_step = lambda step: err.print(f"stopping: {step}", soft_wrap=True)
+        _print_feed(feed, json_)
+
+
+def _print_feed(feed: Feed, json_: bool) -> None:
+    """Print what happens, without end. A failed look does not stop the cloud."""
+    while True:
         try:
-            while True:
-                for event in feed.receive(wait_seconds=2):
-                    feed_view.show(event, json_)
-        finally:
-            if not json_:
-                err.print("stopping ...")
+            for event in feed.receive(wait_seconds=2):
+                feed_view.show(event, json_)
+        except (BotoCoreError, ClientError, LoupeError) as error:
+            err.print(f"what happens cannot be read: {error}", soft_wrap=True)
+            time.sleep(_PAUSE_SECONDS)
 
 
 def _show_detached(process: detached.Detached, home: Path, json_: bool) -> None:
