@@ -15,6 +15,7 @@ from loupe.stack.alert_inbox import AlertInbox, DefectAlert
 from loupe.stack.inspections import Inspection, to_json_types
 from loupe.stack.target import Target
 from loupe.stack.uploads import Source, follow, upload
+from tests.camera_pictures import forms, strip, twelve_in_sixteen
 from tests.system.bad_images import AWKWARD_SERIALS, UNREADABLE, jpeg
 from tests.system.cloud_process import CloudProcess, eventually, wait_until_saved
 
@@ -94,6 +95,27 @@ def test_an_image_too_large_for_a_request_is_inspected_by_reference_with_the_mod
     assert large["image_bytes"] > 6_291_456
     assert (large["verdict"], large["detections"]) == (same["verdict"], same["detections"])
     assert (large["image_format"], large["image_width"]) == (same["image_format"], same["image_width"])
+
+
+def test_the_demo_s_failing_parts_fail_in_every_form_of_their_pictures(target: Target):
+    bodies, unstated = {}, {}
+    for serial in ("line-1/top/SN1002", "line-2/bottom/SN1003"):
+        data = (ROOT / f"samples/{serial}.jpg").read_bytes()
+        folder = f"incoming/camera/{serial.rsplit('/')[-1]}"
+        bodies |= {f"{folder}/{name}": form for name, form in forms(data)}
+        unstated[f"{folder}/12-in-16.png"] = twelve_in_sixteen(data)
+    records = put(target, bodies | unstated)
+    assert {key: records[key]["verdict"] for key in bodies} == dict.fromkeys(bodies, "fail")
+    assert {key: records[key]["verdict"] for key in unstated} == dict.fromkeys(unstated, "review")
+
+
+def test_a_strip_at_another_scale_than_learned_is_a_review_that_says_so(target: Target):
+    data = (ROOT / "samples/line-2/bottom/SN1003.jpg").read_bytes()
+    sizes = [(16000, 200), (200, 16000), (16000, 64)]
+    records = put(target, {f"incoming/scan/strip/{w}x{h}.png": strip(data, (w, h), 7600) for w, h in sizes})
+    for record in records.values():
+        assert record["verdict"] == "review"
+        assert any("wrong scale: " in reason["message"] for reason in record["reasons"])
 
 
 def test_unusual_keys_arrive_unchanged(target: Target):
