@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from training.datasets.dataset import Box
+from training.datasets.formats.shapes import around
 
 _POINTS_OF_A_BOX = 8
 
@@ -36,9 +37,9 @@ def shape_box(segmentation: Any) -> Box | None:
             segmentation = [segmentation]
         xs = [float(x) for polygon in segmentation or () for x in polygon[::2]]
         ys = [float(y) for polygon in segmentation or () for y in polygon[1::2]]
+        return around(xs, ys)
     except (KeyError, TypeError, ValueError, IndexError):
         return None
-    return (min(xs), min(ys), max(xs), max(ys)) if xs and len(xs) == len(ys) else None
 
 
 def runs_box(runs: Sequence[int], height: int, width: int) -> Box | None:

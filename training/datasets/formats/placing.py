@@ -14,6 +14,9 @@ from training.datasets.problems import Problems
 
 # Formats round a box's edge by up to half a pixel.
 _ROUNDING = 0.5
+# Boxes are mostly drawn in whole pixels. As shares of an image, written with six digits or in single precision, they
+# come back this close.
+_CLOSE = 0.001
 # Of the ratio of width and height. A copy of a small image can have other rounded sizes.
 _SAME_RATIO = 0.02
 
@@ -130,7 +133,8 @@ def _placed(
         return None
     size = facts.stored if turn else (facts.width, facts.height)
     if image.normalised:
-        box = (box[0] * size[0], box[1] * size[1], box[2] * size[0], box[3] * size[1])
+        scaled = (box[0] * size[0], box[1] * size[1], box[2] * size[0], box[3] * size[1])
+        box = _whole(scaled[0]), _whole(scaled[1]), _whole(scaled[2]), _whole(scaled[3])
     elif 0 < max(box[0], box[2]) <= 1 and 0 < max(box[1], box[3]) <= 1:
         problems.tally(
             "fraction-box", image.annotation_file, "has boxes within the first pixel of their image"
@@ -153,6 +157,16 @@ def _placed(
     if min(clipped[2] - clipped[0], clipped[3] - clipped[1]) < 1:
         problems.report("tiny-box", image.name, f"{_format(clipped)} is less than a pixel wide", place_of_box)
     return clipped
+
+
+def _whole(edge: float) -> float:
+    """Return the whole pixel that an edge means, or the edge.
+
+    >>> _whole(11.9999995), _whole(11.99)
+    (12.0, 11.99)
+    """
+    nearest = float(round(edge))
+    return nearest if abs(edge - nearest) < _CLOSE else edge
 
 
 def in_order(box: Box) -> Box:
