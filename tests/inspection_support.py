@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote_plus
 
 from botocore.awsrequest import AWSResponse
 from botocore.client import BaseClient
@@ -132,3 +133,61 @@ class Context:
 
     def get_remaining_time_in_millis(self) -> int:
         return int(self._seconds * 1000)
+
+
+def by_s3(record: dict[str, Any]) -> dict[str, Any]:
+    """Return S3's own notification."""
+    return {"Records": [record]}
+
+
+def by_eventbridge(record: dict[str, Any]) -> dict[str, Any]:
+    """Return EventBridge's event for a record of S3's own notification."""
+    stored = record["s3"]["object"]
+    names = {"version-id": stored.get("versionId"), "sequencer": stored.get("sequencer")}
+    return {
+        "version": "0",
+        "id": "17793124-05d4-b198-2fde-7ededc63b103",
+        "detail-type": "Object Created",
+        "source": "aws.s3",
+        "account": "123456789012",
+        "time": record["eventTime"],
+        "region": "eu-central-1",
+        "resources": [record["s3"]["bucket"]["arn"]],
+        "detail": {
+            "version": "0",
+            "bucket": {"name": record["s3"]["bucket"]["name"]},
+            "object": {
+                "key": unquote_plus(stored["key"]),
+                "size": 5,
+                "etag": "b1946ac92492d2347c6235b4d2611184",
+                **{name: value for name, value in names.items() if value},
+            },
+            "request-id": "N4N7GDK58NMKJ12R",
+            "requester": "123456789012",
+            "reason": "PutObject",
+        },
+    }
+
+
+def by_sns(document: dict[str, Any]) -> dict[str, Any]:
+    """Return what SNS makes of a message without raw delivery."""
+    return {
+        "Type": "Notification",
+        "MessageId": "719a6bbf-f51b-5320-920f-3385b5e9aa56",
+        "TopicArn": "arn:aws:sns:eu-central-1:123456789012:images",
+        "Subject": "Amazon S3 Notification",
+        "Message": json.dumps(document),
+        "Timestamp": "2026-01-05T09:30:15.300Z",
+        "SignatureVersion": "1",
+        "Signature": "EXAMPLE",
+        "SigningCertURL": "https://example.org/cert.pem",
+        "UnsubscribeURL": "https://example.org/?Action=Unsubscribe",
+    }
+
+
+WRAPPINGS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
+    "S3": by_s3,
+    "S3 by SNS": lambda record: by_sns(by_s3(record)),
+    "EventBridge": by_eventbridge,
+    "EventBridge by SNS": lambda record: by_sns(by_eventbridge(record)),
+}

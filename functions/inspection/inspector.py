@@ -162,9 +162,13 @@ class Inspector:
             outcome.problems.append(Problem(message.id, "not_hastened", str(error)))
 
     def _process_message(self, message: Message, deadline: float, outcome: Outcome) -> None:
-        events = parse(message.body)
+        unknown: list[str] = []
+        events = parse(message.body, unknown.append)
         if not events:
             outcome.count("Ignored")
+        if unknown:
+            outcome.count("UnknownMessages")
+            outcome.problems += [Problem(message.id, "unknown_message", reason) for reason in unknown]
         try:
             for event in events:
                 self._process_image(event, message, deadline, outcome)

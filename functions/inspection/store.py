@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.exceptions import ClientError
 
+from inspection.events import UNVERSIONED, normalise_sequencer
 from inspection.records import Record
 
 if TYPE_CHECKING:
@@ -14,6 +15,12 @@ if TYPE_CHECKING:
 
 _serialize = TypeSerializer().serialize
 _deserialize = TypeDeserializer().deserialize
+# A version of an object never changes, so a second event about it is a duplicate, whatever it says. Without versions,
+# the later event wins: by its sequencer, or by its time if it came without a sequencer.
+_IS_NEWS = (
+    "attribute_not_exists(image) OR (version_id = :unversioned AND (sequencer < :sequencer OR "
+    "(sequencer = :sequencer AND sequencer = :missing AND received_at < :received_at)))"
+)
 
 
 class Inspections:
@@ -28,7 +35,7 @@ class Inspections:
         self._table_name = table_name
 
     def put(self, record: Record) -> bool:
-        """Write a record, unless the image version has one from the same event or a later event of the key.
+        """Write a record, unless the image version has one; without versions, one from the same or a later event.
 
         Returns:
             Whether it was written: False for a duplicate or an older event.
@@ -36,8 +43,13 @@ class Inspections:
         return self._write_if(
             self._client.put_item,
             Item=_item(record),
-            ConditionExpression="attribute_not_exists(image) OR sequencer < :sequencer",
-            ExpressionAttributeValues={":sequencer": {"S": record["sequencer"]}},
+            ConditionExpression=_IS_NEWS,
+            ExpressionAttributeValues={
+                ":unversioned": {"S": UNVERSIONED},
+                ":sequencer": {"S": record["sequencer"]},
+                ":missing": {"S": normalise_sequencer("")},
+                ":received_at": {"S": record["received_at"]},
+            },
         )
 
     def get(self, image: str, version_id: str) -> Record | None:

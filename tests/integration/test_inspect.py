@@ -1,12 +1,23 @@
 """`inspect`, from an SQS event to records: the result of each kind of image and event."""
 
+import copy
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from contract.endpoint import reference
-from tests.inspection_support import detection, golden, http, jpeg, message, picture, prediction
+from tests.inspection_support import (
+    WRAPPINGS,
+    detection,
+    golden,
+    http,
+    jpeg,
+    message,
+    picture,
+    prediction,
+)
 from tests.integration.moto_cloud import DEFECT, DOUBTFUL, GOOD, Cloud, detect_by_grey, metrics
 
 
@@ -162,7 +173,42 @@ def test_events_that_announce_no_image_are_acknowledged_and_counted(
     records = golden(name)["Records"]
     assert cloud.inspect(*records) == []
     assert cloud.records() == []
-    assert metrics(capsys)[()]["Ignored"] == [len(records)]
+    counted = metrics(capsys)[()]
+    assert counted["Ignored"] == [len(records)]
+    assert ("UnknownMessages" in counted) == (name == "inspect-unknown")
+
+
+@pytest.mark.parametrize("wrap", WRAPPINGS.values(), ids=WRAPPINGS)
+def test_an_image_is_inspected_in_whatever_wrapping_it_is_announced(
+    cloud: Cloud, capsys: pytest.CaptureFixture[str], wrap: Callable[[dict[str, Any]], dict[str, Any]]
+) -> None:
+    announced = cloud.put("incoming/line-1/top/a+b %.jpg", jpeg(shade=DEFECT))
+    assert cloud.inspect(message() | {"body": json.dumps(wrap(announced))}) == []
+    (record,) = cloud.records()
+    assert (record["verdict"], record["serial"]) == ("fail", "a+b %")
+    assert "UnknownMessages" not in metrics(capsys)[()]
+
+
+def test_an_image_that_two_wrappings_announce_has_one_record_and_one_alert(cloud: Cloud) -> None:
+    announced = cloud.put("incoming/a/b/c.jpg", jpeg(shade=DEFECT))
+    without_sequencer = copy.deepcopy(announced)
+    del without_sequencer["s3"]["object"]["sequencer"]
+    documents = [wrap(record) for wrap in WRAPPINGS.values() for record in (without_sequencer, announced)]
+    for document in documents:
+        assert cloud.inspect(message() | {"body": json.dumps(document)}) == []
+        cloud.alert()
+    assert len(cloud.records()) == 1
+    assert len(cloud.alerts()) == 1
+
+
+def test_without_versions_and_sequencers_the_later_upload_is_not_lost(cloud: Cloud) -> None:
+    for second in (20, 21, 21, 19):
+        announced = cloud.put("incoming/a/b/c.jpg", jpeg())
+        del announced["s3"]["object"]["versionId"], announced["s3"]["object"]["sequencer"]
+        announced["eventTime"] = f"2026-01-05T09:30:{second}.000Z"
+        cloud.inspect(message(announced))
+    (record,) = cloud.records()
+    assert record["received_at"] == "2026-01-05T09:30:21.000Z"
 
 
 def test_several_images_in_one_message_all_get_a_record(cloud: Cloud) -> None:

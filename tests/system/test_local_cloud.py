@@ -343,8 +343,8 @@ class TestTheRealTemplate:
             pages = cloudwatch.get_paginator("list_metrics").paginate()
             measured = [identity(metric) for page in pages for metric in page["Metrics"]]
             without_data = {alarm["MetricName"] for alarm in described if identity(alarm) not in measured}
-            # These have data only after an image had to wait, or a retraining failed.
-            expected = {"Deferred", "ExecutionsFailed", "ExecutionsTimedOut"}
+            # These have data only after an image waited, the queue got something foreign, or a retraining failed.
+            expected = {"Deferred", "UnknownMessages", "ExecutionsFailed", "ExecutionsTimedOut"}
             return without_data <= expected and len(described) > 5
 
         eventually(fed)

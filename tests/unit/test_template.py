@@ -157,6 +157,7 @@ def alarms_reach_operations(template: Template) -> Iterator[str]:
     for metric in (
         "ApproximateAgeOfOldestMessage",
         "Deferred",
+        "UnknownMessages",
         "Invocation5XXErrors",
         "ModelLatency",
         "IteratorAge",
@@ -297,6 +298,7 @@ RULES: dict[Callable[[Template], Iterator[str]], list[Callable[[Template], None]
     alarms_reach_operations: [
         at("DeadLetterAlarm"),
         at("DeferredAlarm"),
+        at("UnknownMessagesAlarm"),
         at("AlertErrorsAlarm"),
         at("EndpointLatencyAlarm"),
         at("OldestMessageAlarm", P, "AlarmActions"),

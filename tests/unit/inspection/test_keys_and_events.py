@@ -1,6 +1,8 @@
 """The keys of images, and the events that announce them."""
 
 import json
+from collections.abc import Callable
+from typing import Any
 from urllib.parse import quote_plus
 
 import pytest
@@ -10,7 +12,7 @@ from hypothesis import strategies as st
 from contract import keys
 from inspection import events
 from inspection.events import normalise_sequencer, parse
-from tests.inspection_support import golden, message, s3_record
+from tests.inspection_support import WRAPPINGS, by_eventbridge, by_s3, by_sns, golden, message, s3_record
 
 KEYS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=300).map(
     lambda text: f"incoming/{text}"
@@ -127,6 +129,94 @@ def test_an_invalid_record_does_not_hide_the_next_one() -> None:
     assert [event.key for event in parsed] == ["incoming/x.jpg"]
 
 
+@pytest.mark.parametrize("wrap", WRAPPINGS.values(), ids=WRAPPINGS)
+@given(
+    key=KEYS.filter(lambda key: not key.endswith("/"))
+    | st.sampled_from(["incoming/a+b %2B.jpg", "incoming/ü/部/品.jpg"]),
+    version=st.none() | st.text("abcDEF019._", min_size=1),
+    sequencer=st.none() | st.text("0123456789ABCDEF", min_size=1, max_size=20),
+)
+def test_an_image_is_the_same_in_every_wrapping(
+    wrap: Callable[[dict[str, Any]], dict[str, Any]], key: str, version: str | None, sequencer: str | None
+) -> None:
+    record = s3_record(quote_plus(key))
+    given_fields = {"versionId": version, "sequencer": sequencer}
+    for name, value in given_fields.items():
+        record["s3"]["object"].pop(name, None)
+        record["s3"]["object"] |= {name: value} if value else {}
+    unknown: list[str] = []
+
+    parsed = parse(json.dumps(wrap(record)), unknown.append)
+
+    assert unknown == []
+    assert parsed == [
+        events.ImageEvent(
+            bucket="loupe-images-0123456789ab",
+            key=key,
+            version_id=version or "null",
+            sequencer=(sequencer or "").ljust(64, "0"),
+            received_at="2026-01-05T09:30:15.250Z",
+        )
+    ]
+
+
+SILENT: dict[str, dict[str, Any]] = {
+    "test event": {
+        "Service": "Amazon S3",
+        "Event": "s3:TestEvent",
+        "Bucket": "b",
+        "Time": "2026-01-05T09:30:15Z",
+    },
+    "deleted object": by_s3(s3_record(eventName="ObjectRemoved:Delete")),
+    "deleted object, EventBridge": by_eventbridge(s3_record()) | {"detail-type": "Object Deleted"},
+    "folder": by_s3(s3_record("incoming/line-1/")),
+    "folder, EventBridge": by_eventbridge(s3_record("incoming/line-1/")),
+}
+
+
+@pytest.mark.parametrize("wrap", [lambda document: document, by_sns], ids=["bare", "by SNS"])
+@pytest.mark.parametrize("document", SILENT.values(), ids=SILENT)
+def test_what_is_no_image_but_belongs_there_is_acknowledged_silently(
+    document: dict[str, Any], wrap: Callable[[dict[str, Any]], dict[str, Any]]
+) -> None:
+    unknown: list[str] = []
+    assert parse(json.dumps(wrap(document)), unknown.append) == []
+    assert unknown == []
+
+
+FOREIGN: dict[str, Any] = {
+    "text": "not even JSON",
+    "list": [1, 2],
+    "null": None,
+    "empty object": {},
+    "detail alone": by_eventbridge(s3_record())["detail"],
+    "CloudTrail": by_eventbridge(s3_record()) | {"detail-type": "AWS API Call via CloudTrail"},
+    "another service": by_eventbridge(s3_record()) | {"source": "aws.ec2"},
+    "EventBridge without a bucket": by_eventbridge(s3_record())
+    | {"detail": {"object": {"key": "incoming/a.jpg"}}},
+    "no name of a bucket": by_s3(
+        s3_record(s3={"bucket": {"name": None}, "object": {"key": "incoming/a.jpg"}})
+    ),
+    "a key that is a number": by_s3(s3_record(s3={"bucket": {"name": "b"}, "object": {"key": 7}})),
+    "records of another service": {"Records": [{"eventSource": "aws:dynamodb"}]},
+    "no date": by_s3(s3_record(eventTime="yesterday")),
+    "impossible date": by_s3(s3_record(eventTime="0001-01-01T00:00:00+14:00")),
+    "subscription": {"Type": "SubscriptionConfirmation", "Message": "Confirm", "Token": "x"},
+    "text by SNS": by_sns(by_s3(s3_record())) | {"Message": "The line stands still."},
+    "outside": by_s3(s3_record("line-1/top/SN1.jpg")),
+    "outside, EventBridge": by_eventbridge(s3_record("line-1/top/SN1.jpg")),
+}
+
+
+@pytest.mark.parametrize("document", FOREIGN.values(), ids=FOREIGN)
+def test_what_does_not_belong_on_the_queue_is_told(document: Any) -> None:
+    unknown: list[str] = []
+    body = document if isinstance(document, str) else json.dumps(document)
+    assert parse(body, unknown.append) == []
+    assert len(unknown) == 1
+    assert "\n" not in unknown[0]
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.floats() | st.text(),
     lambda inner: (
@@ -141,4 +231,12 @@ def test_no_json_document_makes_parsing_fail(document: object) -> None:
 
 
 def test_deeply_nested_json_is_acknowledged() -> None:
-    assert parse("[" * 200_000) == []
+    for body in ("[" * 200_000, '{"Records": [' + "[" * 900 + "]" * 900 + "]}"):
+        assert parse(body) == []
+
+
+def test_envelopes_without_end_are_acknowledged() -> None:
+    document = by_s3(s3_record())
+    for _ in range(8):
+        document = by_sns(document)
+    assert parse(json.dumps(document)) == []
