@@ -16,8 +16,8 @@ from training.datasets.storage.files import Files
 Area = tuple[int, int, int, int]
 _COLOURS_SHOWN = 3
 _BLACK = 0
-# Of 255: how far a smoothed colour may be from the line between the two that it mixes.
-_MIXED_WITHIN = 12.0
+# Of 255: how far a smoothed colour may be from the line between the two that it mixes. Sharp filters go beyond.
+_MIXED_WITHIN = 50.0
 
 
 def colour_codes(
@@ -73,8 +73,9 @@ def _nearer_end(code: int, known: list[int]) -> int | None:
             line = colours[second] - colours[first]
             length = float(line @ line)
             share = float((point - colours[first]) @ line) / length if length else 0.0
+            share = min(max(share, 0.0), 1.0)
             distance = float(np.linalg.norm(point - colours[first] - share * line))
-            if 0 <= share <= 1 and distance < best:
+            if distance < best:
                 best, end = distance, known[first] if share < 0.5 else known[second]
     return end
 
