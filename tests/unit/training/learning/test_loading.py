@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
+
+from PIL import Image  # noqa: E402
 
 from training.datasets import open_dataset  # noqa: E402
 from training.datasets.generated.synthetic import generate  # noqa: E402
@@ -84,3 +87,16 @@ def test_images_beyond_the_cache_are_decoded_each_time(dataset, loader, monkeypa
     monkeypatch.setattr(loading, "CACHE_BYTES", 0)
     uncached = Loader(dataset, dataset.labels, SIZE, seed=3, augment=True)
     assert torch.equal(uncached.pixels(2), loader.pixels(2))
+
+
+def test_16_bit_images_of_a_known_depth_are_learned_as_bright_as_they_are(tmp_path):
+    generate(tmp_path, 1, seed=5, size=SIZE)
+    (file,) = (tmp_path / "images").iterdir()
+    with Image.open(file) as image:
+        levels = np.asarray(image.convert("L")).astype(np.uint16)
+    # The content decides the format, not the name.
+    Image.fromarray(levels << 4).save(file, "PNG")
+    loader = Loader(
+        open_dataset(tmp_path), open_dataset(tmp_path).labels, SIZE, 3, bit_depth=12, augment=False
+    )
+    assert np.array_equal(loader.pixels(0)[..., 0].numpy(), levels)

@@ -28,6 +28,7 @@ from training.learning.run import train  # noqa: E402
 from training.model.artefact import ModelCard, file_sha256, read_card, unpack  # noqa: E402
 from training.model.decoding import Postprocess  # noqa: E402
 from training.model.onnx_model import OnnxModel  # noqa: E402
+from training.model.scale import measure  # noqa: E402
 from training.train import main  # noqa: E402
 
 SMALL = {"train_share": 0.5, "batch_size": 4}  # two steps in an epoch
@@ -200,6 +201,8 @@ def test_a_resumed_run_continues_from_the_last_epoch_and_ends_with_the_same_weig
 
     card = read_card(killed.model)
     assert card.labels[0] == "crazing"
+    assert card.scale == measure([(SIZE, SIZE)], SIZE)
+    assert card.bit_depth is None
     assert card.metrics["validation"]["images"] > 0
     assert card.dataset["split"].startswith("by image hash")
     with pytest.raises(CheckpointError, match="other hyperparameters"):
