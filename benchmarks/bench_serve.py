@@ -132,7 +132,7 @@ def _medians(rounds: list[dict[str, Any]], bare_rounds: list[dict[str, Any]]) ->
 def measure_tiles(model: Path, work: Path, size: int) -> dict[str, Any]:
     """Return the time of an image with 24 megapixels in tiles, that of one tile, and the server's peak memory."""
     tiled = work / "tiled.tar.gz"
-    retile(model, tiling.Tiles(size, overlap=0.2), tiled)
+    retile(model, lambda _: tiling.Tiles(size, overlap=0.2), tiled)
     with endpoint(tiled) as (url, process):
         peak_before = peak_mib(process)
         answers = load(url, 0.0, 1, "--large", "3")

@@ -1,5 +1,6 @@
-"""Add, change or (`--size 0`) remove the tiles of a model artefact.
+"""Add, change or (`--size 0`) remove the tiles of a model artefact, or (`--any-scale`) its doubt of other scales.
 
+python -m training.retile --model model.tar.gz --out tiled.tar.gz
 python -m training.retile --model model.tar.gz --size 640 --overlap 0.2 --out tiled.tar.gz
 """
 
@@ -9,7 +10,7 @@ import argparse
 import json
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -17,25 +18,32 @@ from contract.text import plain
 from training.job import by_hand
 from training.job.files import check_writable
 from training.model.artefact import ModelCard, pack, unpack
-from training.model.tiling import Tiles
+from training.model.scale import ACCEPT, REVIEW
+from training.model.tiling import Tiles, TilesError
 
 
-def retile(model: Path, tiles: Tiles | None, out: Path) -> ModelCard:
+def retile(
+    model: Path, tiles_of: Callable[[ModelCard], Tiles | None], out: Path, outside: str = REVIEW
+) -> ModelCard:
     """Write an artefact with other tiles.
 
     Args:
         model: The artefact to read.
-        tiles: The tiles to set; None removes them.
+        tiles_of: Returns the tiles to set; None removes them.
         out: The artefact to write.
+        outside: What becomes of pictures at a scale far from the learned one (training.model.scale).
 
     Returns:
-        The card of the model, which has a new version.
+        The card of the model; other tiles have a new version.
 
     Raises:
         ArtefactError: `model` is damaged.
+        TilesError: The tiles are not usable.
     """
     with tempfile.TemporaryDirectory() as folder:
-        card = replace(unpack(model, Path(folder)), tiles=tiles)
+        card = unpack(model, Path(folder))
+        scale = card.scale and replace(card.scale, outside=outside)
+        card = replace(card, tiles=tiles_of(card), scale=scale)
         card.write(Path(folder))
         pack(Path(folder), out)
     return card
@@ -49,8 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--size",
         type=by_hand.whole_number(0),
-        required=True,
-        help="edge of a tile in pixels of the picture; 0 removes the tiles",
+        help="edge of a tile in pixels of the picture (default: as large as the model has learned); 0: no tiles",
     )
     parser.add_argument(
         "--overlap",
@@ -59,6 +66,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="of neighbouring tiles, as a share of the edge, 0..0.5 (default 0.2)",
     )
     parser.add_argument("--max-tiles", type=int, default=256, help="most tiles of one picture (default 256)")
+    parser.add_argument(
+        "--any-scale", action="store_true", help="let pictures pass at a scale that the model has not learned"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     options = parser.parse_args(arguments)
     return by_hand.run(lambda: _retile(options))
@@ -66,10 +76,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _retile(options: argparse.Namespace) -> int:
     check_writable(options.out)
-    tiles = Tiles(options.size, options.overlap, options.max_tiles) if options.size else None
-    card = retile(options.model, tiles, options.out)
+
+    def tiles_of(card: ModelCard) -> Tiles | None:
+        size = options.size
+        if size is None:
+            if card.scale is None:
+                raise TilesError(f"{options.model} does not know its scale: set --size")
+            size = card.scale.tile(card.input_size)
+        return Tiles(size, options.overlap, options.max_tiles) if size else None
+
+    card = retile(options.model, tiles_of, options.out, ACCEPT if options.any_scale else REVIEW)
     document = {"path": str(options.out), "name": card.name, "version": card.version}
-    settings = tiles and asdict(tiles)
+    settings = card.tiles and asdict(card.tiles)
     if options.json:
         sys.stdout.write(json.dumps(document | {"tiles": settings}) + "\n")
     else:

@@ -55,6 +55,10 @@ class Scale:
         if self.outside not in (REVIEW, ACCEPT):
             raise ScaleError(f"scale: outside must be {REVIEW} or {ACCEPT}, not {self.outside!r}")
 
+    def tile(self, size: int) -> int:
+        """Return the edge in pixels of a tile that a model with an input of `size` sees as it has learned."""
+        return max(1, round(size * sum((*self.across, *self.down)) / 4))
+
     def doubt(self, width: int, height: int, size: int, tile: int | None = None) -> str | None:
         """Return why the model may be blind on a picture; None if it is not far from what the model has learned.
 
