@@ -18,7 +18,7 @@ test: .venv/.dev ## every fast test: unit, property, integration, and the local 
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests -n auto --dist loadfile
 	@$(BIN)/python -m pytest --doctest-modules contract functions training loupe localcloud statemachine docs  # the docstrings' examples
 
-test-slow: .venv/.dev ## the heavy detector families, and a whole retraining
+test-slow: .venv/.dev ## the heavy detector families, a whole retraining, and the tutorial
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests -m slow -n auto --dist loadfile
 
 check: .venv/.dev .tools/sam/.done .tools/checkov/.done ## the gate: lint, types, imports, template
