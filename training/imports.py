@@ -29,10 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the program. Return the exit status: 1 if the data set has an error or cannot be read."""
     parser = options_parser()
     options = parser.parse_args(arguments)
-    if (options.export is None) != (options.to is None):
-        parser.error("--export and --to must be given together")
-    if options.check and (options.export or options.out):
-        parser.error("--check writes nothing: leave out --out and --export")
+    if options.check and options.out:
+        parser.error("--check writes nothing: leave out --out")
     return by_hand.run(lambda: _import(options), again=_AGAIN)
 
 
@@ -58,8 +56,6 @@ def options_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--out", type=text, help=f"folder or s3://bucket/prefix for the snapshot (default {DEFAULT_OUT})"
     )
-    parser.add_argument("--export", type=text, help="write coco or recordio for other tools instead")
-    parser.add_argument("--to", type=by_hand.given_path, help="folder for the export")
     parser.add_argument("--json", action="store_true", help="print one JSON document instead of text")
     # What `loupe import` recommends after the import.
     parser.add_argument("--next", help=argparse.SUPPRESS)
@@ -78,18 +74,15 @@ def _dataset_name(text: str) -> str:
 def _import(options: argparse.Namespace) -> int:
     from training.datasets.importing import Import, ImportOptions
 
-    writes_snapshot = options.out or not (options.check or options.export)
     work = Import(
         ImportOptions(
             path=options.path,
             dataset=options.dataset,
-            out=(options.out or DEFAULT_OUT) if writes_snapshot else "",
+            out="" if options.check else options.out or DEFAULT_OUT,
             format=options.format,
             repair=options.repair,
             labels=[label.strip() for label in options.labels.split(",")] if options.labels else None,
             previous=options.previous,
-            export=options.export,
-            to=options.to,
             confirm=lambda change: _confirm(options, change),
         )
     )
@@ -123,8 +116,6 @@ def _describe(stop: Stopped, work: Import) -> None:
     if work.images_to_upload:
         stop.done = f"after {work.uploaded_images} of {work.images_to_upload} images were uploaded"
         stop.outcome = "no snapshot was written"
-    elif work.options.export:
-        stop.outcome = f"the export is not complete: delete {work.options.to} before the next try"
 
 
 def _show(report: Report, options: argparse.Namespace) -> None:

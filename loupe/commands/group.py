@@ -29,6 +29,7 @@ SECTIONS: dict[str, list[tuple[str, str, str]]] = {
     ],
     "Labels and retraining": [
         ("import", "labels", "Check labelled images of any usual format, and import them."),
+        ("export", "labels", "Write a data set for other tools."),
         ("datasets", "labels", "List the imported data sets."),
         ("retrain", "retraining", "Train new models, and switch to a better one."),
         ("runs", "retraining", "List the retraining runs, newest first."),

@@ -1,4 +1,4 @@
-"""Labelled images: `import` and `datasets`."""
+"""Labelled images: `import`, `export` and `datasets`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from loupe.commands import program_runner
 from loupe.commands.help import commands, epilog
 from loupe.commands.options import Home, Json, Stack, open_target
 from loupe.errors import LoupeError
-from loupe.stack import labelled_data
+from loupe.stack import exports, labelled_data
+from loupe.stack.exports import ExportOptions
 from loupe.stack.labelled_data import ImportOptions
 from loupe.views.console import out, print_json, table
 from loupe.views.figures import local_time
@@ -25,7 +26,6 @@ app = commands()
         "loupe import LABELLED --check",
         "loupe import LABELLED.zip",
         "loupe import LABELLED --dataset bottles",
-        "loupe import LABELLED --export coco --to coco",
         statuses={1: "an error, or labels that cannot be imported; nothing was written"},
     ),
 )
@@ -57,10 +57,6 @@ def import_labelled_images(
         str | None,
         typer.Option("--out", metavar="PLACE", help="A folder or S3 URI for the snapshot, not the stack."),
     ] = None,
-    export: Annotated[
-        str | None, typer.Option(metavar="FORMAT", help="Write coco or recordio instead of a snapshot.")
-    ] = None,
-    to: Annotated[Path | None, typer.Option(metavar="FOLDER", help="With --export: where to write.")] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Answer every question with yes.")] = False,
     stack: Stack = None,
     json_: Json = False,
@@ -71,10 +67,8 @@ def import_labelled_images(
     Lookout for Vision, RecordIO and others.
     Without a running cloud, the snapshot goes into the folder ./loupe-data.
     """
-    if (export is None) != (to is None):
-        raise LoupeError("--export and --to go together", "Add the other one, or leave both out.")
-    if check and (export or to_folder):
-        raise LoupeError("--check writes nothing", "Leave out --out and --export.")
+    if check and to_folder:
+        raise LoupeError("--check writes nothing", "Leave out --out.")
     options = ImportOptions(
         path=path,
         format=format_,
@@ -83,8 +77,6 @@ def import_labelled_images(
         labels=labels,
         previous=previous,
         out=to_folder,
-        export=export,
-        to=to,
         dataset=dataset,
         add_classes=add_classes,
         yes=yes,
@@ -94,6 +86,38 @@ def import_labelled_images(
     home_required = source is not None and source.name == "COMMANDLINE"
     call = labelled_data.prepare(options, stack, home, home_required)
     program_runner.become_program("training.imports", call.arguments, call.environment)
+
+
+@app.command(
+    "export",
+    epilog=epilog(
+        "loupe export --format yolo default out",
+        "loupe export --format jumpstart loupe-data out",
+        "loupe export --format coco s3://BUCKET/labelled/snapshots/default out",
+        statuses={1: "there is no such snapshot, or OUT is not empty; nothing was written"},
+    ),
+)
+def export_data_set(
+    snapshot: Annotated[
+        str, typer.Argument(help="A data set's name, a snapshot, its folder, or s3://BUCKET/PREFIX.")
+    ],
+    out_folder: Annotated[Path, typer.Argument(metavar="OUT", help="A new folder.")],
+    home: Home,
+    format_: Annotated[
+        str,
+        typer.Option("--format", metavar="NAME", help="jumpstart, coco, recordio, yolo or voc."),
+    ],
+    stack: Stack = None,
+    json_: Json = False,
+) -> None:
+    """Write a data set for other tools.
+
+    The newest snapshot of a data set is written, with its images, boxes, classes and parts. `loupe import` reads each
+    of these formats again.
+    """
+    options = ExportOptions(snapshot=snapshot, out=out_folder, format=format_, json=json_)
+    call = exports.prepare(options, stack, home)
+    program_runner.become_program("training.export", call.arguments, call.environment)
 
 
 @app.command("datasets", epilog=epilog("loupe datasets", "loupe datasets --json | jq '.datasets[].classes'"))

@@ -41,8 +41,6 @@ class ImportOptions:
         labels: The labels that are allowed, separated by commas.
         previous: The snapshot whose test images stay; "" for none, None for the newest of the data set.
         out: A folder or an S3 URI for the snapshot; None for the stack.
-        export: The format of an export, instead of a snapshot.
-        to: The folder of the export.
         dataset: The data set; None for the stack's own.
         add_classes: Whether the data set may become one of other classes.
         yes: Whether to go on without a question.
@@ -56,8 +54,6 @@ class ImportOptions:
     labels: str | None = None
     previous: str | None = None
     out: str | None = None
-    export: str | None = None
-    to: Path | None = None
     dataset: str | None = None
     add_classes: bool = False
     yes: bool = False
@@ -70,8 +66,6 @@ class ImportOptions:
             "--labels": self.labels,
             "--previous": self.previous or None,
             "--out": self.out,
-            "--export": self.export,
-            "--to": None if self.to is None else str(self.to),
             "--dataset": self.dataset,
         }
         flags = {
@@ -88,8 +82,8 @@ class ImportOptions:
 
 
 @dataclass(frozen=True)
-class ImportCall:
-    """How to call the import program, `training.imports`.
+class ProgramCall:
+    """How to call a program of the container.
 
     Attributes:
         arguments: Its options.
@@ -102,7 +96,7 @@ class ImportCall:
     destination: str | None = None
 
 
-def prepare(options: ImportOptions, stack: str | None, home: Path, home_required: bool) -> ImportCall:
+def prepare(options: ImportOptions, stack: str | None, home: Path, home_required: bool) -> ProgramCall:
     """Return the call that puts the snapshot into the cloud, unless the options choose another place.
 
     The newest snapshot of the data set becomes the previous one, so that its test set stays the same.
@@ -119,15 +113,15 @@ def prepare(options: ImportOptions, stack: str | None, home: Path, home_required
     """
     if options.dataset is not None:
         check_dataset_name(options.dataset)
-    if options.out or options.check or options.export:
-        return ImportCall(options.arguments(), dict(os.environ))
+    if options.out or options.check:
+        return ProgramCall(options.arguments(), dict(os.environ))
     try:
         target = Target.aws(stack) if stack else Target.local(home)
     except NotRunningError:
         if home_required:
             raise
         after = "--next=loupe up, the same import again, and then loupe retrain --wait"
-        return ImportCall([after, *options.arguments()], dict(os.environ))
+        return ProgramCall([after, *options.arguments()], dict(os.environ))
     dataset = options.dataset or own_dataset(target)
     bucket = target.output("ArtefactsBucketName")
     destination = join(bucket, LABELLED)
@@ -135,11 +129,10 @@ def prepare(options: ImportOptions, stack: str | None, home: Path, home_required
     added = [f"--out={destination}", f"--next={next_command}"]
     if options.dataset is None:
         added.append(f"--dataset={dataset}")
-    newest = next(_snapshots(target, dataset), None)
-    if options.previous is None and newest:
-        added.append(f"--previous={join(bucket, newest['Key'])}")
-    environment = dict(os.environ) if stack else _environment(home)
-    return ImportCall([*added, *options.arguments()], environment, destination)
+    if options.previous is None and (newest := newest_snapshot(target, dataset)):
+        added.append(f"--previous={newest}")
+    environment = dict(os.environ) if stack else local_environment(home)
+    return ProgramCall([*added, *options.arguments()], environment, destination)
 
 
 def check_dataset_name(name: str) -> None:
@@ -259,13 +252,19 @@ def _summary(target: Target, name: str) -> DatasetSummary | None:
     return None
 
 
+def newest_snapshot(target: Target, dataset: str) -> str | None:
+    """Return the URI of a data set's newest snapshot; None if it has none."""
+    newest = next(_snapshots(target, dataset), None)
+    return join(target.output("ArtefactsBucketName"), newest["Key"]) if newest else None
+
+
 def _snapshots(target: Target, dataset: str) -> Iterator[ObjectTypeDef]:
     """Yield the snapshots of a data set, newest first."""
     entries = [entry for entry in target.list_artefacts(SNAPSHOTS) if dataset_of(entry["Key"]) == dataset]
     yield from sorted(entries, key=lambda entry: (entry["LastModified"], entry["Key"]), reverse=True)
 
 
-def _environment(home: Path) -> dict[str, str]:
+def local_environment(home: Path) -> dict[str, str]:
     """Return this process's environment with the local cloud's settings in place of all AWS settings."""
     cloud = connection(home)
     other_variables = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}

@@ -1,10 +1,11 @@
-"""One import: read, compare with the data set, repair, check, and write an export or a snapshot."""
+"""One import: read, compare with the data set, divide into parts, repair, check, and write a snapshot."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
@@ -14,13 +15,12 @@ from training.datasets.checks.audit import audit
 from training.datasets.checks.duplicates import Duplicate, Fingerprints, find_duplicates
 from training.datasets.checks.repair import REPAIRED_BY_READING, Repair, repair
 from training.datasets.dataset import Dataset
-from training.datasets.export import EXPORTS, export
 from training.datasets.problems import Problem
 from training.datasets.reading import Reading, open_dataset, read
 from training.datasets.report import Report, shown_names, wrapped
 from training.datasets.snapshots.classes import ClassChange, compare_classes, rename_labels, without_unused
 from training.datasets.snapshots.snapshot import Snapshot, is_unchanged, take
-from training.datasets.snapshots.split import with_frozen_test
+from training.datasets.snapshots.split import Division, divide, take_over_test_images
 from training.datasets.snapshots.store import folder_of, local_images, upload_images, write
 from training.job.errors import TrainingError
 
@@ -41,10 +41,9 @@ class ImportOptions:
         out: A folder or an S3 URI for the snapshot; "" to write none.
         format: The format of the source; None to detect it.
         repair: Whether to repair what needs no decision.
-        labels: The labels that are allowed; None for all.
+        labels: The labels that are allowed, and the names of the classes where the source has numbers only; None for
+            all.
         previous: The snapshot whose test images stay the test set.
-        export: The format of an export.
-        to: The folder of the export.
         confirm: Asked whether classes that the data set does not have are to be added to it.
     """
 
@@ -55,9 +54,16 @@ class ImportOptions:
     repair: bool = False
     labels: Sequence[str] | None = None
     previous: str | None = None
-    export: str | None = None
-    to: Path | None = None
     confirm: Callable[[ClassChange], bool] = lambda change: False
+
+
+@dataclass(frozen=True)
+class _Examined:
+    dataset: Dataset
+    division: Division
+    duplicates: Sequence[Duplicate]
+    problems: list[Problem]
+    repairs: Sequence[Repair]
 
 
 @dataclass
@@ -82,40 +88,52 @@ class Import:
             TrainingError: The data set cannot be read or written, or it is refused.
         """
         options = self.options
-        if options.export and options.export not in EXPORTS:
-            known = ", ".join(EXPORTS)
-            raise ImportRefusedError(
-                f"{options.export!r} is not a format for an export", hint=f"Use {known}."
-            )
         previous = open_dataset(options.previous, "snapshot") if options.previous else None
-        reading = read(options.path, options.format, examine=self._fingerprints.add, progress=True)
+        reading = read(
+            options.path,
+            options.format,
+            class_names=options.labels or (),
+            examine=self._fingerprints.add,
+            progress=True,
+        )
         reading, change, renamed = self._compare(reading, previous)
-        dataset, frozen = with_frozen_test(reading.dataset, previous)
+        dataset, taken_over = take_over_test_images(reading.dataset, previous)
         dataset, unused = without_unused(dataset)
-        for sample in frozen.taken_over:
+        for sample in taken_over:
             self._fingerprints.add(sample.sha256, dataset.read(sample))
-        dataset, duplicates, problems, repairs = self._examine(dataset, reading.problems)
-        problems += [
+        found = self._examine(dataset, reading.problems, previous)
+        found.problems.extend(
             Problem("unused-class", options.path, f"class {label!r}", "has no object") for label in unused
-        ]
-        snapshot = take(dataset, duplicates, format=reading.format, name=options.dataset, previous=previous)
+        )
+        freeze = partial(
+            take,
+            found.dataset,
+            found.duplicates,
+            format=reading.format,
+            name=options.dataset,
+            previous=previous,
+            has_own_parts=found.division.is_own,
+        )
+        snapshot = freeze()
         report = Report(
             reading.format,
             len(reading.dataset.samples),
-            replace(dataset, samples=snapshot.samples),
-            problems,
-            [*renamed, *repairs],
+            replace(found.dataset, samples=snapshot.samples),
+            found.problems,
+            [*renamed, *found.repairs],
             snapshot.left_out,
             name=options.dataset,
             change=change,
-            frozen=frozen,
-            not_in_source=_not_in_source(previous, dataset),
+            division=found.division,
+            taken_over=len(taken_over),
+            not_in_source=_not_in_source(previous, found.dataset),
         )
-        if not report.errors and options.export and options.to:
-            report = self._export(report, options.export, options.to)
         if report.errors or not options.out:
             return report
-        return self._write(report, snapshot, dataset, duplicates, previous)
+        if options.out.startswith("s3://"):
+            # With the URIs of the uploaded images, it is another document with another id.
+            snapshot = freeze(uris=self._upload(found.dataset, snapshot))
+        return self._write(report, snapshot, previous)
 
     def _compare(
         self, reading: Reading, previous: Dataset | None
@@ -135,45 +153,27 @@ class Import:
             raise _refusal(self.options.dataset, change)
         return reading, change, repairs
 
-    def _examine(
-        self, dataset: Dataset, found: Sequence[Problem]
-    ) -> tuple[Dataset, list[Duplicate], list[Problem], list[Repair]]:
-        """Find duplicates and problems, and repair them if that is asked for.
+    def _examine(self, dataset: Dataset, found: Sequence[Problem], previous: Dataset | None) -> _Examined:
+        """Find duplicates and problems, divide the data set into parts, and repair it if that is asked for.
 
         Args:
             dataset: What to examine.
             found: The problems that reading found.
+            previous: The snapshot whose test images are the test part.
         """
         duplicates, fixed_scene = find_duplicates(dataset, self._fingerprints)
+        dataset, division = divide(dataset, duplicates, previous)
         problems, repairs = list(found), list[Repair]()
         if self.options.repair:
             dataset, repairs = repair(dataset, duplicates, problems)
             problems = [problem for problem in problems if problem.kind not in REPAIRED_BY_READING]
             duplicates, fixed_scene = find_duplicates(dataset, self._fingerprints)
         problems += audit(dataset, duplicates, fixed_scene, self.options.labels)
-        return dataset, list(duplicates), problems, repairs
+        return _Examined(dataset, division, duplicates, problems, repairs)
 
-    def _export(self, report: Report, format: str, folder: Path) -> Report:
-        with _bar("exporting", len(report.dataset.samples)) as bar:
-            files = export(report.dataset, format, folder, bar.update)
-        return replace(report, exported=[str(path) for path in files])
-
-    def _write(
-        self,
-        report: Report,
-        snapshot: Snapshot,
-        dataset: Dataset,
-        duplicates: Sequence[Duplicate],
-        previous: Dataset | None,
-    ) -> Report:
-        """Write the snapshot, and if it goes to S3, first the images that are on this machine only."""
+    def _write(self, report: Report, snapshot: Snapshot, previous: Dataset | None) -> Report:
+        """Write the snapshot, unless it is the previous one."""
         options = self.options
-        if options.out.startswith("s3://"):
-            uris = self._upload(dataset, snapshot)
-            # With the URIs of the uploaded images, it is another document with another id.
-            snapshot = take(
-                dataset, duplicates, format=report.format, name=options.dataset, previous=previous, uris=uris
-            )
         if previous and self._is_in_place(options.previous) and is_unchanged(snapshot, previous):
             # Written again, it would get another id, and count as new data.
             return replace(

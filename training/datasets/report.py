@@ -11,20 +11,26 @@ from typing import Any, TypeVar
 from contract.keys import DEFAULT_DATASET
 from contract.snapshots import PARTS
 from contract.text import plain
-from training.datasets.checks.audit import objects_per_class
+from training.datasets.checks.audit import images_per_label, objects_per_class
 from training.datasets.checks.repair import Repair
 from training.datasets.dataset import Dataset
 from training.datasets.problems import KINDS, Problem
 from training.datasets.snapshots.classes import ClassChange
-from training.datasets.snapshots.split import FrozenTest, LeftOut
+from training.datasets.snapshots.split import Division, LeftOut, Moved
 
 T = TypeVar("T", Problem, Repair)
+S = TypeVar("S", LeftOut, Moved)
 
 _COLUMNS = ("all", *PARTS)
 _ITEMS_SHOWN = 3
-_LEFT_OUT_SHOWN = 5
+_IMAGES_SHOWN = 5
 _NAMES_SHOWN = 8
 _WIDTH = 80
+_MOVED = {
+    "copy": "to the part of most of their copies",
+    "drawn": "of the train part, by image hash, into a part that the source lacks",
+    "frozen": "because the test set of the previous snapshot stays as it is",
+}
 _LABEL_WIDTH = 36  # of a table of 80 columns
 
 
@@ -41,9 +47,9 @@ class Report:
         left_out: The images that show the same as an image of a higher part.
         name: The name of the data set.
         change: The classes before and after.
-        frozen: What happened to the test images of the previous snapshot.
+        division: How it was divided into parts.
+        taken_over: The number of test images of the previous snapshot that the source lacks.
         not_in_source: The number of other images of the previous snapshot that the source lacks.
-        exported: The files that an export wrote.
         snapshot: The snapshot's id; None if none was written.
         written_to: The snapshot's path or URI; None if none was written.
         is_unchanged: Whether `snapshot` is the previous one, because nothing is new.
@@ -57,9 +63,9 @@ class Report:
     left_out: Sequence[LeftOut]
     name: str = DEFAULT_DATASET
     change: ClassChange = field(default_factory=ClassChange)
-    frozen: FrozenTest = field(default_factory=FrozenTest)
+    division: Division = field(default_factory=Division)
+    taken_over: int = 0
     not_in_source: int = 0
-    exported: Sequence[str] = ()
     snapshot: str | None = None
     written_to: str | None = None
     is_unchanged: bool = False
@@ -79,17 +85,18 @@ class Report:
             "new_labels": self.change.added if self.change.before else [],
             "likely_typos": self.change.likely_typos,
             "counts": objects_per_class(self.dataset),
+            "image_labels": images_per_label(self.dataset),
             "parts": {name: len(self.dataset.part(name).samples) for name in PARTS},
             "previous": {
-                "test_images": self.frozen.images,
-                "test_images_taken_over": len(self.frozen.taken_over),
+                "test_images": self.division.frozen,
+                "test_images_taken_over": self.taken_over,
                 "other_images_not_in_source": self.not_in_source,
             },
             "problems": [
                 {
                     "kind": kind,
                     "severity": KINDS[kind].severity,
-                    "count": len(problems),
+                    "count": sum(problem.count for problem in problems),
                     "files": _files(problems),
                     "first": str(problems[0].error()),
                     "advice": KINDS[kind].advice,
@@ -100,11 +107,11 @@ class Report:
                 {"kind": kind, "count": len(repairs), "files": _files(repairs)}
                 for kind, repairs in _by_kind(self.repairs).items()
             ],
+            "split": self._split_document(),
             "left_out": [
                 {"file": item.sample.name, "instead": item.instead.name, "how": item.match}
                 for item in self.left_out
             ],
-            "exported": list(self.exported),
             "snapshot": self.snapshot,
             "written_to": self.written_to,
             "unchanged": self.is_unchanged,
@@ -116,31 +123,61 @@ class Report:
             [f"{_count(self.images, 'image')}, format {self.format}"],
             _table(self.dataset),
             *self._findings(),
-            [*self._left_out(), *self._previous()],
+            [*self._split(), *self._left_out(), *self._previous()],
             self._written(),
         ]
         return "\n\n".join("\n".join(lines) for lines in sections if lines) + "\n"
 
     def _findings(self) -> Iterator[list[str]]:
         for kind, problems in _by_kind(self.problems).items():
-            heading = f"{KINDS[kind].severity}: {kind} ({len(problems)})"
+            number = sum(problem.count for problem in problems)
+            heading = f"{KINDS[kind].severity}: {kind} ({number})"
             lines = _first_lines(problems, lambda problem: str(problem.error()))
             yield [heading, *wrapped(KINDS[kind].advice, "  "), *lines]
         for kind, repairs in _by_kind(self.repairs).items():
             lines = _first_lines(repairs, lambda repair: f"{repair.file}: {repair.action}")
             yield [f"repaired: {kind} ({len(repairs)})", *lines]
 
+    def _split_document(self) -> dict[str, Any]:
+        division = self.division
+        return {
+            "by": "source" if division.is_own else "hash",
+            "source": dict(division.own.stated),
+            "refused": division.own.refused or None,
+            "drawn": list(division.own.drawn),
+            "moved": [
+                {
+                    "file": item.sample.name,
+                    "from": item.sample.source_part,
+                    "to": item.sample.belongs_to(),
+                    "why": item.why,
+                    "like": item.like.name if item.like else None,
+                }
+                for item in division.moved
+            ],
+        }
+
+    def _split(self) -> list[str]:
+        """Return what became of the parts that the source has itself."""
+        own = self.division.own
+        if own.refused:
+            return wrapped(f"parts: by image hash, not those of the source: {own.refused}")
+        if not own.stated:
+            return []
+        stated = ", ".join(f"{number} {part}" for part, number in own.stated.items())
+        lines = wrapped(f"parts: those of the source ({stated})")
+        for why, heading in _MOVED.items():
+            moved = [item for item in self.division.moved if item.why == why]
+            if moved:
+                lines += wrapped(f"moved: {_count(len(moved), 'image')} {heading}")
+                lines += _shown(moved, _moved_lines)
+        return lines
+
     def _left_out(self) -> list[str]:
         lines = []
         if self.left_out:
             lines.append(f"left out: {_count(len(self.left_out), 'image')} like one of another part")
-            for item in self.left_out[:_LEFT_OUT_SHOWN]:
-                lines += [
-                    f"  {_end_of(plain(item.sample.name))} ({item.match})",
-                    f"    as {_end_of(plain(item.instead.name))}",
-                ]
-            if len(self.left_out) > _LEFT_OUT_SHOWN:
-                lines.append(f"  and {len(self.left_out) - _LEFT_OUT_SHOWN} more")
+            lines += _shown(self.left_out, _left_out_lines)
         unlisted = Counter(problem.kind for problem in self.problems)["unlisted-image"]
         if unlisted:
             lines.append(f"left out: {_count(unlisted, 'image')} without labels")
@@ -149,12 +186,12 @@ class Report:
     def _previous(self) -> list[str]:
         """Return what happened to the data set that the previous snapshot has."""
         lines = []
-        if self.frozen.images:
-            stay = "stays" if self.frozen.images == 1 else "stay"
-            images = _count(self.frozen.images, "test image")
+        if self.division.frozen:
+            stay = "stays" if self.division.frozen == 1 else "stay"
+            images = _count(self.division.frozen, "test image")
             lines.append(f"{images} of the previous snapshot {stay} the test set")
-        if self.frozen.added:
-            lines.append(f"{_count(self.frozen.added, 'image')} of new classes joined the test set")
+        if self.division.joined:
+            lines.append(f"{_count(self.division.joined, 'image')} of new classes joined the test set")
         if self.not_in_source:
             are = "is" if self.not_in_source == 1 else "are"
             images = _count(self.not_in_source, "other image")
@@ -166,7 +203,7 @@ class Report:
         return lines
 
     def _written(self) -> list[str]:
-        lines = [f"exported: {plain(name)}" for name in self.exported]
+        lines = []
         if self.written_to:
             labels = len(self.dataset.labels)
             classes = f"{labels} classes" if labels != 1 else "1 class"
@@ -184,6 +221,25 @@ def shown_names(names: Sequence[str]) -> str:
     return shown + (f" and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else "")
 
 
+def _shown(items: Sequence[S], lines_of: Callable[[S], list[str]]) -> list[str]:
+    """Return the lines of the first images, and how many more there are."""
+    lines = [line for item in items[:_IMAGES_SHOWN] for line in lines_of(item)]
+    return lines + ([f"  and {len(items) - _IMAGES_SHOWN} more"] if len(items) > _IMAGES_SHOWN else [])
+
+
+def _left_out_lines(item: LeftOut) -> list[str]:
+    return [
+        f"  {_end_of(plain(item.sample.name))} ({item.match})",
+        f"    as {_end_of(plain(item.instead.name))}",
+    ]
+
+
+def _moved_lines(item: Moved) -> list[str]:
+    name = _end_of(plain(item.sample.name), 30)
+    lines = [f"  {name} ({item.sample.source_part} to {item.sample.belongs_to()})"]
+    return lines + ([f"    copy of {_end_of(plain(item.like.name))}"] if item.like else [])
+
+
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
@@ -191,6 +247,7 @@ def _count(number: int, noun: str) -> str:
 def _table(dataset: Dataset) -> list[str]:
     """Return the number of images, and of objects of each label, in all parts and in each."""
     counts = objects_per_class(dataset)
+    counts |= {f"images: {label}": row for label, row in images_per_label(dataset).items()}
     images: dict[str, int] = {name: len(dataset.part(name).samples) for name in _COLUMNS}
     names = {label: _shorten(plain(label), _LABEL_WIDTH) for label in counts}
     width = max(len(name) for name in ("images", *names.values()))
@@ -237,7 +294,7 @@ def _shorten(text: str, width: int) -> str:
     return text if len(text) <= width else text[: width - 1] + "…"
 
 
-def _end_of(name: str) -> str:
+def _end_of(name: str, margin: int = 16) -> str:
     """Return the end of a path if it is too long for a line: it tells more than the beginning."""
-    width = _WIDTH - 16
+    width = _WIDTH - margin
     return name if len(name) <= width else "…" + name[-(width - 1) :]

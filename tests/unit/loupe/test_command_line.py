@@ -95,6 +95,7 @@ def test_python_m_loupe_is_the_command():
         (["train"], "Missing option '--dataset'"),
         (["train", "--dataset", "x", "--family", "ssdlite", "--out", "y", "--epochs", "0"], "'--epochs'"),
         (["retrain", "--epochs", "0"], "'--epochs'"),
+        (["export", "x", "y"], "Missing option '--format'"),
         (["serve"], "Missing option '--model'"),
         (["serve", "--model", "m", "--port", "80000"], "'--port'"),
         (["up", "--port", "80000"], "'--port'"),
@@ -128,7 +129,7 @@ def test_a_wrong_command_line_is_one_message_and_the_help_to_read(
         (["drop", "{tmp}", "--line", "a/b"], "--line"),
         (["deploy", "m", "--stack", "press"], "serving container"),
         (["bench", "nope"], "no benchmark 'nope'"),
-        (["import", "x", "--export", "coco"], "--export and --to"),
+        (["export", "nothing", "out", "--format", "coco", "--home", "{tmp}/nothing"], "no cloud runs"),
         (["import", "x", "--check", "--out", "y"], "--check writes nothing"),
     ],
 )

@@ -13,10 +13,12 @@ import pytest
 
 from localcloud import Connection, NotRunningError
 from loupe.errors import LoupeError
-from loupe.stack import labelled_data
+from loupe.stack import exports, labelled_data
+from loupe.stack.exports import ExportOptions
 from loupe.stack.labelled_data import ImportOptions
 from loupe.stack.target import Target
 from tests.unit.loupe.conftest import OUTPUTS
+from training.export import options_parser as export_parser
 from training.imports import options_parser
 
 DESTINATION = "s3://artefacts/labelled"
@@ -61,7 +63,7 @@ def _snapshot(target: Target, name: str, folder: str = "default/", **info: Any) 
     target.s3.put_object(Bucket="artefacts", Key=key, Body=json.dumps(document).encode())
 
 
-def _options(call: labelled_data.ImportCall) -> argparse.Namespace:
+def _options(call: labelled_data.ProgramCall) -> argparse.Namespace:
     """Return the arguments as the import program reads them."""
     return options_parser().parse_args(call.arguments)
 
@@ -83,8 +85,6 @@ def test_every_option_reaches_the_import_program():
         labels="-a,b",
         previous="old.json",
         out="-there",
-        export="coco",
-        to=Path("to"),
         dataset="press-2",
         add_classes=True,
         yes=True,
@@ -138,10 +138,7 @@ def test_a_name_that_is_not_valid_for_a_data_set_is_refused(tmp_path: Path, name
     assert "lower-case letters, digits and hyphens, at most 40 characters" in caught.value.hint
 
 
-@pytest.mark.parametrize(
-    "options",
-    [ImportOptions("data", out="x"), ImportOptions("data", check=True), ImportOptions("data", export="coco")],
-)
+@pytest.mark.parametrize("options", [ImportOptions("data", out="x"), ImportOptions("data", check=True)])
 def test_an_option_for_another_place_needs_no_cloud(options: ImportOptions):
     # This test has neither a cloud nor an account: opening one would raise.
     call = labelled_data.prepare(options, "stack", Path("/none"), True)
@@ -219,3 +216,43 @@ def test_the_program_sees_no_aws_settings_but_the_local_clouds(
 def test_on_aws_the_users_profile_is_used(reachable: Target, tmp_path: Path):
     call = labelled_data.prepare(ImportOptions("data"), "press", tmp_path, False)
     assert (call.environment, call.destination) == (dict(os.environ), DESTINATION)
+
+
+def _export(snapshot: str, stack: str | None = None, home: Path = Path("/none")) -> labelled_data.ProgramCall:
+    return exports.prepare(ExportOptions(snapshot, Path("-out"), "yolo", json=True), stack, home)
+
+
+def test_an_export_of_a_data_set_s_name_takes_its_newest_snapshot_in_the_cloud(reachable: Target, home: Path):
+    _snapshot(reachable, "aaaa", folder="press-2/")
+    call = _export("press-2", home=home)
+    given = export_parser().parse_args(call.arguments)
+    assert given.snapshot == f"{DESTINATION}/snapshots/press-2/aaaa.json"
+    assert (given.out, given.format, given.json) == (Path("-out"), "yolo", True)
+    assert call.environment["AWS_ENDPOINT_URL"] == "http://127.0.0.1:4566"
+    assert _export("press-2", "press").environment == dict(os.environ)
+
+
+def test_an_export_of_a_data_set_that_does_not_exist_names_those_that_do(reachable: Target, home: Path):
+    _snapshot(reachable, "aaaa", folder="press-2/")
+    with pytest.raises(LoupeError, match="no data set 'press-3'") as caught:
+        _export("press-3", home=home)
+    assert "press-2" in caught.value.hint
+
+
+def test_an_export_without_a_cloud_needs_a_path_that_exists(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(LoupeError, match="no such file or folder, and no cloud runs"):
+        _export("press-2", home=tmp_path)
+    (tmp_path / "press-2").mkdir()
+    call = _export("press-2", home=tmp_path)
+    assert export_parser().parse_args(call.arguments).snapshot == "press-2"
+    assert call.environment == dict(os.environ)
+
+
+def test_an_export_of_a_uri_is_read_from_the_local_cloud_if_the_bucket_is_there(
+    reachable: Target, home: Path
+):
+    inside = _export(f"{DESTINATION}/snapshots/default", home=home)
+    assert inside.environment["AWS_ENDPOINT_URL"] == "http://127.0.0.1:4566"
+    assert _export("s3://elsewhere/data", home=home).environment == dict(os.environ)
+    assert _export(DESTINATION, "press", home).environment == dict(os.environ)

@@ -9,7 +9,7 @@ from typing import Any
 from retraining.labelled import Reviewed
 from training.datasets import Dataset, Object, Sample, open_dataset
 from training.datasets.snapshots.snapshot import take
-from training.datasets.snapshots.split import with_frozen_test
+from training.datasets.snapshots.split import divide
 from training.datasets.storage.uris import ImagesByUri
 
 LABELS = ("dent", "scratch")
@@ -28,7 +28,7 @@ def sample(name: str, *labels: str, sha256: str = "") -> Sample:
 def taken(samples: Sequence[Sample], labels: Sequence[str] = LABELS) -> dict[str, Any]:
     """Return the document of a snapshot of these samples."""
     uris = {item.name: f"s3://artefacts/labelled/images/{item.name}" for item in samples}
-    dataset, _ = with_frozen_test(Dataset(ImagesByUri(uris), tuple(labels), tuple(samples)), None)
+    dataset, _ = divide(Dataset(ImagesByUri(uris), tuple(labels), tuple(samples)))
     document: dict[str, Any] = json.loads(take(dataset, [], format="coco").content())
     return document
 

@@ -34,7 +34,7 @@ def audit(
     problems: list[Problem] = []
     for sample in dataset.samples:
         problems += _box_problems(sample)
-        if not sample.objects:
+        if not sample.objects and not sample.tags:
             problems.append(Problem("unlabelled-image", sample.name, "", "has no labelled object"))
     problems += _spelling_problems(dataset)
     problems += _unknown_labels(dataset, known_labels)
@@ -60,6 +60,18 @@ def objects_per_class(dataset: Dataset) -> dict[str, dict[str, int]]:
         for obj in sample.objects:
             counts[obj.label]["all"] += 1
             counts[obj.label][sample.belongs_to()] += 1
+    return counts
+
+
+def images_per_label(dataset: Dataset) -> dict[str, dict[str, int]]:
+    """Return the number of images with each label of the whole image: `all` of them, and in each part."""
+    columns: tuple[str, ...] = ("all", *PARTS)
+    labels = sorted({tag for sample in dataset.samples for tag in sample.tags})
+    counts = {label: dict.fromkeys(columns, 0) for label in labels}
+    for sample in dataset.samples:
+        for tag in set(sample.tags):
+            counts[tag]["all"] += 1
+            counts[tag][sample.belongs_to()] += 1
     return counts
 
 
@@ -179,6 +191,12 @@ def _duplicate_images(dataset: Dataset, duplicates: Sequence[Duplicate]) -> Iter
         if duplicate.match == "near":
             message = f"shows nearly the same as {first.name} (correlation {duplicate.correlation:.2f})"
             yield Problem("near-duplicate-image", second.name, "", message)
+        elif duplicate.match == "turned":
+            message = f"is a mirrored or turned copy of {first.name}"
+            yield Problem("turned-copy", second.name, "", message)
+        elif duplicate.match == "original":
+            message = f"was made of the same original as {first.name}"
+            yield Problem("augmented-copy", second.name, "", message)
         elif same_labels(first, second):
             message = f"has the same {duplicate.match} as {first.name}"
             yield Problem("duplicate-image", second.name, "", message)

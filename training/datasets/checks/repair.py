@@ -97,7 +97,8 @@ def _exact_duplicates(samples: Sequence[Sample], duplicates: Sequence[Duplicate]
     """
     kept_by_dropped: dict[int, int] = {}
     for duplicate in duplicates:
-        if duplicate.match != "near" and same_labels(samples[duplicate.first], samples[duplicate.second]):
+        is_exact = duplicate.match in ("bytes", "pixels")
+        if is_exact and same_labels(samples[duplicate.first], samples[duplicate.second]):
             pair = (duplicate.second, duplicate.first)
             dropped, kept = sorted(pair, key=lambda index: PARTS.index(samples[index].belongs_to()))
             kept_by_dropped[dropped] = kept

@@ -14,9 +14,8 @@ from training.datasets.problems import Problems
 
 # Formats round a box's edge by up to half a pixel.
 _ROUNDING = 0.5
-# Boxes are mostly drawn in whole pixels. As shares of an image, written with six digits or in single precision, they
-# come back this close.
-_CLOSE = 0.001
+# Boxes are mostly drawn in whole pixels. As shares of an image in single precision, they come back this close.
+_CLOSE = 0.0001
 # Of the ratio of width and height. A copy of a small image can have other rounded sizes.
 _SAME_RATIO = 0.02
 
@@ -162,7 +161,7 @@ def _placed(
 def _whole(edge: float) -> float:
     """Return the whole pixel that an edge means, or the edge.
 
-    >>> _whole(11.9999995), _whole(11.99)
+    >>> _whole(11.99999), _whole(11.99)
     (12.0, 11.99)
     """
     nearest = float(round(edge))

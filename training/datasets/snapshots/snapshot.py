@@ -13,11 +13,17 @@ from typing import Any
 
 from contract import snapshots
 from contract.keys import DEFAULT_DATASET
-from training.datasets.checks.duplicates import Duplicate
+from training.datasets.checks.duplicates import Duplicate, Match
 from training.datasets.dataset import Dataset, Sample
 from training.datasets.formats.coco import annotations_of, categories_of
 from training.datasets.snapshots.split import LeftOut, leave_out
 from training.datasets.storage.files import Files
+
+_HOW: dict[Match, str] = {
+    "near": "nearly the same picture as",
+    "turned": "mirrored or turned copy of",
+    "original": "made of the same original as",
+}
 
 
 @dataclass(frozen=True)
@@ -65,9 +71,10 @@ def take(
     format: str,
     name: str = DEFAULT_DATASET,
     previous: Dataset | None = None,
+    has_own_parts: bool = False,
     uris: Mapping[str, str] | None = None,
 ) -> Snapshot:
-    """Take the snapshot of a data set whose samples are in their parts (`split.with_frozen_test`).
+    """Take the snapshot of a data set whose samples are in their parts (`split.divide`).
 
     Args:
         dataset: What to freeze.
@@ -75,13 +82,14 @@ def take(
         format: The format of the source, for the record.
         name: The name of the data set.
         previous: The snapshot whose test images are the test part.
+        has_own_parts: Whether the parts are those of the source.
         uris: For images that were copied: the URI of the copy, by SHA-256.
     """
     left_out = leave_out(dataset.samples, duplicates)
     kept = _kept_samples(dataset, left_out)
     content = {
         "loupe_snapshot": snapshots.VERSION,
-        "info": _info(format, name, previous),
+        "info": _info(format, name, previous, has_own_parts),
         "categories": categories_of(dataset.labels),
         "images": [_image(n, sample, dataset.files, uris or {}) for n, sample in enumerate(kept, start=1)],
         "annotations": annotations_of((sample.objects for sample in kept), dataset.labels),
@@ -114,12 +122,13 @@ def _content(sample: Sample, uri: str) -> tuple[Any, ...]:
     return uri, sample.sha256, sample.belongs_to(), sample.tags, objects
 
 
-def _info(format: str, name: str, previous: Dataset | None) -> dict[str, Any]:
+def _info(format: str, name: str, previous: Dataset | None, has_own_parts: bool) -> dict[str, Any]:
+    split = "parts of the source" if has_own_parts else "by image hash, 70/10/20"
     return {
         "dataset": name,
         "format": format,
         "previous": previous.snapshot_id if previous else None,
-        "split": "by image hash, 70/10/20" if previous is None else "test part of the previous snapshot",
+        "split": split if previous is None else "test part of the previous snapshot",
     }
 
 
@@ -151,9 +160,9 @@ def _left_out(left_out: Sequence[LeftOut]) -> list[dict[str, Any]]:
 
 def _reason(item: LeftOut) -> str:
     part = item.instead.belongs_to()
-    if item.match == "near":
-        return f"nearly the same picture as an image in {part}"
-    return f"same {item.match} as an image in {part}"
+    if item.match in ("bytes", "pixels"):
+        return f"same {item.match} as an image in {part}"
+    return f"{_HOW[item.match]} an image in {part}"
 
 
 def _compact(value: Any) -> str:

@@ -21,7 +21,7 @@ from training.datasets.dataset import Dataset
 from training.datasets.export import write_recordio
 from training.datasets.generated.synthetic import generate
 from training.datasets.snapshots.snapshot import is_unchanged, take
-from training.datasets.snapshots.split import labels_of, leave_out, with_frozen_test
+from training.datasets.snapshots.split import divide, labels_of, leave_out, take_over_test_images
 from training.datasets.snapshots.store import write
 from training.datasets.storage.uris import ImagesByUri
 
@@ -30,7 +30,7 @@ PARTS = ("train", "validation", "test")
 
 def snapshot_of(path: Path, out: Path, previous: Path | None = None) -> Path:
     earlier = open_dataset(previous) if previous else None
-    dataset, _ = with_frozen_test(open_dataset(path), earlier)
+    dataset, _ = divide(take_over_test_images(open_dataset(path), earlier)[0], previous=earlier)
     return Path(write(take(dataset, [], format="coco", previous=earlier), str(out)))
 
 
@@ -84,7 +84,7 @@ def test_the_id_of_a_snapshot_is_the_same_in_every_release():
         ]
     )
     files = ImagesByUri({sample.name: f"s3://factory/{sample.name}" for sample in samples})
-    dataset, _ = with_frozen_test(Dataset(files, ("dent", "scratch"), samples), None)
+    dataset, _ = divide(Dataset(files, ("dent", "scratch"), samples))
     duplicates = [Duplicate(0, 3, "near", 0.9), Duplicate(1, 3, "pixels", 1.0)]
     snapshot = take(dataset, duplicates, format="coco")
     assert snapshot.id == "0e25fc3af803e5c4ed3f0be446616f3d8a2bac79359e75ffab1286d035110588"
@@ -216,15 +216,14 @@ def test_a_new_image_joins_the_frozen_test_set_only_if_it_shows_a_class_without_
         labelled(new_class, "dent", "scratch"),
         labelled(elsewhere, "scratch"),
     )
-    dataset, frozen = with_frozen_test(source, previous)
+    source, taken_over = take_over_test_images(source, previous)
+    dataset, division = divide(source, previous=previous)
     assert hashes(dataset, "test") == {old_test, new_class}
-    assert (frozen.images, [s.sha256 for s in frozen.taken_over], frozen.added) == (1, [old_test], 1)
+    assert (division.frozen, [s.sha256 for s in taken_over], division.joined) == (1, [old_test], 1)
 
 
 def test_a_snapshot_is_unchanged_only_if_images_labels_and_parts_are_the_previous_ones():
-    dataset, _ = with_frozen_test(
-        data_set(*(labelled(drawn_hash("train", n), "dent") for n in range(3))), None
-    )
+    dataset, _ = divide(data_set(*(labelled(drawn_hash("train", n), "dent") for n in range(3))))
     snapshot = take(dataset, [], format="coco")
     samples = dataset.samples
     assert is_unchanged(snapshot, dataset)
@@ -241,7 +240,7 @@ def test_a_snapshot_is_unchanged_only_if_images_labels_and_parts_are_the_previou
 
 
 def test_a_snapshot_goes_to_the_folder_of_its_data_set_and_records_the_name(source, tmp_path):
-    dataset, _ = with_frozen_test(open_dataset(source), None)
+    dataset, _ = divide(open_dataset(source))
     snapshot = take(dataset, [], format="coco", name="press-2")
     path = Path(write(snapshot, str(tmp_path)))
     assert path == tmp_path / "snapshots/press-2" / snapshot.file_name
@@ -267,7 +266,7 @@ def test_no_duplicate_crosses_the_split_and_no_test_image_is_ever_left_out(parts
 
 
 def test_what_is_left_out_is_listed_with_the_reason(source):
-    dataset, _ = with_frozen_test(open_dataset(source), None)
+    dataset, _ = divide(open_dataset(source))
     train = next(i for i, s in enumerate(dataset.samples) if s.belongs_to() == "train")
     test = next(i for i, s in enumerate(dataset.samples) if s.belongs_to() == "test")
     document = take(dataset, [Duplicate(train, test, "near", 0.93)], format="coco").document

@@ -145,26 +145,9 @@ def test_the_test_set_of_the_previous_snapshot_stays(capsys, drawn, source, tmp_
     assert f"\n{30 - len(frozen)} other images of the previous snapshot are not in this source" in text
 
 
-@pytest.mark.parametrize("kind", ["coco", "recordio"])
-def test_an_export_writes_the_data_set_for_other_tools(capsys, source, tmp_path, kind):
-    report = document(capsys, source, "--export", kind, "--to", tmp_path / "to")
-    assert report["snapshot"] is None
-    exported = [open_dataset(path) for path in report["exported"]]
-    assert {s.sha256 for dataset in exported for s in dataset.samples} == {
-        s.sha256 for s in open_dataset(source).samples
-    }
-    if kind == "recordio":
-        for path, dataset in zip(report["exported"], exported, strict=True):
-            part = open_dataset(source).part(Path(path).stem)
-            assert {s.sha256 for s in dataset.samples} == {s.sha256 for s in part.samples}
-    status, _, err = run(capsys, source, "--export", kind, "--to", tmp_path / "to")
-    assert (status, "is not empty" in err) == (1, True)
-
-
-@pytest.mark.parametrize("arguments", [["--export", "coco"], ["--to", "x"], ["--check", "--out", "x"]])
-def test_options_that_exclude_each_other_are_refused(arguments):
+def test_options_that_exclude_each_other_are_refused():
     with pytest.raises(SystemExit):
-        main(["x", *arguments])
+        main(["x", "--check", "--out", "x"])
 
 
 def test_an_output_folder_that_cannot_be_written_is_an_error(capsys, source, tmp_path):
@@ -241,14 +224,10 @@ def test_at_a_terminal_the_question_is_asked_and_its_default_is_no(
     assert "[y/N] " in err
 
 
-@pytest.mark.parametrize("options", [["--check"], ["--export", "coco", "--to", "to"]])
-def test_without_a_snapshot_nothing_is_mixed_so_nothing_is_refused(
-    capsys, drawn, source, tmp_path, monkeypatch, options
-):
-    monkeypatch.chdir(tmp_path)
+def test_a_check_mixes_nothing_so_it_refuses_nothing(capsys, drawn, source, tmp_path):
     first = document(capsys, drawn / "source", "--out", tmp_path / "out")
     other_classes(source)
-    report = document(capsys, source, "--previous", first["written_to"], *options)
+    report = document(capsys, source, "--previous", first["written_to"], "--check")
     assert len(report["new_labels"]) == 6
 
 
@@ -260,9 +239,9 @@ def test_a_class_in_another_spelling_is_named_as_a_likely_typo_and_repair_rename
     other_classes(source, **{name.replace("-", "_"): name for name in names} | {"crazing": " Crazing"})
     arguments = (source, "--out", tmp_path / "out", "--previous", first["written_to"])
     report = document(capsys, *arguments)
-    assert (report["new_labels"], report["likely_typos"]) == ([" Crazing"], {" Crazing": "crazing"})
+    assert (report["new_labels"], report["likely_typos"]) == (["Crazing"], {"Crazing": "crazing"})
     _, text, _ = run(capsys, *arguments)
-    assert "' Crazing' is probably 'crazing': --repair renames it" in text
+    assert "'Crazing' is probably 'crazing': --repair renames it" in text
     repaired = document(capsys, *arguments, "--repair")
     assert (repaired["new_labels"], repaired["likely_typos"]) == ([], {})
     assert set(repaired["labels"]) == names
@@ -337,25 +316,12 @@ def test_the_end_names_data_set_parts_snapshot_and_the_next_command(capsys, sour
     assert out.splitlines()[-1] == f"next: loupe train --dataset {snapshot.removeprefix('snapshot: ')}"
 
 
-@pytest.mark.parametrize(
-    ("options", "stops_at", "message"),
-    [
-        ([], "read", "stopped; nothing was written"),
-        (
-            ["--export", "coco", "--to", "there"],
-            "export",
-            "stopped; the export is not complete: delete there before the next try",
-        ),
-    ],
-)
-def test_a_stop_says_what_is_left_of_the_work(
-    capsys, source, tmp_path, monkeypatch, options, stops_at, message
-):
+def test_a_stop_says_what_is_left_of_the_work(capsys, source, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(importing, stops_at, lambda *_, **__: os.kill(os.getpid(), signal.SIGINT))
-    status, out, err = run(capsys, source, *options)
+    monkeypatch.setattr(importing, "read", lambda *_, **__: os.kill(os.getpid(), signal.SIGINT))
+    status, out, err = run(capsys, source)
     assert (status, out) == (130, "")
-    assert err.splitlines()[0] == f"loupe: {message}"
+    assert err.splitlines()[0] == "loupe: stopped; nothing was written"
     assert not (tmp_path / "loupe-data").exists()
 
 

@@ -54,9 +54,7 @@ def test_images_in_s3_are_referred_to_in_place(capsys, source, bucket):
     )
 
 
-def test_a_test_set_of_records_is_taken_over_uploaded_and_exported_as_images(
-    capsys, drawn, source, bucket, tmp_path
-):
+def test_a_test_set_of_records_is_taken_over_and_uploaded_as_images(capsys, drawn, source, bucket, tmp_path):
     records = write_recordio(open_dataset(source), tmp_path / "rec/train.rec")
     first = document(capsys, records, "--out", tmp_path / "out")
     arguments = (drawn / "more", "--previous", first["written_to"])
@@ -64,9 +62,6 @@ def test_a_test_set_of_records_is_taken_over_uploaded_and_exported_as_images(
     frozen = {sample.sha256 for sample in open_dataset(source).part("test").samples}
     assert frozen <= {s.sha256 for s in open_dataset(second["written_to"]).part("test").samples}
     assert {f"data/images/{digest}.jpg" for digest in frozen} < set(keys(bucket))
-    third = document(capsys, *arguments, "--export", "coco", "--to", tmp_path / "to")
-    assert frozen < {sample.sha256 for sample in open_dataset(third["exported"][0]).samples}
-    assert {path.suffix for path in (tmp_path / "to/images").iterdir()} == {".jpg"}
 
 
 def test_an_upload_that_fails_leaves_no_snapshot_and_the_next_try_continues(
