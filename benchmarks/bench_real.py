@@ -48,7 +48,7 @@ def _inspect(home: Path, model: Path, part: Dataset) -> dict[str, Any]:
         records = uploads.follow(target, uploaded, lambda _: None)
         failed = sum(record["verdict"] == Verdict.FAIL for record in records.values())
         alerts = demo.receive_alerts(inbox, failed)
-    alert_ids = {json.loads(alert["Message"])["alert_id"] for alert in alerts}
+    alert_ids = {alert.document["alert_id"] for alert in alerts}
     inspected = [(item, records[item.identity]) for item in uploaded if item.identity in records]
     return {
         "images": len(uploaded),
