@@ -350,7 +350,7 @@ def test_a_person_who_serves_a_model_reads_its_address_and_a_command_to_try():
         first, curl = process.stdout.readline(), process.stdout.readline()
         address = re.search(r"http://127\.0\.0\.1:\d+", first)
         assert address is not None
-        assert first.startswith("Serving starter 225b706abb67 on ")
+        assert first.startswith("Serving starter 225b706abb67-")
         assert curl == (
             f"curl --data-binary @IMAGE.jpg -H 'Content-Type: image/jpeg' {address[0]}/invocations\n"
         )
@@ -417,9 +417,17 @@ def test_24_megapixels_by_tiles_take_less_than_a_gibibyte(tmp_path: Path) -> Non
         assert peak_mib(psutil.Process(process.pid)) < 1024
 
 
-def test_a_model_that_fails_at_its_warm_up_ends_the_program_with_the_reason(root):
+@pytest.mark.parametrize(
+    ("poison", "reason"),
+    [
+        ({"input_size": 64}, "the input_size of model.json is 64"),
+        ({"labels": ["dent"], "operating_points": {}}, "scores of 6 classes, model.json has 1 labels"),
+        ({"postprocess": {"score_threshold": float("nan")}}, "postprocess.score_threshold must be a number"),
+    ],
+)
+def test_a_model_that_cannot_judge_ends_the_program_with_the_reason(root, poison, reason):
     card = json.loads((root / "model/model.json").read_text())
-    (root / "model/model.json").write_text(json.dumps(card | {"input_size": 64}))
+    (root / "model/model.json").write_text(json.dumps(card | poison))
     with serving(root) as (process, _):
         assert process.wait(20) == 1
-    assert "the model fails on a black picture" in (root / "output/failure").read_text()
+    assert reason in (root / "output/failure").read_text()

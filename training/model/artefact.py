@@ -9,9 +9,11 @@ import os
 import tarfile
 import zlib
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from contract import model_card
 from training.job.errors import TrainingError
 from training.job.files import whole_file
 from training.model.decoding import Postprocess
@@ -55,6 +57,8 @@ class ModelCard:
             (training.evaluation.box_offset).
         members: Of an ensemble (training.learning.ensembling): name, version, family and more of each model. The
             ensemble's own family is its first member's.
+        golden: Pictures of the validation part on which the model found labelled defects: "picture", a JPEG in
+            base64, and "labels". A model that finds nothing on them does not go live.
     """
 
     name: str
@@ -75,22 +79,17 @@ class ModelCard:
     bit_depth: int | None = None
     box_offset: tuple[float, float] = (0.0, 0.0)
     members: list[dict[str, Any]] = field(default_factory=list)
+    golden: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def kind(self) -> str:
         """The family, and how many members an ensemble has; for tables and pages."""
         return f"{self.family}, ensemble of {len(self.members)}" if self.members else self.family
 
-    @property
+    @cached_property
     def version(self) -> str:
-        """The first 12 digits of a SHA-256: the ONNX file's, or of that with tiles, bit depth and box offset."""
-        # The same weights give other detections with other settings, and a record must tell the two apart.
-        settings = [json.dumps(asdict(self.tiles), sort_keys=True)] if self.tiles else []
-        settings += [f"bit_depth {self.bit_depth}"] if self.bit_depth else []
-        settings += [json.dumps(self.box_offset)] if any(self.box_offset) else []
-        if not settings:
-            return self.onnx_sha256[:12]
-        return hashlib.sha256(" ".join([self.onnx_sha256, *settings]).encode()).hexdigest()[:12]
+        """The model's version, by its weights and by everything else that changes its answers."""
+        return model_card.version(asdict(self))
 
     @property
     def full_above(self) -> int | None:
@@ -100,24 +99,25 @@ class ModelCard:
     def write(self, folder: Path) -> None:
         """Write `folder`/model.json."""
         document = {**asdict(self), "version": self.version}
-        (folder / CARD).write_text(json.dumps(document, indent=1) + "\n")
+        (folder / CARD).write_text(json.dumps(document, indent=1, allow_nan=False) + "\n")
 
 
 def read_card(folder: Path, source: Path | None = None) -> ModelCard:
     """Read `folder`/model.json, and check model.onnx against it.
 
-    Cards from before tiles, scale, bit_depth, box_offset or members existed are read with their defaults.
+    Cards from before tiles, scale, bit_depth, box_offset, members or golden existed are read with their defaults.
 
     Args:
         folder: An unpacked artefact.
         source: What an error names instead of `folder`: a temporary folder tells a user nothing.
 
     Raises:
-        ArtefactError: model.json is missing or no model card, or model.onnx has another SHA-256.
+        ArtefactError: model.json is missing or no card of a model that can judge, or model.onnx has another SHA-256.
     """
     place = source or folder
     try:
-        document = json.loads((folder / CARD).read_text())
+        document = model_card.parse((folder / CARD).read_bytes())
+        # A program that wrote another version there would not change the model.
         document.pop("version", None)
         document["labels"] = tuple(document["labels"])
         document["postprocess"] = Postprocess(**document["postprocess"])

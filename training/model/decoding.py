@@ -69,6 +69,8 @@ def detections(boxes: Floats, scores: Floats, postprocess: Postprocess) -> Detec
     floor = threshold if postprocess.voting is None else min(threshold, _MIN_VOTER_SCORE)
     anchors, classes = np.nonzero(scores > floor)
     scores, boxes = scores[anchors, classes], boxes[anchors]
+    if not np.isfinite(boxes).all():
+        raise ValueError("a box has no place")
     kept: list[NDArray[np.int64]] = []
     for label in np.unique(classes):
         members = np.flatnonzero(classes == label)

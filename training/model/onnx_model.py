@@ -9,11 +9,17 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from training.model.artefact import MODEL, ArtefactError, ModelCard, read_card
+from training.job.errors import TrainingError
+from training.model.artefact import CARD, MODEL, ArtefactError, ModelCard, read_card
 from training.model.decoding import Detections, Floats, Postprocess, detections
 
 # ONNX Runtime would choose TensorRT first where it is installed; its build takes minutes before the first answer.
 _PROVIDERS = ("CUDAExecutionProvider", "CPUExecutionProvider")
+_ROUNDING = 1e-3  # of a sigmoid or softmax in half precision
+
+
+class AnswerError(TrainingError):
+    """What a model answers is no judgement of an image."""
 
 
 class OnnxModel:
@@ -32,7 +38,7 @@ class OnnxModel:
             threads: Of one inference; 0 lets ONNX Runtime use every core.
 
         Raises:
-            ArtefactError: The artefact is damaged, or ONNX Runtime cannot load it.
+            ArtefactError: The artefact is damaged, ONNX Runtime cannot load it, or it does not fit its card.
         """
         self.card: ModelCard = read_card(folder)
         options = onnxruntime.SessionOptions()
@@ -47,7 +53,25 @@ class OnnxModel:
         except Exception as error:
             reason = str(error).replace(str(folder / MODEL), MODEL)
             raise ArtefactError(f"ONNX Runtime cannot load {MODEL}: {reason}") from error
+        self._check_graph()
         self.any_batch = self._session.get_inputs()[0].shape[0] != 1
+
+    def _check_graph(self) -> None:
+        """Raise ArtefactError if the graph is not one for the card. What it leaves open is checked with each answer."""
+        size, classes = self.card.input_size, len(self.card.labels)
+        images = {node.name: node for node in self._session.get_inputs()}.get("images")
+        scores = {node.name: node for node in self._session.get_outputs()}.get("scores")
+        outputs = {node.name for node in self._session.get_outputs()}
+        if images is None or len(self._session.get_inputs()) != 1 or not {"boxes", "scores"} <= outputs:
+            raise ArtefactError(f"{MODEL} has not the input images and the outputs boxes and scores")
+        sides = [side for side in images.shape[1:3] if isinstance(side, int)]
+        if images.type != "tensor(uint8)" or any(side != size for side in sides):
+            raise ArtefactError(
+                f"{MODEL} takes {images.type} of {images.shape}, and the input_size of {CARD} is {size}"
+            )
+        found = scores.shape[-1] if scores is not None and scores.shape else None
+        if isinstance(found, int) and found != classes:
+            raise ArtefactError(f"{MODEL} has scores of {found} classes, {CARD} has {classes} labels")
 
     @property
     def provider(self) -> str:
@@ -62,8 +86,16 @@ class OnnxModel:
 
         Returns:
             Boxes [N, A, 4] in 0..1 and scores [N, A, C].
+
+        Raises:
+            AnswerError: These are no scores of the card's labels.
         """
         boxes, scores = self._session.run(["boxes", "scores"], {"images": pixels})
+        if scores.shape[-1] != len(self.card.labels):
+            raise AnswerError(f"scores of {scores.shape[-1]} classes for {len(self.card.labels)} labels")
+        # NaN is above no threshold: without this check, the model would find nothing.
+        if scores.size and not (scores.min() >= -_ROUNDING and scores.max() <= 1 + _ROUNDING):
+            raise AnswerError("a score is not between 0 and 1")
         return boxes, scores
 
     def detect(

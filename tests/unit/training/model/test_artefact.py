@@ -7,6 +7,7 @@ import json
 import pickle
 import tarfile
 
+import numpy as np
 import pytest
 
 from tests.unit.training.conftest import STARTER
@@ -20,8 +21,8 @@ from training.model.artefact import (
     read_card,
     unpack,
 )
-from training.model.decoding import Postprocess
-from training.model.onnx_model import OnnxModel
+from training.model.decoding import Postprocess, detections
+from training.model.onnx_model import AnswerError, OnnxModel
 
 
 @pytest.fixture
@@ -60,7 +61,7 @@ def test_what_is_packed_is_what_is_unpacked(folder, tmp_path):
     card = unpack(pack(folder, tmp_path / "model.tar.gz"), tmp_path / "target")
 
     assert card == read_card(folder)
-    assert card.version == card.onnx_sha256[:12]
+    assert card.version.startswith(f"{card.onnx_sha256[:12]}-")
     assert (tmp_path / "target" / MODEL).read_bytes() == b"pretend this is ONNX"
 
 
@@ -128,7 +129,68 @@ def test_a_card_from_before_tiles_box_offset_and_members_is_read_with_their_defa
     card = read_card(folder)
 
     assert (card.tiles, card.box_offset, card.members) == (None, (0.0, 0.0), [])
-    assert card.version == card.onnx_sha256[:12]
+    assert card.version.startswith(f"{card.onnx_sha256[:12]}-")
+
+
+def test_the_starter_model_of_an_earlier_version_is_read(tmp_path):
+    card = unpack(STARTER, tmp_path)
+    assert len(card.labels) == 6
+    assert OnnxModel(tmp_path).card.version == card.version
+
+
+def poisoned_starter(tmp_path, **changes):
+    unpack(STARTER, tmp_path)
+    document = json.loads((tmp_path / CARD).read_text())
+    document |= changes
+    (tmp_path / CARD).write_text(json.dumps(document))
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"postprocess": {"score_threshold": float("nan")}},
+        {"postprocess": {"score_threshold": float("inf")}},
+        {"postprocess": {"nms_iou": -0.1}},
+        {"labels": ["one", "two"]},
+        {"labels": [f"class {number}" for number in range(7)]},
+        {"input_size": 320},
+        {"input_size": 256.0},
+        {"normalisation": {"mean": [0.5] * 3, "std": [0.0] * 3}},
+        {"tiles": {"size": 640, "overlap": float("nan")}},
+        {"box_offset": [0, float("nan")]},
+        {"operating_points": {"crazing": {"score": float("nan")}}},
+        {"unknown": 1},
+    ],
+    ids=str,
+)
+def test_a_model_with_a_poisoned_card_is_not_loaded(tmp_path, changes):
+    with pytest.raises(ArtefactError):
+        OnnxModel(poisoned_starter(tmp_path, **({"operating_points": {}} | changes)))
+
+
+@pytest.mark.parametrize("scores", [[[0.2, float("nan")]], [[1.5, 0.2]], [[-0.5, 0.2]], [[0.2, 0.2, 0.2]]])
+def test_scores_that_judge_nothing_are_an_error_and_not_an_empty_answer(tmp_path, scores):
+    unpack(STARTER, tmp_path)
+    model = OnnxModel(tmp_path)
+
+    class Session:
+        def run(self, *_):
+            wide = np.zeros((1, 1, 6), np.float32)
+            wide[0, 0, :2] = scores[0][:2]
+            given = np.array([scores], np.float32) if len(scores[0]) == 3 else wide
+            return np.array([[[0, 0, 1, 1]]], np.float32), given
+
+    model._session = Session()
+    with pytest.raises(AnswerError):
+        model.detect([np.zeros((256, 256, 3), np.uint8)])
+
+
+def test_a_box_without_a_place_is_an_error():
+    boxes = np.array([[0, 0, 1, float("nan")]], np.float32)
+    with pytest.raises(ValueError, match="no place"):
+        detections(boxes, np.array([[0.9]], np.float32), Postprocess())
+    assert len(detections(boxes, np.array([[0.01]], np.float32), Postprocess()).scores) == 0
 
 
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.9])
