@@ -62,6 +62,13 @@ def test_a_wrong_command_line_is_noticed(words: tuple[str, ...], monkeypatch: py
         check(wrong, monkeypatch)
 
 
+def test_the_readme_names_every_command():
+    readme = (ROOT / "README.md").read_text()
+    assert [
+        name for name in GROUP.commands if f"loupe {name}" not in readme and f"make {name}" not in readme
+    ] == []
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_pages_call_the_programs_by_their_names_as_in_an_activated_environment(page: Path):
     assert re.findall(r"\.venv/bin/(?:loupe|python) .*", page.read_text()) == []
