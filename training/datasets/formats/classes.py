@@ -6,6 +6,7 @@ products: then the user has to say so (`--format folders`).
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
 
@@ -24,34 +25,40 @@ _CONTAINERS = {"images", "image", "imgs", "img", "jpegimages", "data", "raw", "p
 def find(contents: Contents, is_asked: bool) -> Claim | None:
     """Return a claim if the folders of the images are labels."""
     files = contents.files
-    if files.chosen is not None:
+    labels = _labels(files)
+    if not labels or files.chosen is not None:
         return None
-    labels = {label for name in files.images if not is_mask(name) and (label := label_of(name))}
-    if not labels or not (is_asked or any(is_good(label) for label in labels)):
-        return None
-    return Claim((), is_sure=False)
+    return Claim((), is_sure=False) if is_asked or any(map(is_good, labels.values())) else None
 
 
 def read(files: Files, claim: Claim, problems: Problems, names: Sequence[str]) -> Annotations:
     """Return the images with their folder as the label of the whole image."""
-    masks = {name for name in files.images if is_mask(name)}
-    images = [name for name in files.images if name not in masks and label_of(name)]
-    return Annotations(files, _annotated_images(images), len(images), other_images=set())
+    labels = _labels(files)
+    return Annotations(files, _annotated_images(labels), len(labels))
 
 
-def label_of(name: str) -> str:
-    """Return the label that the folders of an image mean; "" if none does.
+def _labels(files: Files) -> dict[str, str]:
+    """Return the label of each image that has one: the folder on the level of the good products."""
+    folders = {name: _folders(name) for name in files.images if not is_mask(name)}
+    levels = Counter(
+        level for listed in folders.values() for level, folder in enumerate(listed) if is_good(folder)
+    )
+    if not levels:
+        return {name: listed[-1] for name, listed in folders.items() if listed}
+    level = levels.most_common(1)[0][0]
+    return {name: listed[level] for name, listed in folders.items() if len(listed) > level}
 
-    >>> label_of("parts/train/dent/1.jpg"), label_of("good/images/1.jpg"), label_of("train/1.jpg")
-    ('dent', 'good', '')
+
+def _folders(name: str) -> list[str]:
+    """Return the folders of an image that can be labels.
+
+    >>> _folders("parts/train/dent/1.jpg"), _folders("good/images/1.jpg"), _folders("train/1.jpg")
+    (['parts', 'dent'], ['good'], [])
     """
-    for folder in reversed(PurePosixPath(name).parts[:-1]):
-        if folder.lower() not in _CONTAINERS and not part_of_word(folder):
-            return folder
-    return ""
+    folders = PurePosixPath(name).parts[:-1]
+    return [folder for folder in folders if folder.lower() not in _CONTAINERS and not part_of_word(folder)]
 
 
-def _annotated_images(images: list[str]) -> Iterator[AnnotatedImage]:
-    for name in images:
-        label = label_of(name)
+def _annotated_images(labels: dict[str, str]) -> Iterator[AnnotatedImage]:
+    for name, label in labels.items():
         yield AnnotatedImage(name, label, (), tags=(label,), source_part=part_of_folders(name))

@@ -23,6 +23,7 @@ from training.datasets.problems import DatasetError, Problems
 from training.datasets.storage.files import Files
 
 _IDENTITY = "loupe_snapshot"
+CROWDS = "masks or polygons marked as crowds"
 _SHOWN = 120  # characters of a bad annotation
 
 
@@ -315,7 +316,7 @@ def _edges(box: Any, document: _Document, problems: Problems) -> Box | None:
     segmentation = box.get("segmentation")
     bbox = box.get("bbox")
     if has_shape(segmentation, bbox):
-        what = "masks or polygons marked as crowds" if box.get("iscrowd") else "masks or polygons"
+        what = CROWDS if box.get("iscrowd") else "masks or polygons"
         problems.tally("shape-box", document.file, f"has {what}")
     if not bbox or (segmentation and not any(bbox)):
         return shape_box(segmentation)

@@ -134,13 +134,7 @@ def decode(data: bytes) -> str:
     for bom, encoding in _BOMS.items():
         if data.startswith(bom):
             return data.decode(encoding, "replace")
-    try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        # A beginning may end within a character.
-        if error.start > len(data) - 4 and len(data) >= _FIRST_BYTES:
-            return data.decode("utf-8", "ignore")
-        return data.decode("cp1252", "replace")
+    return data.decode("utf-8", "ignore") if _is_utf8(data) else data.decode("cp1252", "replace")
 
 
 def load_json(files: Files, name: str) -> Any:
@@ -157,10 +151,21 @@ def load_json(files: Files, name: str) -> Any:
 
 def text_lines(files: Files, name: str) -> Iterator[str]:
     """Yield the lines of a text file, one at a time. Raises DatasetError if it cannot be read."""
-    first = files.peek(name, 4)
-    encoding = next((encoding for bom, encoding in _BOMS.items() if first.startswith(bom)), "utf-8")
-    with files.open(name) as stream, io.TextIOWrapper(stream, encoding, "replace") as lines:
+    first = files.peek(name, _FIRST_BYTES)
+    encoding = next((encoding for bom, encoding in _BOMS.items() if first.startswith(bom)), "")
+    if not encoding:
+        encoding = "utf-8" if _is_utf8(first) else "cp1252"
+    with files.open(name) as stream, io.TextIOWrapper(stream, encoding, "replace", newline=None) as lines:
         yield from lines
+
+
+def _is_utf8(data: bytes) -> bool:
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        # A beginning may end within a character.
+        return error.start > len(data) - 4 and len(data) >= _FIRST_BYTES
+    return True
 
 
 def beginning(text: str) -> Any:

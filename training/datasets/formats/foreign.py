@@ -125,6 +125,11 @@ _FORMATS = (
         "Export it as JSON, COCO or YOLO.",
         _has_first_item("image", "id", "annotator"),
     ),
+    Foreign(
+        "Label Studio's CSV", "Export it as JSON, COCO or YOLO.", _has_columns("image", "label", "annotator")
+    ),
+    Foreign("VIA's CSV", "Export it as JSON or COCO.", _has_columns("filename", "region_shape_attributes")),
+    Foreign("YOLO for Keras", _AS_COCO, _has_text_lines(r"\S+\.\w{3,4}(?: \d+,\d+,\d+,\d+,\d+)+")),
     Foreign("PaliGemma's JSON Lines", _AS_COCO, _has_line_keys("image", "prefix", "suffix")),
     Foreign("TFRecord", _AS_COCO, _has_names(r"\.tfrecords?(-\d+-of-\d+)?$")),
     Foreign("DOTA", "Export its boxes as COCO or YOLO.", _has_text_lines(rf"(?:{_NUMBER} ){{8}}[\w-]+ \d")),

@@ -35,7 +35,7 @@ def colour_codes(
         problems: Collects what is wrong.
     """
     try:
-        with Image.open(io.BytesIO(files.read(name)), formats=("PNG", "BMP", "TIFF")) as image:
+        with Image.open(io.BytesIO(files.read(name)), formats=("PNG", "BMP", "TIFF", "JPEG")) as image:
             pixels = np.asarray(image.convert("RGBA")).astype(np.uint32)
     except DECODER_ERRORS as error:
         problems.report("unreadable-image", name, f"is not a readable mask: {error}")

@@ -100,6 +100,9 @@ def read(files: Files, claim: Claim, problems: Problems, names: Sequence[str]) -
 def _layout(lines: list[str]) -> _Layout | None:
     if not lines:
         return None
+    if any("[{" in line for line in lines):
+        # The labels are JSON inside a cell; the tools that write this are known by name.
+        return None
     delimiter = max(",;\t", key=lines[0].count)
     first = [cell.strip() for cell in next(csv.reader([lines[0]], delimiter=delimiter), [])]
     columns: dict[str, int] = {}

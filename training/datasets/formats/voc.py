@@ -54,7 +54,8 @@ def _annotated_images(
             problems.report("bad-annotation", file, f"is not Pascal VOC: its root is <{root.tag}>")
             continue
         if image := _image(files, file, root, problems):
-            elements = root.findall("object")
+            # LabelMe's web tool keeps the objects that somebody deleted.
+            elements = [element for element in root.findall("object") if element.findtext("deleted") != "1"]
             objects = [obj for element in elements if (obj := _object(element, file, problems))]
             part = parts.get(PurePosixPath(image).stem) or part_of_folders(image) or part_of_folders(file)
             yield AnnotatedImage(image, file, tuple(objects), size=_size(root), source_part=part)

@@ -12,7 +12,7 @@ from training.datasets.formats.contents import Contents, decode
 from training.datasets.problems import Problems
 from training.datasets.storage.files import Files
 
-NAME_LISTS = ("classes.txt", "obj.names", "classes.names", "predefined_classes.txt", "labels.names")
+NAME_LISTS = ("classes.txt", "obj.names", "classes.names", "predefined_classes.txt", "_darknet.labels")
 _YAML = (".yaml", ".yml")
 _USUAL = ("data", "dataset")
 

@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 from training.datasets.problems import DatasetError, Problem
 from training.datasets.storage.files import Files
-from training.datasets.storage.names import is_hidden
+from training.datasets.storage.names import decodings, is_hidden
 
 # A zip entry can unpack to any size.
 MAX_FILE_BYTES = 256 * 1024**2
@@ -25,8 +25,8 @@ _ZIP_ERRORS = (OSError, KeyError, RuntimeError, NotImplementedError, zipfile.Bad
 _IS_UTF8 = (
     0x800  # the flag of a name that is in UTF-8; others are in the code page of the system that packed it
 )
+_IS_ENCRYPTED = 0x1
 _UNICODE_PATH = 0x7075  # the extra field with the name in UTF-8 (APPNOTE.TXT 4.6.9)
-_CODE_PAGES = ("cp1252", "cp850", "gb18030", "cp932", "cp949", "big5", "cp1251", "cp866")
 
 
 class Zip(Files):
@@ -49,6 +49,8 @@ class Zip(Files):
             entries = [entry for entry in self._archive().infolist() if not entry.is_dir()]
         except (OSError, zipfile.BadZipFile) as error:
             raise DatasetError(path, f"is not a readable zip: {error}") from error
+        if any(entry.flag_bits & _IS_ENCRYPTED for entry in entries):
+            raise DatasetError(path, "is encrypted: unpack it, and name the folder")
         self._members: dict[str, zipfile.ZipInfo] = {}
         self.aliases, unsafe = {}, set[str]()
         for entry in entries:
@@ -122,18 +124,7 @@ def _spellings(entry: zipfile.ZipInfo) -> Iterator[str]:
         yield unicode_path
         return
     # Python reads these bytes as the code page 437, as the standard says. Few programs write it.
-    raw = name.encode("cp437", "replace")
-    try:
-        # Only UTF-8 looks like UTF-8: nothing else has to be tried.
-        yield raw.decode("utf-8")
-        return
-    except UnicodeDecodeError:
-        yield name
-    for page in _CODE_PAGES:
-        try:
-            yield raw.decode(page)
-        except UnicodeDecodeError:
-            continue
+    yield from decodings(name.encode("cp437", "replace"))
 
 
 def _unicode_path(extra: bytes) -> str:

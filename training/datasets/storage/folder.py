@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 from training.datasets.problems import DatasetError, Problem
 from training.datasets.storage.files import Files
-from training.datasets.storage.names import is_hidden
+from training.datasets.storage.names import decodings, is_hidden
 
 
 class Folder(Files):
@@ -18,6 +18,8 @@ class Folder(Files):
     def __init__(self, root: Path, chosen: str | None = None) -> None:
         self._root = root
         self.chosen = chosen
+        self.aliases: dict[str, tuple[str, ...]] = {}
+        self._stored: dict[str, str] = {}
 
     @cached_property
     def _listing(self) -> tuple[tuple[str, ...], tuple[Problem, ...]]:
@@ -31,6 +33,7 @@ class Folder(Files):
                 name = path.relative_to(self._root).as_posix()
                 if is_hidden(name):
                     continue
+                name = self._readable(name)
                 if path.is_symlink() and not path.resolve().is_relative_to(inside):
                     refused.append(Problem("outside-link", str(path), "", "links to outside the folder"))
                 elif path.is_file():
@@ -45,15 +48,29 @@ class Folder(Files):
     def refused(self) -> tuple[Problem, ...]:  # type: ignore[override]
         return self._listing[1]
 
+    def _readable(self, name: str) -> str:
+        """Return a name as text. A name whose bytes are no UTF-8 comes from a machine with another code page."""
+        try:
+            name.encode()
+            return name
+        except UnicodeEncodeError:
+            readable, *others = decodings(os.fsencode(name))
+            self._stored[readable] = name
+            self.aliases[readable] = tuple(others)
+            return readable
+
+    def _path(self, name: str) -> Path:
+        return self._root / self._stored.get(name, name)
+
     def read(self, name: str) -> bytes:
         with self.open(name) as file:
             return file.read()
 
     def open(self, name: str) -> BinaryIO:
         try:
-            return (self._root / name).open("rb")
+            return self._path(name).open("rb")
         except OSError as error:
             raise DatasetError(self._root / name, f"cannot be read: {error.strerror}") from error
 
     def uri(self, name: str) -> str:
-        return (self._root / name).resolve().as_uri()
+        return self._path(name).resolve().as_uri()

@@ -32,6 +32,9 @@ _PREVIEW_FOLDERS = {"thumbnails", "thumbs", "thumbnail"}
 # Other suffixes of pictures that label files give, although the pictures were converted since.
 _PICTURE_SUFFIXES = {*SUFFIXES, ".gif", ".jfif", ".heic", ".heif", ".avif", ".jp2", ".dng", ".raw"}
 
+# Tried for names whose bytes are no UTF-8, in this order.
+_CODE_PAGES = ("cp437", "cp1252", "cp850", "gb18030", "cp932", "cp949", "big5", "cp1251", "cp866")
+
 Parts = tuple[str, ...]
 
 
@@ -176,6 +179,24 @@ def common_length(a: Iterable[str], b: Iterable[str]) -> int:
             break
         length += 1
     return length
+
+
+def decodings(raw: bytes) -> list[str]:
+    r"""Return what the bytes of a name can mean: UTF-8, or else each code page in which they are letters.
+
+    >>> decodings("é".encode()), decodings(b"\x82")[0]
+    (['é'], 'é')
+    """
+    found: dict[str, None] = {}
+    for encoding in ("utf-8", *_CODE_PAGES):
+        try:
+            found[raw.decode(encoding)] = None
+        except UnicodeDecodeError:
+            continue
+        # Nothing else looks like UTF-8 by chance.
+        if encoding == "utf-8":
+            break
+    return list(found)
 
 
 def _common_tail(a: Parts, b: Parts) -> int:

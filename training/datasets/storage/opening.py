@@ -16,10 +16,12 @@ from training.datasets.storage.folder import Folder
 _LABEL_SUFFIXES = (".json", ".manifest", ".jsonl", ".ndjson", ".rec", ".xml", ".csv", ".tsv", ".lst")
 ANNOTATION_SUFFIXES = (*_LABEL_SUFFIXES, ".yaml", ".yml", ".names", ".data", ".txt")
 ARCHIVE_SUFFIXES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar")
-# The images are in a folder beside that of the labels: annotations/a.json and images/.
-_LEVELS_UP = 2
-# They contain their images, or give their addresses.
-_COMPLETE = (".rec", ".manifest")
+# The images are in a folder beside that of the labels: annotations/a.json and images/, or raw/ and
+# job/manifests/output/output.manifest.
+_LEVELS_UP = 3
+# They contain their images, or give their addresses in S3.
+_COMPLETE = (".rec",)
+_COMPLETE_IN_S3 = (".rec", ".manifest", ".jsonl")
 
 
 def open_files(source: Path | str) -> Files:
@@ -89,7 +91,7 @@ def _open_s3(uri: str) -> Files:
 def _around_object(uri: str) -> Files:
     folder, _, name = uri.rpartition("/")
     files = s3.Bucket(folder, name)
-    if uri.lower().endswith((*_COMPLETE, ".jsonl")) or files.images:
+    if uri.lower().endswith(_COMPLETE_IN_S3) or files.images:
         return files
     parent, _, last = folder.rpartition("/")
     # Above it is the bucket itself.

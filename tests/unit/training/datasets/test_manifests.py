@@ -83,6 +83,12 @@ def test_the_folder_of_a_job_as_it_is_in_s3_is_read_once(tmp_path):
     assert (errors(reading), told(reading)) == ([], {"other-files": 4})
 
 
+def test_the_manifest_of_a_job_finds_the_images_above_its_folder(tmp_path):
+    root = pictures(tmp_path / "d", "raw/a.png")
+    write(root, "job/manifests/output/output.manifest", line("s3://f/raw/a.png", **boxes_job()))
+    assert boxes_of(read(root / "job/manifests/output/output.manifest")) == {"raw/a.png": DENTS}
+
+
 def test_train_and_test_manifests_are_the_parts(tmp_path):
     root = pictures(tmp_path, "a.png", "b.png")
     write(root, "train.manifest", line("s3://f/a.png", **boxes_job()))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import unicodedata
 import zipfile
 from urllib.parse import quote
@@ -11,8 +12,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from tests.unit.training.datasets.exports import coco, picture
-from training.datasets import read
+from tests.unit.training.datasets.exports import coco, picture, write
+from training.datasets import DatasetError, read
 from training.datasets.storage.archive import Zip
 from training.datasets.storage.names import Names, is_hidden, is_mask, is_preview
 
@@ -142,3 +143,25 @@ def test_a_zip_that_windows_wrote_has_folders(tmp_path):
         entry.filename = "images\\a.png"
         archive.writestr(entry, b"x")
     assert Zip(str(tmp_path / "w.zip")).names == ("images/a.png",)
+
+
+def test_names_in_a_folder_that_are_no_utf8_are_found_and_can_be_written(tmp_path):
+    image = picture(tmp_path / "a.png").rename(os.fsdecode(os.fsencode(tmp_path) + b"/Pr\x81f.png"))
+    write(tmp_path, "annotations.json", coco("Prüf.png"))
+    reading = read(tmp_path)
+    assert [problem for problem in reading.problems if problem.severity == "error"] == []
+    sample = reading.dataset.samples[0]
+    assert (sample.name, len(sample.objects)) == ("Prüf.png", 1)
+    assert reading.dataset.read(sample) == image.read_bytes()
+    assert reading.dataset.files.uri(sample.name).endswith("/Pr%81f.png")
+
+
+def test_an_encrypted_zip_is_refused_with_what_to_do(tmp_path):
+    with zipfile.ZipFile(tmp_path / "e.zip", "w") as archive:
+        archive.writestr("a.png", b"x")
+    data = bytearray((tmp_path / "e.zip").read_bytes())
+    data[6] |= 1
+    data[data.index(b"PK\x01\x02") + 8] |= 1
+    (tmp_path / "e.zip").write_bytes(data)
+    with pytest.raises(DatasetError, match=r"e\.zip: is encrypted: unpack it"):
+        read(tmp_path / "e.zip")

@@ -288,16 +288,27 @@ def test_a_defect_of_mvtec_without_a_mask_keeps_its_label(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "names",
-    [("dent/1.jpg", "good/2.jpg"), ("train/normal/1.jpg", "train/anomaly/2.jpg", "test/normal/3.jpg")],
+    ("names", "level"),
+    [
+        (("dent/1.jpg", "good/2.jpg"), 0),
+        (("train/normal/1.jpg", "train/anomaly/2.jpg", "test/normal/3.jpg"), 1),
+        (("OK/line-1/1.jpg", "NG/line-1/2.jpg"), 0),
+        (("parts/images/dent/1.jpg", "parts/images/no_defect/2.jpg"), 2),
+    ],
 )
-def test_folders_of_classes_give_labels_of_the_image(tmp_path, names):
+def test_folders_of_classes_give_labels_of_the_image(tmp_path, names, level):
     reading = read_both(pictures(tmp_path / "d", *names))
     assert reading.format == "folders"
     assert {s.name: s.tags for s in reading.dataset.samples} == {
         name: (name.split("/")[-2],) for name in names
     }
     assert told(reading) == {"unplaced-defect": 1}
+
+
+def test_a_table_in_the_code_page_of_the_west_is_read(tmp_path):
+    text = "filename,class,xmin,ymin,xmax,ymax\nPrüf.png,Délaminage,20,20,60,50\n"
+    reading = read(write(pictures(tmp_path, "Prüf.png"), "labels.csv", text.encode("cp1252")))
+    assert boxes_of(reading) == {"Prüf.png": [("Délaminage", DENT)]}
 
 
 def test_folders_that_may_be_lines_or_days_are_labels_only_if_the_user_says_so(tmp_path):
