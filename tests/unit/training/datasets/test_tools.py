@@ -300,7 +300,7 @@ def test_folders_of_classes_give_labels_of_the_image(tmp_path, names, level):
     reading = read_both(pictures(tmp_path / "d", *names))
     assert reading.format == "folders"
     assert {s.name: s.tags for s in reading.dataset.samples} == {
-        name: (name.split("/")[-2],) for name in names
+        name: (name.split("/")[level],) for name in names
     }
     assert told(reading) == {"unplaced-defect": 1}
 
