@@ -185,6 +185,10 @@ def _tiff_page(stream: io.BytesIO, max_pixels: int) -> tuple[Tiff, Page] | None:
     if page is None:
         return None
     _check_size(*page.size, max_pixels)
+    if picture is None and Tag.SUB_DIRECTORIES in page.tags:
+        raise UnreadableError(
+            "unsupported_mode", "a camera's raw file, of which only the preview can be read"
+        )
     if reason := page.refusal:
         raise UnreadableError("unsupported_mode", f"{reason} cannot be judged; send 8- or 16-bit grey or RGB")
     if (compression := page.get(Tag.COMPRESSION, 1)) not in TiffImagePlugin.COMPRESSION_INFO:

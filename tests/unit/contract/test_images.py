@@ -130,6 +130,37 @@ def test_a_tiff_of_nothing_but_a_preview_is_that_picture() -> None:
     assert read_header(tiff(SMALL)).width == 15
 
 
+def test_a_raw_file_is_not_judged_by_its_preview() -> None:
+    raw = TiffPage(SCENE[::2, ::2], 8, tags={254: 1, 330: 8})
+    with pytest.raises(UnreadableError, match="raw file"):
+        read_header(tiff(raw))
+
+
+@pytest.mark.parametrize("deep", [False, True])
+def test_a_bigtiff_with_a_preview_is_its_picture(deep: bool) -> None:
+    small, whole = Image.new("L", (8, 8)), Image.fromarray(SCENE.astype(np.uint16) * 257 if deep else SCENE)
+    buffer = io.BytesIO()
+    small.save(buffer, "TIFF", big_tiff=True, save_all=True, append_images=[whole], tiffinfo={254: 1})
+    data = bytearray(buffer.getvalue())
+    # Pillow calls both a preview: the second is made a page. Type LONG, one value.
+    data[data.rindex(struct.pack("<HHQ", 254, 4, 1)) + 12] = 0
+    with open_image(bytes(data)) as image:
+        assert np.array_equal(np.asarray(eight_bits(image).image), SCENE)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:PIL")
+@pytest.mark.parametrize("cut", range(20, 120, 7))
+def test_a_damaged_list_of_previews_does_not_cost_the_jpeg(cut: int) -> None:
+    buffer = io.BytesIO()
+    scene = Image.new("L", (64, 48), 90)
+    scene.save(buffer, "MPO", save_all=True, append_images=[scene.resize((32, 24))])
+    data = bytearray(buffer.getvalue())
+    at = data.index(b"MPF\0")
+    data[at + cut % 80 + 4] ^= 0xFF
+    with open_image(bytes(data)) as image:
+        assert eight_bits(image).image.size == (64, 48)
+
+
 @pytest.mark.parametrize(
     ("page", "name"),
     [
