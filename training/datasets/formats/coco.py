@@ -278,7 +278,7 @@ def _is_root(label: str, categories: list[Any]) -> bool:
 def _annotated_images(files: Files, document: _Document, problems: Problems) -> Iterator[AnnotatedImage]:
     file = document.file
     part = part_of_file(file)
-    hint = PurePosixPath(file).stem.removeprefix("instances_")
+    hint = "images" if document.has_corners else PurePosixPath(file).stem.removeprefix("instances_")
     for image_id, image in document.images.items():
         name = image_of(files, str(image["file_name"]), file, problems, f"image {image_id}", hint)
         if name is None:

@@ -35,17 +35,18 @@ def is_corners(contents: Contents, names: Sequence[str]) -> bool:
     """
     documents = [contents.document(name) for name in names]
     found = Counter(evidence for document in documents for evidence in _evidence(document))
-    corners, sizes = found["corners"], found["sizes"]
-    is_jumpstart = all(_has_jumpstart_keys(document) for document in documents)
-    if is_jumpstart and sizes <= corners * _STRAY:
-        has_names = any(isinstance(document.get("categories"), list) for document in documents)
-        if corners or not has_names or _is_jumpstart_folder(contents, names):
-            return bool(sum(found.values()))
-    is_likely = corners > sizes and (2 * corners >= sum(found.values()) or (not sizes and corners >= _MANY))
+    corners, sizes, total = found["corners"], found["sizes"], sum(found.values())
+    has_names = any(isinstance(document.get("categories"), list) for document in documents)
+    if not has_names and corners and not sizes:
+        return True
+    is_jumpstart = all(map(_has_jumpstart_keys, documents)) and sizes <= corners * _STRAY
+    if total and is_jumpstart and (corners or not has_names or _is_jumpstart_folder(contents, names)):
+        return True
+    is_likely = corners > sizes and (2 * corners >= total or (not sizes and corners >= _MANY))
     if is_likely:
         raise DatasetError(
             names[0],
-            f"{corners} of {sum(found.values())} boxes overrun their image as x, y, width, height, and fit as corners"
+            f"{corners} of {total} boxes overrun their image as x, y, width, height, and fit as corners"
             " (xmin, ymin, xmax, ymax). If they are corners: --format jumpstart. If not: --format coco",
         )
     return False

@@ -29,6 +29,7 @@ from training.datasets.formats.annotations import Claim, Format
 from training.datasets.formats.contents import JSON_SUFFIXES, LINES_SUFFIXES, TABLE_SUFFIXES, Contents
 from training.datasets.problems import DatasetError, Problems
 from training.datasets.storage.files import Files
+from training.datasets.storage.opening import ARCHIVE_SUFFIXES
 
 FORMATS: dict[str, Format] = {
     "snapshot": snapshot,
@@ -51,9 +52,8 @@ FORMATS: dict[str, Format] = {
     "yolo": yolo,
 }
 _KNOWN = (
-    "COCO or JumpStart (annotations.json), Pascal VOC or CVAT (*.xml), YOLO (data.yaml or classes.txt), Ground Truth"
-    " or Lookout for Vision (*.manifest), LabelMe, VIA or Label Studio (*.json), a table (*.csv), RecordIO (*.rec),"
-    " folders of classes (good/, dent/) or a snapshot"
+    "COCO, JumpStart, Pascal VOC, CVAT, YOLO, Ground Truth, Lookout for Vision, LabelMe, VIA, Label Studio, tables"
+    " (*.csv), RecordIO, MVTec AD, folders of classes (good/, dent/) and snapshots"
 )
 _LABEL_SUFFIXES = (*JSON_SUFFIXES, *LINES_SUFFIXES, *TABLE_SUFFIXES, ".xml", ".rec", ".lst")
 _SHOWN = 3
@@ -77,13 +77,17 @@ def detect(source: Path | str, files: Files, format: str | None, problems: Probl
     claims = {name: claim for name, module in FORMATS.items() if (claim := module.find(contents, False))}
     sure = {name: claim for name, claim in claims.items() if claim.is_sure}
     if len(sure) > 1:
-        found = "; ".join(f"{name} ({_listed(claim.files)})" for name, claim in sure.items())
+        found = "; ".join(
+            f"{name} ({_listed(claim.files)})" if claim.files else name for name, claim in sure.items()
+        )
         raise DatasetError(source, f"contains several formats: {found}. Choose one with --format")
     if not sure and (other := foreign.recognise(contents)):
         raise DatasetError(source, f"is in the format {other.name}, which is not read. {other.advice}")
     chosen = next(iter((sure or claims).items()), None)
     if chosen is None:
-        raise DatasetError(source, f"contains no data set of a known format: no {_KNOWN}{_hints(contents)}")
+        raise DatasetError(
+            source, f"contains no data set of a known format{_hints(contents)}. Known are {_KNOWN}"
+        )
     _report_others(contents, chosen[1], problems)
     return chosen
 
@@ -103,11 +107,7 @@ def _report_others(contents: Contents, claim: Claim, problems: Problems) -> None
     if contents.files.chosen is not None:
         return
     used = set(claim.files)
-    unreadable = [
-        name
-        for name in contents.looked_at_jsons
-        if name not in used and name not in contents.jsons and name not in contents.lines
-    ]
+    unreadable = [name for name in _unreadable(contents) if name not in used]
     for name in unreadable:
         problems.report("bad-annotation", name, "is not readable JSON")
     others = [name for name in contents.with_suffix(*_LABEL_SUFFIXES) if name not in used.union(unreadable)]
@@ -117,19 +117,25 @@ def _report_others(contents: Contents, claim: Claim, problems: Problems) -> None
         )
 
 
+def _unreadable(contents: Contents) -> list[str]:
+    """Return the files with the suffix of JSON that are none."""
+    known = {*contents.jsons, *contents.lines}
+    return [name for name in contents.looked_at_jsons if name not in known]
+
+
 def _hints(contents: Contents) -> str:
     """Return what is there instead, for the message."""
-    found = contents.with_suffix(*_LABEL_SUFFIXES)
-    if found:
-        return f"; {_listed(tuple(found))} is none of these"
-    if contents.files.images:
-        return (
-            f"; there are {len(contents.files.images)} images without labels."
-            " If their folders are their labels: --format folders"
-        )
+    if unreadable := _unreadable(contents):
+        return f": {_listed(tuple(unreadable))} is not readable JSON"
+    if found := contents.with_suffix(*_LABEL_SUFFIXES):
+        return f": {_listed(tuple(found))} is none"
+    if archives := [name for name in contents.names if name.lower().endswith(ARCHIVE_SUFFIXES)]:
+        return f": {_listed(tuple(archives))} is an archive inside it, which is not read"
+    if images := len(contents.files.images):
+        return f": {images} images have no labels. If their folders are their labels: --format folders"
     return ""
 
 
 def _listed(names: tuple[str, ...]) -> str:
     shown = ", ".join(names[:_SHOWN])
-    return shown + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "") or "folders"
+    return shown + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")

@@ -42,17 +42,30 @@ def _annotated_images(
     files: Files, manifests: tuple[str, ...], labels: list[str], problems: Problems
 ) -> Iterator[AnnotatedImage]:
     for line in manifest.read_lines(files, manifests, problems):
-        jobs = manifest.jobs_of(line.fields)
-        boxes, classes = manifest.latest(jobs, "boxes"), manifest.latest(jobs, "classes")
-        used = [job for job in (boxes, classes) if job]
-        if not used:
-            message = f"{line.image}: has no labels of a labelling job"
-            problems.report("bad-annotation", line.manifest, message, line.place)
-            continue
-        manifest.report_others(line, jobs, used, problems)
-        image = _image(line, boxes, classes, labels, problems)
+        image = image_of_line(line, manifest.jobs_of(line.fields), labels, problems)
         if image is not None:
             yield image
+
+
+def image_of_line(
+    line: ManifestLine, jobs: list[Job], labels: list[str], problems: Problems
+) -> AnnotatedImage | None:
+    """Return the image of a line with the boxes and classes of its latest jobs; None, with a problem, without any.
+
+    Args:
+        line: The line.
+        jobs: Its jobs, the latest first.
+        labels: The classes so far; those of the line are added.
+        problems: Collects what is wrong.
+    """
+    boxes, classes = manifest.latest(jobs, "boxes"), manifest.latest(jobs, "classes")
+    used = [job for job in (boxes, classes) if job]
+    if not used:
+        message = f"{line.image}: has no labels of a labelling job"
+        problems.report("bad-annotation", line.manifest, message, line.place)
+        return None
+    manifest.report_others(line, jobs, used, problems)
+    return _image(line, boxes, classes, labels, problems)
 
 
 def _image(

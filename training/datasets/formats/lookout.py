@@ -20,6 +20,7 @@ from training.datasets.dataset import Object
 from training.datasets.formats import manifest
 from training.datasets.formats.annotations import AnnotatedImage, Annotations, Claim, image_of
 from training.datasets.formats.contents import Contents
+from training.datasets.formats.ground_truth import image_of_line
 from training.datasets.formats.manifest import Job, ManifestLine
 from training.datasets.formats.masks import areas, colour_codes
 from training.datasets.formats.parts import part_of_file, part_of_folders
@@ -49,22 +50,21 @@ def _annotated_images(
         jobs = manifest.jobs_of(line.fields)
         verdict, mask = manifest.latest(jobs, "classes"), manifest.latest(jobs, "mask")
         tags = manifest.classes_of(verdict) if verdict else ()
-        has_verdict = verdict is not None or "anomaly-label" not in line.fields
-        if tags is None or not has_verdict or not (verdict or mask):
-            message = f"{line.image}: has no class-name of a verdict, and no mask"
+        if tags is None or (verdict is None and "anomaly-label" in line.fields):
+            message = f"{line.image}: has no class-name in the metadata of its verdict"
             problems.report("bad-annotation", line.manifest, message, line.place)
-            continue
-        manifest.report_others(line, jobs, [job for job in (verdict, mask) if job], problems)
-        part = part_of_file(line.manifest) or part_of_folders(line.image)
-        image = AnnotatedImage(line.image, line.manifest, (), tags=tags, source_part=part)
-        if mask is None:
-            if "anomaly-mask-ref" in line.fields:
-                message = f"{line.image}: has a mask, but no internal-color-map with class-name and hex-color"
-                problems.report("bad-annotation", line.manifest, message, line.place)
-                continue
-            yield image
-        elif with_boxes := _add_boxes(image, line, mask, files, labels, masks, problems):
-            yield with_boxes
+        elif mask is None and "anomaly-mask-ref" in line.fields:
+            message = f"{line.image}: has a mask, but no internal-color-map with class-name and hex-color"
+            problems.report("bad-annotation", line.manifest, message, line.place)
+        elif mask is None:
+            if image := image_of_line(line, jobs, labels, problems):
+                yield image
+        else:
+            manifest.report_others(line, jobs, [job for job in (verdict, mask) if job], problems)
+            part = part_of_file(line.manifest) or part_of_folders(line.image)
+            image = AnnotatedImage(line.image, line.manifest, (), tags=tags, source_part=part)
+            if with_boxes := _add_boxes(image, line, mask, files, labels, masks, problems):
+                yield with_boxes
 
 
 def _add_boxes(

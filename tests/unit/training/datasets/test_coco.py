@@ -253,6 +253,13 @@ def test_coco_whose_boxes_overrun_and_fit_as_corners_is_refused_or_read_as_corne
     assert boxes_of(read(root, "jumpstart"))["a.png"] == [("dent", box) for box in CORNERS]
 
 
+def test_without_categories_corners_are_jumpstarts_even_with_ids(tmp_path):
+    document = coco("a.png", bbox=DENT)
+    del document["categories"]
+    reading = read(write(pictures(tmp_path, "images/a.png", "other/a.png"), "annotations.json", document))
+    assert (reading.format, boxes_of(reading)) == ("jumpstart", {"images/a.png": [("1", DENT)]})
+
+
 def test_the_area_tells_that_boxes_are_corners(tmp_path):
     document = coco("a.png", bbox=DENT)
     with pytest.raises(DatasetError, match="fit as corners"):

@@ -128,6 +128,12 @@ def test_label_files_and_archives_that_are_not_read_are_told(tmp_path):
     assert told(read(root)) == {"other-files": 1, "unread-archive": 1}
 
 
+@pytest.mark.parametrize("content", ["", "{", "[1, 2", "not JSON"])
+def test_the_only_label_file_that_is_not_readable_is_named(tmp_path, content):
+    with pytest.raises(DatasetError, match=r"labels\.json is (not readable JSON|none)"):
+        read(write(pictures(tmp_path, "a.png"), "labels.json", content))
+
+
 def test_thumbnails_and_resource_forks_are_neither_images_nor_reported(tmp_path):
     root = write(
         pictures(tmp_path / "d", "images/a.png", "images/thumbnails/a.png"), "labels.json", coco("a.png")
@@ -297,10 +303,10 @@ def test_a_mixture_of_formats_is_read_whole_or_refused(tmp_path_factory, chosen)
     assert found == labelled or errors(reading)
 
 
-def test_a_zip_of_a_zip_is_told(tmp_path):
+def test_a_zip_of_a_zip_is_refused(tmp_path):
     root = write(pictures(tmp_path / "d", "a.png"), "labels.json", coco("a.png"))
     inner = zipped(root)
     with zipfile.ZipFile(tmp_path / "outer.zip", "w") as archive:
         archive.write(inner, "d.zip")
-    with pytest.raises(DatasetError, match="contains no data set"):
+    with pytest.raises(DatasetError, match=r"d\.zip is an archive inside it"):
         read(tmp_path / "outer.zip")

@@ -127,6 +127,21 @@ def test_the_same_line_twice_is_one_image_and_other_labels_are_an_error(tmp_path
     assert errors(read(root)) == ["labelled-twice"]
 
 
+def test_lines_of_both_services_in_one_manifest_are_all_read(tmp_path):
+    root = pictures(tmp_path, "a.png", "b.png")
+    text = line("s3://f/a.png", **boxes_job()) + line("s3://f/b.png", **class_job("anomaly", "anomaly-label"))
+    reading = read(write(root, "o.manifest", text))
+    assert (boxes_of(reading), errors(reading)) == ({"a.png": DENTS, "b.png": []}, [])
+    assert [sample.tags for sample in reading.dataset.samples] == [(), ("anomaly",)]
+
+
+@pytest.mark.parametrize("fields", [{}, {"look": 1}, {"look-metadata": {"type": "groundtruth/custom"}}])
+def test_a_line_without_labels_is_an_error(tmp_path, fields):
+    root = pictures(tmp_path, "a.png", "b.png")
+    write(root, "o.manifest", line("s3://f/a.png", **boxes_job()) + line("s3://f/b.png", **fields))
+    assert errors(read(root)) == ["bad-annotation"]
+
+
 # Lookout for Vision
 
 

@@ -313,6 +313,6 @@ def test_a_table_in_the_code_page_of_the_west_is_read(tmp_path):
 
 def test_folders_that_may_be_lines_or_days_are_labels_only_if_the_user_says_so(tmp_path):
     root = pictures(tmp_path, "line-1/a.jpg", "line-2/b.jpg")
-    with pytest.raises(DatasetError, match=r"2 images without labels.*--format folders"):
+    with pytest.raises(DatasetError, match=r"2 images have no labels.*--format folders"):
         read(root)
     assert [s.tags for s in read(root, "folders").dataset.samples] == [("line-1",), ("line-2",)]
