@@ -55,7 +55,7 @@ def _annotated_images(
             continue
         if image := _image(files, file, root, problems):
             # LabelMe's web tool keeps the objects that somebody deleted.
-            elements = [element for element in root.findall("object") if element.findtext("deleted") != "1"]
+            elements = [element for element in root.iter("object") if element.findtext("deleted") != "1"]
             objects = [obj for element in elements if (obj := _object(element, file, problems))]
             part = parts.get(PurePosixPath(image).stem) or part_of_folders(image) or part_of_folders(file)
             yield AnnotatedImage(image, file, tuple(objects), size=_size(root), source_part=part)
