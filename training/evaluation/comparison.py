@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +71,9 @@ def evaluate_all(
             failed.append(FailedModel(path, str(error)))
         else:
             models.append(EvaluatedModel(path, evaluation, report))
+            # The others get the same images: those that this one could read.
+            unreadable = evaluation.left_out.unreadable
+            tests = replace(tests, images=evaluation.dataset, unreadable=unreadable)
     return sorted(models, key=lambda model: -model.map), failed
 
 
@@ -108,7 +111,9 @@ def comparison_report(
     return {
         "dataset": {"path": str(data), "snapshot": tests.snapshot, "images": tests.total},
         "split": tests.split,
-        "images": len(tests.images.samples),
+        "images": len(models[0].evaluation.dataset.samples),
+        # What a model does not know is among its warnings.
+        "left_out": replace(models[0].evaluation.left_out, unknown={}).document(),
         "labels": list(tests.images.labels),
         "models": rows,
         "seeds": rounded(seed_statistics([model.evaluation.card for model in models], rows)),

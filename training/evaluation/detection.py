@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from contract.images import UnreadableError
 from training.datasets import Dataset, DatasetError, Sample
-from training.evaluation.metrics import Scores, score
+from training.evaluation.metrics import USUAL_DETECTIONS, Scores, most_detections, score
 from training.job import stopping
 from training.job.container import cores
 from training.job.stopping import Stopped
@@ -25,36 +25,54 @@ from training.model.pixels import Picture, decode
 _BATCH_SIZE = 16
 
 
-def for_metrics(postprocess: Postprocess) -> Postprocess:
-    """Return settings that keep weak detections: the metrics need the whole precision-recall curve."""
-    return replace(postprocess, score_threshold=min(postprocess.score_threshold, 0.001), detections=100)
+def for_metrics(postprocess: Postprocess, most: int = USUAL_DETECTIONS) -> Postprocess:
+    """Return settings that keep weak detections: the metrics need the whole precision-recall curve.
+
+    Args:
+        postprocess: The model's settings.
+        most: The most detections in an image that count.
+    """
+    return replace(postprocess, score_threshold=min(postprocess.score_threshold, 0.001), detections=most)
 
 
-def detect(model: OnnxModel, dataset: Dataset) -> list[Detections]:
+def detect(model: OnnxModel, dataset: Dataset, unreadable: list[str] | None = None) -> list[Detections]:
     """Return the detections in each sample, the weak ones too. Tiles and box offset apply as in the endpoint.
+
+    Args:
+        model: The model.
+        dataset: The images.
+        unreadable: Gets the names of the images that cannot be decoded, which then have no result; None to raise.
 
     Raises:
         DatasetError: An image cannot be read.
         Stopped: A signal ended it; it says after how many images.
     """
     card = model.card
-    tiles, postprocess = card.tiles, for_metrics(card.postprocess)
+    tiles, postprocess = card.tiles, for_metrics(card.postprocess, most_detections(dataset))
     # Pictures for tiles keep their full resolution: only a few at a time, to limit memory.
     batch_size = _BATCH_SIZE if tiles is None else cores()
 
-    def load(sample: Sample) -> Picture:
+    def load(sample: Sample) -> Picture | None:
         try:
             return decode(
                 dataset.read(sample), card.input_size, full_above=card.full_above, bit_depth=card.bit_depth
             )
         except UnreadableError as error:
-            raise DatasetError(sample.name, str(error)) from error
+            if unreadable is None:
+                raise DatasetError(sample.name, str(error)) from error
+            return None
 
     def infer(pixels: Sequence[NDArray[np.uint8]]) -> list[Detections]:
         return model.detect(pixels, postprocess)
 
     def detect_batch(samples: Sequence[Sample]) -> list[Detections]:
-        pictures = list(pool.map(load, samples))
+        loaded = list(pool.map(load, samples))
+        if unreadable is not None:
+            pairs = zip(samples, loaded, strict=True)
+            unreadable.extend(sample.name for sample, picture in pairs if picture is None)
+        pictures = [picture for picture in loaded if picture is not None]
+        if not pictures:
+            return []
         if tiles is None:
             detected = infer([picture.pixels for picture in pictures])
         else:
@@ -67,7 +85,7 @@ def detect(model: OnnxModel, dataset: Dataset) -> list[Detections]:
         ]
 
     results: list[Detections] = []
-    total = len(dataset.samples)
+    total, done = len(dataset.samples), 0
     with (
         ThreadPoolExecutor(cores()) as pool,
         tqdm(total=total, unit="image", disable=not sys.stderr.isatty(), leave=False) as bar,
@@ -75,10 +93,12 @@ def detect(model: OnnxModel, dataset: Dataset) -> list[Detections]:
         try:
             for start in range(0, total, batch_size):
                 stopping.check()
-                results += detect_batch(dataset.samples[start : start + batch_size])
-                bar.update(len(results) - start)
+                samples = dataset.samples[start : start + batch_size]
+                results += detect_batch(samples)
+                done = start + len(samples)
+                bar.update(len(samples))
         except Stopped as stop:
-            stop.done = f"after {len(results)} of {total} images"
+            stop.done = f"after {done} of {total} images"
             raise
     return results
 

@@ -14,7 +14,9 @@ IMAGES = 12
 
 
 def golden_set(card: ModelCard, dataset: Dataset, results: Sequence[Detections]) -> list[dict[str, Any]]:
-    """Return at most IMAGES images, evenly spread over the data set, with the detections that the endpoint must return.
+    """Return at most IMAGES images with the detections that the endpoint must return.
+
+    Half of them have labelled defects, if there are so many. Both halves are evenly spread over the data set.
 
     Args:
         card: Of the model.
@@ -22,17 +24,30 @@ def golden_set(card: ModelCard, dataset: Dataset, results: Sequence[Detections])
         results: The detections of each sample as `detection.detect` returns them, the weak ones too.
 
     Returns:
-        For each image its "uri" and its "detections".
+        For each image its "uri", its "detections", and the "labels" of its defects.
     """
-    total = len(dataset.samples)
-    count = min(IMAGES, total)
     documents = []
-    for index in (number * total // count for number in range(count)):
+    for index in _chosen(dataset):
         sample, detections = dataset.samples[index], as_served(results[index], card.postprocess)
         documents.append(
             {
                 "uri": dataset.files.uri(sample.name),
                 "detections": to_json(detections, card.labels, sample.width, sample.height),
+                "labels": sorted({labelled.label for labelled in sample.objects}),
             }
         )
     return documents
+
+
+def _chosen(dataset: Dataset) -> list[int]:
+    samples = dataset.samples
+    defective = [index for index, sample in enumerate(samples) if sample.objects]
+    others = [index for index, sample in enumerate(samples) if not sample.objects]
+    wanted = IMAGES - min(IMAGES // 2, len(others))
+    shown = _spread(defective, wanted)
+    return sorted([*shown, *_spread(others, IMAGES - len(shown))])
+
+
+def _spread(indices: list[int], most: int) -> list[int]:
+    count = min(most, len(indices))
+    return [indices[number * len(indices) // count] for number in range(count)]

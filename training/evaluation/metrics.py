@@ -27,6 +27,8 @@ Counts = NDArray[np.int64]
 # COCO's: below 32 x 32, below 96 x 96, larger; in pixels of the original.
 SIZES = ("small", "medium", "large")
 _GRID = 10_000  # thresholds have four digits
+# COCO's: the most detections of a class in an image that count.
+USUAL_DETECTIONS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +41,9 @@ class Scores:
         map75: As map, for IoU .75.
         per_class: AP[.5:.95] of each class.
         per_class50: AP50 of each class.
-        per_size: AP[.5:.95] and recall (at 100 detections) of small, medium and large objects, and their number.
-        recall: AR[.5:.95] with at most 1, 10 and 100 detections per image and class.
+        per_size: AP[.5:.95] and recall (at the most detections) of small, medium and large objects, and their number.
+        recall: AR[.5:.95] with at most 1, 10 and 100 detections per image and class, and with at most
+            `most_detections`, if these are more.
         images: How many images were scored.
         objects: How many objects they contain.
         operating_points: Per class the score with the best F1 at IoU 0.5, its F1, precision and recall.
@@ -164,9 +167,22 @@ def score_in_detail(dataset: Dataset, results: Sequence[ImageDetections]) -> Det
     )
 
 
+def most_objects(dataset: Dataset) -> int:
+    """Return the most objects in an image."""
+    return max((len(sample.objects) for sample in dataset.samples), default=0)
+
+
+def most_detections(dataset: Dataset) -> int:
+    """Return the most detections in an image that count: as COCO, but enough for the image with the most objects."""
+    objects = most_objects(dataset)
+    # Some detections are wrong, and must not take the place of right ones.
+    return USUAL_DETECTIONS if objects <= USUAL_DETECTIONS else 2 * objects
+
+
 def _run_pycocotools(dataset: Dataset, results: Sequence[ImageDetections]) -> COCOeval:
     with contextlib.redirect_stdout(io.StringIO()):  # pycocotools prints its progress
         coco = COCOeval(_truth(dataset), _results(dataset, results), "bbox")
+        coco.params.maxDets = sorted({*coco.params.maxDets, most_detections(dataset)})
         coco.evaluate()
         coco.accumulate()
     return coco

@@ -18,6 +18,7 @@ from training.evaluation.bootstrap import (
     mean_over_classes,
     resample,
 )
+from training.evaluation.left_out import LeftOut, left_out
 from training.evaluation.metrics import (
     Counts,
     DetailedScores,
@@ -60,6 +61,7 @@ class Evaluation:
         thresholds: [classes] the scores that `detections` and `outcomes` apply.
         detections: Of each image, those that reach the thresholds.
         outcomes: Of each image.
+        left_out: What is not in the figures.
     """
 
     card: ModelCard
@@ -73,6 +75,7 @@ class Evaluation:
     thresholds: Floats
     detections: list[ImageDetections]
     outcomes: list[list[Outcome]]
+    left_out: LeftOut
 
     @property
     def unknown(self) -> list[str]:
@@ -103,6 +106,7 @@ class Evaluation:
             },
             "sweep": {label: rounded(sweep(self.images, column)) for column, label in enumerate(labels)},
             "unknown_classes": self.unknown,
+            "left_out": self.left_out.document(),
             "model": {
                 "name": self.card.name,
                 "version": self.card.version,
@@ -149,7 +153,13 @@ def _none_for_nan(samples: Floats) -> list[float | None]:
 
 
 def evaluate_results(
-    card: ModelCard, dataset: Dataset, results: Sequence[Detections], escape_rate: float
+    card: ModelCard,
+    dataset: Dataset,
+    results: Sequence[Detections],
+    escape_rate: float,
+    *,
+    unreadable: Sequence[str] = (),
+    crowds: int = 0,
 ) -> Evaluation:
     """Compute everything about a model's detections.
 
@@ -161,18 +171,20 @@ def evaluate_results(
         dataset: The images.
         results: The detections of each sample as `detection.detect` returns them, the weak ones too.
         escape_rate: The share of images that may escape.
+        unreadable: The images that could not be read, and are not in `dataset`.
+        crowds: The number of crowds in the data set.
 
     Raises:
         ArtefactError: An operating point in the card is not a score.
     """
-    details = score_in_detail(dataset, map_to_dataset(dataset, results, card.labels))
+    details = score_in_detail(dataset, _placed(dataset, map_to_dataset(dataset, results, card.labels)))
     weights = resample(len(dataset.samples), seed=SEED)
     served = [as_served(detections, card.postprocess) for detections in results]
     mapped = map_to_dataset(dataset, served, card.labels)
     images = image_scores(dataset, mapped)
     points = operating_points(images, details.matches, weights, escape_rate)
     thresholds = np.array([_threshold(card, label, points) for label in dataset.labels])
-    shown = [at_thresholds(detections, thresholds) for detections in mapped]
+    shown = [at_thresholds(detections, thresholds) for detections in _placed(dataset, mapped)]
     version = f"{card.name[:40]}-{card.version}-escape-{escape_rate:g}"
     return Evaluation(
         card=card,
@@ -189,7 +201,21 @@ def evaluate_results(
             outcomes(sample, detections, dataset.labels)
             for sample, detections in zip(dataset.samples, shown, strict=True)
         ],
+        left_out=left_out(dataset, card.labels, card.postprocess.detections, unreadable, crowds),
     )
+
+
+def _placed(dataset: Dataset, results: Sequence[ImageDetections]) -> list[ImageDetections]:
+    """Return the detections without those in images that show a defect nobody knows the place of.
+
+    They are neither right nor wrong.
+    """
+    return [
+        ImageDetections(found.boxes[:0], found.scores[:0], found.classes[:0])
+        if sample.has_unplaced_defect
+        else found
+        for sample, found in zip(dataset.samples, results, strict=True)
+    ]
 
 
 def _threshold(card: ModelCard, label: str, points: Mapping[str, Mapping[str, Any]]) -> float:
@@ -238,8 +264,7 @@ def notes(evaluation: Evaluation, verdicts: Mapping[str, Any], escape_rate: floa
     labels, scores = evaluation.dataset.labels, evaluation.details.scores
     if beyond := [label for label in evaluation.card.labels if label not in labels]:
         texts.append(f"The data set has no class {_list(beyond)}: the model's detections of it do not count.")
-    if absent := [label for label, value in scores.per_class.items() if value is None]:
-        texts.append(f"No image here contains {_list(absent)}: nothing can be measured for it.")
+    absent = [label for label, value in scores.per_class.items() if value is None]
     missing = [
         label
         for label, points in evaluation.points.items()

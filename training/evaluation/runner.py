@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any, cast
 
 from contract.snapshots import Part
-from training.datasets import Dataset, DatasetError, open_dataset
+from training.datasets import Dataset, DatasetError, read
+from training.datasets.formats.coco import CROWDS
 from training.evaluation import latency
 from training.evaluation.cost import price_list, training_cost
 from training.evaluation.detection import detect
 from training.evaluation.golden import golden_set
+from training.evaluation.left_out import without
 from training.evaluation.metrics import rounded
 from training.evaluation.options import PARTS
 from training.evaluation.result import Evaluation, evaluate_results, notes, warnings
@@ -23,6 +25,9 @@ from training.job.stopping import Stopped
 from training.model.artefact import unpack
 from training.model.decoding import Detections
 from training.model.onnx_model import OnnxModel
+
+# The kinds of problems of which an evaluation says how many there are.
+_UNREADABLE, _SHAPE = "unreadable-image", "shape-box"
 
 
 @dataclass(frozen=True)
@@ -34,16 +39,20 @@ class Selection:
         split: Its name, one of PARTS.
         snapshot: Of the whole data set.
         total: How many images the whole data set has.
+        unreadable: The images of the whole data set that cannot be read; their part is not known.
+        crowds: The number of crowds in the whole data set.
     """
 
     images: Dataset
     split: str
     snapshot: str
     total: int
+    unreadable: tuple[str, ...] = ()
+    crowds: int = 0
 
 
 def select(path: Path | str, split: str) -> Selection:
-    """Open a part of a data set.
+    """Open a part of a data set. Images that cannot be read are left out, and named.
 
     Raises:
         DatasetError: The part is empty, or the data set cannot be read.
@@ -51,11 +60,21 @@ def select(path: Path | str, split: str) -> Selection:
     """
     if split not in PARTS:
         raise TrainingError(f"unknown split {split!r}; known are {', '.join(PARTS)}")
-    whole = open_dataset(path)
+    reading = read(path)
+    for problem in reading.problems:
+        if problem.severity == "error" and problem.kind != _UNREADABLE:
+            raise problem.error()
+    whole = reading.dataset
     part = whole.part(cast(Part, split))
     if not part.samples:
         raise DatasetError(path, f"its part {split!r} is empty")
-    return Selection(part, split, whole.snapshot(), len(whole.samples))
+    unreadable = tuple(problem.file for problem in reading.problems if problem.kind == _UNREADABLE)
+    crowds = sum(
+        problem.count
+        for problem in reading.problems
+        if problem.kind == _SHAPE and problem.message.endswith(CROWDS)
+    )
+    return Selection(part, split, whole.snapshot(), len(whole.samples), unreadable, crowds)
 
 
 def evaluate_artefact(
@@ -72,7 +91,8 @@ def evaluate_artefact(
         The result, and its report for JSON.
 
     Raises:
-        TrainingError: The artefact is damaged, an image cannot be read, or the escape rate is out of range.
+        TrainingError: The artefact is damaged, an image is missing or was altered, no image can be read, or the escape
+            rate is out of range.
         Stopped: A signal ended it; it says after how many images.
     """
     if not 0 <= escape_rate < 1:
@@ -81,10 +101,17 @@ def evaluate_artefact(
         unpack(artefact, Path(folder))
         model = OnnxModel(Path(folder))
         started = time.perf_counter()
-        results = detect(model, tests.images)
+        damaged: list[str] = []
+        results = detect(model, tests.images, damaged)
         seconds = time.perf_counter() - started
+        images = without(tests.images, damaged)
+        if not images.samples:
+            raise DatasetError(damaged[0], "and all other images of this part cannot be read")
+        unreadable = [*tests.unreadable, *damaged]
         try:
-            evaluation = evaluate_results(model.card, tests.images, results, escape_rate)
+            evaluation = evaluate_results(
+                model.card, images, results, escape_rate, unreadable=unreadable, crowds=tests.crowds
+            )
             report = _report(evaluation, model, tests, results, escape_rate)
         except Stopped as stop:
             stop.done = f"after {len(results)} of {len(results)} images, before the figures"
@@ -108,8 +135,8 @@ def _report(
         "trained_on_this_dataset": model.card.dataset.get("snapshot") == tests.snapshot,
         "warnings": warnings(evaluation, document["verdicts"], tests.split, tests.snapshot),
         "notes": notes(evaluation, document["verdicts"], escape_rate),
-        "latency": latency.measure(model, tests.images),
-        "golden": golden_set(model.card, tests.images, results),
+        "latency": latency.measure(model, evaluation.dataset),
+        "golden": golden_set(model.card, evaluation.dataset, results),
         "training": rounded(asdict(training_cost(model.card.metrics))),
         "prices": {name: prices[name] for name in ("currency", "date", "instances")},
     }

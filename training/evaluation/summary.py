@@ -29,6 +29,7 @@ _FIGURES = (
     "unknown_classes",
     "warnings",
     "notes",
+    "left_out",
     "seconds",
 )
 _SURE = ("level", "map", "map50", "map75", "per_class")

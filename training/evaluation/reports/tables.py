@@ -18,6 +18,7 @@ def evaluation_table(report: Mapping[str, Any]) -> str:
     latency = report["latency"]
     lines = [
         f"{report['images']} images, {report['good_images']} of them good products; part {report['split']}",
+        *_left_out(report),
         *_metrics(report),
         "",
         "Rules made of these operating points would decide:",
@@ -28,6 +29,10 @@ def evaluation_table(report: Mapping[str, Any]) -> str:
         f"{latency['p50_ms']} ms an image (p95 {latency['p95_ms']}), {latency['provider']}",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _left_out(report: Mapping[str, Any]) -> list[str]:
+    return [line for text in report["left_out"]["texts"] for line in _wrapped(f"left out: {text}", "")]
 
 
 def _metrics(report: Mapping[str, Any]) -> list[str]:
@@ -83,7 +88,12 @@ def comparison_table(report: Mapping[str, Any]) -> str:
     """Return the table of several models, from the full document of a comparison."""
     figures = f"{'mAP':>7}{'mAP50':>7}{'ms':>8}{'escape':>8}{'overkill':>10}"
     width = WIDTH - len(figures)
-    lines = [f"{report['images']} images, part {report['split']}", "", f"{'model':{width}}{figures}"]
+    lines = [
+        f"{report['images']} images, part {report['split']}",
+        *_left_out(report),
+        "",
+        f"{'model':{width}}{figures}",
+    ]
     for model in report["models"]:
         verdicts = model["verdicts"]
         name = f"{cut(model['name'], width - len(model['version']) - 2)} {model['version']}"

@@ -132,7 +132,7 @@ def test_latency_names_the_machine(report):
     assert speed["cores"] >= 1
 
 
-def test_the_table_is_for_people_and_notes_go_to_standard_error(data, tmp_path, capsys):
+def test_the_table_is_for_people_and_says_what_is_left_out(data, tmp_path, capsys):
     few = tmp_path / "data"
     shutil.copytree(data, few)
     document = json.loads((few / "annotations.json").read_text())
@@ -140,10 +140,10 @@ def test_the_table_is_for_people_and_notes_go_to_standard_error(data, tmp_path, 
         annotation for annotation in document["annotations"] if annotation["category_id"] == 3
     ]
     (few / "annotations.json").write_text(json.dumps(document))
-    status, out, err = evaluated(capsys, "--model", STARTER, "--dataset", few, "--split", "all")
+    status, out, _ = evaluated(capsys, "--model", STARTER, "--dataset", few, "--split", "all")
     assert status == 0
     assert "mAP[.5:.95]" in out
-    assert "note: No image here contains 'crazing'" in err
+    assert "left out: No image here contains 'crazing'" in out.replace("\n  ", " ")
     assert "nan" not in out.lower()
 
 
@@ -288,3 +288,56 @@ def test_an_evaluation_by_hand_never_starts_a_job(capsys):
 def test_a_program_does_not_import_libraries_that_it_does_not_need(program, libraries):
     code = f"import sys, {program}; sys.exit(bool({libraries!r} & sys.modules.keys()))"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+
+
+def test_images_that_cannot_be_read_are_left_out_and_named_everywhere(data, tmp_path, capsys):
+    few = tmp_path / "data"
+    shutil.copytree(data, few)
+    names = sorted(path.name for path in (few / "images").iterdir())
+    cut, broken = (few / "images" / name for name in names[:2])
+    cut.write_bytes(cut.read_bytes()[: cut.stat().st_size // 2])
+    broken.write_bytes(b"no image at all")
+    arguments = ["--model", STARTER, "--dataset", few, "--split", "all"]
+    status, out, _ = evaluated(capsys, *arguments, "--html", tmp_path / "page.html")
+    assert status == 0
+    assert out.startswith("22 images, ")
+    words = f"left out: 2 images could not be read: images/{broken.name}, images/{cut.name}."
+    assert words in " ".join(out.split())
+    assert (
+        f"Left out: 2 images could not be read: images/{broken.name}" in (tmp_path / "page.html").read_text()
+    )
+    status, out, _ = evaluated(capsys, *arguments, "--json")
+    assert json.loads(out)["left_out"]["unreadable_images"] == 2
+    assert json.loads(out)["images"] == 22
+
+
+def test_a_part_of_which_no_image_can_be_read_is_an_error(data, tmp_path, capsys):
+    few = tmp_path / "data"
+    shutil.copytree(data, few)
+    for path in (few / "images").iterdir():
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    status, out, err = evaluated(capsys, "--model", STARTER, "--dataset", few, "--split", "all")
+    assert (status, out) == (1, "")
+    assert "and all other images of this part cannot be read" in err
+
+
+def test_an_image_of_a_defect_without_a_box_is_neither_right_nor_wrong(data, tmp_path, capsys):
+    lines = [
+        json.dumps(
+            {
+                "source-ref": f"s3://factory/{item.name}",
+                "anomaly-label": int(number < 4),
+                "anomaly-label-metadata": {"class-name": "anomaly" if number < 4 else "normal"},
+            }
+        )
+        for number, item in enumerate(open_dataset(data).samples)
+    ]
+    few = tmp_path / "data"
+    shutil.copytree(data, few)
+    (few / "annotations.json").unlink()
+    (few / "train.manifest").write_text("\n".join(lines) + "\n")
+    status, out, _ = evaluated(capsys, "--model", STARTER, "--dataset", few, "--split", "all", "--json")
+    report = json.loads(out)
+    assert status == 0
+    assert report["left_out"]["images_without_place"] == 4
+    assert report["good_images"] == 20
