@@ -13,7 +13,7 @@ from loupe import cli
 from loupe.commands import program_runner, retraining
 from loupe.errors import LoupeError
 from loupe.stack import labelled_data
-from loupe.stack.labelled_data import ImportCall
+from loupe.stack.labelled_data import ProgramCall
 from loupe.stack.target import Target
 from loupe.views.run_result import show_result
 from tests.unit.loupe.account import answering
@@ -302,12 +302,21 @@ def test_import_passes_its_options_on_to_the_program(
     assert result.stdout == ""
 
 
+def test_export_passes_its_options_on_to_the_program(loupe: Command, monkeypatch: pytest.MonkeyPatch):
+    calls: list[tuple[str, list[str], Any]] = []
+    monkeypatch.setattr(program_runner, "become_program", lambda *call: calls.append(call))
+    loupe("export", "--format", "yolo", "--json", "s3://factory/data", "out")
+    ((module, arguments, _),) = calls
+    assert module == "training.export"
+    assert arguments == ["--format=yolo", "--json", "--", "s3://factory/data", "out"]
+
+
 def test_import_requires_a_running_home_only_if_the_command_line_names_one(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):
     required: list[bool] = []
     monkeypatch.setattr(
-        labelled_data, "prepare", lambda *arguments: required.append(arguments[3]) or ImportCall([], {})
+        labelled_data, "prepare", lambda *arguments: required.append(arguments[3]) or ProgramCall([], {})
     )
     monkeypatch.setattr(program_runner, "become_program", lambda *call: None)
     monkeypatch.setenv("LOUPE_HOME", str(tmp_path))
