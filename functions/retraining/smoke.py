@@ -54,7 +54,7 @@ class SmokeTest:
             `images`, how many agreed, and `version`, the model's version.
 
         Raises:
-            SmokeTestError: The endpoint fails or differs. The message names the first image.
+            SmokeTestError: The endpoint fails, differs, or finds nothing at all. The message names the first image.
         """
         stored = self.documents.find(split(report)[1])
         document = stored[0] if stored else {}
@@ -62,11 +62,17 @@ class SmokeTest:
         if not golden:
             raise SmokeTestError(f"{report} contains no golden set")
         version = document["model"]["version"]
-        for image in golden:
-            self._compare(image, version)
+        found = [self._compare(image, version) for image in golden]
+        # An evaluation that found nothing either would agree with a model that lets everything pass.
+        defective = [number for number, image in zip(found, golden, strict=True) if image.get("labels")]
+        if defective and not any(defective):
+            raise SmokeTestError(
+                f"the endpoint finds nothing on {len(defective)} images with labelled defects"
+            )
         return {"images": len(golden), "version": version}
 
-    def _compare(self, image: Mapping[str, Any], version: str) -> None:
+    def _compare(self, image: Mapping[str, Any], version: str) -> int:
+        """Compare the answers to an image, and return how many detections there are."""
         uri = str(image["uri"])
         answer = self._detect(uri)
         if answer.model.version != version:
@@ -78,6 +84,7 @@ class SmokeTest:
                 f"on {uri} the endpoint and the evaluation differ: {lost.label} {lost.score:.2f} "
                 f"at {[round(edge) for edge in lost.box]}"
             )
+        return len(answer.detections)
 
     def _detect(self, uri: str) -> Prediction:
         bucket, key = split(uri)

@@ -17,7 +17,7 @@ from loupe.commands import interrupts
 from loupe.commands.help import commands, epilog
 from loupe.commands.options import Home, Json, target_options
 from loupe.errors import LoupeError
-from loupe.stack import deployment, detached, endpoint
+from loupe.stack import deployment, detached, endpoint, trial
 from loupe.stack.feed import Feed
 from loupe.stack.target import Target
 from loupe.views import feed as feed_view
@@ -65,13 +65,14 @@ def up(
 
 
 def _run(home: Path, model: Path | None, port: int | None, json_: bool) -> None:
+    tried = trial.run(model, [], force=False).text if model else None
     with err.status("starting the local cloud") as status, LocalCloud(home, port) as cloud:
         status.update("deploying template.yaml")
         cloud.deploy()
         target = Target.local(home)
         if model or not endpoint.exists(target):
             archive = model or deployment.STARTER
-            deployment.deploy(target, archive, deployment.Hosting(), status.update)
+            deployment.deploy(target, archive, deployment.Hosting(), status.update, trial=tried)
         feed = Feed(target, home)
         status.stop()
         if json_:

@@ -11,7 +11,7 @@ from loupe.commands import interrupts
 from loupe.commands.help import commands, epilog
 from loupe.commands.options import Home, Json, Stack, open_target, target_options
 from loupe.errors import LoupeError
-from loupe.stack import deployment, endpoint, registry, rules
+from loupe.stack import deployment, endpoint, registry, rules, trial
 from loupe.stack.deployment import Hosting
 from loupe.stack.rollback import rollback as roll_back
 from loupe.views.console import err, out, print_json
@@ -40,12 +40,21 @@ def deploy(
             metavar="NAME", help="On AWS: the host's machine image, for a container with CUDA 12.4 or newer."
         ),
     ] = None,
+    golden: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="PATH", help="A picture that shows a defect, or a folder of them; repeatable."),
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Serve a model that finds nothing on the golden pictures.")
+    ] = False,
     stack: Stack = None,
     json_: Json = False,
 ) -> None:
     """Serve a model from a file.
 
-    The current one serves until the new one is ready.
+    First the model is asked about golden pictures, which show its defects: those of --golden, or those that its
+    training has put into the file. If it finds nothing, it does not go live. The current one serves until the new one
+    is ready.
     """
     if stack and not image_uri:
         raise LoupeError(
@@ -54,12 +63,20 @@ def deploy(
     image = image_uri or deployment.LOCAL_IMAGE_URI
     hosting = Hosting(image, instance_type, instance_count, inference_ami_version)
     target = open_target(stack, home)
-    with err.status("deploying") as status, interrupts.explained(*_switch_goes_on(stack, home)):
-        name = deployment.deploy(target, model, hosting, status.update)
+    with err.status("asking the model about its golden pictures") as status:
+        tried = trial.run(model, golden or [], force)
+        with interrupts.explained(*_switch_goes_on(stack, home)):
+            name = deployment.deploy(target, model, hosting, status.update, trial=tried.text)
     if json_:
-        print_json({"endpoint": target.output("EndpointName"), "model": name})
+        outcome = {
+            "pictures": tried.pictures,
+            "found": tried.found,
+            "passed": tried.passed,
+            "text": tried.text,
+        }
+        print_json({"endpoint": target.output("EndpointName"), "model": name, "trial": outcome})
     else:
-        out.print(f"{target.output('EndpointName')} serves {name}.", soft_wrap=True)
+        out.print(f"{target.output('EndpointName')} serves {name} ({tried.text}).", soft_wrap=True)
         if command := rules.command_for_model(model, target_options(stack, home)):
             out.print(f"To judge by its own operating points: {command}", soft_wrap=True)
 
@@ -82,11 +99,16 @@ def list_versions(home: Home, stack: Stack = None, json_: Json = False) -> None:
     versions = registry.versions(target, current)
     group = target.output("ModelPackageGroupName")
     endpoint_model = current.model_name if current else None
+    tried = deployment.trial_of(target, current.model) if current else None
     if json_:
         documents = [version.document() for version in versions]
-        print_json({"group": group, "endpoint_model": endpoint_model, "versions": documents})
+        print_json(
+            {"group": group, "endpoint_model": endpoint_model, "endpoint_trial": tried, "versions": documents}
+        )
     else:
         show_versions(versions, group, endpoint_model)
+        if tried:
+            out.print(f"Its trial: {tried}.", soft_wrap=True)
 
 
 @app.command(epilog=epilog("loupe rollback", "loupe rollback 3", "loupe rollback 3 --keep-rules"))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import tarfile
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from contract import model_card
 from contract.endpoint import VARIANT_NAME
 from contract.keys import MODELS
 from contract.s3 import join, split
@@ -23,6 +24,9 @@ from loupe.stack.target import Target
 
 LOCAL_IMAGE_URI = "loupe/serve:local"
 STARTER = REPOSITORY / "models" / "starter" / "model.tar.gz"
+# Of a SageMaker model that was deployed by hand: what came out of its trial.
+TRIAL_TAG = "loupe:trial"
+_MAX_CARD_BYTES = 64 << 20
 
 
 @dataclass(frozen=True)
@@ -57,16 +61,20 @@ def read_card(archive: Path) -> dict[str, Any]:
     """Return the `model.json` of a model.tar.gz.
 
     Raises:
-        LoupeError: The file is missing, is not a tar archive, or does not contain model.json.
+        LoupeError: The file is missing, is not a tar archive, or contains no model.json of a model that can judge.
     """
     try:
         with tarfile.open(archive, "r:gz") as tar:
             member = tar.extractfile("model.json")
             if member is None:
-                raise KeyError("model.json")
-            card: dict[str, Any] = json.load(member)
-            return card
-    except (OSError, tarfile.TarError, KeyError, ValueError) as error:
+                raise KeyError("model.json is not a file")
+            return model_card.parse(member.read(_MAX_CARD_BYTES))
+    except model_card.CardError as error:
+        raise LoupeError(
+            f"{archive} is not a model that can judge: model.json: {error}",
+            "Take the archive as loupe train, retrain or ensemble wrote it (docs/models.md).",
+        ) from error
+    except (OSError, tarfile.TarError, KeyError, EOFError, zlib.error) as error:
         raise LoupeError(
             f"{archive} is not a model: {error}",
             "A model is a model.tar.gz that contains model.onnx and model.json (docs/models.md).",
@@ -79,6 +87,7 @@ def deploy(
     hosting: Hosting,
     on_status: Callable[[str], None],
     timeout_s: float = TIMEOUT_SECONDS,
+    trial: str | None = None,
 ) -> str:
     """Make the endpoint serve a model archive, and wait until it does.
 
@@ -88,6 +97,7 @@ def deploy(
         hosting: What the endpoint runs on.
         on_status: Receives a text for each step.
         timeout_s: How long to wait for the endpoint.
+        trial: What came out of the model's trial, for its tag; None if there was none.
 
     Returns:
         The name of the SageMaker model.
@@ -96,19 +106,30 @@ def deploy(
         LoupeError: The file is not a model, or the endpoint did not come into service.
     """
     card = read_card(archive)
-    on_status(f"uploading {card.get('name', archive.name)}")
+    on_status(f"uploading {card['name']}")
     digest, uri = _upload(target, archive)
     name = endpoint.model_name(target, digest)
-    if not endpoint.describe_or_none(lambda: target.sagemaker.describe_model(ModelName=name)):
+    # Retraining starts from a model of the same family, and finds the family here.
+    tags = {"loupe:family": str(card["family"])} | ({TRIAL_TAG: trial} if trial else {})
+    tag_list: Any = [{"Key": tag, "Value": value} for tag, value in tags.items()]
+    created = endpoint.describe_or_none(lambda: target.sagemaker.describe_model(ModelName=name))
+    if created:
+        target.sagemaker.add_tags(ResourceArn=created["ModelArn"], Tags=tag_list)
+    else:
         target.sagemaker.create_model(
             ModelName=name,
             PrimaryContainer={"Image": hosting.image_uri, "ModelDataUrl": uri},
             ExecutionRoleArn=target.output("SageMakerRoleArn"),
-            # Retraining starts from a model of the same family, and finds the family here.
-            Tags=[{"Key": "loupe:family", "Value": str(card.get("family", ""))}],
+            Tags=tag_list,
         )
     endpoint.switch(target, name, hosting.config_request(), on_status, timeout_s)
     return name
+
+
+def trial_of(target: Target, model: dict[str, Any]) -> str | None:
+    """Return what came out of the trial of a SageMaker model; None if it had none."""
+    tags = target.sagemaker.list_tags(ResourceArn=model["ModelArn"])["Tags"]
+    return next((tag["Value"] for tag in tags if tag["Key"] == TRIAL_TAG), None)
 
 
 def _upload(target: Target, archive: Path) -> tuple[str, str]:

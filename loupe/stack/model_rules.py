@@ -16,6 +16,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from contract import model_card
 from contract.keys import REPORTS
 from contract.s3 import split
 from loupe.errors import LoupeError
@@ -212,6 +213,5 @@ def version_in_answers(target: Target, version: Version | None, artefact: str | 
     with TemporaryDirectory() as folder, suppress(ClientError, LoupeError, ValueError):
         file = Path(folder) / "model.tar.gz"
         target.s3.download_file(*split(artefact), str(file))
-        found = deployment.read_card(file).get("version")
-        return str(found) if found else None
+        return model_card.version(deployment.read_card(file))
     return None

@@ -16,6 +16,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from contract import model_card
 from contract.s3 import split
 from localcloud.sources import PACKAGES, REPOSITORY
 from loupe.errors import LoupeError
@@ -153,11 +154,10 @@ def proposed_by_model(archive: Path) -> str:
     """
     card = deployment.read_card(archive)
     classes = {}
-    for label, point in (card.get("operating_points") or {}).items():
-        score = point.get("score") if isinstance(point, dict) else None
-        if isinstance(score, (int, float)):
-            classes[label] = {"fail_score": score, "review_score": round(score * _REVIEW_SHARE, 4)}
-    name = f"{card.get('name', 'model')}-{card.get('version', '')}".strip("-")[:_NAME_LENGTH]
+    for label, point in card.get("operating_points", {}).items():
+        score = point["score"]
+        classes[label] = {"fail_score": score, "review_score": round(score * _REVIEW_SHARE, 4)}
+    name = f"{card['name']}-{model_card.version(card)}"[:_NAME_LENGTH]
     return json.dumps({"version": name, "classes": classes}) if classes else ""
 
 

@@ -12,6 +12,7 @@ from training.evaluation.detection import evaluate
 from training.job.container import git_sha
 from training.learning.data import TrainingData
 from training.learning.export import check_parity, export
+from training.learning.golden_pictures import golden_pictures
 from training.learning.hyperparameters import Hyperparameters
 from training.learning.loading import Loader
 from training.model.artefact import ModelCard, file_sha256
@@ -60,8 +61,9 @@ def export_with_card(
     card = replace(card, box_offset=box_offset(exported, data.train))
     card.metrics["export_score_difference"] = difference
     exported.card = card
-    if settings.refit:
-        return card
-    scores = evaluate(exported, data.validation)
-    card.metrics["validation"] = scores.summary()
-    return replace(card, operating_points=scores.operating_points)
+    if not settings.refit:
+        scores = evaluate(exported, data.validation)
+        card.metrics["validation"] = scores.summary()
+        card = replace(card, operating_points=scores.operating_points)
+    exported.card = card
+    return replace(card, golden=golden_pictures(exported, data.validation))

@@ -34,10 +34,17 @@ class Stack:
         self.test = SmokeTest(documents, documents.s3, detector)
         self.requests: list[Any] = []
 
-    def golden(self, *images: tuple[str, bytes], expected: tuple[dict[str, Any], ...] = EXPECTED) -> None:
+    def golden(
+        self,
+        *images: tuple[str, bytes],
+        expected: tuple[dict[str, Any], ...] = EXPECTED,
+        labels: tuple[str, ...] = ("dent", "scratch"),
+    ) -> None:
         for key, data in images:
             self.documents.s3.put_object(Bucket="artefacts", Key=key, Body=data)
-        golden = [{"uri": f"s3://artefacts/{key}", "detections": expected} for key, _ in images]
+        golden = [
+            {"uri": f"s3://artefacts/{key}", "detections": expected, "labels": labels} for key, _ in images
+        ]
         self.documents.write(REPORT.removeprefix("s3://artefacts/"), evaluation(golden=golden))
 
     def run(self, answer: Answer | Callable[[Any], Answer]) -> dict[str, Any]:
@@ -75,6 +82,22 @@ def test_the_same_detections_pass_and_each_image_is_sent_unchanged(stack: Stack)
         "image/jpeg",
         "b'image/jpeg'",
     }
+
+
+def test_a_model_that_finds_nothing_is_refused_also_if_its_evaluation_found_nothing(stack: Stack) -> None:
+    stack.golden(("labelled/images/a.jpg", jpeg()), expected=())
+    assert "finds nothing on 1 images with labelled defects" in refused(stack, answer())
+    stack.golden(("labelled/images/a.jpg", jpeg()), expected=(), labels=())
+    assert stack.run(answer()) == {"images": 1, "version": VERSION}
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e400"])
+@pytest.mark.parametrize("field", ["score", "box"])
+def test_an_answer_that_is_no_number_is_refused(stack: Stack, number: str, field: str) -> None:
+    body = json.dumps(prediction(*EXPECTED, model={"name": "steel", "version": VERSION}))
+    old, new = {"score": ('"score": 0.9', f'"score": {number}'), "box": ("[10, ", f"[{number}, ")}[field]
+    assert old in body
+    assert "the endpoint fails" in refused(stack, http(200, body.replace(old, new, 1).encode()))
 
 
 def test_the_order_of_detections_does_not_matter(stack: Stack) -> None:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inspection.detector import Detection
-from training.datasets import Dataset, Sample
+from training.datasets import Dataset, Object, Sample
 from training.datasets.storage.uris import ImagesByUri
 from training.evaluation.detection import for_metrics
 from training.evaluation.golden import IMAGES, golden_set
@@ -55,6 +55,21 @@ def test_a_large_set_is_sampled_at_even_steps(count):
     steps = [b - a for a, b in pairwise(places)]
     assert max(steps) - min(steps) <= 1
     assert places[-1] - places[0] >= 0.8 * count
+
+
+@given(st.lists(st.booleans(), min_size=1, max_size=60))
+def test_half_of_a_set_shows_labelled_defects_however_rare_they_are(defective):
+    whole = dataset(len(defective))
+    dent = (Object("dent", (0.0, 0.0, 9.0, 9.0)),)
+    samples = [
+        replace(sample, objects=dent if has else ())
+        for sample, has in zip(whole.samples, defective, strict=True)
+    ]
+    documents = golden_set(CARD, replace(whole, samples=tuple(samples)), [NOTHING] * len(samples))
+    assert len(documents) == min(len(samples), IMAGES)
+    shown = sum(document["labels"] == ["dent"] for document in documents)
+    assert shown >= min(sum(defective), IMAGES // 2)
+    assert len(documents) - shown >= min(len(samples) - sum(defective), IMAGES // 2)
 
 
 def test_an_empty_set_is_empty():
