@@ -66,6 +66,7 @@ KINDS: dict[str, Kind] = {
     "category-twice": Kind("warning", "They became one class."),
     "contradiction": Kind("warning", "The boxes count. Correct the label of the image."),
     "smooth-mask": Kind("warning", "Its pixels count as the nearest colour. Save masks without smoothing."),
+    "other-suffix": Kind("warning", "Check that they are the same pictures: only their suffix differs."),
     "listed-twice": Kind("warning", "It was read once."),
     "two-parts": Kind("warning", "It is kept in the higher one: train < validation < test."),
     "other-files": Kind("warning", "They were not read. --format names what to read."),

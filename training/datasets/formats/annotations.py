@@ -11,6 +11,7 @@ from training.datasets.dataset import Object
 from training.datasets.formats.contents import Contents
 from training.datasets.problems import Problems
 from training.datasets.storage.files import Files
+from training.datasets.storage.names import has_other_suffix
 
 _SHOWN = 5
 
@@ -124,4 +125,6 @@ def image_of(
     elif len(found) > 1:
         several = ", ".join(found[:_SHOWN]) + (" …" if len(found) > _SHOWN else "")
         problems.report("ambiguous-image", file, f"{reference} may be any of {several}", place)
+    elif has_other_suffix(reference, found[0]):
+        problems.tally("other-suffix", file, "names images that have another suffix here")
     return found[0] if len(found) == 1 else None

@@ -134,6 +134,8 @@ _FORMATS = (
     Foreign("TFRecord", _AS_COCO, _has_names(r"\.tfrecords?(-\d+-of-\d+)?$")),
     Foreign("DOTA", "Export its boxes as COCO or YOLO.", _has_text_lines(rf"(?:{_NUMBER} ){{8}}[\w-]+ \d")),
     Foreign("KITTI", "Export it as COCO or YOLO.", _has_text_lines(rf"[\w-]+(?: {_NUMBER}){{14,15}}")),
+    Foreign("DAGM 2007", _CONVERT, _has_names(r"(^|/)Label/\w+_label\.png$")),
+    Foreign("Magnetic Tile", _CONVERT, _has_names(r"(^|/)MT_\w+/Imgs/")),
     Foreign("DeepPCB", f"{_CONVERT} Its images are those that end in _test.", _is_deep_pcb),
     Foreign("KolektorSDD", f"{_CONVERT} Its masks are the images that end in _label or _GT.", _is_kolektor),
 )

@@ -181,6 +181,16 @@ def common_length(a: Iterable[str], b: Iterable[str]) -> int:
     return length
 
 
+def has_other_suffix(reference: str, name: str) -> bool:
+    """Return whether a reference names a picture by another suffix than the file has.
+
+    >>> has_other_suffix("a.png", "x/a.jpg"), has_other_suffix("a", "a.jpg"), has_other_suffix("a.JPG", "a.jpg")
+    (True, False, False)
+    """
+    wanted, found = (PurePosixPath(text.strip()).suffix.lower() for text in (reference, name))
+    return wanted in _PICTURE_SUFFIXES and wanted != found
+
+
 def decodings(raw: bytes) -> list[str]:
     r"""Return what the bytes of a name can mean: UTF-8, or else each code page in which they are letters.
 

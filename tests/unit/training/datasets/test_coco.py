@@ -53,6 +53,11 @@ def test_the_export_of_each_tool_is_read(tmp_path, file, name, image):
     assert (reading.format, boxes_of(reading), errors(reading)) == ("coco", {image: DENTS}, [])
 
 
+def test_images_that_were_converted_since_are_found_and_that_is_told(tmp_path):
+    reading = read(write(pictures(tmp_path, "a.jpg", "b.jpg"), "labels.json", coco("a.png", "b.png")))
+    assert (boxes_of(reading), told(reading)) == ({"a.jpg": DENTS, "b.jpg": DENTS}, {"other-suffix": 2})
+
+
 def test_the_json_file_alone_finds_the_images_beside_its_folder(tmp_path):
     root = pictures(tmp_path / "d", "images/default/SN1.png", "images/default/SN2.png")
     write(root, "annotations/instances_default.json", coco("SN1.png", "SN2.png"))

@@ -76,6 +76,8 @@ def test_a_format_that_is_not_read_is_refused_by_its_name(tmp_path, name):
         ("KolektorSDD", ("kos01/Part0.jpg", "kos01/Part0_label.bmp")),
         ("KolektorSDD", ("train/10000.png", "train/10000_GT.png")),
         ("DeepPCB", ("g/00041/1_temp.jpg", "g/00041/1_test.jpg")),
+        ("DAGM 2007", ("Class1/Train/0576.PNG", "Class1/Train/Label/0576_label.PNG")),
+        ("Magnetic Tile", ("MT_Blowhole/Imgs/exp1.jpg", "MT_Blowhole/Imgs/exp1.png")),
     ],
 )
 def test_a_layout_that_is_not_read_is_refused_by_its_name(tmp_path, name, images):
