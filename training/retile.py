@@ -34,7 +34,7 @@ def retile(
         outside: What becomes of pictures at a scale far from the learned one (training.model.scale).
 
     Returns:
-        The card of the model; other tiles have a new version.
+        The card of the model, which has a new version.
 
     Raises:
         ArtefactError: `model` is damaged.

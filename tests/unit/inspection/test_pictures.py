@@ -4,8 +4,10 @@ import io
 from dataclasses import asdict
 from decimal import Decimal
 from itertools import combinations
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,7 +22,10 @@ from inspection.pictures.annotating import annotate
 from inspection.pictures.canvas import font
 from inspection.pictures.placing import place_labels
 from inspection.rules import Kind, Rules, judge
+from tests.camera_pictures import forms, twelve_in_sixteen
 from tests.inspection_support import jpeg, picture
+
+SAMPLE = (Path(__file__).parents[3] / "samples/line-2/bottom/SN1003.jpg").read_bytes()
 
 
 def finding(
@@ -104,6 +109,18 @@ def test_twelve_bit_greys_are_not_black() -> None:
     Image.frombytes("I;16", (200, 150), levels).save(buffer, "PNG")
     grey = drawn_image(buffer.getvalue()).convert("L")
     assert [grey.getpixel(at) for at in ((160, 240), (480, 240))] == pytest.approx([6, 250], abs=5)
+
+
+@pytest.mark.parametrize(("name", "data"), list(forms(SAMPLE)), ids=[name for name, _ in forms(SAMPLE)])
+def test_the_picture_shows_the_part_in_every_form_of_its_file(name: str, data: bytes) -> None:
+    expected, shown = (np.asarray(drawn_image(file).convert("L"), np.int16) for file in (SAMPLE, data))
+    assert shown.shape == expected.shape
+    assert np.abs(shown - expected).mean() < 4
+
+
+def test_a_part_whose_depth_nobody_states_is_bright_enough_for_a_person() -> None:
+    shown = np.asarray(drawn_image(twelve_in_sixteen(SAMPLE)).convert("L"), np.int16)
+    assert np.abs(shown - np.asarray(drawn_image(SAMPLE).convert("L"), np.int16)).mean() < 4
 
 
 @pytest.mark.parametrize(

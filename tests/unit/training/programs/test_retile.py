@@ -38,8 +38,5 @@ def test_a_model_can_be_told_to_accept_any_scale(tmp_path):
     assert retile.main(["--model", str(STARTER), "--out", str(model), "--size", "0", "--any-scale"]) == 0
     card = unpack(model, tmp_path / "a")
     assert card.scale is not None
-    assert (card.scale.outside, card.tiles, card.version) == (
-        ACCEPT,
-        None,
-        unpack(STARTER, tmp_path / "b").version,
-    )
+    assert (card.scale.outside, card.tiles) == (ACCEPT, None)
+    assert card.version != unpack(STARTER, tmp_path / "b").version
