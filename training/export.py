@@ -96,11 +96,11 @@ def _show(document: dict[str, Any], *, as_json: bool) -> None:
         sys.stdout.write(json.dumps(document) + "\n")
         return
     parts = ", ".join(f"{number} {part}" for part, number in document["parts"].items())
-    images, objects, labels = document["images"], document["objects"], len(document["labels"])
+    images = _count(document["images"], "image")
+    boxes = _count(document["objects"], "box", "boxes")
+    classes = _count(len(document["labels"]), "class", "classes")
     sys.stdout.write(f"snapshot: {plain(document['source'])}\n")
-    sys.stdout.write(
-        f"exported: {images} images ({parts}), {objects} boxes, {labels} classes, format {document['format']}\n"
-    )
+    sys.stdout.write(f"exported: {images} ({parts}), {boxes}, {classes}, format {document['format']}\n")
     if left_out := document["left_out"]:
         what = "image that shows" if left_out == 1 else "images that show"
         sys.stdout.write(
@@ -108,6 +108,10 @@ def _show(document: dict[str, Any], *, as_json: bool) -> None:
         )
     for file in document["files"]:
         sys.stdout.write(f"  {plain(file)}\n")
+
+
+def _count(number: int, one: str, several: str = "") -> str:
+    return f"{number} {one}" if number == 1 else f"{number} {several or one + 's'}"
 
 
 if __name__ == "__main__":

@@ -99,7 +99,10 @@ def import_labelled_images(
 )
 def export_data_set(
     snapshot: Annotated[
-        str, typer.Argument(help="A data set's name, a snapshot, its folder, or s3://BUCKET/PREFIX.")
+        str,
+        typer.Argument(
+            metavar="SNAPSHOT", help="A data set's name, a snapshot, its folder, or s3://BUCKET/PREFIX."
+        ),
     ],
     out_folder: Annotated[Path, typer.Argument(metavar="OUT", help="A new folder.")],
     home: Home,

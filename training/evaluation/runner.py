@@ -12,6 +12,7 @@ from typing import Any, cast
 from contract.snapshots import Part
 from training.datasets import Dataset, DatasetError, read
 from training.datasets.formats.coco import CROWDS
+from training.datasets.snapshots.split import in_parts
 from training.evaluation import latency
 from training.evaluation.cost import price_list, training_cost
 from training.evaluation.detection import detect
@@ -64,7 +65,7 @@ def select(path: Path | str, split: str) -> Selection:
     for problem in reading.problems:
         if problem.severity == "error" and problem.kind != _UNREADABLE:
             raise problem.error()
-    whole = reading.dataset
+    whole, _ = in_parts(reading.dataset)
     part = whole.part(cast(Part, split))
     if not part.samples:
         raise DatasetError(path, f"its part {split!r} is empty")

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from training.datasets import Dataset, DatasetError, open_dataset
+from training.datasets.snapshots.split import in_parts
 from training.job.container import Container
 from training.job.hyperparameters import HyperparameterError
 from training.learning.hyperparameters import Hyperparameters
@@ -63,7 +64,9 @@ def _divide(whole: Dataset, validation_channel: Path | str | None) -> tuple[Data
     """Return the train part, the validation part, and how they were divided."""
     if validation_channel:
         return whole, open_dataset(validation_channel), "by channel"
+    whole, has_own_parts = in_parts(whole)
     split = "by snapshot" if whole.snapshot_id else "by image hash, 70/10/20"
+    split = "by the parts of the source" if has_own_parts else split
     return whole.part("train"), whole.part("validation"), split
 
 

@@ -130,6 +130,16 @@ def find_duplicates(dataset: Dataset, fingerprints: Fingerprints) -> tuple[list[
     return duplicates, [unique[index] for index in sorted(found.crowded)]
 
 
+def known_copies(samples: Sequence[Sample]) -> list[Duplicate]:
+    """Return the samples with the same bytes, and those whose names tell that they are copies; no image is read."""
+    same_bytes = _same_bytes(samples)
+    duplicates = [Duplicate(first, copy, "bytes", 1.0) for copy, first in same_bytes.items()]
+    groups = Groups(len(samples))
+    for duplicate in duplicates:
+        groups.join(duplicate.first, duplicate.second)
+    return [*duplicates, *_same_original(samples, groups)]
+
+
 def groups_of(number: int, duplicates: Sequence[Duplicate]) -> list[list[int]]:
     """Return the groups of copies among samples, by index.
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from contract.snapshots import PARTS, Part, learning_part_of, part_of
-from training.datasets.checks.duplicates import Duplicate, Match, groups_of
+from training.datasets.checks.duplicates import Duplicate, Match, groups_of, known_copies
 from training.datasets.dataset import Dataset, Sample
 from training.datasets.snapshots.own_parts import OwnParts, Unit, anchor, own_parts
 from training.datasets.storage.uris import ImagesByUri
@@ -126,6 +126,21 @@ def divide(
         len({s.sha256 for s in divided if previous and s.part == "test" and s.sha256 not in frozen}),
     )
     return replace(dataset, samples=divided), division
+
+
+def in_parts(dataset: Dataset) -> tuple[Dataset, bool]:
+    """Put the samples of a source that was not imported into parts, without reading an image.
+
+    The source's own parts are kept and the copies that Roboflow made stay together, as in an import. Only an import
+    compares the pictures.
+
+    Returns:
+        The data set, unchanged if it is a snapshot; and whether its parts are those of the source.
+    """
+    if dataset.snapshot_id:
+        return dataset, False
+    divided, division = divide(dataset, known_copies(dataset.samples))
+    return divided, division.is_own
 
 
 def labels_of(samples: Iterable[Sample]) -> set[str]:

@@ -20,7 +20,7 @@ from training.datasets.checks.duplicates import Duplicate, Fingerprints, find_du
 from training.datasets.checks.likeness import perceptual_hashes, view
 from training.datasets.generated.synthetic import draw
 from training.datasets.importing import Import, ImportOptions
-from training.datasets.snapshots.split import divide, leave_out
+from training.datasets.snapshots.split import divide, in_parts, leave_out
 from training.datasets.storage.uris import ImagesByUri
 
 PARTS = ("train", "validation", "test")
@@ -240,6 +240,23 @@ def write_yolo(folder: Path, parts: dict[str, list[tuple[int, int, str]]]) -> Pa
         "train: ../train/images\nval: ../valid/images\ntest: ../test/images\nnames: [dent]\n"
     )
     return folder
+
+
+def test_a_source_that_was_not_imported_has_its_own_parts_and_no_copy_of_roboflow_in_two():
+    own = ["train"] * 6 + ["test"] * 4
+    names = [f"{n}_png.rf.{n:032x}.png" for n in range(9)] + [f"0_png.rf.{9:032x}.png"]
+    source = data_set([sample(name, n, part) for n, (name, part) in enumerate(zip(names, own, strict=True))])
+    divided, is_own = in_parts(source)
+    assert is_own
+    assert divided.samples[9].part == divided.samples[0].part
+    assert [item.part for item in divided.samples[6:9]] == ["test"] * 3
+    assert divided.snapshot() == source.snapshot()
+    without, is_own = in_parts(
+        replace(source, samples=tuple(replace(s, source_part=None) for s in source.samples))
+    )
+    assert not is_own
+    assert without.samples[9].part == without.samples[0].part
+    assert [item.part for item in without.samples[1:9]] == [item.belongs_to() for item in source.samples[1:9]]
 
 
 def roboflow(original: int, number: int) -> tuple[int, int, str]:
