@@ -141,9 +141,17 @@ def _read_pixels(dataset: Dataset, index: int, size: int, bit_depth: int | None)
     """Return the pixels of one image, uint8 [size, size, 3]. Raises DatasetError, which names the image."""
     sample = dataset.samples[index]
     try:
-        return decode(dataset.read(sample), size, bit_depth=bit_depth).pixels
+        picture = decode(dataset.read(sample), size, bit_depth=bit_depth)
     except UnreadableError as error:
         raise DatasetError(sample.name, str(error)) from error
+    # A model that has learned from nearly black images would be blind once its pictures are as bright as they are.
+    if (bits := picture.unstated_bits) is not None:
+        raise DatasetError(
+            sample.name,
+            f"uses at most {bits} of its 16 bits, and nothing says how bright white is: "
+            f"set the hyperparameter bit_depth={bits} (16 if the image is as dark as it looks)",
+        )
+    return picture.pixels
 
 
 def _target(dataset: Dataset, index: int, labels: Sequence[str]) -> Target:

@@ -9,7 +9,7 @@ torch = pytest.importorskip("torch")
 
 from PIL import Image  # noqa: E402
 
-from training.datasets import open_dataset  # noqa: E402
+from training.datasets import DatasetError, open_dataset  # noqa: E402
 from training.datasets.generated.synthetic import generate  # noqa: E402
 from training.learning import loading  # noqa: E402
 from training.learning.loading import Loader  # noqa: E402
@@ -96,7 +96,8 @@ def test_16_bit_images_of_a_known_depth_are_learned_as_bright_as_they_are(tmp_pa
         levels = np.asarray(image.convert("L")).astype(np.uint16)
     # The content decides the format, not the name.
     Image.fromarray(levels << 4).save(file, "PNG")
-    loader = Loader(
-        open_dataset(tmp_path), open_dataset(tmp_path).labels, SIZE, 3, bit_depth=12, augment=False
-    )
+    dataset = open_dataset(tmp_path)
+    with pytest.raises(DatasetError, match=r"12 of its 16 bits.*bit_depth=12"):
+        Loader(dataset, dataset.labels, SIZE, 3, augment=False)
+    loader = Loader(dataset, dataset.labels, SIZE, 3, bit_depth=12, augment=False)
     assert np.array_equal(loader.pixels(0)[..., 0].numpy(), levels)
