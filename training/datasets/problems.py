@@ -41,6 +41,7 @@ KINDS: dict[str, Kind] = {
     "labels-lost": Kind("error", "Correct its labels: without them, it would count as a good product."),
     "labelled-twice": Kind("error", "Keep one: the same image must not have two sets of labels."),
     "fraction-box": Kind("error", "Multiply the boxes by width and height: this format has pixels."),
+    "sizes-as-corners": Kind("error", "Write the corners: xmin, ymin, xmax, ymax. This format has no sizes."),
     "nothing-labelled": Kind("error", "Check that the label files belong to these images."),
     "no-categories": Kind("error", "Add the list of categories, each with id and name."),
     "unknown-class": Kind("error", "Add the class to the list of names, or correct the number."),

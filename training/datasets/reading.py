@@ -18,7 +18,7 @@ from training.datasets.dataset import Dataset, Sample
 from training.datasets.formats.annotations import AnnotatedImage, Annotations
 from training.datasets.formats.detection import FORMATS, detect
 from training.datasets.formats.parts import higher
-from training.datasets.formats.placing import ImageFacts, place
+from training.datasets.formats.placing import Corners, ImageFacts, place
 from training.datasets.problems import DatasetError, Problem, Problems
 from training.datasets.storage.files import Files
 from training.datasets.storage.opening import ARCHIVE_SUFFIXES, open_files
@@ -102,13 +102,15 @@ def _read_samples(
     annotations: Annotations, files: Files, problems: Problems, examine: Examine | None, show_bar: bool
 ) -> list[Sample]:
     samples: list[Sample] = []
-    once = _Once(problems)
+    once, corners = _Once(problems), Corners()
     total = annotations.count or None
     with tqdm(total=total, unit="image", desc="reading", disable=not show_bar, leave=False) as bar:
         for image, facts in _examine_all(annotations, once, problems, examine):
-            if facts and (sample := place(image, facts, problems)):
+            if facts and (sample := place(image, facts, problems, corners)):
                 samples.append(sample)
             bar.update()
+    if once.first:
+        corners.report(next(iter(once.first.values()))[0], problems)
     # Next to a file that the user named, a snapshot or records, other images have nothing to do with the data set.
     if annotations.files is files and files.chosen is None:
         for name in files.images:

@@ -18,6 +18,8 @@ _ROUNDING = 0.5
 _CLOSE = 0.0001
 # Of the ratio of width and height. A copy of a small image can have other rounded sizes.
 _SAME_RATIO = 0.02
+# Of exchanged corners, from which on they are not so by chance; and their share of all boxes.
+_MANY, _SHARE = 5, 0.1
 
 Size = tuple[int, int]
 
@@ -49,12 +51,53 @@ class ImageFacts:
         return (self.height, self.width) if self.is_sideways else (self.width, self.height)
 
 
-def place(image: AnnotatedImage, facts: ImageFacts, problems: Problems) -> Sample | None:
-    """Return the sample of an image; None, with a problem, if its labels were lost."""
+@dataclass
+class Corners:
+    """Counts boxes whose corners are exchanged, to notice a source that has sizes where corners belong.
+
+    Attributes:
+        boxes: The number of boxes in pixels.
+        swapped: Those whose second corner is before the first.
+        may_be_sizes: Those that fit their image as x, y, width and height.
+    """
+
+    boxes: int = 0
+    swapped: int = 0
+    may_be_sizes: int = 0
+
+    def add(self, box: Box, size: Size) -> None:
+        """Count a box on an image of a size."""
+        self.boxes += 1
+        self.swapped += box[0] > box[2] or box[1] > box[3]
+        self.may_be_sizes += box[0] + box[2] <= size[0] + 1 and box[1] + box[3] <= size[1] + 1
+
+    def report(self, source: object, problems: Problems) -> None:
+        """Report if all boxes fit as sizes, and many are no corners.
+
+        A quarter of the boxes whose corners were only exchanged would fit as sizes by chance.
+        """
+        if self.boxes == self.may_be_sizes and self.swapped >= max(_MANY, _SHARE * self.boxes):
+            message = f"has {self.swapped} of {self.boxes} boxes that are no corners, and all fit as sizes"
+            problems.report("sizes-as-corners", source, message)
+
+
+def place(
+    image: AnnotatedImage, facts: ImageFacts, problems: Problems, corners: Corners | None = None
+) -> Sample | None:
+    """Return the sample of an image; None, with a problem, if its labels were lost.
+
+    Args:
+        image: The image with its labels.
+        facts: What its file says.
+        problems: Collects what is wrong.
+        corners: Counts the boxes of the whole source.
+    """
     turn = _turn(image, facts, problems)
     objects: list[Object] = []
     for number, obj in enumerate(image.objects, start=1):
         place_of_box = f"box {number} ({obj.label})"
+        if corners and not image.normalised:
+            corners.add(obj.box, facts.stored if turn else (facts.width, facts.height))
         box = _placed(image, facts, obj.box, turn, place_of_box, problems)
         if box is not None:
             objects.append(Object(obj.label, box))

@@ -14,7 +14,6 @@ from training.datasets.dataset import Box, Object
 from training.datasets.formats.annotations import AnnotatedImage, Annotations, Claim
 from training.datasets.formats.contents import Contents, text_lines
 from training.datasets.formats.parts import higher, part_of_folders, part_of_word
-from training.datasets.formats.placing import in_order
 from training.datasets.formats.shapes import around
 from training.datasets.formats.xml import read_xml
 from training.datasets.problems import Problems
@@ -123,11 +122,13 @@ def _object(element: Element, file: str, problems: Problems) -> Object | None:
             problems.report("bad-annotation", file, message, f"object {label!r}")
             return None
     x1, y1, x2, y2 = edges
-    box = in_order((x1, y1, x2, y2))
-    if box != (x1, y1, x2, y2):
-        problems.tally("swapped-corners", file, "has boxes whose corners are exchanged")
-    # Some tools count from 0.
-    return Object(label, (box[0] - (box[0] != 0), box[1] - (box[1] != 0), box[2], box[3]))
+    # Some tools exchange the corners, and some count from 0.
+    left, top = min(x1, x2), min(y1, y2)
+    shifted = (left - (left != 0), top - (top != 0))
+    box = (shifted[0], shifted[1], max(x1, x2), max(y1, y2))
+    return Object(
+        label, (box[2 * (x1 > x2)], box[1 + 2 * (y1 > y2)], box[2 * (x1 <= x2)], box[1 + 2 * (y1 <= y2)])
+    )
 
 
 def _polygon(element: Element) -> Box | None:

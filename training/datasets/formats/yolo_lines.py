@@ -10,6 +10,8 @@ from training.datasets.formats.yolo_names import Names
 # A coordinate beyond it is in pixels; the box does not just extend beyond the image.
 _LARGEST_COORDINATE = 2.0
 _BOX = 4
+# Of width or height, by which a box may leave its image because its numbers were rounded.
+_ROUNDING = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,4 +103,6 @@ def _has_confidence_and_id(texts: list[str], values: list[float]) -> bool:
     """
     if len(values) != _BOX + 2 or not texts[-1].isdigit() or not 0 <= values[_BOX] <= 1:
         return False
-    return values[-1] > 1 or all("." in text for text in texts[:_BOX])
+    x, y, width, height = values[:_BOX]
+    is_inside = width / 2 <= min(x, 1 - x) + _ROUNDING and height / 2 <= min(y, 1 - y) + _ROUNDING
+    return values[-1] > 1 or (is_inside and all("." in text for text in texts[:_BOX]))

@@ -6,7 +6,7 @@ import io
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
@@ -106,6 +106,20 @@ def test_negative_sizes_are_put_in_order_and_told(tmp_path):
     document = coco("a.png", bbox=(60, 50, -40, -30))
     reading = read(write(pictures(tmp_path, "a.png"), "a.json", document))
     assert (boxes_of(reading), told(reading)) == ({"a.png": DENTS}, {"swapped-corners": 1})
+
+
+@given(st.lists(st.tuples(*[st.integers(1, 60)] * 2), min_size=60, max_size=60))
+@settings(max_examples=10, deadline=None)
+def test_sizes_in_a_format_of_corners_are_an_error_and_exchanged_corners_are_not(tmp_path_factory, sizes):
+    root = pictures(tmp_path_factory.mktemp("sizes"), "a.png")
+    rows = {"sizes": [], "exchanged": []}
+    for number, (width, height) in enumerate(sizes):
+        x, y = 5 + number * 7 % 90, 5 + number * 5 % 50
+        rows["sizes"].append(f"a.png,dent,{x},{y},{width},{height}")
+        rows["exchanged"].append(f"a.png,dent,{x + width + 10},{y + height + 10},{x + 10},{y}")
+    for kind, lines in rows.items():
+        write(root, "labels.csv", "\n".join(("filename,class,xmin,ymin,xmax,ymax", *lines)))
+        assert errors(read(root)) == (["sizes-as-corners"] if kind == "sizes" else [])
 
 
 def test_an_image_that_loses_one_of_its_labels_stays_and_that_is_told(tmp_path):

@@ -140,6 +140,13 @@ def test_polygons_are_boxes_around_their_points(points):
     assert line.box == pytest.approx((min(xs), min(ys), max(xs), max(ys)), abs=1e-5)
 
 
+@pytest.mark.parametrize("line", ["0 0.1 0.2 0.5 0.9 0.3 1", "0 0.9 0.5 0.8 0.6 0.99 0"])
+def test_a_triangle_that_ends_at_the_edge_is_no_confidence_and_id(line):
+    parsed = parse(line, Names(("dent",)))
+    assert isinstance(parsed, Line)
+    assert (parsed.is_polygon, parsed.extra) == (True, "")
+
+
 @given(st.text(max_size=60))
 def test_no_line_is_too_strange(text):
     assert isinstance(parse(text, Names(("dent",))), Line | str)
