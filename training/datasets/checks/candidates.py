@@ -18,9 +18,10 @@ CANDIDATE_BITS = 90
 # A mirrored or turned copy comes from a program, and has not moved. On NEU-DET no pair is within 80 by chance, and
 # 60 copies saved again at quality 30 are within 48.
 TURNED_BITS = 60
-# With more candidates than this number, or than this share of all images, what matches is the scene that all images
-# show, as behind a fixed camera.
-CROWD, CROWD_SHARE = 5, 0.005
+# With more candidates than this share of all images, what matches is the scene that all images show, as behind a fixed
+# camera. Of few images, a few are no share; of many, this number are as many as anyone copies or films in a row.
+CROWD_SHARE, FEW, MANY = 0.2, 5, 24
+_LARGE_SHARE = 0.005
 # A JPEG that is decoded faster and smaller differs by that much.
 SAME_PIXELS_BITS = 4
 _ROWS = 256
@@ -68,7 +69,7 @@ def find_candidates(hashes: NDArray[np.uint64]) -> Candidates:
     Args:
         hashes: Of all pictures and views, uint64 [N, 8, 4].
     """
-    crowd = max(CROWD, CROWD_SHARE * len(hashes))
+    crowd = max(FEW, min(MANY, CROWD_SHARE * len(hashes)), _LARGE_SHARE * len(hashes))
     search = _Search(_signs(hashes[:, 0]), crowd)
     for start in range(0, len(hashes), _ROWS):
         for view in range(VIEWS):

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contract.images import open_image, transposition
-from training.datasets.checks.candidates import Candidate, find_candidates
+from training.datasets.checks.candidates import CROWD_SHARE, MANY, Candidate, find_candidates
 from training.datasets.checks.groups import Groups
 from training.datasets.checks.likeness import (
     HASH_SIZE,
@@ -125,9 +125,11 @@ def find_duplicates(dataset: Dataset, fingerprints: Fingerprints) -> tuple[list[
         groups.join(duplicate.first, duplicate.second)
     duplicates += _same_original(samples, groups)
     candidates = (Candidate(unique[pair.first], unique[pair.second], pair.view) for pair in found.pairs)
-    duplicates += _near_duplicates(dataset, candidates, groups, fingerprints)
-    duplicates.sort(key=lambda duplicate: (duplicate.first, duplicate.second))
-    return duplicates, [unique[index] for index in sorted(found.crowded)]
+    near, crowded = _without_crowds(
+        len(unique), list(_near_duplicates(dataset, candidates, groups, fingerprints))
+    )
+    duplicates = sorted([*duplicates, *near], key=lambda duplicate: (duplicate.first, duplicate.second))
+    return duplicates, sorted({*(unique[index] for index in found.crowded), *crowded})
 
 
 def known_copies(samples: Sequence[Sample]) -> list[Duplicate]:
@@ -196,6 +198,21 @@ def _same_original(samples: Sequence[Sample], groups: Groups) -> Iterator[Duplic
         original = original_of(sample.name)
         if original is not None and groups.join(first := firsts.setdefault(original, index), index):
             yield Duplicate(first, index, "original", 1.0)
+
+
+def _without_crowds(number: int, near: Sequence[Duplicate]) -> tuple[list[Duplicate], set[int]]:
+    """Return the pairs that do not join a large share of all images, and the images that the others join.
+
+    In a long film every picture is like the next, and in the end all are one group, which no split could divide.
+
+    Args:
+        number: The number of images.
+        near: The near duplicates.
+    """
+    groups = groups_of(max((pair.second for pair in near), default=-1) + 1, near)
+    crowds = [group for group in groups if len(group) > max(MANY, CROWD_SHARE * number)]
+    crowded = {index for group in crowds for index in group}
+    return [pair for pair in near if pair.first not in crowded], crowded
 
 
 def _near_duplicates(

@@ -190,24 +190,28 @@ def encoded(picture: Image.Image, number: int, change: str) -> bytes:
     return buffer.getvalue()
 
 
-@settings(max_examples=15, deadline=None)
-@given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 7), st.sampled_from(sorted(CHANGES))), min_size=2,
-                max_size=10, unique=True))  # fmt: skip
-def test_mirrored_turned_and_resized_copies_are_one_group_and_other_pictures_are_not(tmp_path_factory, made):
-    folder = tmp_path_factory.mktemp("copies")
+def groups_among(folder: Path, pictures: list[bytes]) -> tuple[list[list[int]], list[int]]:
+    """Return the groups of copies, and the pictures that look like many others."""
     prints, samples, uris = Fingerprints(), [], {}
-    for index, (original, number, change) in enumerate(made):
-        data = encoded(steel(original), number, change)
+    for index, data in enumerate(pictures):
         (folder / str(index)).write_bytes(data)
         digest = hashlib.sha256(data).hexdigest()
         prints.add(digest, data)
         uris[str(index)] = (folder / str(index)).as_uri()
         with Image.open(io.BytesIO(data)) as image:
             samples.append(Sample(str(index), digest, *image.size, ()))
-    duplicates, _ = find_duplicates(Dataset(ImagesByUri(uris), (), tuple(samples)), prints)
+    duplicates, fixed_scene = find_duplicates(Dataset(ImagesByUri(uris), (), tuple(samples)), prints)
+    return groups_of(len(samples), duplicates), fixed_scene
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 7), st.sampled_from(sorted(CHANGES))), min_size=2,
+                max_size=10, unique=True))  # fmt: skip
+def test_mirrored_turned_and_resized_copies_are_one_group_and_other_pictures_are_not(tmp_path_factory, made):
+    pictures = [encoded(steel(original), number, change) for original, number, change in made]
+    groups, _ = groups_among(tmp_path_factory.mktemp("copies"), pictures)
     expected = {frozenset(i for i, (o, *_) in enumerate(made) if o == original) for original, *_ in made}
-    found = {frozenset(group) for group in groups_of(len(samples), duplicates)}
-    assert found == {group for group in expected if len(group) > 1}
+    assert {frozenset(group) for group in groups} == {group for group in expected if len(group) > 1}
 
 
 @pytest.mark.parametrize("number", range(8))
@@ -224,6 +228,26 @@ def test_a_scene_that_all_pictures_show_in_mirror_images_is_a_crowd_and_no_group
     hashes = np.stack([perceptual_hashes(view(p, n % 2)) for n, p in enumerate(pictures)])
     found = find_candidates(hashes)
     assert (found.pairs, found.crowded) == ([], set(range(16)))
+
+
+def test_many_copies_of_one_picture_among_others_are_one_group(tmp_path):
+    pictures = []
+    for number in (0, 3):
+        turned = Image.fromarray(np.ascontiguousarray(view(np.asarray(steel(0)), number)))
+        for quality in range(60, 69):
+            buffer = io.BytesIO()
+            turned.save(buffer, "JPEG", quality=quality)
+            pictures.append(buffer.getvalue())
+    pictures += [encoded(steel(original), 0, "as it is") for original in range(1, 60)]
+    assert groups_among(tmp_path, pictures) == ([list(range(18))], [])
+
+
+def test_a_long_film_is_no_group_because_no_split_could_divide_it(tmp_path):
+    wide = np.concatenate([np.asarray(steel(n)) for n in range(4)], axis=1)
+    frames = [Image.fromarray(wide[:, start : start + 96]) for start in range(60)]
+    groups, fixed_scene = groups_among(tmp_path, [encoded(frame, 0, "as it is") for frame in frames])
+    assert len(fixed_scene) > 24
+    assert all(len(group) <= 24 for group in groups)
 
 
 def write_yolo(folder: Path, parts: dict[str, list[tuple[int, int, str]]]) -> Path:
