@@ -253,6 +253,19 @@ def test_an_s3_prefix_gives_the_same_data_set_as_the_folder(bucket, tmp_path, ur
     assert dataset.files.uri(dataset.samples[0].name) == f"s3://factory/data/{dataset.samples[0].name}"
 
 
+def test_the_export_of_cvat_in_s3_is_read_by_its_prefix_and_by_its_file(bucket, tmp_path):
+    document = json.loads((coco(tmp_path / "c") / "annotations.json").read_text())
+    image(tmp_path / "d/images/default/a.png")
+    (tmp_path / "d/annotations").mkdir()
+    (tmp_path / "d/annotations/instances_default.json").write_text(json.dumps(document))
+    upload(bucket, tmp_path / "d", "jobs/cvat/")
+    bucket.put_object(Bucket="factory", Key="jobs/cvat/annotations/empty.csv", Body=b"")
+    for uri in ("s3://factory/jobs/cvat", "s3://factory/jobs/cvat/annotations/instances_default.json"):
+        reading = read(uri)
+        assert [sample.name for sample in reading.dataset.samples] == ["images/default/a.png"]
+        assert [problem.kind for problem in reading.problems if problem.severity == "error"] == []
+
+
 def test_a_zip_and_a_rec_file_in_s3_are_read_in_place(bucket, tmp_path):
     generate(tmp_path / "d", 5, seed=1, size=96)
     local = open_dataset(tmp_path / "d")
