@@ -58,7 +58,7 @@ _KINDS = {
 _SAMPLES = {"grey": 1, "palette": 1, "CMYK": 4, "Bayer pattern": 1}  # other kinds have three
 _UNSIGNED, _SIGNED, _FLOAT = 1, 2, 3
 _NUMBERS = {_SIGNED: "signed ", _FLOAT: "", 4: "untyped ", 5: "signed complex ", 6: "complex "}
-_JPEG_COMPRESSIONS = (6, 7)
+_FAX_COMPRESSIONS, _JPEG_COMPRESSIONS = (2, 3, 4), (6, 7)
 
 # Types of tag values that are whole numbers: bytes of one, and its format.
 _TYPES = {1: (1, "B"), 3: (2, "H"), 4: (4, "I"), 13: (4, "I"), 16: (8, "Q")}
@@ -144,6 +144,10 @@ class Page:
     @property
     def refusal(self) -> str | None:
         """Why its pixels cannot be judged, although Pillow may decode them."""
+        # A fax is black on white, and a JPEG is YCbCr.
+        sure = (*_FAX_COMPRESSIONS, *_JPEG_COMPRESSIONS)
+        if Tag.PHOTOMETRIC not in self.tags and self.get(Tag.COMPRESSION, 1) not in sure:
+            return "a TIFF that does not say whether black or white is zero"
         if self.sample_format == _FLOAT and self.kind == "grey" and self.samples == 1 and self.bits == 32:
             return None
         if self.sample_format != _UNSIGNED or self.bits > 16 or self.bits == 0:

@@ -186,6 +186,14 @@ def test_a_tiff_that_cannot_be_judged_is_refused_for_what_it_is(
     assert caught.value.code == "unsupported_mode"
 
 
+def test_a_tiff_that_does_not_say_what_is_white_is_refused() -> None:
+    named, unknown = struct.pack("<H", 262), struct.pack("<H", 261)
+    data = tiff(WHOLE).replace(named + struct.pack("<HI", 3, 1), unknown + struct.pack("<HI", 3, 1))
+    with pytest.raises(UnreadableError, match="whether black or white is zero") as caught:
+        read_header(data)
+    assert caught.value.code == "unsupported_mode"
+
+
 def test_a_12_bit_jpeg_is_refused_for_what_it_is() -> None:
     data = bytearray(jpeg())
     data[data.index(b"\xff\xc0") + 4] = 12
