@@ -59,7 +59,8 @@ def _endpoint(state: Status, options: str) -> str:
     if state.version:
         accuracy = f", mAP {state.version.map:.3f}" if state.version.map is not None else ""
         model = f"version {state.version.number} ({state.version.metadata.get('family', model)}{accuracy})"
-    return f"{state.endpoint.status}, serves {model}"
+    tried = f" ({state.trial})" if state.trial else ""
+    return f"{state.endpoint.status}, serves {model}{tried}"
 
 
 def _images(state: Status, options: str) -> str:
@@ -79,6 +80,7 @@ def _document(target: Target, home: Path, state: Status) -> dict[str, Any]:
             "status": endpoint.status if endpoint else None,
             "model": endpoint.model_name if endpoint else None,
             "version": state.version.number if state.version else None,
+            "trial": state.trial,
         },
         "waiting": state.waiting,
         "dead_letters": state.failed,

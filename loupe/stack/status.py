@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from loupe.stack import approvals, endpoint, registry
+from loupe.stack import approvals, deployment, endpoint, registry
 from loupe.stack.alarms import Alarm, alarms
 from loupe.stack.endpoint import EndpointDescription
 from loupe.stack.registry import Version
@@ -24,6 +24,7 @@ class Status:
         runs: The ARNs of the retraining runs in progress.
         approvals: The versions that wait for a person's approval, with their runs.
         alarms: The alarms that are on.
+        trial: What came out of the trial of a model that was deployed by hand; None if it had none.
     """
 
     endpoint: EndpointDescription | None
@@ -33,6 +34,7 @@ class Status:
     runs: list[str]
     approvals: list[dict[str, Any]]
     alarms: list[Alarm]
+    trial: str | None
 
 
 def read(target: Target) -> Status:
@@ -52,6 +54,7 @@ def read(target: Target) -> Status:
         runs=[execution["executionArn"] for execution in running],
         approvals=[{"version": request.version, "run": request.run} for request in requests],
         alarms=[alarm for alarm in alarms(target) if alarm.state == "ALARM"],
+        trial=deployment.trial_of(target, current.model) if current else None,
     )
 
 

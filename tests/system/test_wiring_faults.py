@@ -52,6 +52,26 @@ def test_a_model_without_a_threshold_is_not_deployed(
     assert serving(target) == before
 
 
+def test_a_model_that_finds_nothing_goes_live_only_by_force_and_is_shown_so(
+    loupe_process: CloudProcess, target: Target, tmp_path: Path
+) -> None:
+    before = serving(target)
+    blind = str(poisoned(tmp_path, postprocess={"score_threshold": 0.9999}))
+    refused = loupe("deploy", blind, home=loupe_process.home)
+    assert refused.returncode == 1
+    assert "finds nothing" in refused.stderr
+    assert serving(target) == before
+    try:
+        forced = loupe("deploy", blind, "--force", "--json", home=loupe_process.home)
+        assert forced.returncode == 0, forced.stderr
+        assert json.loads(forced.stdout)["trial"]["passed"] is False
+        for command in ("status", "models"):
+            assert "deployed by force" in loupe(command, home=loupe_process.home).stdout
+    finally:
+        deployment.deploy(target, deployment.STARTER, deployment.Hosting(), lambda _: None)
+    assert serving(target) == before
+
+
 def test_the_endpoint_does_not_start_with_a_model_that_cannot_judge(
     target: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

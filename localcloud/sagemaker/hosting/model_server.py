@@ -171,7 +171,9 @@ class ModelServer:
     def _reason(self, problem: str) -> str:
         self.log.finish()
         tail = "".join(deque(self.log.file.open(errors="replace"), maxlen=_LOG_LINES_IN_REASON)).strip()
-        return (
+        reason = (
             "The primary container for production variant AllTraffic did not pass the ping health check: "
-            f"{problem}. The end of its log ({self.log.file}):\n{tail}"
-        )[:_MAX_REASON_LENGTH]
+            f"{problem}. The end of its log ({self.log.file}):\n"
+        )
+        # The last line is the cause.
+        return reason + tail[-max(1, _MAX_REASON_LENGTH - len(reason)) :]

@@ -310,3 +310,28 @@ def test_the_bit_depth_of_a_line_s_camera_is_a_setting_and_no_limit() -> None:
 def test_a_picture_rule_that_contradicts_itself_is_refused() -> None:
     with pytest.raises(ValidationError, match="least_exposure must not be above"):
         rules(picture={"least_exposure": 0.9, "most_exposure": 0.1})
+
+
+NUMBERS = [
+    '"default": {{"fail_score": {}}}',
+    '"default": {{"review_score": {}}}',
+    '"default": {{"smallest_area": {}}}',
+    '"default": {{"allowed_count": {}}}',
+    '"classes": {{"dent": {{"fail_score": {}}}}}',
+    '"lines": {{"line-1": {{"dent": {{"review_score": {}}}}}}}',
+    '"picture": {{"least_sharpness": {}}}',
+    '"picture": {{"least_exposure": {}}}',
+    '"picture": {{"most_clipped": {}}}',
+    '"picture": {{"bit_depth": {}}}',
+    '"candidate": {{"version": "2", "model": "m", "classes": {{"dent": {{"fail_score": 1, "review_score": {}}}}}}}',
+]
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e400", "-1", "[]"])
+@pytest.mark.parametrize("place", NUMBERS)
+def test_rules_with_a_value_that_is_no_sensible_number_are_refused(place: str, number: str) -> None:
+    text = f'{{"version": "1", {place.format(number)}}}'
+    with pytest.raises(ValidationError):
+        Rules.model_validate_json(text)
+    with pytest.raises(ValidationError):
+        Rules.model_validate(json.loads(text))
