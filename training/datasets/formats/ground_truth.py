@@ -73,8 +73,9 @@ def _image(
 ) -> AnnotatedImage | None:
     part = part_of_file(line.manifest) or part_of_folders(line.image)
     tags = manifest.classes_of(classes) if classes else ()
-    if tags is None or (boxes and not _has_boxes(boxes)):
-        metadata = (boxes or classes).metadata if boxes or classes else {}  # type: ignore[union-attr]
+    failed = boxes if boxes and not _has_boxes(boxes) else classes if tags is None else None
+    if failed or tags is None:
+        metadata = failed.metadata if failed else {}
         reason = metadata.get("failure-reason", "its labels are missing")
         problems.report("bad-annotation", line.manifest, f"{line.image}: {reason}", line.place)
         return None
@@ -85,12 +86,14 @@ def _image(
     for _, label in sorted(names.items(), key=lambda item: (len(item[0]), item[0])):
         if str(label) not in labels:
             labels.append(str(label))
-    objects = (_object(box, names, line, problems) for box in boxes.value["annotations"])
+    drawn = boxes.value["annotations"]
+    objects = [obj for box in drawn if (obj := _object(box, names, line, problems))]
     return AnnotatedImage(
         line.image,
         line.manifest,
-        tuple(obj for obj in objects if obj),
+        tuple(objects),
         size=_size(boxes.value),
+        lost=len(drawn) - len(objects),
         tags=tags,
         source_part=part,
     )

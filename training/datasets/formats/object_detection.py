@@ -61,7 +61,10 @@ def _annotated_images(
         if image := image_of(files, reference, file, problems, hint=hint):
             objects = [obj for box in boxes if (obj := _object(box, labels, file, problems))]
             part = part_of_folders(image) or part_of_folders(file)
-            yield AnnotatedImage(image, file, tuple(objects), size=_size(document), source_part=part)
+            lost = len(boxes) - len(objects)
+            yield AnnotatedImage(
+                image, file, tuple(objects), size=_size(document), source_part=part, lost=lost
+            )
 
 
 def _object(box: Any, labels: dict[str, str], file: str, problems: Problems) -> Object | None:

@@ -57,7 +57,8 @@ def _annotated_images(
             elements = [element for element in root.iter("object") if element.findtext("deleted") != "1"]
             objects = [obj for element in elements if (obj := _object(element, file, problems))]
             part = parts.get(PurePosixPath(image).stem) or part_of_folders(image) or part_of_folders(file)
-            yield AnnotatedImage(image, file, tuple(objects), size=_size(root), source_part=part)
+            lost = len(elements) - len(objects)
+            yield AnnotatedImage(image, file, tuple(objects), size=_size(root), source_part=part, lost=lost)
 
 
 def _listed_parts(files: Files) -> dict[str, Part | None]:

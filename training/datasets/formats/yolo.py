@@ -15,7 +15,7 @@ from pathlib import PurePosixPath
 from training.datasets.dataset import Object
 from training.datasets.formats.annotations import AnnotatedImage, Annotations, Claim
 from training.datasets.formats.contents import Contents, decode
-from training.datasets.formats.yolo_images import members
+from training.datasets.formats.yolo_images import Parts, members
 from training.datasets.formats.yolo_lines import Line, is_label_text, parse
 from training.datasets.formats.yolo_names import NAME_LISTS, Names, name_files, names_by_folder
 from training.datasets.formats.yolo_texts import text_by_image
@@ -78,7 +78,7 @@ def _has_label_texts(contents: Contents) -> bool:
 def _annotated_images(
     files: Files,
     paired: dict[str, str | None],
-    parts: dict,  # type: ignore[type-arg]
+    parts: Parts,
     known: dict[str, Names],
     problems: Problems,
 ) -> Iterator[AnnotatedImage]:
@@ -88,12 +88,18 @@ def _annotated_images(
             continue
         names = _nearest(known, text)
         objects: list[Object] = []
-        lines = decode(files.read(text)).splitlines()
-        for number, line in enumerate(lines, start=1):
-            if line.strip():
-                obj = _object(parse(line, names), line, names, text, f"line {number}", problems)
-                objects += [obj] if obj else []
-        yield AnnotatedImage(image, text, tuple(objects), normalised=True, source_part=parts[image])
+        lines = [(n, line) for n, line in enumerate(decode(files.read(text)).splitlines(), 1) if line.strip()]
+        for number, line in lines:
+            obj = _object(parse(line, names), line, names, text, f"line {number}", problems)
+            objects += [obj] if obj else []
+        yield AnnotatedImage(
+            image,
+            text,
+            tuple(objects),
+            normalised=True,
+            source_part=parts[image],
+            lost=len(lines) - len(objects),
+        )
 
 
 def _nearest(known: dict[str, Names], text: str) -> Names:
