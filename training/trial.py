@@ -5,8 +5,8 @@
 The request, on standard input, is a JSON object: `model`, a model.tar.gz, and `pictures`, files that show defects.
 Without pictures the model is asked about its own (`golden` in model.json).
 
-The answer is a JSON object: `problem` (a sentence; if there is one, nothing else), `version`, `pictures` (how many the
-model was asked about), `found` (on how many it found a defect that counts).
+The answer is a JSON object: `problem` (a sentence; if there is one, nothing else), `pictures` (how many the model was
+asked about), `found` (on how many it found a defect that counts).
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def ask(archive: Path, pictures: list[Path]) -> dict[str, Any]:
         card = unpack(archive, Path(folder))
         model = OnnxModel(Path(folder))
         found = [_finds(model, image, labels) for image, labels in _pictures(card, pictures)]
-    return {"version": card.version, "pictures": len(found), "found": sum(found)}
+    return {"pictures": len(found), "found": sum(found)}
 
 
 def _pictures(card: ModelCard, files: list[Path]) -> Iterator[tuple[bytes, tuple[str, ...]]]:
