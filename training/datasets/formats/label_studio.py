@@ -13,7 +13,7 @@ from training.datasets.dataset import Box, Object
 from training.datasets.formats.annotations import AnnotatedImage, Annotations, Claim, image_of
 from training.datasets.formats.contents import Contents, load_json
 from training.datasets.formats.parts import part_of_folders
-from training.datasets.formats.shapes import around, ellipse, rotated
+from training.datasets.formats.shapes import around, ellipse, rotated, scaled
 from training.datasets.problems import Problems
 from training.datasets.storage.files import Files
 
@@ -141,7 +141,7 @@ def _object(
     if kind != "rectanglelabels" or value.get("rotation"):
         kind = "turned boxes" if kind == "rectanglelabels" else kind
         problems.tally("shape-box", file, f"has results of the kind {kind}")
-    return Object(str(labels[0]), tuple(edge / 100 for edge in box))  # type: ignore[arg-type]
+    return Object(str(labels[0]), scaled(box, 0.01, 0.01))
 
 
 def _box(kind: str, value: dict[str, Any], size: tuple[int, int]) -> Box:
@@ -157,10 +157,8 @@ def _box(kind: str, value: dict[str, Any], size: tuple[int, int]) -> Box:
     if not degrees:
         return box
     # It turns about the upper left corner, in pixels.
-    scale = (size[0], size[1], size[0], size[1])
-    pixels = tuple(edge * factor for edge, factor in zip(box, scale, strict=True))
-    turned = rotated(pixels, degrees, pixels[:2])  # type: ignore[arg-type]
-    return tuple(edge / factor for edge, factor in zip(turned, scale, strict=True))  # type: ignore[return-value]
+    pixels = scaled(box, *size)
+    return scaled(rotated(pixels, degrees, (pixels[0], pixels[1])), 1 / size[0], 1 / size[1])
 
 
 def _size(result: dict[str, Any]) -> tuple[int, int] | None:

@@ -43,3 +43,12 @@ def rotated(box: Box, degrees: float, centre: tuple[float, float]) -> Box:
         [centre[0] + x * cosine - y * sine for x, y in corners],
         [centre[1] + x * sine + y * cosine for x, y in corners],
     )
+
+
+def scaled(box: Box, x: float, y: float) -> Box:
+    """Return a box with its coordinates multiplied.
+
+    >>> scaled((1, 2, 3, 4), 10, 100)
+    (10, 200, 30, 400)
+    """
+    return box[0] * x, box[1] * y, box[2] * x, box[3] * y
