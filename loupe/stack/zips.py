@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 
 from loupe.errors import LoupeError
+from loupe.stack.skipped import IMAGE_SUFFIXES
 
 _MAX_MEMBER_BYTES = 1 << 30
 _ENCRYPTED = 0x1
@@ -44,8 +45,11 @@ class Member:
 
 
 def is_zip(path: Path) -> bool:
-    """Return whether a file is a zip, or should be one."""
-    return zipfile.is_zipfile(path) or (path.suffix.lower() == ".zip" and path.is_file())
+    """Return whether a file is a zip, or should be one. A picture may have a zip behind it, and stays a picture."""
+    suffix = path.suffix.lower()
+    return (suffix == ".zip" and path.is_file()) or (
+        suffix not in IMAGE_SUFFIXES and zipfile.is_zipfile(path)
+    )
 
 
 def members(path: Path, code_page: str | None) -> Iterator[Member]:

@@ -254,3 +254,10 @@ def test_a_name_in_the_field_for_utf_8_is_read_from_there(tmp_path: Path):
     path = with_raw_name(tmp_path / "a.zip", raw, struct.pack("<HH", 0x7075, len(field)) + field)
     sources, _ = uploads.find_images([path], "line-1", "top")
     assert [source.key for source in sources] == ["incoming/line-1/top/零件.jpg"]
+
+
+def test_a_picture_with_a_zip_behind_it_is_a_picture(tmp_path: Path):
+    data = b"\xff\xd8 picture" + zipped(tmp_path / "a.zip").read_bytes()
+    (tmp_path / "1.jpg").write_bytes(data)
+    sources, _ = uploads.find_images([tmp_path / "1.jpg"], "line-1", "top")
+    assert [(source.key, source.read()) for source in sources] == [("incoming/line-1/top/1.jpg", data)]
