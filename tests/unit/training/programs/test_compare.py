@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import tempfile
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 from tests.unit.training.conftest import STARTER
 from training.compare import main
 from training.datasets.generated.synthetic import generate
-from training.evaluation import comparison, wording
+from training.evaluation import comparison, runner, wording
 from training.evaluation.cost import TrainingCost, price_list, training_cost
 from training.evaluation.reports.tables import comparison_table
 from training.evaluation.seeds import seed_statistics
@@ -35,7 +36,10 @@ def forgetful(tmp_path_factory) -> Path:
     with tempfile.TemporaryDirectory() as folder:
         card = unpack(STARTER, Path(folder))
         labels = (*card.labels[:2], "<img src=x>", "other", "another", card.labels[5])
-        changed = replace(card, name="<b>forgetful", labels=labels, metrics={"training": DAY})
+        points = {label: point for label, point in card.operating_points.items() if label in labels}
+        changed = replace(
+            card, name="<b>forgetful", labels=labels, metrics={"training": DAY}, operating_points=points
+        )
         changed.write(Path(folder))
         return pack(Path(folder), tmp_path_factory.mktemp("model") / "model.tar.gz")
 
@@ -241,3 +245,23 @@ def test_the_price_list_has_a_date_and_a_source():
     assert listed["date"]
     assert listed["source"].startswith("https://")
     assert all(price > 0 for price in listed["instances"].values())
+
+
+def test_all_models_get_the_images_that_can_be_read_and_the_others_are_named(data, tmp_path, capsys):
+    few = tmp_path / "data"
+    shutil.copytree(data, few)
+    cut = min((few / "images").iterdir())
+    cut.write_bytes(cut.read_bytes()[: cut.stat().st_size // 2])
+    comparisons = [STARTER, shutil.copy(STARTER, tmp_path / "again.tar.gz")]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(comparison, "evaluate_artefact", runner.evaluate_artefact)
+        page = tmp_path / "page.html"
+        status, report, _ = compare(capsys, few, *comparisons, "--html", page)
+    assert status == 0
+    assert report["images"] == 23
+    assert report["left_out"]["unreadable"] == [f"images/{cut.name}"]
+    assert f"Left out: 1 image could not be read: images/{cut.name}" in page.read_text()
+    assert {model["difference"]["verdict"] for model in report["models"]} == {
+        "the best",
+        "no difference shown",
+    }
