@@ -1,8 +1,8 @@
 """Replaces MiniStack's evaluation of alarms: their own metric, missing data, and CloudWatch's messages.
 
 MiniStack evaluates an alarm by all metrics of that name, of any queue or endpoint, and leaves it as it is while there
-is no data, so that an alarm never ends. As there, the data of all evaluation periods is looked at together: a laptop's
-user does not wait five minutes for an alarm.
+is no data, so that an alarm never ends. As there, the data of all evaluation periods is looked at together, because a
+laptop's user does not wait five minutes for an alarm; only where the alarm sets DatapointsToAlarm, each period counts.
 """
 
 import json
@@ -61,17 +61,46 @@ def _result(alarm: dict[str, Any]) -> _Result | None:
     if not alarm.get("MetricName") or comparison is None:
         return None
     points = _points(alarm)
-    statistic = alarm.get("ExtendedStatistic") or alarm.get("Statistic", "Average")
-    value = cloudwatch._stat_value(cloudwatch._calc_stats(points), statistic, points) if points else None
+    value = _value(alarm, points)
     if value is None:
         return _result_without_data(alarm)
     words, compare = comparison
     limit = float(alarm.get("Threshold", 0))
+    if (required := int(alarm.get("DatapointsToAlarm") or 1)) > 1:
+        return _result_of_periods(alarm, points, required)
     is_crossed = compare(value, limit)
     at = datetime.fromtimestamp(points[-1]["Timestamp"], UTC).strftime("%d/%m/%y %H:%M:%S")
     verb = "was" if is_crossed else "was not"
     reason = f"Threshold Crossed: 1 datapoint [{float(value)} ({at})] {verb} {words} the threshold ({limit})."
     return _Result("ALARM" if is_crossed else "OK", reason)
+
+
+def _value(alarm: dict[str, Any], points: list[dict[str, Any]]) -> float | None:
+    """Return the alarm's statistic of some points; None without points."""
+    statistic = alarm.get("ExtendedStatistic") or alarm.get("Statistic", "Average")
+    value = cloudwatch._stat_value(cloudwatch._calc_stats(points), statistic, points) if points else None
+    return None if value is None else float(value)
+
+
+def _result_of_periods(alarm: dict[str, Any], points: list[dict[str, Any]], required: int) -> _Result:
+    """Return the state of an "M out of N" alarm: it needs M periods that cross the threshold.
+
+    CloudWatch user guide, "Evaluating an alarm".
+    """
+    words, compare = _COMPARISONS[alarm["ComparisonOperator"]]
+    limit, period = float(alarm.get("Threshold", 0)), int(alarm.get("Period", 60))
+    periods: dict[int, list[dict[str, Any]]] = {}
+    for point in points:
+        periods.setdefault(int(point["Timestamp"]) // period, []).append(point)
+    count = int(alarm.get("EvaluationPeriods", 1))
+    last = sorted(periods)[-count:]
+    values = [value for number in last if (value := _value(alarm, periods[number])) is not None]
+    crossed = [value for value in values if compare(value, limit)]
+    reason = (
+        f"Threshold Crossed: {len(crossed)} out of the last {count} datapoints {values} "
+        f"were {words} the threshold ({limit}) (minimum {required} datapoints for OK -> ALARM transition)."
+    )
+    return _Result("ALARM" if len(crossed) >= required else "OK", reason)
 
 
 def _points(alarm: dict[str, Any]) -> list[dict[str, Any]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 import sys
 from collections import Counter
 from datetime import UTC, datetime
@@ -248,4 +250,14 @@ def open_picture(
     out.print(explanation(record), soft_wrap=True)
     out.print(str(file), soft_wrap=True)
     if not print_:
-        typer.launch(str(file))
+        _launch(file)
+
+
+def _launch(file: Path) -> None:
+    """Open a file with the system's own viewer; without one, the printed path is all."""
+    viewer = shutil.which("open" if sys.platform == "darwin" else "xdg-open")
+    if viewer:
+        # What a viewer says about itself does not belong to this command's output.
+        subprocess.Popen(  # noqa: S603
+            [viewer, str(file)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -13,6 +13,8 @@ from pathlib import Path
 from loupe.errors import LoupeError
 
 _LOG = "up.log"
+# The first line that `loupe up` prints.
+_SERVING = re.compile(r"^Loupe is running on (\S+);", re.MULTILINE)
 _POLL_SECONDS = 0.1
 _TIMEOUT_SECONDS = 180.0
 
@@ -24,7 +26,7 @@ class Detached:
     Attributes:
         pid: Its process.
         endpoint_url: Its address.
-        log: The file with what `loupe up` prints, as JSON lines.
+        log: The file with what `loupe up` prints.
     """
 
     pid: int
@@ -53,7 +55,7 @@ def start(home: Path, model: Path | None, port: int | None) -> Detached:
     with starting.open("wb") as output:
         # In its own session, so that it survives this terminal.
         process = subprocess.Popen(  # noqa: S603
-            [sys.executable, "-m", "loupe", "up", "--json", *options],
+            [sys.executable, "-m", "loupe", "up", *options],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
@@ -73,9 +75,8 @@ def _wait(process: subprocess.Popen[bytes], log: Path) -> str:
     """Return the cloud's address once it serves."""
     deadline = time.monotonic() + _TIMEOUT_SECONDS
     while time.monotonic() < deadline:
-        for line in log.read_text(errors="replace").splitlines():
-            if line.startswith("{") and '"endpoint_url"' in line:
-                return str(json.loads(line)["endpoint_url"])
+        if serving := _SERVING.search(log.read_text(errors="replace")):
+            return serving[1]
         if process.poll() is not None:
             text = log.read_text(errors="replace").strip()
             message, _, hint = text.removeprefix("loupe: ").partition("\n")

@@ -69,6 +69,22 @@ def test_another_queues_messages_do_not_fire_an_alarm() -> None:
     assert state(alarm) == "ALARM"
 
 
+def test_an_alarm_on_several_periods_waits_until_as_many_of_them_cross_the_threshold(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 1_800_000_000.0
+    monkeypatch.setattr(time, "time", lambda: now)
+    alarm = put_alarm("work", EvaluationPeriods=5, DatapointsToAlarm=3, Threshold=60)
+    states = []
+    for value in (100, 100, 0, 100, 0, 0, 0):
+        # Twice in a period is one datapoint.
+        record("work", value)
+        record("work", value)
+        states.append(state(alarm))
+        now += 60
+    assert states == ["OK", "OK", "OK", "ALARM", "ALARM", "OK", "OK"]
+
+
 def test_an_alarm_without_dimensions_reads_only_the_metric_without_dimensions() -> None:
     alarm = put_alarm(None)
     record("work", 5)

@@ -403,7 +403,7 @@ def test_without_a_network_the_error_says_which_file_to_bring(family, tmp_path, 
     monkeypatch.setattr("torch.hub.urlopen", unreachable)
     monkeypatch.setattr(weights, "hf_hub_download", unreachable)
     with pytest.raises(
-        PretrainedError, match=r"put https://\S+ into the pretrained channel instead"
+        PretrainedError, match=r"download https://\S+ elsewhere and start from that file"
     ) as raised:
         fetch(family, "coco")
     assert "not known" in str(raised.value)
