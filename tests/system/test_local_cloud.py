@@ -22,11 +22,11 @@ from botocore.exceptions import ClientError
 from localcloud import (
     AlreadyRunningError,
     DeployError,
-    LocalCloud,
     NotRunningError,
     PortInUseError,
     connection,
 )
+from localcloud.cloud import LocalCloud
 from localcloud.deploy import deploy
 from loupe.stack.alarms import alarms
 from loupe.stack.alert_inbox import AlarmMessage, AlertInbox

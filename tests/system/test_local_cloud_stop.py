@@ -24,7 +24,12 @@ from tests.system.sagemaker_stage import BUCKET, ended, make_data, make_role, tr
 pytestmark = pytest.mark.system
 REPO = Path(__file__).parent / "cloud"
 STOP_S = 10
-SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
+# One code handles all three.
+SIGNALS = [
+    signal.SIGINT,
+    pytest.param(signal.SIGTERM, marks=pytest.mark.slow),
+    pytest.param(signal.SIGHUP, marks=pytest.mark.slow),
+]
 SLOW = {"epochs": "40", "seconds": "0.2"}
 
 
@@ -289,10 +294,17 @@ def servers(cloud: CloudProcess) -> list[psutil.Process]:
     return found
 
 
-@pytest.mark.parametrize("delay_s", [0.2, 0.6, 0.9, 1.2, 1.5, 2.0])
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize(
+    ("number", "delay_s"),
+    [
+        (signal.SIGTERM, 0.6),
+        (signal.SIGKILL, 1.2),
+        pytest.param(signal.SIGTERM, 2.0, marks=pytest.mark.slow),
+        pytest.param(signal.SIGKILL, 0.3, marks=pytest.mark.slow),
+    ],
+)
 def test_a_start_that_is_interrupted_can_be_repeated(
-    tmp_path: Path, started: Any, delay_s: float, number: signal.Signals
+    tmp_path: Path, started: Any, number: signal.Signals, delay_s: float
 ) -> None:
     """Also in the middle of the stack's creation."""
     first = CloudProcess.launch(tmp_path, REPO)

@@ -35,6 +35,17 @@ SAMPLE = ROOT / "samples/line-2/bottom/SN1003.jpg"
 # How signals end a program; the first kind cannot be handled, or makes a core dump.
 AT_ONCE = [signal.SIGQUIT, signal.SIGKILL]
 IN_WORDS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
+each_end = pytest.mark.parametrize(
+    "number",
+    [
+        signal.SIGKILL,
+        signal.SIGTERM,
+        *(
+            pytest.param(number, marks=pytest.mark.slow)
+            for number in (signal.SIGQUIT, signal.SIGINT, signal.SIGHUP)
+        ),
+    ],
+)
 
 pytestmark = pytest.mark.system
 
@@ -114,7 +125,7 @@ def test_a_request_in_flight_is_answered_before_serve_ends(root, send, number):
         assert process.wait(10) == 0
 
 
-@pytest.mark.parametrize("number", [*AT_ONCE, *IN_WORDS])
+@each_end
 def test_no_worker_outlives_a_server_whatever_ends_it(number, tmp_path):
     status = 0 if number in IN_WORDS else -number
     with served_by_hand(TMPDIR=str(tmp_path)) as (process, _, _url):
@@ -128,7 +139,7 @@ def test_no_worker_outlives_a_server_whatever_ends_it(number, tmp_path):
         assert list(tmp_path.glob("loupe-serve-*")) == []
 
 
-@pytest.mark.parametrize("number", [*AT_ONCE, *IN_WORDS])
+@each_end
 def test_no_loader_outlives_a_training_whatever_ends_it(number, tmp_path):
     generate(tmp_path / "data", 24, seed=5, size=96)
     command = [sys.executable, "-m", "training.train", "--dataset", str(tmp_path / "data")]
@@ -170,7 +181,10 @@ def loaders_of(program: subprocess.Popen[str]) -> list[psutil.Process]:
     raise AssertionError(f"no loader: {program.communicate(timeout=1)}")
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "status"),
+    [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow)],
+)
 @pytest.mark.parametrize(
     ("program", "options"),
     [

@@ -239,6 +239,7 @@ def test_an_empty_registry_shows_what_to_do(loupe: Command, stack: Target):
     assert json.loads(loupe("models", "--json").stdout) == {
         "group": "press",
         "endpoint_model": None,
+        "endpoint_trial": None,
         "versions": [],
     }
 

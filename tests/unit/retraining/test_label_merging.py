@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contract.snapshots import part_of
@@ -47,6 +47,7 @@ def objects(document: dict[str, Any], sha256: str) -> list[tuple[str, tuple[floa
     return sorted((name, tuple(box)) for name, *box in contents)
 
 
+@settings(max_examples=25)
 @given(reviews)
 def test_training_accepts_every_merged_snapshot(
     tmp_path_factory: pytest.TempPathFactory, reviewed_images: list[labelled.Reviewed]
