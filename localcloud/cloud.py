@@ -175,6 +175,9 @@ class LocalCloud:
 
     def _end_all(self) -> bool:
         """End everything that has started. Return whether no thread is left that may write into the home."""
+        # Counted first: a job's thread ends as soon as it sees that the cloud stops.
+        jobs = self._sagemaker.running_jobs() if self._sagemaker is not None else 0
+        self._tell(f"ending {_unfinished(jobs)}" if jobs else "finishing the images in flight")
         stopping.stopping.set()
         ended = True
         with ExitStack() as then:
@@ -204,8 +207,6 @@ class LocalCloud:
         """End jobs and endpoints; meanwhile the running functions, which need the endpoints, may finish."""
         from localcloud.ministack import functions
 
-        jobs = sagemaker.running_jobs()
-        self._tell(f"ending {_unfinished(jobs)}" if jobs else "finishing the images in flight")
         closing = DaemonPool(1).submit(sagemaker.close_jobs)
         functions.drain(_DRAIN_S)
         ended = closing.result()

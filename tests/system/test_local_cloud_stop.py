@@ -131,6 +131,7 @@ def test_a_retraining_goes_on_after_a_stop(tmp_path: Path, started: Any, number:
     stop_by(again, signal.SIGINT)
 
 
+@pytest.mark.slow
 def test_tuning_evaluation_approval_and_time_go_on_after_a_stop(tmp_path: Path, started: Any) -> None:
     """Everything that a run waits for, in four executions at once."""
     first = started(tmp_path)
@@ -225,6 +226,7 @@ def question(cloud: Connection, not_: str = "") -> str:
     return str(eventually(new)[0])
 
 
+@pytest.mark.slow
 def test_images_and_slow_functions_do_not_hold_the_stop_up(tmp_path: Path, started: Any) -> None:
     first = started(tmp_path)
     cloud = first.connection
@@ -261,6 +263,7 @@ def invoke_slowly(cloud: Connection) -> None:
     eventually(lambda: "Item" in cloud.client("dynamodb").get_item(TableName=table, Key=key))
 
 
+@pytest.mark.slow
 def test_an_endpoint_that_is_created_or_updated_goes_on_after_a_stop(tmp_path: Path, started: Any) -> None:
     first = started(tmp_path)
     cloud = first.connection

@@ -219,6 +219,7 @@ def test_a_bad_deployment_config_and_a_second_update_are_refused(cloud: Connecti
     settled(cloud, "strict")
 
 
+@pytest.mark.slow
 def test_a_cloud_killed_during_a_deployment_begins_it_again(tmp_path: Path) -> None:
     first = CloudProcess(tmp_path, REPO)
     host(first.connection, "halfway", **hosting(first.connection), name="old")

@@ -328,7 +328,7 @@ class TestStateMachines:
         answer = cloud.client("sagemaker-runtime").invoke_endpoint(EndpointName="tuned", Body=b"image")
         assert json.load(answer["Body"])["model"].startswith("tune-")
 
-    @pytest.mark.parametrize("end", ["kill", "stop"])
+    @pytest.mark.parametrize("end", ["kill", pytest.param("stop", marks=pytest.mark.slow)])
     def test_an_execution_continues_after_a_restart(self, tmp_path: Path, end: str) -> None:
         first = CloudProcess(tmp_path, REPO)
         make_data(first.connection)

@@ -107,6 +107,7 @@ def test_nothing_of_the_checkout_is_imported(programs: Path, tmp_path: Path):
     assert all(Path(file).is_relative_to(programs.parent) for file in files)
 
 
+@pytest.mark.slow
 def test_the_installed_command_inspects_its_own_samples_in_any_folder(programs: Path, tmp_path: Path):
     demo = run([programs / "loupe", "demo", "--pictures", "pictures"], tmp_path)
     assert demo.returncode == 0, demo.stderr
