@@ -17,6 +17,7 @@ from localcloud.errors import NotRunningError, StopError
 FILE_NAME = "lock"
 STOP_SECONDS = 15.0
 _POLL_S = 0.1
+_LENGTH = 512  # bytes; more than any process and step need
 
 
 @dataclass
@@ -79,10 +80,8 @@ class Lock:
         # A full disk must not prevent the stop.
         with contextlib.suppress(OSError):
             if self._file is not None:
-                self._file.seek(0)
-                self._file.truncate()
-                self._file.write(text)
-                self._file.flush()
+                # One write of a fixed length: a reader never sees half of it.
+                os.pwrite(self._file.fileno(), text.ljust(_LENGTH).encode(), 0)
 
 
 def holder(home: Path) -> Holder | None:
