@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from contract.s3 import join
+from contract.s3 import join, split
+from retraining.errors import BrokenReportError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,6 +49,24 @@ class Documents:
                 return None
             raise
         return json.loads(reply["Body"].read()), reply["ETag"]
+
+    def read(self, uri: str, kind: str = "document") -> Any:
+        """Return the document that an S3 URI names.
+
+        Args:
+            uri: The S3 URI.
+            kind: What it is, for the message if it is missing.
+
+        Raises:
+            BrokenReportError: There is no such document, or it is not JSON.
+        """
+        try:
+            stored = self.find(split(uri)[1])
+        except ValueError as error:
+            raise BrokenReportError(f"{uri} is not a JSON document: {error}") from error
+        if stored is None:
+            raise BrokenReportError(f"there is no {kind} {uri}")
+        return stored[0]
 
     def write(self, key: str, document: Any, *, if_match: str | None = None, new: bool = False) -> bool:
         """Write a document, under a condition if one is given.

@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from contract.s3 import split
 from retraining.documents import Documents
 from retraining.errors import BrokenReportError
 from retraining.evaluation import DIGITS, Evaluation, Rate, paired_interval
@@ -260,13 +259,7 @@ class Gate:
         return assess(evaluation, champion, self.bounds)
 
     def _read(self, uri: str) -> Evaluation:
-        try:
-            stored = self.documents.find(split(uri)[1])
-        except ValueError as error:
-            raise BrokenReportError(f"{uri} is not a JSON document: {error}") from error
-        if stored is None:
-            raise BrokenReportError(f"there is no evaluation {uri}")
-        return Evaluation.read(stored[0])
+        return Evaluation.read(self.documents.read(uri, "evaluation"))
 
 
 def _describe_data_sets(candidate: Mapping[str, Any], champion: Mapping[str, Any]) -> str | None:

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from contract.keys import REPORTS
-from contract.s3 import join, split
+from contract.s3 import join
 from inspection.rules import ClassScores
 from inspection.rules_document import RulesDocumentError, notes, parse, scores_of, validate, with_scores
 from retraining.documents import Documents
@@ -201,15 +201,10 @@ class ProposedRules:
         return _Proposal(model, scores, [label for label in points if label not in scores])
 
     def _read(self, uri: str) -> _Document:
-        try:
-            stored = self.documents.find(split(uri)[1])
-        except ValueError as error:
-            raise BrokenReportError(f"{uri} is not a JSON document: {error}") from error
-        if stored is None:
-            raise BrokenReportError(f"there is no document {uri}")
-        if not isinstance(stored[0], dict):
+        document = self.documents.read(uri)
+        if not isinstance(document, dict):
             raise BrokenReportError(f"{uri} is not a JSON object")
-        return stored[0]
+        return document
 
     def _notes(self, before: _Entry, proposal: _Proposal) -> list[str]:
         rules = validate(parse(before.text))

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
-import os
 import shlex
-import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -21,6 +19,7 @@ from contract.s3 import split
 from localcloud.sources import PACKAGES, REPOSITORY
 from loupe.errors import LoupeError
 from loupe.stack import deployment
+from loupe.stack.own_program import ask
 from loupe.stack.target import Target
 
 Document = dict[str, Any]
@@ -225,22 +224,9 @@ def _checked(answer: Document, what: str) -> CheckedRules:
 
 
 def _ask(request: Document) -> Document:
-    """Ask the functions' own program, in its own process, because only it has the model of the rules."""
-    path = os.pathsep.join([str(REPOSITORY / "functions"), str(PACKAGES)])
-    done = subprocess.run(
-        # -P: not from the current folder, which may contain a package of the same name.
-        [sys.executable, "-P", "-m", "inspection.check_rules"],
-        input=json.dumps(request),
-        capture_output=True,
-        text=True,
-        timeout=_CHECK_SECONDS,
-        env=os.environ | {"PYTHONPATH": path},
-    )
-    if done.returncode:
-        reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
-        raise LoupeError(f"the rules cannot be checked: {reason}", "Install Loupe again (README.md).")
-    answer: Document = json.loads(done.stdout)
-    return answer
+    """Ask the functions' own program, because only it has the model of the rules."""
+    path = [REPOSITORY / "functions", PACKAGES]
+    return ask("inspection.check_rules", request, path, _CHECK_SECONDS, "the rules cannot be checked")
 
 
 def refuse_used_name(document: Document, versions: list[RulesVersion]) -> None:

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +9,7 @@ from typing import Any
 from localcloud.sources import PACKAGES, REPOSITORY
 from loupe.errors import LoupeError
 from loupe.stack import deployment, uploads
+from loupe.stack.own_program import ask
 
 _SECONDS = 600
 _SAMPLES = REPOSITORY / "samples"
@@ -98,18 +95,6 @@ def _images(paths: list[Path]) -> list[Path]:
 
 
 def _ask(archive: Path, pictures: list[Path]) -> dict[str, Any]:
-    """Ask the program of the container, in its own process, because only it can run a model."""
-    done = subprocess.run(
-        # -P: not from the current folder, which may contain a package of the same name.
-        [sys.executable, "-P", "-m", "training.trial"],
-        input=json.dumps({"model": str(archive), "pictures": list(map(str, pictures))}),
-        capture_output=True,
-        text=True,
-        timeout=_SECONDS,
-        env=os.environ | {"PYTHONPATH": str(PACKAGES)},
-    )
-    if done.returncode:
-        reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
-        raise LoupeError(f"the model cannot be tried: {reason}", "Install Loupe again (README.md).")
-    answer: dict[str, Any] = json.loads(done.stdout)
-    return answer
+    """Ask the program of the container, because only it can run a model."""
+    request = {"model": str(archive), "pictures": list(map(str, pictures))}
+    return ask("training.trial", request, [PACKAGES], _SECONDS, "the model cannot be tried")
