@@ -13,6 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from localcloud import stop
 from localcloud.cloud import LocalCloud
 from localcloud.home.reset import parts, reset
+from localcloud.signals import StopSignals
 from loupe.commands import interrupts
 from loupe.commands.help import commands, epilog
 from loupe.commands.options import Home, Json, target_options
@@ -56,7 +57,7 @@ def up(
     if detach:
         _show_detached(detached.start(home, model, port), home, json_)
         return
-    interrupts.treat_signals_as_ctrl_c()
+    StopSignals().install()
     try:
         _run(home, model, port, json_)
     except KeyboardInterrupt:

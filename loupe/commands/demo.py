@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from localcloud.signals import StopSignals
 from loupe.commands import interrupts
 from loupe.commands.help import commands, epilog
 from loupe.commands.options import Json
@@ -31,7 +32,7 @@ def demo(
 
     Takes about ten seconds, and leaves only the pictures. The last line of the output is the result.
     """
-    interrupts.treat_signals_as_ctrl_c()
+    StopSignals().install()
     with (
         interrupts.explained("Stopped. The temporary cloud is deleted; run the demo again: loupe demo"),
         progress_bar() as bar,

@@ -62,10 +62,10 @@ def drop(
 ) -> None:
     """Upload images as a camera would.
 
-    With --wait, also follow them to their verdicts. An image's line and station are the two folders that it is
-    in: .../LINE/STATION/IMAGE, in the path as you give
-    it, or in the zip. --line and --station replace them for all images. An image without them is refused. Hidden
-    files, thumbnails and sidecars (.json, .xml, .txt, ...) are skipped, and counted.
+    With --wait, also follow them to their verdicts. An image's line and station are the two folders that it is in:
+    .../LINE/STATION/IMAGE, in the path as you give it, or in the zip. --line and --station replace them for all
+    images. An image without them is refused. Hidden files, thumbnails and sidecars (.json, .xml, .txt, ...) are
+    skipped, and counted.
     """
     sources, skipped = uploads.find_images(paths, line, station, zip_names)
     target = open_target(stack, home)

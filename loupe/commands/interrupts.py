@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -24,13 +23,3 @@ def explained(*lines: str) -> Iterator[None]:
         for line in lines:
             err.print(line, soft_wrap=True)
         raise typer.Exit(130) from None
-
-
-def treat_signals_as_ctrl_c() -> None:
-    """Treat SIGTERM, and SIGHUP of a closed terminal, as Ctrl+C, so that what was started is also ended."""
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    signal.signal(signal.SIGTERM, interrupt)
-    signal.signal(signal.SIGHUP, interrupt)

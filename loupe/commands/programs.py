@@ -73,8 +73,7 @@ def train(
 ) -> None:
     """Train a detector.
 
-    Shows each epoch. After Ctrl+C or a crash, the same command continues after the last complete epoch. --json
-    prints
+    Shows each epoch. After Ctrl+C or a crash, the same command continues after the last complete epoch. --json prints
     one JSON document for each event, as a training job does.
     """
     program_runner.require_torch()

@@ -16,7 +16,7 @@ from localcloud.cloud import LocalCloud
 from localcloud.sources import REPOSITORY
 from loupe.stack import deployment, pictures, uploads
 from loupe.stack.alert_inbox import AlertInbox, DefectAlert
-from loupe.stack.inspections import Inspection, to_json_types
+from loupe.stack.inspections import Inspection
 from loupe.stack.target import Target
 from loupe.stack.uploads import Upload
 
@@ -139,14 +139,11 @@ def receive_alerts(inbox: AlertInbox, expected: int) -> list[DefectAlert]:
 
 
 def _framed(target: Target, records: list[Inspection]) -> list[Inspection]:
-    """Return the failed and doubtful records once their pictures are stored, which follows the verdict."""
-    table = target.dynamodb.Table(target.output("InspectionsTableName"))
-    deadline, framed = time.monotonic() + _PATIENCE_SECONDS, []
-    for record in records:
-        if record["verdict"] not in (Verdict.FAIL, Verdict.REVIEW):
-            continue
-        key = {"image": record["image"], "version_id": record["version_id"]}
-        while "picture" not in (item := table.get_item(Key=key)["Item"]) and time.monotonic() < deadline:
-            time.sleep(0.1)
-        framed += [to_json_types(item)] if "picture" in item else []
-    return framed
+    """Return the failed and doubtful records once their pictures are stored; those without one are missing."""
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    waiting = [record for record in records if record["verdict"] in (Verdict.FAIL, Verdict.REVIEW)]
+    found = (
+        pictures.await_picture(target, record["image"], record["version_id"], deadline - time.monotonic())
+        for record in waiting
+    )
+    return [record for record in found if record and "picture" in record]

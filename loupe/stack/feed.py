@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -13,7 +12,7 @@ from botocore.exceptions import ClientError
 from contract.inspections import Verdict
 from loupe.stack import inspections, pictures
 from loupe.stack.alert_inbox import AlarmMessage, AlertInbox, DefectAlert, Notice
-from loupe.stack.inspections import Filter, Inspection, to_json_types
+from loupe.stack.inspections import Filter, Inspection
 from loupe.stack.target import Target
 
 # A picture may come after the record or the alert; after so long, the line is printed without it.
@@ -67,16 +66,11 @@ class Feed:
         yield from self._undecided()
 
     def _defect(self, alert: DefectAlert) -> Iterator[Inspected]:
-        table = self._target.dynamodb.Table(self._target.output("InspectionsTableName"))
-        key = {"image": alert.document["image"], "version_id": alert.document["version_id"]}
-        deadline = time.monotonic() + _PICTURE_SECONDS
-        # The record is marked after the alert is sent.
-        while item := table.get_item(Key=key).get("Item"):
-            if "picture" in item or not alert.document["picture_url"] or time.monotonic() > deadline:
-                record = to_json_types(item)
-                yield Inspected(record, self._picture(record), alerted=True)
-                return
-            time.sleep(0.1)
+        document = alert.document
+        seconds = _PICTURE_SECONDS if document["picture_url"] else 0
+        record = pictures.await_picture(self._target, document["image"], document["version_id"], seconds)
+        if record:
+            yield Inspected(record, self._picture(record), alerted=True)
 
     def _undecided(self) -> Iterator[Inspected]:
         """Yield the new reviews and unreadable images, oldest first."""

@@ -3,19 +3,43 @@
 from __future__ import annotations
 
 import re
+import time
 from pathlib import Path, PurePosixPath
 
 from contract.s3 import split
-from loupe.stack.inspections import Inspection
+from loupe.stack.inspections import Inspection, to_json_types
 from loupe.stack.target import Target
 
 # What a file name may not contain on some systems, and what a shell would interpret.
 _UNUSUAL = re.compile(r"[^\w.-]+")
+_POLL_SECONDS = 0.1
 
 
 def folder(home: Path, record: Inspection) -> Path:
     """Return where the picture of a local cloud's inspection is kept: one folder for each day."""
     return home.absolute() / "pictures" / str(record["received_at"])[:10]
+
+
+def await_picture(target: Target, image: str, version_id: str, seconds: float) -> Inspection | None:
+    """Return an inspection once its framed picture is stored, which follows the verdict and the alert.
+
+    Args:
+        target: The stack.
+        image: The image's S3 URI.
+        version_id: Its version.
+        seconds: How long to wait.
+
+    Returns:
+        The inspection, after that time also without a picture; None if there is no record.
+    """
+    table = target.dynamodb.Table(target.output("InspectionsTableName"))
+    deadline = time.monotonic() + seconds
+    while item := table.get_item(Key={"image": image, "version_id": version_id}).get("Item"):
+        if "picture" in item or time.monotonic() > deadline:
+            record: Inspection = to_json_types(item)
+            return record
+        time.sleep(_POLL_SECONDS)
+    return None
 
 
 def download(target: Target, record: Inspection, to: Path) -> Path:
