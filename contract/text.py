@@ -39,3 +39,22 @@ def plain_lines(text: str) -> str:
     'one\ntwo'
     """
     return _CONTROLS.sub("", _ESCAPES.sub("", text))
+
+
+def error_text(message: str, hint: str = "") -> str:
+    r"""Return an error as every command prints it: what is wrong, and below it what to do next.
+
+    >>> print(error_text("there is no line-9", "Lines: line-1, line-2.").rstrip())
+    loupe: there is no line-9
+           Lines: line-1, line-2.
+    """
+    first, *others = plain_lines(message).split("\n")
+    more = [line for line in [*others, *plain_lines(hint).split("\n")] if line.strip()]
+    return "\n".join([f"loupe: {first}", *(f"       {plain(line)}" for line in more)]) + "\n"
+
+
+def system_error(error: OSError) -> str:
+    """Return an error of the operating system in words: the file, if there is one, and the reason."""
+    if not error.strerror:
+        return str(error)
+    return f"{error.filename}: {error.strerror}" if error.filename else error.strerror

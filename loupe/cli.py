@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
-from contract.text import plain, plain_lines
+from contract.text import error_text, system_error
 from loupe.commands.group import CommandGroup
 from loupe.commands.help import epilog
 from loupe.errors import LoupeError
@@ -70,7 +70,8 @@ def run(arguments: Sequence[str]) -> int:
     except Exception as error:
         if not _is_users(error):
             raise
-        _print_error(_message(error), getattr(error, "hint", ""))
+        message = system_error(error) if isinstance(error, OSError) else str(error)
+        _print_error(message, getattr(error, "hint", ""))
     return 1
 
 
@@ -94,15 +95,6 @@ def _is_users(error: Exception) -> bool:
     return isinstance(error, (LocalCloudError, BotoCoreError, ClientError, OSError))
 
 
-def _message(error: Exception) -> str:
-    if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
-    return str(error)
-
-
 def _print_error(message: str, hint: str = "") -> None:
     # Not by rich: an error must not be wrapped, because programs and people search for it.
-    first, *others = plain_lines(message).split("\n")
-    lines = [f"loupe: {first}", *(f"       {line}" for line in others)]
-    lines += [f"       {plain(line)}" for line in hint.split("\n") if line]
-    typer.echo("\n".join(lines), err=True)
+    typer.echo(error_text(message, hint), err=True, nl=False)

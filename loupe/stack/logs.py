@@ -6,12 +6,15 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
 from loupe.errors import LoupeError
 from loupe.stack.target import Target
+
+if TYPE_CHECKING:
+    from mypy_boto3_logs.type_defs import FilteredLogEventTypeDef
 
 _FUNCTIONS = "/aws/lambda/"
 _JOBS = {"training": "/aws/sagemaker/TrainingJobs", "processing": "/aws/sagemaker/ProcessingJobs"}
@@ -46,7 +49,7 @@ class LogLine:
 
 def sources(target: Target) -> dict[str, str]:
     """Return the log groups that exist, by the names that `read` takes."""
-    prefix = f"{_FUNCTIONS}{target.name}-"
+    prefix = function_group(target, "")
     candidates = {"endpoint": f"/aws/sagemaker/Endpoints/{target.output('EndpointName')}"} | _JOBS
     groups = {name: group for name, group in candidates.items() if group in _groups(target, group)}
     return {group.removeprefix(prefix): group for group in _groups(target, prefix)} | groups
@@ -78,16 +81,26 @@ def read(target: Target, names: Iterable[str], since: datetime) -> list[LogLine]
     return sorted(lines, key=lambda line: line.at)
 
 
-def _lines(target: Target, source: str, group: str, since: datetime) -> Iterator[LogLine]:
+def events(target: Target, group: str, since: datetime) -> Iterator[FilteredLogEventTypeDef]:
+    """Yield the events of a log group since a point in time."""
     pages = target.logs.get_paginator("filter_log_events").paginate(
-        logGroupName=group, startTime=round(since.timestamp() * 1000)
+        logGroupName=group, startTime=int(since.timestamp() * 1000)
     )
+    for page in pages:
+        yield from page["events"]
+
+
+def function_group(target: Target, function: str) -> str:
+    """Return the log group of one of the stack's functions, such as `inspect`."""
+    return f"{_FUNCTIONS}{target.name}-{function}"
+
+
+def _lines(target: Target, source: str, group: str, since: datetime) -> Iterator[LogLine]:
     try:
-        for page in pages:
-            for event in page["events"]:
-                if parsed := _parse(event["message"]):
-                    at = datetime.fromtimestamp(event["timestamp"] / 1000, UTC)
-                    yield LogLine(at, source, event.get("logStreamName", ""), *parsed)
+        for event in events(target, group, since):
+            if parsed := _parse(event["message"]):
+                at = datetime.fromtimestamp(event["timestamp"] / 1000, UTC)
+                yield LogLine(at, source, event.get("logStreamName", ""), *parsed)
     except ClientError as error:
         # It was deleted meanwhile.
         if error.response["Error"]["Code"] != "ResourceNotFoundException":

@@ -19,7 +19,7 @@ class Status:
     Attributes:
         endpoint: The endpoint; None if there is none.
         version: The registered version that it serves; None for a model that was deployed by hand.
-        waiting: Images that wait for their verdict, those in work included.
+        waiting: Images that wait for their verdict, those in work and those to be tried again later included.
         failed: Images in the dead-letter queue.
         runs: The ARNs of the retraining runs in progress.
         approvals: The versions that wait for a person's approval, with their runs.
@@ -49,19 +49,10 @@ def read(target: Target) -> Status:
     return Status(
         endpoint=current,
         version=next((version for version in versions if version.serving), None),
-        waiting=_messages(target, "QueueUrl"),
-        failed=_messages(target, "DeadLetterQueueUrl"),
+        waiting=sum(queues.count(target, "QueueUrl")),
+        failed=sum(queues.count(target, "DeadLetterQueueUrl")),
         runs=[execution["executionArn"] for execution in running],
         approvals=[{"version": request.version, "run": request.run} for request in requests],
         alarms=[alarm for alarm in alarms(target) if alarm.state == "ALARM"],
         trial=deployment.trial_of(target, current.model) if current else None,
     )
-
-
-def _messages(target: Target, queue: str) -> int:
-    """Return how many messages are in a queue, those in work included."""
-    attributes = target.sqs.get_queue_attributes(
-        QueueUrl=target.output(queue),
-        AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"],
-    )["Attributes"]
-    return sum(map(int, attributes.values()))

@@ -12,7 +12,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from contract.text import plain
-from loupe.stack import endpoint
+from loupe.stack import endpoint, logs, queues
 from loupe.stack.target import Target
 
 # The statuses in which an endpoint answers.
@@ -85,10 +85,7 @@ def _endpoint(target: Target, since: datetime) -> Cause | None:
 def _log(target: Target, since: datetime) -> Cause | None:
     """Return what the inspect function has logged last about images that must wait, or about its own failure."""
     begin = max(since, datetime.now(UTC) - _LONGEST_DELAY)
-    pages = target.logs.get_paginator("filter_log_events").paginate(
-        logGroupName=f"/aws/lambda/{target.name}-inspect", startTime=int(begin.timestamp() * 1000)
-    )
-    events = [event for page in pages for event in page["events"]]
+    events = logs.events(target, logs.function_group(target, "inspect"), begin)
     for event in sorted(events, key=lambda event: event["timestamp"], reverse=True):
         if cause := _cause_in(event["message"]):
             return cause
@@ -130,9 +127,9 @@ def _lambda(target: Target, since: datetime) -> Cause | None:
 
 
 def _dead_letters(target: Target, since: datetime) -> Cause | None:
-    count = sum(_messages(target, "DeadLetterQueueUrl"))
+    count = sum(queues.count(target, "DeadLetterQueueUrl"))
     # While others wait, the images may still be among those.
-    if count == 0 or sum(_messages(target, "QueueUrl")) > 0:
+    if count == 0 or sum(queues.count(target, "QueueUrl")) > 0:
         return None
     return Cause(
         f"{_images(count)} could not be processed, and {'is' if count == 1 else 'are'} in the dead-letter queue",
@@ -141,30 +138,13 @@ def _dead_letters(target: Target, since: datetime) -> Cause | None:
 
 
 def _queue(target: Target, since: datetime) -> Cause | None:
-    waiting, in_work, deferred = _messages(target, "QueueUrl")
-    if waiting + in_work + deferred == 0:
+    messages = queues.count(target, "QueueUrl")
+    total = sum(messages)
+    if total == 0:
         return None
-    parts = [f"{waiting} in the queue", f"{in_work} in work", f"{deferred} to be tried again later"]
-    counts = [part for part, count in zip(parts, (waiting, in_work, deferred), strict=True) if count]
-    total = waiting + in_work + deferred
+    places = ("in the queue", "in work", "to be tried again later")
+    counts = [f"{count} {place}" for count, place in zip(messages, places, strict=True) if count]
     return Cause(f"{_images(total)} {'waits' if total == 1 else 'wait'}: {', '.join(counts)}")
-
-
-def _messages(target: Target, queue: str) -> tuple[int, int, int]:
-    """Return how many messages of a queue wait, are in work, and are delayed."""
-    attributes = target.sqs.get_queue_attributes(
-        QueueUrl=target.output(queue),
-        AttributeNames=[
-            "ApproximateNumberOfMessages",
-            "ApproximateNumberOfMessagesNotVisible",
-            "ApproximateNumberOfMessagesDelayed",
-        ],
-    )["Attributes"]
-    return (
-        int(attributes["ApproximateNumberOfMessages"]),
-        int(attributes["ApproximateNumberOfMessagesNotVisible"]),
-        int(attributes["ApproximateNumberOfMessagesDelayed"]),
-    )
 
 
 def _images(count: int) -> str:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
-from contract.text import plain, plain_lines
+from contract.text import error_text, system_error
 from training.job.errors import TrainingError
 from training.job.stopping import Stopped, finishing, signals_stop, stop_received
 
@@ -72,7 +72,7 @@ def _failed(error: Exception) -> int:
     if isinstance(error, TrainingError):
         complain(str(error), error.hint)
     elif isinstance(error, OSError) and error.strerror:
-        complain(f"{error.filename}: {error.strerror}" if error.filename else error.strerror)
+        complain(system_error(error))
     else:
         raise error
     return 1
@@ -80,9 +80,7 @@ def _failed(error: Exception) -> int:
 
 def complain(message: str, hint: str = "") -> None:
     """Write an error to standard error; nothing in it can steer a terminal."""
-    first, *others = plain_lines(message).split("\n")
-    lines = [f"loupe: {first}", *(f"       {line}" for line in [*others, plain(hint)] if line)]
-    sys.stderr.write("\n".join(lines) + "\n")
+    sys.stderr.write(error_text(message, hint))
     sys.stderr.flush()
 
 
