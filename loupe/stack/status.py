@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from loupe.stack import approvals, deployment, endpoint, registry
+from loupe.stack import approvals, deployment, endpoint, queues, registry
 from loupe.stack.alarms import Alarm, alarms
 from loupe.stack.endpoint import EndpointDescription
 from loupe.stack.registry import Version
