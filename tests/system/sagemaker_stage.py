@@ -57,6 +57,28 @@ def training(
     }
 
 
+def processing(name: str, role: str, *arguments: str) -> dict[str, Any]:
+    """Return a valid CreateProcessingJob request; the program gets further arguments."""
+    source, target = "/opt/ml/processing/input", "/opt/ml/processing/output"
+    data = {"S3Uri": f"s3://{BUCKET}/data", "LocalPath": source, "S3DataType": "S3Prefix"}
+    report = {"S3Uri": f"s3://{BUCKET}/report", "LocalPath": target, "S3UploadMode": "EndOfJob"}
+    return {
+        "ProcessingJobName": name,
+        "RoleArn": role,
+        "AppSpecification": {
+            "ImageUri": "trainer:1",
+            "ContainerEntrypoint": ["python", "-m", "training.process"],
+            "ContainerArguments": ["--input", source, "--output", target, *arguments],
+        },
+        "Environment": {"COLOUR": "red"},
+        "ProcessingInputs": [{"InputName": "data", "S3Input": data}],
+        "ProcessingOutputConfig": {"Outputs": [{"OutputName": "report", "S3Output": report}]},
+        "ProcessingResources": {
+            "ClusterConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 10}
+        },
+    }
+
+
 def ended(cloud: Connection, kind: str, name: str, timeout_s: float = 60) -> dict[str, Any]:
     """Wait until a job has ended, and return its description."""
     client = cloud.client("sagemaker")

@@ -19,7 +19,7 @@ from localcloud.cloud import LocalCloud
 from localcloud.home.folder import Home
 from localcloud.home.lock import holder
 from tests.system.cloud_process import CloudProcess, eventually, host, settled
-from tests.system.sagemaker_stage import BUCKET, ended, make_data, make_role, training
+from tests.system.sagemaker_stage import ended, make_data, make_role, processing, training
 
 pytestmark = pytest.mark.system
 REPO = Path(__file__).parent / "cloud"
@@ -179,33 +179,9 @@ def tune(role: str) -> dict[str, Any]:
 
 
 def evaluate(role: str) -> dict[str, Any]:
-    place = {
-        "S3Uri": f"s3://{BUCKET}/data",
-        "LocalPath": "/opt/ml/processing/input",
-        "S3DataType": "S3Prefix",
-    }
-    target = {
-        "S3Uri": f"s3://{BUCKET}/report",
-        "LocalPath": "/opt/ml/processing/output",
-        "S3UploadMode": "EndOfJob",
-    }
-    folders = ["--input", place["LocalPath"], "--output", target["LocalPath"]]
-    request = {
-        "ProcessingJobName": "evaluate",
-        "RoleArn": role,
-        "AppSpecification": {
-            "ImageUri": "trainer:1",
-            "ContainerEntrypoint": ["python", "-m", "training.process"],
-            "ContainerArguments": [*folders, "--seconds", "5"],
-        },
-        "Environment": {"COLOUR": "red"},
-        "ProcessingInputs": [{"InputName": "data", "S3Input": place}],
-        "ProcessingOutputConfig": {"Outputs": [{"OutputName": "report", "S3Output": target}]},
-        "ProcessingResources": {
-            "ClusterConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 10}
-        },
-    }
-    return task("sagemaker:createProcessingJob.sync", request, End=True)
+    return task(
+        "sagemaker:createProcessingJob.sync", processing("evaluate", role, "--seconds", "5"), End=True
+    )
 
 
 def ask(cloud: Connection) -> dict[str, Any]:
@@ -323,15 +299,20 @@ def test_a_start_that_is_interrupted_can_be_repeated(
     stop_by(again, signal.SIGTERM)
 
 
-def test_down_stops_the_cloud_says_what_it_waits_for_and_returns_at_its_end(
-    tmp_path: Path, started: Any
-) -> None:
-    cloud = started(tmp_path)
+def start_stubborn_job(cloud: CloudProcess) -> None:
+    """Start a training job, `stubborn`, whose program ignores SIGTERM, and wait until it trains."""
     make_data(cloud.connection)
     role = make_role(cloud.connection, "trainer", "s3:*", "logs:*")
     stubborn = SLOW | {"ignore_sigterm": "1"}
     cloud.connection.client("sagemaker").create_training_job(**training("stubborn", role, stubborn))
     eventually(lambda: "epoch=1 " in log(cloud, "stubborn"))
+
+
+def test_down_stops_the_cloud_says_what_it_waits_for_and_returns_at_its_end(
+    tmp_path: Path, started: Any
+) -> None:
+    cloud = started(tmp_path)
+    start_stubborn_job(cloud)
     threading.Thread(target=cloud.process.wait, daemon=True).start()
     steps: list[str] = []
     assert stop(tmp_path, STOP_S, steps.append) == cloud.process.pid
@@ -346,11 +327,7 @@ def test_down_stops_the_cloud_says_what_it_waits_for_and_returns_at_its_end(
 
 def test_nobody_else_can_start_on_the_home_before_the_process_has_ended(tmp_path: Path, started: Any) -> None:
     cloud = started(tmp_path)
-    make_data(cloud.connection)
-    role = make_role(cloud.connection, "trainer", "s3:*", "logs:*")
-    stubborn = SLOW | {"ignore_sigterm": "1"}
-    cloud.connection.client("sagemaker").create_training_job(**training("stubborn", role, stubborn))
-    eventually(lambda: "epoch=1 " in log(cloud, "stubborn"))
+    start_stubborn_job(cloud)
     cloud.process.send_signal(signal.SIGTERM)
     refused = 0
     while cloud.process.poll() is None:

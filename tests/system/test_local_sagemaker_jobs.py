@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 
 from localcloud import Connection
 from tests.system.cloud_process import CloudProcess, eventually
-from tests.system.sagemaker_stage import BUCKET, ended, make_data, make_role, training
+from tests.system.sagemaker_stage import BUCKET, ended, make_data, make_role, processing, training
 
 pytestmark = pytest.mark.system
 REPO = Path(__file__).parent / "cloud"
@@ -224,31 +224,6 @@ class TestStateMachines:
 
     def test_process_tune_register_and_host_in_one_machine(self, cloud: Connection, role: str) -> None:
         """What a retrain does, step by step, on the data that the steps hand on."""
-        place = {
-            "S3Uri": f"s3://{BUCKET}/data",
-            "LocalPath": "/opt/ml/processing/input",
-            "S3DataType": "S3Prefix",
-        }
-        target = {
-            "S3Uri": f"s3://{BUCKET}/report",
-            "LocalPath": "/opt/ml/processing/output",
-            "S3UploadMode": "EndOfJob",
-        }
-        processing = {
-            "ProcessingJobName": "count",
-            "RoleArn": role,
-            "AppSpecification": {
-                "ImageUri": "trainer:1",
-                "ContainerEntrypoint": ["python", "-m", "training.process"],
-                "ContainerArguments": ["--input", place["LocalPath"], "--output", target["LocalPath"]],
-            },
-            "Environment": {"COLOUR": "red"},
-            "ProcessingInputs": [{"InputName": "data", "S3Input": place}],
-            "ProcessingOutputConfig": {"Outputs": [{"OutputName": "report", "S3Output": target}]},
-            "ProcessingResources": {
-                "ClusterConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 10}
-            },
-        }
         definition = training("unused", role)
         del definition["TrainingJobName"], definition["HyperParameters"]
         tuning = {
@@ -283,7 +258,7 @@ class TestStateMachines:
         }
         cloud.client("sagemaker").create_model_package_group(ModelPackageGroupName="detectors")
         steps = [
-            ("Work", "sagemaker:createProcessingJob.sync", processing),
+            ("Work", "sagemaker:createProcessingJob.sync", processing("count", role)),
             ("Tune", "sagemaker:createHyperParameterTuningJob.sync", tuning),
             ("Register", "aws-sdk:sagemaker:createModelPackage", package),
             (

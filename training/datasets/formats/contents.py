@@ -159,6 +159,13 @@ def text_lines(files: Files, name: str) -> Iterator[str]:
         yield from lines
 
 
+def numbered_lines(files: Files, name: str) -> Iterator[tuple[str, str]]:
+    """Yield each line of a text file that is not blank, with its place, such as `line 3`. Raises as `text_lines`."""
+    for number, text in enumerate(text_lines(files, name), start=1):
+        if text.strip():
+            yield f"line {number}", text
+
+
 def _is_utf8(data: bytes) -> bool:
     try:
         data.decode("utf-8")

@@ -14,7 +14,7 @@ from typing import Any
 
 from training.datasets.dataset import Object
 from training.datasets.formats.annotations import AnnotatedImage, Annotations, Claim, image_of
-from training.datasets.formats.contents import Contents, text_lines
+from training.datasets.formats.contents import Contents, numbered_lines
 from training.datasets.formats.parts import part_of_file, part_of_folders
 from training.datasets.problems import Problems
 from training.datasets.storage.files import Files
@@ -39,10 +39,7 @@ def _annotated_images(
 ) -> Iterator[AnnotatedImage]:
     for file in json_files:
         is_numbered = False
-        for number, text in enumerate(text_lines(files, file), start=1):
-            if not text.strip():
-                continue
-            place = f"line {number}"
+        for place, text in numbered_lines(files, file):
             try:
                 line = json.loads(text)
                 reference = str(line["file_name"])

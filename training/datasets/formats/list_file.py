@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 
 from contract.images import SUFFIXES
 from training.datasets.formats.annotations import AnnotatedImage, Annotations, Claim, image_of
-from training.datasets.formats.contents import Contents, text_lines
+from training.datasets.formats.contents import Contents, numbered_lines
 from training.datasets.formats.parts import part_of_file, part_of_folders
 from training.datasets.formats.recordio import class_names, parse_label
 from training.datasets.problems import Problems
@@ -41,10 +41,7 @@ def _annotated_images(
     files: Files, list_files: tuple[str, ...], labels: list[str] | None, problems: Problems
 ) -> Iterator[AnnotatedImage]:
     for file in list_files:
-        for number, line in enumerate(text_lines(files, file), start=1):
-            if not line.strip():
-                continue
-            place = f"line {number}"
+        for place, line in numbered_lines(files, file):
             try:
                 _, *values, reference = (field.strip() for field in line.rstrip("\n").split("\t"))
                 objects, tags = parse_label([float(value) for value in values], labels)

@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from training.datasets.formats.annotations import image_of
-from training.datasets.formats.contents import Contents, text_lines
+from training.datasets.formats.contents import Contents, numbered_lines
 from training.datasets.problems import Problems
 from training.datasets.storage.files import Files
 
@@ -114,16 +114,13 @@ def classes_of(job: Job) -> tuple[str, ...] | None:
 
 def count_lines(files: Files, manifests: tuple[str, ...]) -> int:
     """Return the number of lines that are not empty."""
-    return sum(1 for name in manifests for line in text_lines(files, name) if line.strip())
+    return sum(1 for name in manifests for _ in numbered_lines(files, name))
 
 
 def read_lines(files: Files, manifests: tuple[str, ...], problems: Problems) -> Iterator[ManifestLine]:
     """Yield every line whose image exists; every other line is reported as a problem."""
     for manifest in manifests:
-        for number, text in enumerate(text_lines(files, manifest), start=1):
-            if not text.strip():
-                continue
-            place = f"line {number}"
+        for place, text in numbered_lines(files, manifest):
             try:
                 fields = json.loads(text)
                 reference = str(fields["source-ref"])

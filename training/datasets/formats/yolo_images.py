@@ -10,7 +10,8 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from contract.snapshots import Part
-from training.datasets.formats.contents import text_lines
+from training.datasets.formats.annotations import image_of
+from training.datasets.formats.contents import numbered_lines, text_lines
 from training.datasets.formats.parts import higher, part_of_folders, part_of_word
 from training.datasets.formats.yolo_names import document
 from training.datasets.problems import Problems
@@ -94,15 +95,6 @@ def _listed_images(files: Files, file: str, entry: str, problems: Problems) -> l
 
 
 def _images_in_list(files: Files, file: str, problems: Problems) -> Iterator[str]:
-    for number, line in enumerate(text_lines(files, file), start=1):
-        if not line.strip():
-            continue
-        found = files.matching(line.strip(), file)
-        if len(found) == 1:
-            yield found[0]
-            continue
-        kind = "ambiguous-image" if found else "missing-image"
-        message = (
-            f"{line.strip()} may be any of {', '.join(found[:3])}" if found else f"{line.strip()} is not here"
-        )
-        problems.report(kind, file, message, f"line {number}")
+    for place, line in numbered_lines(files, file):
+        if image := image_of(files, line.strip(), file, problems, place):
+            yield image
