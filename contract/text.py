@@ -7,6 +7,7 @@ A terminal obeys escape sequences wherever they come from, and a page turns its 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 # ECMA-48: control sequences (CSI), strings (OSC, DCS, SOS, PM, APC) with their content, and two-character escapes; each
 # introduced by ESC or by its C1 form.
@@ -58,3 +59,22 @@ def system_error(error: OSError) -> str:
     if not error.strerror:
         return str(error)
     return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+
+
+def counted(number: int, one: str, several: str = "") -> str:
+    """Return a number of things in words.
+
+    >>> counted(1, "image"), counted(2, "image"), counted(0, "box", "boxes")
+    ('1 image', '2 images', '0 boxes')
+    """
+    return f"{number} {one}" if number == 1 else f"{number} {several or one + 's'}"
+
+
+def listed(names: Sequence[str], shown: int) -> str:
+    """Return the first names, and how many follow.
+
+    >>> listed(["a", "b", "c"], 2)
+    'a, b and 1 more'
+    """
+    rest = f" and {len(names) - shown} more" if len(names) > shown else ""
+    return ", ".join(names[:shown]) + rest

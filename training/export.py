@@ -90,15 +90,15 @@ def _document(
 
 
 def _show(document: dict[str, Any], *, as_json: bool) -> None:
-    from contract.text import plain
+    from contract.text import counted, plain
 
     if as_json:
         sys.stdout.write(json.dumps(document) + "\n")
         return
     parts = ", ".join(f"{number} {part}" for part, number in document["parts"].items())
-    images = _count(document["images"], "image")
-    boxes = _count(document["objects"], "box", "boxes")
-    classes = _count(len(document["labels"]), "class", "classes")
+    images = counted(document["images"], "image")
+    boxes = counted(document["objects"], "box", "boxes")
+    classes = counted(len(document["labels"]), "class", "classes")
     sys.stdout.write(f"snapshot: {plain(document['source'])}\n")
     sys.stdout.write(f"exported: {images} ({parts}), {boxes}, {classes}, format {document['format']}\n")
     if left_out := document["left_out"]:
@@ -108,10 +108,6 @@ def _show(document: dict[str, Any], *, as_json: bool) -> None:
         )
     for file in document["files"]:
         sys.stdout.write(f"  {plain(file)}\n")
-
-
-def _count(number: int, one: str, several: str = "") -> str:
-    return f"{number} {one}" if number == 1 else f"{number} {several or one + 's'}"
 
 
 if __name__ == "__main__":

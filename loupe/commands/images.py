@@ -15,6 +15,7 @@ import typer
 from contract.inspections import RARE_VERDICTS, Verdict
 from contract.keys import place
 from contract.s3 import split
+from contract.text import counted
 from loupe.commands.help import commands, epilog
 from loupe.commands.options import Home, Json, Line, Stack, open_target, target_options
 from loupe.errors import LoupeError
@@ -116,9 +117,9 @@ def _show_places(uploaded: list[Upload], skipped: Skipped) -> None:
     """Print to which line and station the images went, because it comes from the names of folders."""
     places = [place(split(upload.image)[1]) for upload in uploaded]
     for (line, station), count in Counter((where.line, where.station) for where in places).items():
-        out.print(f"{count} images to line {line}, station {station}", soft_wrap=True)
+        out.print(f"{counted(count, 'image')} to line {line}, station {station}", soft_wrap=True)
     others = f", skipped: {skipped.sentence()}" if skipped.total else ""
-    out.print(f"{len(uploaded)} images uploaded{others}.", soft_wrap=True)
+    out.print(f"{counted(len(uploaded), 'image')} uploaded{others}.", soft_wrap=True)
 
 
 def _explain_interrupt(

@@ -15,7 +15,7 @@ from typing import Any
 
 from contract.keys import incoming
 from contract.s3 import join
-from contract.text import plain
+from contract.text import listed, plain
 from loupe.errors import LoupeError
 from loupe.stack import zips
 from loupe.stack.inspections import Inspection, to_json_types
@@ -123,7 +123,7 @@ def find_images(
             homeless.append(str(file.path))
     if homeless:
         raise LoupeError(
-            f"{_some(homeless)}: no line and station, because the path has fewer than two folders",
+            f"{listed(homeless, 3)}: no line and station, because the path has fewer than two folders",
             "Add --line NAME and --station NAME, or give a path such as line-1/top/4711.jpg.",
         )
     if not sources:
@@ -143,11 +143,6 @@ def _check_name(option: str, name: str | None) -> None:
             f"--{option} {name!r} cannot be the name of a {option}",
             "A name has at least one character, and no slash and no control character.",
         )
-
-
-def _some(names: list[str]) -> str:
-    shown = ", ".join(names[:3])
-    return shown if len(names) <= 3 else f"{shown} and {len(names) - 3} more"
 
 
 def _files(path: Path, code_page: str | None) -> Iterator[_File]:

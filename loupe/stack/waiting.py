@@ -11,7 +11,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from contract.text import plain
+from contract.text import counted, plain
 from loupe.stack import endpoint, logs, queues
 from loupe.stack.target import Target
 
@@ -131,8 +131,9 @@ def _dead_letters(target: Target, since: datetime) -> Cause | None:
     # While others wait, the images may still be among those.
     if count == 0 or sum(queues.count(target, "QueueUrl")) > 0:
         return None
+    are = "is" if count == 1 else "are"
     return Cause(
-        f"{_images(count)} could not be processed, and {'is' if count == 1 else 'are'} in the dead-letter queue",
+        f"{counted(count, 'image')} could not be processed, and {are} in the dead-letter queue",
         f"{_SEE_LOG}  Then send them again: docs/deploy.md",
     )
 
@@ -144,8 +145,4 @@ def _queue(target: Target, since: datetime) -> Cause | None:
         return None
     places = ("in the queue", "in work", "to be tried again later")
     counts = [f"{count} {place}" for count, place in zip(messages, places, strict=True) if count]
-    return Cause(f"{_images(total)} {'waits' if total == 1 else 'wait'}: {', '.join(counts)}")
-
-
-def _images(count: int) -> str:
-    return "1 image" if count == 1 else f"{count} images"
+    return Cause(f"{counted(total, 'image')} {'waits' if total == 1 else 'wait'}: {', '.join(counts)}")

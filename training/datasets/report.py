@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from contract.keys import DEFAULT_DATASET
 from contract.snapshots import PARTS
-from contract.text import plain
+from contract.text import counted, plain
 from training.datasets.checks.audit import images_per_label, objects_per_class
 from training.datasets.checks.repair import Repair
 from training.datasets.dataset import Dataset
@@ -120,7 +120,7 @@ class Report:
     def text(self) -> str:
         """Return the report for a terminal: the findings, and a summary at the end."""
         sections = [
-            [f"{_count(self.images, 'image')}, format {self.format}"],
+            [f"{counted(self.images, 'image')}, format {self.format}"],
             _table(self.dataset),
             *self._findings(),
             [*self._split(), *self._left_out(), *self._previous()],
@@ -169,18 +169,18 @@ class Report:
         for why, heading in _MOVED.items():
             moved = [item for item in self.division.moved if item.why == why]
             if moved:
-                lines += wrapped(f"moved: {_count(len(moved), 'image')} {heading}")
+                lines += wrapped(f"moved: {counted(len(moved), 'image')} {heading}")
                 lines += _shown(moved, _moved_lines)
         return lines
 
     def _left_out(self) -> list[str]:
         lines = []
         if self.left_out:
-            lines.append(f"left out: {_count(len(self.left_out), 'image')} like one of another part")
+            lines.append(f"left out: {counted(len(self.left_out), 'image')} like one of another part")
             lines += _shown(self.left_out, _left_out_lines)
         unlisted = Counter(problem.kind for problem in self.problems)["unlisted-image"]
         if unlisted:
-            lines.append(f"left out: {_count(unlisted, 'image')} without labels")
+            lines.append(f"left out: {counted(unlisted, 'image')} without labels")
         return lines
 
     def _previous(self) -> list[str]:
@@ -188,13 +188,13 @@ class Report:
         lines = []
         if self.division.frozen:
             stay = "stays" if self.division.frozen == 1 else "stay"
-            images = _count(self.division.frozen, "test image")
+            images = counted(self.division.frozen, "test image")
             lines.append(f"{images} of the previous snapshot {stay} the test set")
         if self.division.joined:
-            lines.append(f"{_count(self.division.joined, 'image')} of new classes joined the test set")
+            lines.append(f"{counted(self.division.joined, 'image')} of new classes joined the test set")
         if self.not_in_source:
             are = "is" if self.not_in_source == 1 else "are"
-            images = _count(self.not_in_source, "other image")
+            images = counted(self.not_in_source, "other image")
             lines.append(f"{images} of the previous snapshot {are} not in this source, and left out")
         if self.change.before and self.change.added:
             lines += wrapped(f"new classes: {shown_names(self.change.added)}")
@@ -207,7 +207,7 @@ class Report:
         if self.written_to:
             labels = len(self.dataset.labels)
             classes = f"{labels} classes" if labels != 1 else "1 class"
-            images = _count(len(self.dataset.samples), "image")
+            images = counted(len(self.dataset.samples), "image")
             parts = ", ".join(f"{len(self.dataset.part(part).samples)} {part}" for part in PARTS)
             lines += wrapped(f"data set {self.name}: {images} ({parts}), {classes}")
             state = "snapshot, unchanged" if self.is_unchanged else "snapshot"
@@ -238,10 +238,6 @@ def _moved_lines(item: Moved) -> list[str]:
     name = _end_of(plain(item.sample.name), 30)
     lines = [f"  {name} ({item.sample.source_part} to {item.sample.belongs_to()})"]
     return lines + ([f"    copy of {_end_of(plain(item.like.name))}"] if item.like else [])
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _table(dataset: Dataset) -> list[str]:

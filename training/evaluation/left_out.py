@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from contract.text import counted, listed
 from training.datasets import Dataset
 from training.evaluation.metrics import USUAL_DETECTIONS, most_detections, most_objects
 
@@ -61,11 +62,11 @@ class LeftOut:
         texts = []
         if self.unreadable:
             texts.append(
-                f"{_count(len(self.unreadable), 'image')} could not be read: {_list(self.unreadable)}."
+                f"{counted(len(self.unreadable), 'image')} could not be read: {listed(self.unreadable, _SHOWN)}."
             )
         if self.unplaced:
             texts.append(
-                f"{_count(self.unplaced, 'image')} labelled as defective without a box: neither good nor of a class."
+                f"{counted(self.unplaced, 'image')} labelled as defective without a box: neither good nor of a class."
                 " Only the escape rate of the verdicts counts these."
             )
         if self.unknown:
@@ -74,10 +75,10 @@ class LeftOut:
         if self.untested:
             texts.append(f"No image here contains {_quoted(self.untested)}: nothing can be measured for it.")
         if self.crowds:
-            texts.append(f"{_count(self.crowds, 'crowd')} in the data set: each counts as one object.")
+            texts.append(f"{counted(self.crowds, 'crowd')} in the data set: each counts as one object.")
         if self.crowded:
             texts.append(
-                f"{_count(self.crowded, 'image')} with more than {USUAL_DETECTIONS} objects (at most"
+                f"{counted(self.crowded, 'image')} with more than {USUAL_DETECTIONS} objects (at most"
                 f" {self.most_objects}): up to {self.detections} detections an image count, where COCO counts"
                 f" {USUAL_DETECTIONS}." + self._served()
             )
@@ -119,15 +120,6 @@ def without(dataset: Dataset, names: Sequence[str]) -> Dataset:
     """Return a data set without the images of these names."""
     dropped = set(names)
     return replace(dataset, samples=tuple(item for item in dataset.samples if item.name not in dropped))
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def _list(names: Sequence[str]) -> str:
-    rest = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(names[:_SHOWN]) + rest
 
 
 def _quoted(names: Sequence[str]) -> str:
