@@ -27,6 +27,9 @@ _PROBLEMS = {
     "string_type": "must be a text",
     "string_too_short": "must not be empty",
     "string_too_long": "must have at most {max_length} characters",
+    "too_short": "must have at least {min_length} entries",
+    "too_long": "must have at most {max_length} entries",
+    "tuple_type": "must be a list",
     "dict_type": "must be an object",
     "model_type": "must be an object",
     "model_attributes_type": "must be an object",
@@ -92,10 +95,15 @@ def validate(document: Mapping[str, Any]) -> Rules:
 def problems(error: ValidationError) -> Iterator[str]:
     """Yield what is wrong, each with its place in the document."""
     for details in error.errors():
-        place = ".".join(map(str, details["loc"]))
-        template = _PROBLEMS.get(details["type"])
-        text = template.format(**details.get("ctx", {})) if template else details["msg"]
-        yield f"{place}: {text}" if place else text
+        yield describe_problem(details)
+
+
+def describe_problem(details: Mapping[str, Any]) -> str:
+    """Return one of pydantic's errors in words, with its place."""
+    place = ".".join(map(str, details["loc"]))
+    template = _PROBLEMS.get(details["type"])
+    text = template.format(**details.get("ctx", {})) if template else details["msg"]
+    return f"{place}: {text}" if place else text
 
 
 def scores_of(proposal: Mapping[str, Any]) -> dict[str, ClassScores]:

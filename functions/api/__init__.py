@@ -1,0 +1,1 @@
+"""The HTTP API: who is asking, what may be asked, and the routes by resource."""

@@ -1,0 +1,102 @@
+"""The API's routes, and the way of a request: who asks, validation, the route, the answer or the error."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from decimal import Decimal
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
+from aws_lambda_powertools.event_handler.exceptions import NotFoundError
+from aws_lambda_powertools.event_handler.middlewares.openapi_validation import (
+    OpenAPIRequestValidationMiddleware,
+)
+from pydantic import BaseModel
+
+from api import errors
+from api.access import authorise
+from api.errors import ApiError
+from api.routes import session
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+PREFIX = "/api"
+ROUTERS = (session.router,)
+_HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+_logger = Logger()
+
+
+def answer(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Answer a request of the HTTP API, payload version 2.0."""
+    reply = app.resolve(event, context)
+    reply["headers"] |= _HEADERS
+    return reply
+
+
+def _load(text: str) -> Any:
+    """Parse a body.
+
+    Raises:
+        ApiError: It is not JSON.
+    """
+    try:
+        return json.loads(text, parse_constant=_refuse)
+    except (ValueError, RecursionError):
+        raise errors.invalid_request("The body is not JSON.") from None
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is not JSON")
+
+
+def dump(body: Any) -> str:
+    """Return a body as JSON: DynamoDB's decimals are numbers, its sets are lists, and models are objects."""
+    return json.dumps(body, default=_plain_type, separators=(",", ":"))
+
+
+def _plain_type(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else float(value)
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json", exclude_none=True)
+    if isinstance(value, (set, frozenset)):
+        return sorted(value)
+    raise TypeError(f"{type(value).__name__} has no form in JSON")
+
+
+app = APIGatewayHttpResolver(serializer=dump, json_body_deserializer=_load, debug=False)
+# In this order, so that who may not use a route learns nothing about its parameters. The resolver's own option
+# `enable_validation` would validate first.
+app.use([authorise, OpenAPIRequestValidationMiddleware()])
+for _router in ROUTERS:
+    app.include_router(_router, prefix=PREFIX)
+
+
+def _error(exception: Exception) -> Response[Any]:
+    error = errors.error_of(exception)
+    if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        _logger.error("a request failed", exc_info=exception)
+    return errors.response(error)
+
+
+def _not_found(_: NotFoundError) -> Response[Any]:
+    path = app.current_event.path
+    routes = (*app._static_routes, *app._dynamic_routes)
+    methods = sorted({route.method for route in routes if route.rule.match(path)})
+    if not methods:
+        return errors.response(errors.not_found("There is nothing at this address."))
+    refused = errors.response(
+        ApiError(
+            HTTPStatus.METHOD_NOT_ALLOWED, "method_not_allowed", f"This address takes {', '.join(methods)}."
+        )
+    )
+    refused.headers["Allow"] = ", ".join(methods)
+    return refused
+
+
+app.exception_handler(Exception)(_error)
+app.not_found(_not_found)

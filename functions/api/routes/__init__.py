@@ -1,0 +1,1 @@
+"""One module for each resource, with a `router`. `api.app` lists them."""
