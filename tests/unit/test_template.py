@@ -146,12 +146,13 @@ def alarms_reach_operations(template: Template) -> Iterator[str]:
         for queue in resources(template, "AWS::SQS::Queue").values()
         if "RedrivePolicy" in queue
     }
-    for name in dead_letter_queues | {"AlertFailureQueue"}:
+    for name in dead_letter_queues | {"AlertFailureQueue", "TrackFailureQueue"}:
         if ("ApproximateNumberOfMessagesVisible", name) not in watched:
             yield f"{name}: no alarm on its messages"
     for name, function in resources(template, "AWS::Serverless::Function").items():
         # If a function of the state machine fails, the execution fails.
-        failure = ("Errors", name) if "Events" in function else ("ExecutionsFailed", "RetrainStateMachine")
+        alone = "Events" in function or name in integrated(template)
+        failure = ("Errors", name) if alone else ("ExecutionsFailed", "RetrainStateMachine")
         if failure not in watched:
             yield f"{name}: no alarm on its errors"
     for metric in (
@@ -161,9 +162,18 @@ def alarms_reach_operations(template: Template) -> Iterator[str]:
         "Invocation5XXErrors",
         "ModelLatency",
         "IteratorAge",
+        "5xx",
     ):
         if metric not in {name for name, _ in watched}:
             yield f"{metric}: no alarm"
+
+
+def integrated(template: Template) -> set[str]:
+    """Return the functions behind the HTTP API."""
+    return {
+        logical_id(integration["IntegrationUri"])
+        for integration in resources(template, "AWS::ApiGatewayV2::Integration").values()
+    }
 
 
 # Actions that support no resource: https://docs.aws.amazon.com/service-authorization/latest/reference/
@@ -300,6 +310,9 @@ RULES: dict[Callable[[Template], Iterator[str]], list[Callable[[Template], None]
         at("DeferredAlarm"),
         at("UnknownMessagesAlarm"),
         at("AlertErrorsAlarm"),
+        at("TrackFailureAlarm"),
+        at("ApiErrorsAlarm"),
+        at("ApiServerErrorsAlarm"),
         at("EndpointLatencyAlarm"),
         at("OldestMessageAlarm", P, "AlarmActions"),
         at("InspectErrorsAlarm", P, "AlarmDescription"),
@@ -397,4 +410,13 @@ def test_the_command_finds_every_output_that_it_reads() -> None:
         "SageMakerRoleArn",
         "InspectFunctionName",
         "AlertFunctionName",
+        "ApiFunctionName",
+        "UserPoolId",
+        "UserPoolClientId",
+        "DashboardUrl",
+        "DashboardBucketName",
+        "DistributionId",
+        "StatisticsTableName",
+        "ReviewsTableName",
+        "HistoryTableName",
     } <= TEMPLATE["Outputs"].keys()
