@@ -1,0 +1,65 @@
+"""What a reviewer cannot do, and why."""
+
+from __future__ import annotations
+
+
+class ReviewError(Exception):
+    """Base class. The message is a sentence for people.
+
+    Attributes:
+        code: Stable, for programs.
+    """
+
+    code = "review_error"
+
+
+class NotQueuedError(ReviewError):
+    """There is no such inspection in the queue."""
+
+    code = "not_found"
+
+
+class QueueEmptyError(ReviewError):
+    """Nothing waits that the reviewer could claim."""
+
+    code = "queue_empty"
+
+
+class AlreadyClaimedError(ReviewError):
+    """Another person works on it.
+
+    Attributes:
+        by: Who.
+        until: Until when, unless the claim is renewed; ISO 8601 in UTC.
+    """
+
+    code = "already_claimed"
+
+    def __init__(self, by: str, until: str) -> None:
+        super().__init__(f"{by} is working on this image until {until}.")
+        self.by = by
+        self.until = until
+
+
+class NotClaimedError(ReviewError):
+    """A decision needs a claim first."""
+
+    code = "not_claimed"
+
+
+class ClaimExpiredError(ReviewError):
+    """The reviewer's claim has expired."""
+
+    code = "claim_expired"
+
+
+class StaleVersionError(ReviewError):
+    """Somebody has decided since the reviewer looked."""
+
+    code = "stale_version"
+
+
+class InvalidDecisionError(ReviewError):
+    """The decision contradicts itself or the picture."""
+
+    code = "invalid_request"
