@@ -15,8 +15,18 @@ import grimp
 
 PAGE = Path(__file__).with_name("architecture.md")
 BEGIN, END = "<!-- rooms -->", "<!-- /rooms -->"
-ROOT_PACKAGES = ("api", "contract", "handlers", "inspection", "localcloud", "loupe", "retraining", "training")
-_FUNCTIONS = ("api", "handlers", "inspection", "retraining")
+ROOT_PACKAGES = (
+    "api",
+    "contract",
+    "handlers",
+    "inspection",
+    "localcloud",
+    "loupe",
+    "retraining",
+    "tracking",
+    "training",
+)
+_FUNCTIONS = ("api", "handlers", "inspection", "retraining", "tracking")
 _WITH_FLOORS = ("localcloud", "loupe", "training")
 # Modules beside a room's packages: its programs, its entry point, or the room itself.
 _TOP_FLOOR = {"training": "programs", "loupe": "cli", "localcloud": "cloud"}

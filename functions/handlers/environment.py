@@ -31,3 +31,9 @@ class AlertEnvironment(_Environment):
     picture_link_hours: int = Field(ge=1, le=12)
     max_image_bytes: int = Field(ge=1024)
     max_image_pixels: int = Field(ge=1024)
+
+
+class TrackEnvironment(_Environment):
+    """The variables of `track`."""
+
+    statistics_table: str = Field(min_length=3)

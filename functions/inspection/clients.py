@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import boto3
+from botocore import UNSIGNED
 from botocore.config import Config
 
 if TYPE_CHECKING:
+    from mypy_boto3_cognito_idp import CognitoIdentityProviderClient
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sagemaker import SageMakerClient
@@ -30,6 +32,8 @@ _DEFAULT = Config(
 _S3 = _DEFAULT.merge(Config(signature_version="s3v4"))
 # At most two attempts of 22 s and a pause of a second.
 _ENDPOINT = _DEFAULT.merge(Config(read_timeout=20, retries={"mode": "standard", "total_max_attempts": 2}))
+# Who signs in has no credentials yet, so these calls are not signed, and need no permission.
+_OPEN = _DEFAULT.merge(Config(signature_version=UNSIGNED))
 ENDPOINT_SECONDS = 45.0  # the longest that one call of the endpoint takes, retries included
 
 
@@ -53,6 +57,12 @@ def dynamodb() -> DynamoDBClient:
     return boto3.client("dynamodb", config=_DEFAULT)
 
 
+def dynamodb_once() -> DynamoDBClient:
+    """Return a client for callers that repeat calls themselves: it tries once, for at most 4 s."""
+    once = Config(connect_timeout=1, read_timeout=3, retries={"mode": "standard", "total_max_attempts": 1})
+    return boto3.client("dynamodb", config=_DEFAULT.merge(once))
+
+
 def sagemaker() -> SageMakerClient:
     return boto3.client("sagemaker", config=_DEFAULT)
 
@@ -63,3 +73,7 @@ def states() -> SFNClient:
 
 def sagemaker_runtime() -> SageMakerRuntimeClient:
     return boto3.client("sagemaker-runtime", config=_ENDPOINT)
+
+
+def cognito() -> CognitoIdentityProviderClient:
+    return boto3.client("cognito-idp", config=_OPEN)

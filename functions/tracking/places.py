@@ -1,0 +1,75 @@
+"""The lines and stations that have inspected images, and their models."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from botocore.exceptions import ClientError
+
+from inspection.records import Record
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+PARTITION = "places"
+# `last_seen` is so exact. Otherwise each image would cost a write into this one partition.
+_EXACT_TO = timedelta(minutes=1)
+
+_Seen = tuple[str, str, str]  # line, station, version of the model
+
+
+@dataclass(slots=True)
+class Places:
+    """Keeps an item for each station.
+
+    Attributes:
+        client: Of DynamoDB.
+        table_name: The statistics table.
+    """
+
+    client: DynamoDBClient
+    table_name: str
+    _written: dict[_Seen, datetime] = field(default_factory=dict)  # by this process
+
+    def see(self, records: list[Record]) -> None:
+        """Remember the stations and models of some records. Repeating it changes nothing."""
+        newest: dict[_Seen, Record] = {}
+        for record in sorted(records, key=lambda record: str(record["inspected_at"])):
+            newest[record["line"], record["station"], (record.get("model") or {}).get("version", "")] = record
+        for seen, record in newest.items():
+            at = datetime.fromisoformat(record["inspected_at"])
+            if seen not in self._written or at - self._written[seen] >= _EXACT_TO:
+                self._write(seen, record)
+                self._written[seen] = at
+
+    def _write(self, seen: _Seen, record: Record) -> None:
+        line, station, model = seen
+        key = {"pk": {"S": PARTITION}, "sk": {"S": f"{quote(line, safe='')}#{quote(station, safe='')}"}}
+        values: dict[str, Any] = {
+            ":at": {"S": record["inspected_at"]},
+            ":expires_at": {"N": str(int(record["expires_at"]))},
+        }
+        adds_model, models = (" ADD models :models", {":models": {"SS": [model]}}) if model else ("", {})
+        try:
+            self.client.update_item(
+                TableName=self.table_name,
+                Key=key,
+                UpdateExpression="SET first_seen = if_not_exists(first_seen, :at), last_seen = :at, "
+                "expires_at = :expires_at" + adds_model,
+                ConditionExpression="attribute_not_exists(pk) OR last_seen < :at",
+                ExpressionAttributeValues=values | models,
+            )
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
+                raise
+            # Something newer of the station is known already, but perhaps not of this model.
+            if model:
+                self.client.update_item(
+                    TableName=self.table_name,
+                    Key=key,
+                    UpdateExpression=adds_model.strip(),
+                    ExpressionAttributeValues=models,
+                )
