@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from decimal import Decimal
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -14,10 +12,10 @@ from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 from aws_lambda_powertools.event_handler.middlewares.openapi_validation import (
     OpenAPIRequestValidationMiddleware,
 )
-from pydantic import BaseModel
 
 from api import errors
 from api.access import authorise
+from api.bodies import check_body, dump, load
 from api.errors import ApiError
 from api.routes import session
 
@@ -37,41 +35,10 @@ def answer(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
     return reply
 
 
-def _load(text: str) -> Any:
-    """Parse a body.
-
-    Raises:
-        ApiError: It is not JSON.
-    """
-    try:
-        return json.loads(text, parse_constant=_refuse)
-    except (ValueError, RecursionError):
-        raise errors.invalid_request("The body is not JSON.") from None
-
-
-def _refuse(constant: str) -> None:
-    raise ValueError(f"{constant} is not JSON")
-
-
-def dump(body: Any) -> str:
-    """Return a body as JSON: DynamoDB's decimals are numbers, its sets are lists, and models are objects."""
-    return json.dumps(body, default=_plain_type, separators=(",", ":"))
-
-
-def _plain_type(value: Any) -> Any:
-    if isinstance(value, Decimal):
-        return int(value) if value == value.to_integral_value() else float(value)
-    if isinstance(value, BaseModel):
-        return value.model_dump(mode="json", exclude_none=True)
-    if isinstance(value, (set, frozenset)):
-        return sorted(value)
-    raise TypeError(f"{type(value).__name__} has no form in JSON")
-
-
-app = APIGatewayHttpResolver(serializer=dump, json_body_deserializer=_load, debug=False)
+app = APIGatewayHttpResolver(serializer=dump, json_body_deserializer=load, debug=False)
 # In this order, so that who may not use a route learns nothing about its parameters. The resolver's own option
 # `enable_validation` would validate first.
-app.use([authorise, OpenAPIRequestValidationMiddleware()])
+app.use([authorise, check_body, OpenAPIRequestValidationMiddleware()])
 for _router in ROUTERS:
     app.include_router(_router, prefix=PREFIX)
 

@@ -7,10 +7,7 @@ from http import HTTPStatus
 from typing import Any
 
 from aws_lambda_powertools.event_handler import Response, content_types
-from aws_lambda_powertools.event_handler.openapi.exceptions import (
-    RequestUnsupportedContentType,
-    RequestValidationError,
-)
+from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
 from botocore.exceptions import ClientError, HTTPClientError
 
 from contract.text import plain
@@ -81,10 +78,6 @@ def error_of(exception: Exception) -> ApiError:
     match exception:
         case ApiError():
             return exception
-        case RequestUnsupportedContentType():
-            return ApiError(
-                HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", "The body must be JSON."
-            )
         case RequestValidationError():
             return invalid_request("The request is not valid.", list(_problems(exception)))
         case HTTPClientError():
