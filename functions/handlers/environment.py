@@ -37,3 +37,6 @@ class TrackEnvironment(_Environment):
     """The variables of `track`."""
 
     statistics_table: str = Field(min_length=3)
+    reviews_table: str = Field(min_length=3)
+    review_pass_share: float = Field(ge=0, le=1)
+    review_fail_share: float = Field(ge=0, le=1)

@@ -1,4 +1,4 @@
-"""DynamoDB stream → statistics table: each new record is counted exactly once, and appears in the feed."""
+"""DynamoDB stream → statistics and reviews: each new record is counted once, appears in the feed, and may be queued."""
 
 import functools
 from typing import Any
@@ -8,6 +8,9 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from handlers.environment import TrackEnvironment
 from inspection import clients
+from inspection.records import Record
+from review.queue import ReviewQueue
+from review.sampling import Sampling
 from tracking.places import Places
 from tracking.stream import Stream
 from tracking.tracker import Tracker
@@ -24,8 +27,13 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 @functools.cache
 def _stream() -> Stream:
     environment = TrackEnvironment.read()
-    client, table = clients.dynamodb_once(), environment.statistics_table
-    return Stream(
-        places=Places(client, table),
-        tracker=Tracker(Transactions(client, table), is_queued=lambda record: False),
-    )
+    statistics = clients.dynamodb_once(), environment.statistics_table
+    sampling = Sampling(environment.review_pass_share, environment.review_fail_share)
+    queue = ReviewQueue(clients.dynamodb(), environment.reviews_table)
+
+    def enqueue(record: Record) -> None:
+        if selection := sampling.select(record):
+            queue.enqueue(record, selection)
+
+    tracker = Tracker(Transactions(*statistics), is_queued=lambda record: sampling.select(record) is not None)
+    return Stream(Places(*statistics), enqueue, tracker)

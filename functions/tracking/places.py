@@ -36,20 +36,23 @@ class Places:
 
     def see(self, records: list[Record]) -> None:
         """Remember the stations and models of some records. Repeating it changes nothing."""
-        newest: dict[_Seen, Record] = {}
+        by_place: dict[_Seen, list[Record]] = {}
         for record in sorted(records, key=lambda record: str(record["inspected_at"])):
-            newest[record["line"], record["station"], (record.get("model") or {}).get("version", "")] = record
-        for seen, record in newest.items():
-            at = datetime.fromisoformat(record["inspected_at"])
+            seen = (record["line"], record["station"], (record.get("model") or {}).get("version", ""))
+            by_place.setdefault(seen, []).append(record)
+        for seen, found in by_place.items():
+            last = found[-1]
+            at = datetime.fromisoformat(last["inspected_at"])
             if seen not in self._written or at - self._written[seen] >= _EXACT_TO:
-                self._write(seen, record)
+                self._write(seen, found[0]["inspected_at"], last)
                 self._written[seen] = at
 
-    def _write(self, seen: _Seen, record: Record) -> None:
+    def _write(self, seen: _Seen, first: str, record: Record) -> None:
         line, station, model = seen
         key = {"pk": {"S": PARTITION}, "sk": {"S": f"{quote(line, safe='')}#{quote(station, safe='')}"}}
         values: dict[str, Any] = {
             ":at": {"S": record["inspected_at"]},
+            ":first": {"S": first},
             ":expires_at": {"N": str(int(record["expires_at"]))},
         }
         adds_model, models = (" ADD models :models", {":models": {"SS": [model]}}) if model else ("", {})
@@ -57,7 +60,7 @@ class Places:
             self.client.update_item(
                 TableName=self.table_name,
                 Key=key,
-                UpdateExpression="SET first_seen = if_not_exists(first_seen, :at), last_seen = :at, "
+                UpdateExpression="SET first_seen = if_not_exists(first_seen, :first), last_seen = :at, "
                 "expires_at = :expires_at" + adds_model,
                 ConditionExpression="attribute_not_exists(pk) OR last_seen < :at",
                 ExpressionAttributeValues=values | models,

@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+
+from botocore.exceptions import BotoCoreError, ClientError
 
 from inspection.records import Record
 from tracking.places import Places
 from tracking.tracker import Tracker
 
+_logger = logging.getLogger(__name__)
 # What is added to a record later. A new record has none of them, also if it replaces another one.
 _ADDED_LATER = ("alert", "picture", "thumbnail", "review", "acknowledged")
 
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """Takes each new record to where it belongs. What a crash cuts off is repeated as a whole.
+    """Takes each new record to where it belongs. Each step may be repeated, and after a crash all of them are.
 
     Attributes:
-        places: Learns the lines and stations first, because a feed of a line that nobody knows is never read.
+        places: Learns the lines and stations first, because nobody reads the feed of a line that is not listed.
+        enqueue: Puts a record into the review queue, if it belongs there.
         tracker: Counts the records, and puts them into the feed.
     """
 
     places: Places
+    enqueue: Callable[[Record], None]
     tracker: Tracker
 
     def process(self, batch: Sequence[tuple[str, Record]]) -> list[str]:
@@ -36,9 +42,20 @@ class Stream:
             first of them: https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-batchfailurereporting.html
         """
         new = {number: record for number, record in batch if _is_new(record)}
-        self.places.see(list(new.values()))
-        failed = {id(record) for record in self.tracker.count(list(new.values()))}
-        return [number for number, record in new.items() if id(record) in failed]
+        records = list(new.values())
+        self.places.see(records)
+        failed = [record for record in records if not self._enqueued(record)] + self.tracker.count(records)
+        again = {id(record) for record in failed}
+        return [number for number, record in new.items() if id(record) in again]
+
+    def _enqueued(self, record: Record) -> bool:
+        """Return whether a record is where it belongs. A queue that fails does not keep the others from the feed."""
+        try:
+            self.enqueue(record)
+        except (BotoCoreError, ClientError):
+            _logger.warning("a record could not be put into the review queue", exc_info=True)
+            return False
+        return True
 
 
 def _is_new(record: Record) -> bool:
