@@ -8,7 +8,7 @@ from typing import Any
 
 from aws_lambda_powertools.event_handler import Response, content_types
 from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
-from botocore.exceptions import ClientError, HTTPClientError
+from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
 
 from contract.text import plain
 from inspection.rules_document import describe_problem
@@ -80,7 +80,7 @@ def error_of(exception: Exception) -> ApiError:
             return exception
         case RequestValidationError():
             return invalid_request("The request is not valid.", list(_problems(exception)))
-        case HTTPClientError():
+        case HTTPClientError() | ConnectionError():
             return unavailable()
         case ClientError() if exception.response["Error"]["Code"] in _PASSING:
             return unavailable()
