@@ -23,10 +23,11 @@ ROOT_PACKAGES = (
     "localcloud",
     "loupe",
     "retraining",
+    "review",
     "tracking",
     "training",
 )
-_FUNCTIONS = ("api", "handlers", "inspection", "retraining", "tracking")
+_FUNCTIONS = ("api", "handlers", "inspection", "retraining", "review", "tracking")
 _WITH_FLOORS = ("localcloud", "loupe", "training")
 # Modules beside a room's packages: its programs, its entry point, or the room itself.
 _TOP_FLOOR = {"training": "programs", "loupe": "cli", "localcloud": "cloud"}

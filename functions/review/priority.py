@@ -3,8 +3,8 @@
 The priority of a doubtful image is the mean of two parts, each 0..1:
 
 - how uncertain the model was: a score close to the one from which a detection fails, or no answer at all;
-- how unlike the rest the image is: a class of which few images were labelled on this line, or a picture whose brightness
-  or sharpness is far from what is usual there.
+- how unlike the rest the image is: a class of which few images were labelled on this line, or a picture whose
+  brightness or sharpness is far from what is usual there.
 
 An image that was drawn as a sample gets a random priority. People seldom decide about everything that waits. If they
 took those samples first that look like a mistake, then the rates of mistakes would come out too high (rates.py).
@@ -29,7 +29,10 @@ from review.usual import Usual, measured
 PATIENCE = timedelta(days=3)  # an image without priority is due so much later than the most useful one
 ENOUGH_LABELLED = 50  # images of a class on a line, from which on another one teaches little
 _BAD_PICTURE, _NO_ANSWER = 0.5, 1.0
-_USUAL_SPREAD, _RARE_SPREAD = 1.0, 4.0  # standard deviations at which a picture starts to be unlike, and is so
+_USUAL_SPREAD, _RARE_SPREAD = (
+    1.0,
+    4.0,
+)  # standard deviations at which a picture starts to be unlike, and is so
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +59,9 @@ def priority(record: Mapping[str, Any], selection: Selection, usual: Usual) -> P
     if selection.cause is Cause.SAMPLE:
         # Another part of the id than the selection's, which left only ids with a small lot.
         drawn = lot(record["id"][:16])
-        return Priority(round(drawn, 6), (f"drawn by lot: {selection.share:.3g} of each {record['verdict']}",))
+        return Priority(
+            round(drawn, 6), (f"drawn by lot: {selection.share:.3g} of each {record['verdict']}",)
+        )
     uncertain, why_uncertain = _uncertainty(record)
     unlike, why_unlike = _unlikeness(record, usual)
     return Priority(round((uncertain + unlike) / 2, 6), (*why_uncertain, *why_unlike))
@@ -79,7 +84,9 @@ def _uncertainty(record: Mapping[str, Any]) -> tuple[float, list[str]]:
         return _BAD_PICTURE, ["a defect may be invisible in this picture"]
     nearest = max(doubtful, key=_closeness)
     score, fail_score = beside(float(nearest["score"]), float(nearest["fail_score"]))
-    return _closeness(nearest), [f"the score {score} of {nearest['label']} is below {fail_score}, which fails"]
+    return _closeness(nearest), [
+        f"the score {score} of {nearest['label']} is below {fail_score}, which fails"
+    ]
 
 
 def _closeness(reason: Mapping[str, Any]) -> float:
@@ -101,7 +108,8 @@ def _unlikeness(record: Mapping[str, Any], usual: Usual) -> tuple[float, list[st
         distance = usual.distance(name, value)
         far = min(1.0, max(0.0, (distance - _USUAL_SPREAD) / (_RARE_SPREAD - _USUAL_SPREAD)))
         if far:
-            reasons.append(f"its {name} is {distance:.1f} standard deviations from the usual on {record['line']}")
+            reasons.append(
+                f"its {name} is {distance:.1f} standard deviations from the usual on {record['line']}"
+            )
         unlike = max(unlike, far)
     return unlike, reasons
-

@@ -203,7 +203,12 @@ class ReviewQueue:
         month = start["decided_month"] if start else month_of(timestamp(self.clock()))
         for _ in range(_MONTHS):
             yield from self._query(
-                BY_DECIDED, "decided_month = :month", {":month": month}, line=line, backwards=True, start=start
+                BY_DECIDED,
+                "decided_month = :month",
+                {":month": month},
+                line=line,
+                backwards=True,
+                start=start,
             )
             month, start = _month_before(month), None
 
@@ -282,7 +287,11 @@ class ReviewQueue:
         }
         names = {"#rank": "rank"} if "#rank" in condition else {}
         if line is not None:
-            request["FilterExpression"], names["#line"], values = "#line = :line", "line", {**values, ":line": line}
+            request["FilterExpression"], names["#line"], values = (
+                "#line = :line",
+                "line",
+                {**values, ":line": line},
+            )
         if names:
             request["ExpressionAttributeNames"] = names
         request["ExpressionAttributeValues"] = to_item(values)

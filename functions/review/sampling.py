@@ -16,6 +16,7 @@ from contract.inspections import Verdict
 
 # The end of the id: its start chooses the shard of the indexes, and a share must take from all shards alike.
 _DIGITS = 12
+_LOTS = float(1 << 4 * _DIGITS)
 
 
 class Cause(StrEnum):
@@ -71,4 +72,4 @@ def lot(identity: str) -> float:
     >>> lot("00000000000000000000800000000000")
     0.5
     """
-    return int(identity[-_DIGITS:], 16) / 16**_DIGITS
+    return int(identity[-_DIGITS:], 16) / _LOTS

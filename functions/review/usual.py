@@ -96,9 +96,7 @@ class UsualStore:
     def write(self, line: str, usual: Usual) -> None:
         """Store what is usual about the pictures of a line."""
         fields = {"pictures": usual.pictures, "means": usual.means, "variances": usual.variances}
-        self.client.put_item(
-            TableName=self.table_name, Item=to_item({"id": _PICTURES + line, **fields})
-        )
+        self.client.put_item(TableName=self.table_name, Item=to_item({"id": _PICTURES + line, **fields}))
 
     def count_labelled(self, line: str, before: set[str], after: set[str]) -> list[TransactWriteItemTypeDef]:
         """Return the actions that count the classes of an image, for the transaction of the decision about it.
