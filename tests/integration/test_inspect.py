@@ -249,7 +249,7 @@ def test_extreme_numbers_of_a_model_end_in_a_record_too(cloud: Cloud, defect: di
 def test_a_batch_is_inspected_in_parallel(cloud: Cloud) -> None:
     from threading import Barrier
 
-    together = Barrier(10, timeout=10)
+    together = Barrier(10, timeout=60)
 
     def answer(request: Any) -> Any:
         together.wait()  # fails unless ten calls are in flight at the same time

@@ -310,7 +310,7 @@ def test_a_person_lets_a_model_into_service_or_not(the_day_after: Newcomer, tuto
 def test_down_in_the_middle_of_a_run_is_quick_and_complete_and_up_goes_on(the_day_after: Newcomer):
     learner = the_day_after
     learner.run(f"loupe retrain --families ssdlite {SMALL}")
-    eventually(learner.trains, 60)
+    eventually(learner.trains)
     processes, began = learner.processes(), time.monotonic()
     learner.run("loupe down")
     # The cloud stops within 10 seconds; on a busy machine the command itself takes some, too.

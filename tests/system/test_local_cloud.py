@@ -96,7 +96,7 @@ def invoke(cloud: Any, body: bytes = b"image", endpoint: str = "allowed") -> dic
 
 def request(cloud: Any, method: str, path: str, **headers: str) -> int:
     """Send an HTTP request without an SDK, and return its status."""
-    client = http.client.HTTPConnection("127.0.0.1", cloud.port, timeout=5)
+    client = http.client.HTTPConnection("127.0.0.1", cloud.port, timeout=60)
     client.request(method, path, headers=headers)
     return client.getresponse().status
 
@@ -317,7 +317,7 @@ class TestEndpoints:
         host(cloud, "brief", **hosting(cloud), name="brief")
         server = psutil.Process(invoke(cloud, endpoint="brief")["pid"])
         cloud.client("sagemaker").delete_endpoint(EndpointName="brief")
-        server.wait(timeout=10)
+        server.wait(timeout=60)
         with pytest.raises(ClientError, match="not found"):
             invoke(cloud, endpoint="brief")
 
@@ -335,7 +335,7 @@ class TestTheRealTemplate:
         table = target.dynamodb.Table(target.output("InspectionsTableName"))
         # The cloud is shared with other tests.
         of_this_test = Attr("line").eq("line")
-        eventually(lambda: table.scan(FilterExpression=of_this_test)["Count"] == len(samples), 60)
+        eventually(lambda: table.scan(FilterExpression=of_this_test)["Count"] == len(samples))
         cloudwatch = loupe_process.connection.client("cloudwatch")
 
         def fed() -> bool:
@@ -394,7 +394,7 @@ class TestEnding:
         children = first.children()
         assert len(children) >= 2
         first.kill()
-        assert psutil.wait_procs(children, timeout=5)[1] == []
+        assert psutil.wait_procs(children, timeout=60)[1] == []
 
         again = CloudProcess(tmp_path, REPO)
         cloud = again.connection
@@ -410,7 +410,7 @@ class TestEnding:
 
         children = again.children()
         assert again.stop() == 0
-        assert psutil.wait_procs(children, timeout=5)[1] == []
+        assert psutil.wait_procs(children, timeout=60)[1] == []
 
     def test_the_queues_move_to_another_port(self, tmp_path: Path) -> None:
         first = CloudProcess(tmp_path, REPO)

@@ -141,13 +141,12 @@ def test_a_canary_gets_its_share_then_all_requests(process: CloudProcess, cloud:
         assert (old["CurrentWeight"], new["CurrentWeight"]) == (0.75, 0.25)
         assert (pending["EndpointConfigName"], new["InstanceType"]) == (name, "ml.m5.large")
         assert servers(process, "shared") == 2
-        time.sleep(2)
+        eventually(lambda: len(load.answers(since)) >= 60)
         until = time.monotonic()
         done = settled(cloud, "shared")
         after = time.monotonic()
-        time.sleep(0.5)
+        eventually(lambda: len(load.answers(after)) >= 8)
     shared = load.answers(since, until)
-    assert len(shared) > 20
     assert sum('"new"' in answer for answer in shared) / len(shared) == pytest.approx(0.25, abs=0.06)
     assert all('"new"' in answer for answer in load.answers(after))
     assert not [answer for answer in load.answers() if '"new"' not in answer and '"old"' not in answer]
@@ -180,13 +179,11 @@ def test_an_alarm_rolls_back_to_the_old_model(process: CloudProcess, cloud: Conn
         baking(cloud, "guarded")
         rolled = settled(cloud, "guarded")
         after = time.monotonic()
-        time.sleep(0.5)
+        eventually(lambda: len(load.answers(after)) >= 8)
     assert (rolled["EndpointStatus"], rolled["EndpointConfigName"]) == ("InService", before)
     assert "alarms went into ALARM state: [guarded-errors]" in rolled["FailureReason"]
     assert set(load.answers()) - {"ModelError"} == {answer for answer in load.answers() if '"old"' in answer}
-    late = load.answers(after)
-    assert late
-    assert all('"old"' in answer for answer in late)
+    assert all('"old"' in answer for answer in load.answers(after))
     eventually(lambda: servers(process, "guarded") == 1)
     update(cloud, "guarded", None, name="third")
     assert "FailureReason" not in settled(cloud, "guarded")
@@ -226,7 +223,7 @@ def test_a_cloud_killed_during_a_deployment_begins_it_again(tmp_path: Path) -> N
     name = update(first.connection, "halfway", canary(3), name="new")
     baking(first.connection, "halfway")
     state = tmp_path / "state" / "iam.json"
-    eventually(lambda: state.exists() and "ModelRole" in state.read_text(), 60)
+    eventually(lambda: state.exists() and "ModelRole" in state.read_text())
     first.kill()
     again = CloudProcess(tmp_path, REPO)
     statuses = []

@@ -94,7 +94,7 @@ def first(factory: Factory, tmp_path_factory: pytest.TempPathFactory) -> dict[st
     nothing = factory.retrain("--families", "ssdlite")
     assert nothing["status"] == "FAILED"
     assert "loupe import" in nothing["cause"]
-    eventually(lambda: "RetrainFailedAlarm" in str(alarming(factory)), 30)
+    eventually(lambda: "RetrainFailedAlarm" in str(alarming(factory)))
     brought = factory.loupe("import", str(folder))
     assert brought.returncode == 0, brought.stderr
     # An epoch from random weights gives a model that fails every good image, which the gate refuses.
@@ -218,7 +218,7 @@ def test_a_killed_cloud_goes_on_with_the_run_and_rollback_returns_to_the_former_
         jobs = factory.target.sagemaker.list_training_jobs(StatusEquals="InProgress")["TrainingJobSummaries"]
         return bool(jobs)
 
-    eventually(training, 60)
+    eventually(training)
     wait_until_saved(factory.home, arn[0], "stepfunctions")
     factory.restart()
     followed = factory.loupe("retrain", "--follow", "--json")

@@ -145,7 +145,7 @@ def training_request(
     }
 
 
-def eventually(check: Callable[[], Any], timeout_s: float = 30) -> Any:
+def eventually(check: Callable[[], Any], timeout_s: float = 60) -> Any:
     """The first true result of `check`."""
     deadline = time.monotonic() + timeout_s
     while not (result := check()):

@@ -25,14 +25,16 @@ def test_results_errors_and_order_are_as_expected() -> None:
 
 def test_no_more_work_runs_at_once_than_there_are_workers() -> None:
     running, most, lock = 0, 0, threading.Lock()
-    gate = threading.Semaphore(0)
+    three, never = threading.Barrier(3, timeout=60), threading.Event()
 
     def work() -> None:
         nonlocal running, most
         with lock:
             running += 1
             most = max(most, running)
-        gate.acquire(timeout=0.05)
+        three.wait()
+        # Time for a fourth that must not come.
+        never.wait(0.05)
         with lock:
             running -= 1
 
@@ -48,18 +50,18 @@ def test_a_shutdown_cancels_what_has_not_begun() -> None:
 
     def block() -> None:
         begun.set()
-        release.wait(10)
+        release.wait(60)
 
     first = pool.submit(block)
     second = pool.submit(block)
-    begun.wait(10)
+    begun.wait(60)
     pool.shutdown(wait=False, cancel_futures=True)
     assert not pool.ended(0.01)
     with pytest.raises(CancelledError):
         second.result()
     release.set()
     first.result()
-    assert pool.ended(10)
+    assert pool.ended(60)
 
 
 def test_work_that_never_ends_does_not_keep_the_process_alive() -> None:
@@ -67,4 +69,4 @@ def test_work_that_never_ends_does_not_keep_the_process_alive() -> None:
         "import threading; from localcloud.daemon_pool import DaemonPool; "
         "DaemonPool(1).submit(threading.Event().wait)"
     )
-    subprocess.run([sys.executable, "-c", program], timeout=20, check=True)
+    subprocess.run([sys.executable, "-c", program], timeout=60, check=True)

@@ -59,10 +59,8 @@ def test_images_at_once_share_inferences_and_each_is_told_with_how_many(starter,
 
 
 def test_a_lone_item_does_not_wait_for_company():
-    batcher = Batcher(lambda items: items, 8, wait_seconds=5.0)
-    began = time.monotonic()
-    assert batcher.submit("alone").result(10).result == "alone"
-    assert time.monotonic() - began < 1
+    batcher = Batcher(lambda items: items, 8, wait_seconds=600.0)
+    assert batcher.submit("alone").result(60).result == "alone"
     batcher.close()
 
 
@@ -73,14 +71,14 @@ def test_an_item_waits_for_those_that_are_on_their_way_and_no_longer():
         sizes.append(len(items))
         return items
 
-    batcher = Batcher(run, 2, wait_seconds=10.0, coming=lambda: coming)
+    batcher = Batcher(run, 2, wait_seconds=600.0, coming=lambda: coming)
     first = batcher.submit(1)
     time.sleep(0.05)
     assert not first.done()
     batcher.submit(2)
-    assert first.result(1).batch_size == 2
+    assert first.result(60).batch_size == 2
     coming = 0
-    assert batcher.submit(3).result(1).batch_size == 1
+    assert batcher.submit(3).result(60).batch_size == 1
     batcher.close()
     assert sizes == [2, 1]
 
@@ -89,7 +87,7 @@ def test_one_item_that_fails_takes_no_neighbour_with_it():
     holding = threading.Event()
 
     def run(items):
-        holding.wait(10)
+        holding.wait(60)
         if "bad" in items:
             raise ValueError("spoiled")
         return [item.upper() for item in items]
@@ -97,16 +95,16 @@ def test_one_item_that_fails_takes_no_neighbour_with_it():
     batcher = Batcher(run, 4, wait_seconds=0.0)
     jobs = [batcher.submit(item) for item in ("first", "a", "bad", "b")]
     holding.set()
-    assert [jobs[n].result(5).result for n in (0, 1, 3)] == ["FIRST", "A", "B"]
+    assert [jobs[n].result(60).result for n in (0, 1, 3)] == ["FIRST", "A", "B"]
     with pytest.raises(ValueError, match="spoiled"):
-        jobs[2].result(5)
+        jobs[2].result(60)
     batcher.close()
 
 
 def test_a_model_that_returns_too_few_results_is_an_error_and_not_a_mix_up():
     batcher = Batcher(lambda items: items[1:], 4, wait_seconds=0.0)
     with pytest.raises(ValueError, match="1 items gave 0 results"):
-        batcher.submit("x").result(5)
+        batcher.submit("x").result(60)
     batcher.close()
 
 

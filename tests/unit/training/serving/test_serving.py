@@ -159,7 +159,7 @@ class Held(Brightness):
         self.release.set()
 
     def detect(self, pixels):
-        assert self.release.wait(10)
+        assert self.release.wait(60)
         return super().detect(pixels)
 
 

@@ -47,7 +47,7 @@ class Sociable(Brightness):
     def detect(self, pixels):
         if pixels[0].any():
             (self.folder / str(os.getpid())).touch()
-            until = time.monotonic() + 20
+            until = time.monotonic() + 60
             while len(list(self.folder.iterdir())) < 2:
                 assert time.monotonic() < until, "alone"
                 time.sleep(0.01)
@@ -112,7 +112,8 @@ def test_a_workers_times_are_on_the_clock_of_the_program():
     (answer,) = ask(workers_of(dangerous), png(100))
     times = answer.document["timings_ms"]
     assert all(milliseconds >= 0 for milliseconds in times.values())
-    assert times["total"] == pytest.approx(sum(times.values()) - times["total"], abs=5)
+    # Another clock would be off by hours; a busy machine may pause between two readings.
+    assert times["total"] == pytest.approx(sum(times.values()) - times["total"], abs=2000)
 
 
 def test_workers_answer_side_by_side_each_in_its_own_process(tmp_path):
@@ -188,7 +189,7 @@ def test_workers_start_although_the_path_for_temporary_files_is_too_long_for_a_s
     # In a process of its own: the forkserver of this one already listens.
     environment = os.environ | {"TMPDIR": str(temporary), "PYTHONPATH": f"{ROOT}:{ROOT / 'functions'}"}
     command = [sys.executable, "-c", STARTS_ONE_WORKER, str(tmp_path)]
-    subprocess.run(command, env=environment, cwd=ROOT, check=True, timeout=60)
+    subprocess.run(command, env=environment, cwd=ROOT, check=True, timeout=120)
 
 
 HANGS = """
@@ -215,12 +216,12 @@ def test_no_worker_outlives_a_killed_endpoint_even_in_the_middle_of_an_image(tmp
     ) as program:
         assert program.stdout is not None
         workers = [psutil.Process(int(pid)) for pid in program.stdout.readline().split()]
-        until = time.monotonic() + 20
+        until = time.monotonic() + 60
         while not any(tmp_path.iterdir()):
             assert time.monotonic() < until, "no worker has the image"
             time.sleep(0.01)
         program.kill()
-        _, alive = psutil.wait_procs(workers, timeout=10)
+        _, alive = psutil.wait_procs(workers, timeout=60)
         for each in alive:
             each.kill()
         assert not alive
