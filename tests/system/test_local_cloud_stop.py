@@ -3,10 +3,10 @@
 import contextlib
 import json
 import signal
-import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -17,20 +17,21 @@ from botocore.config import Config
 from localcloud import AlreadyRunningError, Connection, NotRunningError, StopError, stop
 from localcloud.cloud import LocalCloud
 from localcloud.home.folder import Home
-from localcloud.home.lock import holder
 from tests.system.cloud_process import CloudProcess, eventually, host, settled
 from tests.system.sagemaker_stage import ended, make_data, make_role, processing, training
 
 pytestmark = pytest.mark.system
 REPO = Path(__file__).parent / "cloud"
-STOP_S = 10
+# Ten seconds are promised, on a machine that is not busy with other tests.
+STOP_S = 15
 # One code handles all three.
 SIGNALS = [
     signal.SIGINT,
     pytest.param(signal.SIGTERM, marks=pytest.mark.slow),
     pytest.param(signal.SIGHUP, marks=pytest.mark.slow),
 ]
-SLOW = {"epochs": "40", "seconds": "0.2"}
+# A job that waits after its second epoch until it is ended, and has one to train when it continues.
+PAUSED = {"epochs": "3", "pause_after": "2"}
 
 
 @pytest.fixture
@@ -90,7 +91,7 @@ def task(resource: str, parameters: dict[str, Any], **members: Any) -> dict[str,
 
 def a_map_of_trainings(role: str) -> dict[str, Any]:
     """Two training jobs in a Map with a time limit, as the retraining runs them: all in threads of pools."""
-    request = training("", role, SLOW) | {"TrainingJobName.$": "$"}
+    request = training("", role, PAUSED) | {"TrainingJobName.$": "$"}
     del request["TrainingJobName"]
     train = task("sagemaker:createTrainingJob.sync", request, TimeoutSeconds=600, End=True)
     processor = {"StartAt": "Train", "States": {"Train": train}}
@@ -112,7 +113,7 @@ def test_a_retraining_goes_on_after_a_stop(tmp_path: Path, started: Any, number:
     make_data(first.connection)
     role = make_role(first.connection, "trainer", "s3:*", "logs:*")
     execution = execute(first.connection, role, a_map_of_trainings(role), jobs=["one", "two"])
-    eventually(lambda: all("epoch=2 " in log(first, job) for job in ("one", "two")))
+    eventually(lambda: all("paused" in log(first, job) for job in ("one", "two")))
     stop_by(first, number, again=3)
 
     again = started(tmp_path)
@@ -121,7 +122,7 @@ def test_a_retraining_goes_on_after_a_stop(tmp_path: Path, started: Any, number:
     for job in ("one", "two"):
         starts = [line for line in log(again, job).splitlines() if line.startswith("starting")]
         assert len(starts) == 2
-        assert int(starts[1].split()[3]) >= 2, "the job did not begin at its checkpoint"
+        assert int(starts[1].split()[3]) == 2, "the job did not begin at its checkpoint"
         described = again.connection.client("sagemaker").describe_training_job(TrainingJobName=job)
         steps = [step["Status"] for step in described["SecondaryStatusTransitions"]]
         assert steps.count("Interrupted") == 1
@@ -217,7 +218,7 @@ def test_images_and_slow_functions_do_not_hold_the_stop_up(tmp_path: Path, start
     before = count(again.connection)
     assert 1 < before < 41
     # What was in work becomes visible again after 20 s, and what arrives before the endpoint is back, too.
-    eventually(lambda: count(again.connection) > before, 60)
+    eventually(lambda: count(again.connection) > before)
     stop_by(again, signal.SIGTERM)
 
 
@@ -259,7 +260,7 @@ def test_an_endpoint_that_is_created_or_updated_goes_on_after_a_stop(tmp_path: P
             return str(json.load(answer["Body"])["model"])
         return ""
 
-    eventually(lambda: model() == "new", 30)
+    eventually(lambda: model() == "new")
     stop_by(again, signal.SIGINT)
 
 
@@ -276,8 +277,8 @@ def servers(cloud: CloudProcess) -> list[psutil.Process]:
 @pytest.mark.parametrize(
     ("number", "delay_s"),
     [
-        (signal.SIGTERM, 0.6),
         (signal.SIGKILL, 1.2),
+        pytest.param(signal.SIGTERM, 0.6, marks=pytest.mark.slow),
         pytest.param(signal.SIGTERM, 2.0, marks=pytest.mark.slow),
         pytest.param(signal.SIGKILL, 0.3, marks=pytest.mark.slow),
     ],
@@ -303,21 +304,46 @@ def start_stubborn_job(cloud: CloudProcess) -> None:
     """Start a training job, `stubborn`, whose program ignores SIGTERM, and wait until it trains."""
     make_data(cloud.connection)
     role = make_role(cloud.connection, "trainer", "s3:*", "logs:*")
-    stubborn = SLOW | {"ignore_sigterm": "1"}
+    stubborn = PAUSED | {"ignore_sigterm": "1"}
     cloud.connection.client("sagemaker").create_training_job(**training("stubborn", role, stubborn))
-    eventually(lambda: "epoch=1 " in log(cloud, "stubborn"))
+    eventually(lambda: "paused" in log(cloud, "stubborn"))
 
 
-def test_down_stops_the_cloud_says_what_it_waits_for_and_returns_at_its_end(
+def refused_starts(home: Path, children: list[psutil.Process]) -> list[str]:
+    """Try to start on a home until that is possible, and return the reasons why it was not.
+
+    When it is possible, none of the cloud's programs may run any more.
+    """
+    reasons: list[str] = []
+    ours = Home(home)
+    while True:
+        try:
+            ours.open()
+        except AlreadyRunningError as error:
+            reasons.append(str(error))
+            time.sleep(0.05)
+        else:
+            alive = psutil.wait_procs(children, timeout=0)[1]
+            ours.close()
+            assert alive == []
+            return reasons
+
+
+def test_down_says_what_it_waits_for_and_until_its_end_nobody_else_can_start_on_the_home(
     tmp_path: Path, started: Any
 ) -> None:
     cloud = started(tmp_path)
     start_stubborn_job(cloud)
     threading.Thread(target=cloud.process.wait, daemon=True).start()
     steps: list[str] = []
-    assert stop(tmp_path, STOP_S, steps.append) == cloud.process.pid
+    with ThreadPoolExecutor(1) as pool:
+        refusals = pool.submit(refused_starts, tmp_path, cloud.children())
+        assert stop(tmp_path, STOP_S, steps.append) == cloud.process.pid
     assert steps[0] == "ending 1 unfinished job, which continues at the next start"
-    assert cloud.process.wait(timeout=1) == 0
+    assert cloud.process.wait(timeout=60) == 0
+    reasons = refusals.result()
+    assert len(reasons) >= 3
+    assert f"process {cloud.process.pid}" in reasons[0]
     with pytest.raises(NotRunningError):
         stop(tmp_path)
     again = started(tmp_path)
@@ -325,35 +351,19 @@ def test_down_stops_the_cloud_says_what_it_waits_for_and_returns_at_its_end(
     stop_by(again, signal.SIGINT)
 
 
-def test_nobody_else_can_start_on_the_home_before_the_process_has_ended(tmp_path: Path, started: Any) -> None:
-    cloud = started(tmp_path)
-    start_stubborn_job(cloud)
-    cloud.process.send_signal(signal.SIGTERM)
-    refused = 0
-    while cloud.process.poll() is None:
-        # A home that does not run could be opened.
-        running = holder(tmp_path)
-        if running is not None:
-            with pytest.raises(AlreadyRunningError, match=f"process {cloud.process.pid}"):
-                Home(tmp_path).open()
-            refused += 1
-        time.sleep(0.05)
-    assert refused >= 3
-    home = Home(tmp_path)
-    home.open()
-    home.close()
-
-
 def test_down_names_the_process_that_does_not_stop(tmp_path: Path, started: Any) -> None:
     cloud = started(tmp_path)
+    children = cloud.children()
     cloud.process.send_signal(signal.SIGSTOP)
     with pytest.raises(StopError) as error:
         stop(tmp_path, 0.5)
     assert f"kill -9 {cloud.process.pid}" in error.value.hint
     with pytest.raises(AlreadyRunningError, match=f"process {cloud.process.pid} on port"):
         LocalCloud(tmp_path).start()
+    # An idle cloud ends at once, as soon as it can.
     cloud.process.send_signal(signal.SIGCONT)
     assert cloud.process.wait(timeout=STOP_S) == 0
+    assert psutil.wait_procs(children, timeout=STOP_S)[1] == []
 
 
 def test_a_starting_cloud_can_be_stopped(tmp_path: Path) -> None:
@@ -367,26 +377,15 @@ def test_a_starting_cloud_can_be_stopped(tmp_path: Path) -> None:
 
     threading.Thread(target=process.wait, daemon=True).start()
     eventually(stopped)
-    assert process.wait(timeout=1) is not None
+    assert process.wait(timeout=60) is not None
 
 
 def test_nothing_outlives_a_killed_cloud(tmp_path: Path, started: Any) -> None:
     """A job that ignores SIGTERM, a model server, and a function in the middle of a call."""
     cloud = started(tmp_path)
-    make_data(cloud.connection)
-    role = make_role(cloud.connection, "trainer", "s3:*", "logs:*")
     host(cloud.connection, "allowed", **hosting(cloud.connection), name="one")
-    stubborn = SLOW | {"ignore_sigterm": "1"}
-    cloud.connection.client("sagemaker").create_training_job(**training("stubborn", role, stubborn))
-    eventually(lambda: "epoch=1 " in log(cloud, "stubborn"))
+    start_stubborn_job(cloud)
     invoke_slowly(cloud.connection)
     children = cloud.children()
     cloud.kill()
-    assert psutil.wait_procs(children, timeout=3)[1] == []
-
-
-def test_an_idle_cloud_ends_at_once(tmp_path: Path, started: Any) -> None:
-    cloud = started(tmp_path)
-    process: subprocess.Popen[str] = cloud.process
-    stop_by(cloud, signal.SIGTERM)
-    assert process.returncode == 0
+    assert psutil.wait_procs(children, timeout=60)[1] == []

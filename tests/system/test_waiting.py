@@ -9,6 +9,7 @@ from loupe.stack import deployment, uploads
 from loupe.stack.target import Target
 from loupe.stack.waiting import Cause
 from tests.system.cloud_process import CloudProcess
+from tests.system.test_chain import waiting as in_queue
 
 pytestmark = pytest.mark.system
 REPOSITORY = Path(__file__).parents[2]
@@ -40,6 +41,8 @@ def test_a_missing_endpoint_and_then_invalid_rules_are_named_and_mended(target: 
 
     records = uploads.follow(target, uploaded, lambda _: None, 100, on_wait=mend)
     assert set(records) == {upload.identity for upload in uploaded}
+    assert {record["verdict"] for record in records.values()} <= {"pass", "fail"}
+    assert in_queue(target, "DeadLetterQueueUrl") == 0
     assert "there is no endpoint" in shown[0].message
     assert "loupe deploy" in shown[0].hint
     (rules,) = [cause for cause in shown if "rules" in cause.message]
