@@ -19,3 +19,7 @@ class BrokenReportError(RetrainingError):
 
 class SmokeTestError(RetrainingError):
     """On the golden set, the live endpoint does not find what the evaluation found."""
+
+
+class NotWaitingError(RetrainingError):
+    """A person answers a run that does not wait for an answer."""

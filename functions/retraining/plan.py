@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from contract.keys import DEFAULT_DATASET, FORMER_LAST_RUN, last_run
 from contract.snapshots import PARTS
-from retraining import champion, labelled, lock, snapshots
+from retraining import champion, labelled, lock, registry, returning, snapshots
 from retraining.candidates import Candidates
 from retraining.champion import Champion
 from retraining.documents import Documents
@@ -55,7 +55,7 @@ class Planner:
             execution: The ARN of the execution.
 
         Returns:
-            The plan. Its `status` is `train`, or `nothing_new` or `already_running`, with the run's `result`.
+            The plan. Its `status` is `train` or `serve`, or `nothing_new` or `already_running`, with the `result`.
 
         Raises:
             InvalidRequestError: The input is not valid, or the stack names an unknown family.
@@ -67,6 +67,12 @@ class Planner:
         if holder := lock.acquire(self.documents, self.states, execution):
             reason = f"another run is in progress: {holder}"
             return {"status": "already_running", "result": _result("already_running", reason)}
+        if request.serve is not None:
+            versions = registry.versions(
+                self.sagemaker, self.settings.model_package_group, self.settings.endpoint_name
+            )
+            serving = champion.find(self.sagemaker, self.settings.endpoint_name)
+            return returning.plan(request.serve, versions, serving, execution)
         dataset = request.dataset or self.settings.dataset_name
         snapshot = labelled.current(self.documents, dataset, self.settings.dataset_name)
         snapshot.check()

@@ -25,6 +25,7 @@ _HEADLINES = {
     "kept": "The champion stays: no candidate was shown better",
     "rejected": "The champion stays: the candidate was not approved",
     "rolled_back": "The champion is back: the candidate failed once it was live",
+    "restored": "An earlier version serves again",
 }
 _WITHOUT_CHAMPION = {
     "promoted": "The first model serves",
@@ -64,6 +65,9 @@ class Reporter:
         """
         plan = run["plan"]
         result = self._result(run)
+        if plan["status"] == "serve":
+            # Nothing was trained: there is no candidate to report about, and the last training is still the last.
+            return result | {"report": None}
         folder = f"{REPORTS}{plan['run']}"
         self.documents.write(f"{folder}/report.json", result)
         self.s3.put_object(
@@ -188,7 +192,7 @@ def notice(result: Mapping[str, Any]) -> dict[str, str]:
         f"Data set: {result['snapshot']['dataset']}",
         *rules_sentences(result["rules"]),
         f"Serving: {result['endpoint_model'] or 'no model'}",
-        f"Report: {result['report']}",
+        *([f"Report: {result['report']}"] if result["report"] else []),
     ]
     subject = f"Loupe retraining {result['run']}: {result['decision'].replace('_', ' ')}"
     return {"subject": subject[:100], "message": "\n".join(lines)}

@@ -36,6 +36,7 @@ class Request(BaseModel):
         approval: Whether a person must approve. None for the stack's setting.
         force: Train even if data and settings are those of the last run.
         trigger: What started the execution.
+        serve: Train nothing, but let this registered version serve again.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -49,6 +50,7 @@ class Request(BaseModel):
     approval: bool | None = None
     force: bool = False
     trigger: Literal["manual", "schedule", "labels"] = "manual"
+    serve: int | None = Field(None, ge=1)
 
     @field_validator("dataset")
     @classmethod

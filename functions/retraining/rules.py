@@ -23,7 +23,16 @@ from typing import TYPE_CHECKING, Any
 from contract.keys import REPORTS
 from contract.s3 import join
 from inspection.rules import ClassScores
-from inspection.rules_document import RulesDocumentError, notes, parse, scores_of, validate, with_scores
+from inspection.rules_document import (
+    TIER,
+    RulesDocumentError,
+    notes,
+    parse,
+    scores_of,
+    to_text,
+    validate,
+    with_scores,
+)
 from retraining.documents import Documents
 from retraining.errors import BrokenReportError
 
@@ -158,7 +167,7 @@ class ProposedRules:
             The parameter before and after.
 
         Raises:
-            RulesDocumentError: The rules in force are not valid.
+            RulesDocumentError: The rules in force are not valid, or become too long.
         """
         before = self._history()[-1]
         expected = before.number + 1
@@ -167,10 +176,9 @@ class ProposedRules:
             changed = change(document)
             if changed == document:
                 return before, before
-            text = json.dumps(changed, ensure_ascii=False)
-            # Intelligent-Tiering: a document above 4 KiB needs an advanced parameter.
+            text = to_text(changed)
             number = self.ssm.put_parameter(
-                Name=self.parameter, Value=text, Overwrite=True, Type="String", Tier="Intelligent-Tiering"
+                Name=self.parameter, Value=text, Overwrite=True, Type="String", Tier=TIER
             )["Version"]
             if number == expected:
                 return before, _Entry(number, text)

@@ -30,6 +30,7 @@ class Settings(_Environment):
     name_prefix: str = Field(min_length=1, max_length=12)
     dataset_name: str = Field(min_length=1)
     endpoint_name: str = Field(min_length=1)
+    model_package_group: str = Field(min_length=1)
     role_arn: str
     families: _Names
     training_image_uri: str

@@ -28,7 +28,8 @@ class Run:
         started: When it started.
         ended: When it ended; None while it runs.
         status: Step Functions' status, such as SUCCEEDED.
-        decision: promoted, kept, rejected, rolled_back, nothing_new or already_running; None without success.
+        decision: promoted, restored, kept, rejected, rolled_back, nothing_new or already_running; None without
+            success.
         version: The version that it registered.
         map: The best mAP of its candidates on the frozen test set.
         why: The first reason for the decision, or the error.

@@ -16,6 +16,7 @@ _DECISIONS = {
     "promoted": ("bold green", "the endpoint serves the new model"),
     "kept": ("bold", "the endpoint serves the same model as before"),
     "rolled_back": ("bold red", "the new model failed in service; the previous one serves again"),
+    "restored": ("bold green", "the endpoint serves the earlier version again"),
     "rejected": ("bold yellow", "by a person: the endpoint serves the same model as before"),
     "nothing_new": ("bold", "nothing was trained (--force trains all the same)"),
     "already_running": ("bold yellow", "another run is in progress, and this one did nothing"),

@@ -19,6 +19,7 @@ SETTINGS: dict[str, Any] = {
     "name_prefix": PREFIX,
     "dataset_name": "default",
     "endpoint_name": ENDPOINT,
+    "model_package_group": "press-0123",
     "role_arn": "arn:aws:iam::123456789012:role/press-TrainingRole-1",
     "families": "ssdlite",
     "training_image_uri": "123456789012.dkr.ecr.eu-central-1.amazonaws.com/loupe-train:1",

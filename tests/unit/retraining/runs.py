@@ -64,6 +64,7 @@ def run(
     serving = candidate("champion", dataset=champion_dataset) if champion else None
     gate = Gate(documents, BOUNDS).decide(results, serving)
     plan = {
+        "status": "train",
         "run": RUN,
         "snapshot": {
             "dataset": "default",

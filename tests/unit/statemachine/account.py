@@ -234,6 +234,7 @@ class Account:
         description = {
             "EndpointName": ENDPOINT,
             "EndpointStatus": endpoint.status,
+            "LastModifiedTime": 1_790_000_000.0,
             "EndpointConfigName": endpoint.config,
             **({"FailureReason": endpoint.reason} if endpoint.reason else {}),
         }
@@ -291,6 +292,55 @@ class Account:
         arn = f"{ARN}model-package/press-0123/{len(self.packages) + 1}"
         self.packages.append({**request, "arn": arn})
         return {"ModelPackageArn": arn}
+
+    def _ListModelPackages(self, request: dict[str, Any]) -> dict[str, Any]:
+        began = datetime(2026, 1, 1, tzinfo=UTC)
+        return {
+            "ModelPackageSummaryList": [
+                {
+                    "ModelPackageArn": package["arn"],
+                    "ModelPackageVersion": number,
+                    "CreationTime": began,
+                    "ModelPackageStatus": "Completed",
+                }
+                for number, package in enumerate(self.packages, 1)
+            ]
+        }
+
+    def _DescribeModelPackage(self, request: dict[str, Any]) -> dict[str, Any]:
+        arn = request["ModelPackageName"]
+        (package,) = (version for version in self.packages if version["arn"] == arn)
+        names = ("ModelApprovalStatus", "InferenceSpecification", "CustomerMetadataProperties")
+        return {
+            "ModelPackageArn": arn,
+            "ModelPackageVersion": int(arn.rpartition("/")[2]),
+            "CreationTime": datetime(2026, 1, 1, tzinfo=UTC),
+            **{name: package[name] for name in names},
+        }
+
+    def register(self, approval: str = "Approved", **metadata: str) -> None:
+        """Add version 1, whose run has recorded its evaluation: an earlier model of the version NEW_VERSION."""
+        folder = "reports/abcdef012345/ssdlite"
+        self.documents.write(
+            f"{folder}/evaluation.json", evaluation(self.quality["ssdlite"], model={"version": NEW_VERSION})
+        )
+        self.documents.write(f"{folder}/rules.json", proposal())
+        recorded = {
+            "run": "abcdef012345",
+            "family": "ssdlite",
+            "dataset": "default",
+            "rules_proposal": self.documents.uri(f"{folder}/rules.json"),
+        }
+        artefact = "s3://models/earlier/model.tar.gz"
+        self.packages.append(
+            {
+                "arn": f"{ARN}model-package/press-0123/1",
+                "ClientToken": "earlier",
+                "ModelApprovalStatus": approval,
+                "InferenceSpecification": {"Containers": [{"Image": "serve", "ModelDataUrl": artefact}]},
+                "CustomerMetadataProperties": recorded | metadata,
+            }
+        )
 
     def _UpdateModelPackage(self, request: dict[str, Any]) -> None:
         (package,) = (version for version in self.packages if version["arn"] == request["ModelPackageArn"])

@@ -113,6 +113,7 @@ class ScriptedClients:
             name_prefix="0123",
             dataset_name="default",
             endpoint_name=ENDPOINT,
+            model_package_group="press-0123",
             role_arn=SUBSTITUTIONS["TrainingRoleArn"],
             families="ssdlite",
             training_image_uri=SUBSTITUTIONS["TrainingImageUri"],

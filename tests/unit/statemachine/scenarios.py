@@ -74,12 +74,17 @@ def assert_safe(outcome: Outcome) -> None:
     assert outcome.account.notices, "no notice was sent"
     live = "Live" in outcome.entered
     assert_rules_fit(outcome)
-    assert (outcome.decision == "promoted") <= live
+    assert (outcome.decision in ("promoted", "restored")) <= live
     if outcome.serves == "new":
         assert live, "a model serves that has not passed the smoke test"
         assert outcome.versions == ["Approved"]
     else:
         assert not live
+        if "Return" in outcome.entered:
+            assert outcome.versions == ["Approved"], (
+                "a version lost its approval because it could not serve now"
+            )
+            return
         assert "Approved" not in outcome.versions, "a version is approved that was never live"
 
 
@@ -113,6 +118,11 @@ def first_model(account: Account) -> None:
 def first_model_fails_its_smoke_test(account: Account) -> None:
     first_model(account)
     fails_its_smoke_test(account)
+
+
+def an_earlier_version(account: Account) -> dict[str, Any]:
+    account.register()
+    return {"serve": 1}
 
 
 def fails_its_smoke_test(account: Account) -> None:

@@ -1,0 +1,89 @@
+"""What the evaluations say about model versions, for people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from retraining.documents import Documents
+from retraining.errors import BrokenReportError
+from retraining.registry import Version
+
+_METRICS = ("map", "map50", "map75")
+
+
+def metrics_of(documents: Documents, version: Version) -> dict[str, Any]:
+    """Return the figures of a version: of its evaluation, else what the registry has.
+
+    Returns:
+        `metrics` (mAP with its interval, escape and overkill rate …), `per_class` (AP and operating point of each
+        class), `model_version` (as its answers and the inspections have it), `snapshot`.
+    """
+    evaluation = _evaluation(documents, version)
+    if evaluation is None:
+        known = version.metadata.get("map")
+        return {
+            "metrics": {"map": float(known)} if known and known != "null" else {},
+            "per_class": {},
+            "model_version": None,
+            "snapshot": version.metadata.get("snapshot"),
+        }
+    confidence, verdicts = evaluation.get("confidence") or {}, evaluation.get("verdicts") or {}
+    return {
+        "metrics": {
+            **{name: evaluation.get(name) for name in (*_METRICS, "latency", "images")},
+            **{f"{name}_interval": confidence.get(name) for name in _METRICS},
+            **{name: verdicts.get(name) for name in ("escape_rate", "overkill_rate")},
+        },
+        "per_class": _per_class(evaluation),
+        "model_version": (evaluation.get("model") or {}).get("version"),
+        "snapshot": version.metadata.get("snapshot"),
+    }
+
+
+def pictures(documents: Documents, versions: Sequence[Version]) -> list[dict[str, Any]]:
+    """Return the golden pictures that the evaluations of all these versions contain, with each one's detections.
+
+    Returns:
+        For each picture its `uri`, its `labels` (of the defects that people have labelled), and `detections`, one list
+        for each version, in the order of `versions`.
+    """
+    golden = []
+    for version in versions:
+        evaluation = _evaluation(documents, version) or {}
+        golden.append({str(image["uri"]): image for image in evaluation.get("golden") or []})
+    if not golden:
+        return []
+    return [
+        {
+            "uri": uri,
+            "labels": image.get("labels") or [],
+            "detections": [images[uri]["detections"] for images in golden],
+        }
+        for uri, image in golden[0].items()
+        if all(uri in images for images in golden)
+    ]
+
+
+def _per_class(evaluation: dict[str, Any]) -> dict[str, Any]:
+    scores, points = evaluation.get("per_class") or {}, evaluation.get("operating_points") or {}
+    counts = evaluation.get("objects_per_class") or {}
+    return {
+        label: {
+            "ap": scores.get(label),
+            "ap50": (evaluation.get("per_class50") or {}).get(label),
+            "objects": counts.get(label),
+            "operating_points": points.get(label),
+        }
+        for label in {**scores, **counts}
+    }
+
+
+def _evaluation(documents: Documents, version: Version) -> dict[str, Any] | None:
+    if version.evaluation is None:
+        return None
+    try:
+        evaluation = documents.read(version.evaluation, "evaluation")
+    except (BrokenReportError, ValueError):
+        return None
+    return evaluation if isinstance(evaluation, dict) else None
