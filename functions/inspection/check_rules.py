@@ -18,8 +18,16 @@ import json
 import sys
 from typing import Any
 
-from inspection.rules import Rules
-from inspection.rules_document import RulesDocumentError, notes, parse, scores_of, validate, with_scores
+from inspection.rules_document import (
+    RulesDocumentError,
+    complete,
+    in_place_of,
+    notes,
+    parse,
+    scores_of,
+    validate,
+    with_scores,
+)
 
 
 def check(request: dict[str, Any]) -> dict[str, Any]:
@@ -48,19 +56,7 @@ def _wanted(request: dict[str, Any], current: dict[str, Any] | None) -> tuple[di
         scores = scores_of(document)
         document = with_scores(current, request["scores_as"], scores)
         remarks = notes(validate(current), scores)
-    # The candidate belongs to a swap that is in progress, and not to the person who changes the rules.
-    document.pop("candidate", None)
-    if current and "candidate" in current:
-        document["candidate"] = current["candidate"]
-        validate(document)
-    return document, remarks
-
-
-def complete(rules: Rules) -> dict[str, Any]:
-    """Return the rules with all values of each class."""
-    document = rules.model_dump(mode="json", exclude_none=True)
-    classes = {label: rules.rule("", label).model_dump(mode="json") for label in rules.classes}
-    return document | {"classes": classes}
+    return in_place_of(document, current), remarks
 
 
 def main() -> None:

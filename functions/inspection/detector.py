@@ -23,11 +23,12 @@ if TYPE_CHECKING:
 _BUSY = frozenset({429, 503})
 _SERVING = frozenset({"InService", "Updating", "SystemUpdating", "RollingBack"})
 
-# A number that DynamoDB can store: not NaN and not infinity, which Python's json module may write.
-Number = Annotated[float, Field(ge=-1e9, le=1e9)]
-
 # Rounded before it is judged, because the record holds six decimal places: record and verdict must agree.
-Score = Annotated[float, Field(ge=0, le=1), AfterValidator(lambda score: round(score, 6))]
+_ROUNDED = AfterValidator(lambda number: round(number, 6))
+
+# A number that DynamoDB can store: not NaN and not infinity, which Python's json module may write.
+Number = Annotated[float, Field(ge=-1e9, le=1e9), _ROUNDED]
+Score = Annotated[float, Field(ge=0, le=1), _ROUNDED]
 
 
 class Detection(BaseModel):

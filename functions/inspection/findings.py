@@ -8,7 +8,10 @@ from typing import Any
 from contract.figures import beside, percent
 from contract.scores import FAIL_SCORE
 from inspection.records import Record
-from inspection.rules import Kind
+from inspection.rules import IGNORED, Kind
+
+# The codes of reasons that are about one detection.
+_DETECTIONS = frozenset({*Kind, IGNORED})
 
 Box = tuple[float, float, float, float]
 
@@ -51,7 +54,7 @@ def findings(record: Record) -> list[Finding]:
 
 def remarks(record: Record) -> list[str]:
     """Return the reasons for the verdict that are no detections, as sentences."""
-    return [str(reason["message"]) for reason in record["reasons"] if reason["code"] not in set(Kind)]
+    return [str(reason["message"]) for reason in record["reasons"] if reason["code"] not in _DETECTIONS]
 
 
 def _finding(record: Record, reason: dict[str, Any]) -> Finding:

@@ -10,13 +10,15 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
-from contract.endpoint import BIT_DEPTHS
-from contract.figures import beside, percent
+from contract.figures import beside
 from contract.inspections import Verdict
 from contract.scores import FAIL_SCORE, REVIEW_SCORE
-from inspection.detector import Detection
+from inspection.detector import Detection, Size
+from inspection.picture_rule import PictureRule
+from inspection.strict import Strict
+from inspection.zones import Zones
 
 
 class Severity(StrEnum):
@@ -30,18 +32,15 @@ class Severity(StrEnum):
 _MILDEST_FIRST = list(Severity)
 
 
-class _Strict(BaseModel):
-    # A misspelt name must not silently leave a default in force.
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class ClassRule(_Strict):
+class ClassRule(Strict):
     """The rule for one class of defect.
 
     Attributes:
         fail_score: A detection with at least this score is a defect.
         review_score: A detection with at least this score, but below `fail_score`, is doubtful: a person decides.
         smallest_area: Square pixels of the upright image. Smaller detections do not count.
+        largest_area: Square pixels of the upright image. A larger detection is doubtful, whatever its score and the
+            allowed count. None: no detection is too large.
         allowed_count: This many defects of the class still pass.
         severity: How bad a defect of the class is.
     """
@@ -49,16 +48,25 @@ class ClassRule(_Strict):
     fail_score: float = Field(FAIL_SCORE, ge=0, le=1)
     review_score: float = Field(REVIEW_SCORE, ge=0, le=1)
     smallest_area: float = Field(0, ge=0, allow_inf_nan=False)
+    largest_area: float | None = Field(None, ge=0, allow_inf_nan=False)
     allowed_count: int = Field(0, ge=0)
     severity: Severity = Severity.MAJOR
 
     @model_validator(mode="after")
-    def _review_below_fail(self) -> Self:
+    def _limits_in_order(self) -> Self:
         _check_order(self.fail_score, self.review_score)
+        if self.largest_area is not None and self.largest_area < self.smallest_area:
+            raise ValueError(
+                f"largest_area {self.largest_area:g} must not be below smallest_area {self.smallest_area:g}"
+            )
         return self
 
+    def is_too_large(self, detection: Detection) -> bool:
+        """Return whether a detection is larger than a defect of the class can be."""
+        return self.largest_area is not None and detection.area > self.largest_area
 
-class ClassScores(_Strict):
+
+class ClassScores(Strict):
     """The scores of a class that an evaluation proposes for one model."""
 
     fail_score: float = Field(ge=0, le=1)
@@ -75,62 +83,18 @@ def _check_order(fail_score: float, review_score: float) -> None:
         raise ValueError(f"review_score {review_score:g} must not be above fail_score {fail_score:g}")
 
 
-class ClassRuleChange(_Strict):
+class ClassRuleChange(Strict):
     """What a class or a line changes in the rule above it. A field that is None stays as it is."""
 
     fail_score: float | None = Field(None, ge=0, le=1)
     review_score: float | None = Field(None, ge=0, le=1)
     smallest_area: float | None = Field(None, ge=0, allow_inf_nan=False)
+    largest_area: float | None = Field(None, ge=0, allow_inf_nan=False)
     allowed_count: int | None = Field(None, ge=0)
     severity: Severity | None = None
 
 
-class PictureRule(_Strict):
-    """How good a picture must be for a `pass`. By default one that is nearly black or nearly white is not.
-
-    The measures are in the endpoint's `quality`. On real pictures (NEU-DET's 1,440 of steel, 118 of toys on white)
-    exposure is from 0.13 to 0.986, and at most 89 % of the pixels are clipped.
-
-    Attributes:
-        least_sharpness: Variance of the Laplacian. It falls when the lens is out of focus.
-        least_exposure: Mean brightness, 0..1.
-        most_exposure: Mean brightness, 0..1.
-        most_clipped: Share of pixels that are black or white, 0..1.
-        bit_depth: The bits that the camera stores in 16-bit files that do not state it. It is no limit, but without it
-            such a picture is too dark to believe.
-    """
-
-    least_sharpness: float = Field(0, ge=0, allow_inf_nan=False)
-    least_exposure: float = Field(0.04, ge=0, le=1)
-    most_exposure: float = Field(0.99, ge=0, le=1)
-    most_clipped: float = Field(0.95, ge=0, le=1)
-    bit_depth: int | None = Field(None, ge=BIT_DEPTHS[0], le=BIT_DEPTHS[-1])
-
-    @model_validator(mode="after")
-    def _least_below_most(self) -> Self:
-        if self.least_exposure > self.most_exposure:
-            raise ValueError("least_exposure must not be above most_exposure")
-        return self
-
-    def faults(self, quality: Mapping[str, float]) -> list[str]:
-        """Return what is wrong with a picture, as sentences. A measure that is missing is no fault."""
-        sharpness, exposure = quality.get("sharpness"), quality.get("exposure")
-        clipped = quality.get("clipped")
-        faults = []
-        if sharpness is not None and sharpness < self.least_sharpness:
-            shown = beside(sharpness, self.least_sharpness, 0)
-            faults.append("blurred: sharpness {} is below {}".format(*shown))
-        if exposure is not None and exposure < self.least_exposure:
-            faults.append("too dark: exposure {} is below {}".format(*beside(exposure, self.least_exposure)))
-        if exposure is not None and exposure > self.most_exposure:
-            faults.append("too bright: exposure {} is above {}".format(*beside(exposure, self.most_exposure)))
-        if clipped is not None and clipped > self.most_clipped:
-            shown = percent(clipped, self.most_clipped)
-            faults.append("clipped: {} of the pixels are black or white, at most {}".format(*shown))
-        return faults
-
-
-class CandidateRules(_Strict):
+class CandidateRules(Strict):
     """The scores for a model that goes into service while the model before it still serves.
 
     Retraining adds them before a swap and removes them after it, so that each model is judged by its own scores.
@@ -146,7 +110,7 @@ class CandidateRules(_Strict):
     classes: dict[str, ClassScores]
 
 
-class Rules(_Strict):
+class Rules(Strict):
     """The document.
 
     Attributes:
@@ -157,15 +121,17 @@ class Rules(_Strict):
             not name.
         picture: How good a picture must be for a `pass`.
         line_pictures: The same by line, for lines whose cameras or products need other limits.
+        zones: By line, where on the picture a detection counts.
         candidate: The scores for a model that goes into service just now.
     """
 
     version: str = Field(min_length=1, max_length=64)
     default: ClassRule = ClassRule()
-    classes: dict[str, ClassRuleChange] = {}
-    lines: dict[str, dict[str, ClassRuleChange]] = {}
+    classes: dict[str, ClassRuleChange] = Field(default_factory=dict)
+    lines: dict[str, dict[str, ClassRuleChange]] = Field(default_factory=dict)
     picture: PictureRule = PictureRule()
-    line_pictures: dict[str, PictureRule] = {}
+    line_pictures: dict[str, PictureRule] = Field(default_factory=dict)
+    zones: dict[str, Zones] = Field(default_factory=dict)
     candidate: CandidateRules | None = None
 
     @model_validator(mode="after")
@@ -270,6 +236,10 @@ class Judgement:
     severity: Severity | None = None
 
 
+# The code of the reason that tells of a detection that lies where nothing counts. It never makes a verdict.
+IGNORED = "ignored"
+
+
 class Kind(StrEnum):
     """What a detection means for the verdict, worst first."""
 
@@ -287,6 +257,20 @@ _DESCRIPTIONS = {
 
 
 @dataclass(frozen=True, slots=True)
+class _Counted:
+    """A detection and the rule for its class. index: in the model's answer."""
+
+    index: int
+    detection: Detection
+    rule: ClassRule
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether it is a defect, and not a doubtful one."""
+        return self.detection.score >= self.rule.fail_score and not self.rule.is_too_large(self.detection)
+
+
+@dataclass(frozen=True, slots=True)
 class _Finding:
     """A detection that counts, the rule for its class, and what it means. index: in the model's answer."""
 
@@ -301,9 +285,12 @@ class _Finding:
 
     def reason(self) -> Reason:
         label, score, fail_score = self.detection.label, self.detection.score, self.rule.fail_score
+        what = _DESCRIPTIONS[self.kind]
+        if self.rule.is_too_large(self.detection):
+            what += f" of {self.detection.area:.0f} px², larger than {self.rule.largest_area:.0f}"
         return Reason(
             code=self.kind.value,
-            message=f"{_DESCRIPTIONS[self.kind]}: {label} {beside(score, fail_score)[0]}",
+            message=f"{what}: {label} {beside(score, fail_score)[0]}",
             label=label,
             score=score,
             fail_score=fail_score,
@@ -321,12 +308,13 @@ def judge(
     detections: Sequence[Detection],
     quality: Mapping[str, float] = _NOT_MEASURED,
     doubts: Sequence[str] = (),
+    size: Size | None = None,
 ) -> Judgement:
     """Apply the rules of a line to the detections in an image.
 
     A class fails if it has more defects than allowed. It asks for a review if it would have more with the
-    doubtful detections counted in. The image gets the worst result of its classes. A bad picture without a
-    defect asks for a review, because a defect may be invisible in it.
+    doubtful detections counted in, or if one of its detections is too large. The image gets the worst result of its
+    classes. A bad picture without a defect asks for a review, because a defect may be invisible in it.
 
     Args:
         rules: The rules in force.
@@ -334,17 +322,21 @@ def judge(
         detections: The model's answer.
         quality: The endpoint's measures of the picture.
         doubts: Why the model may be blind on the picture, as the endpoint says.
+        size: Of the upright picture. Without it, zones cannot be applied, and all detections count.
 
     Returns:
-        The verdict. Its reasons contain every detection that counts, and every fault of the picture.
+        The verdict. Its reasons contain every detection that counts, every fault of the picture, and last, every
+        detection that would count if it lay elsewhere.
 
     >>> judge(Rules(version="1"), "line-1", []).verdict
     <Verdict.PASS: 'pass'>
     """
-    findings = sorted(_classify(rules, line, detections), key=_Finding.rank)
+    counted, ignored = _counted(rules, line, detections, size)
+    findings = sorted(_classify(counted), key=_Finding.rank)
     faults = [*doubts, *rules.picture_rule(line).faults(quality)]
     reasons = [finding.reason() for finding in findings]
     reasons += [Reason("bad_picture", fault) for fault in faults]
+    reasons += [_ignored(detection, rules.zones[line]) for detection in ignored]
     defects = [finding.rule.severity for finding in findings if finding.kind is Kind.DEFECT]
     if defects:
         return Judgement(Verdict.FAIL, reasons, max(defects, key=_MILDEST_FIRST.index))
@@ -352,26 +344,49 @@ def judge(
     return Judgement(Verdict.REVIEW if uncertain else Verdict.PASS, reasons)
 
 
-def _classify(rules: Rules, line: str, detections: Sequence[Detection]) -> list[_Finding]:
-    """Return the detections that count, in the model's order."""
+def _counted(
+    rules: Rules, line: str, detections: Sequence[Detection], size: Size | None
+) -> tuple[list[_Counted], list[_Counted]]:
+    """Return the detections that count, and those that would count if they lay elsewhere, in the model's order."""
     class_rules = {label: rules.rule(line, label) for label in {detection.label for detection in detections}}
-    counted = [
-        (index, detection, class_rules[detection.label])
-        for index, detection in enumerate(detections)
-        if _counts(detection, class_rules[detection.label])
-    ]
-    total = Counter(detection.label for _, detection, _ in counted)
-    sure = Counter(detection.label for _, detection, rule in counted if detection.score >= rule.fail_score)
+    zones = rules.zones.get(line) if size else None
+    counted, ignored = list[_Counted](), list[_Counted]()
+    for index, detection in enumerate(detections):
+        rule = class_rules[detection.label]
+        if detection.area >= rule.smallest_area and detection.score >= rule.review_score:
+            is_ignored = bool(zones and size and zones.ignores(detection.box, size))
+            (ignored if is_ignored else counted).append(_Counted(index, detection, rule))
+    return counted, ignored
+
+
+def _classify(counted: Sequence[_Counted]) -> list[_Finding]:
+    """Return what the detections that count mean, in the model's order."""
+    total = Counter(found.detection.label for found in counted)
+    sure = Counter(found.detection.label for found in counted if found.is_sure)
     findings = []
-    for index, detection, rule in counted:
-        is_sure = detection.score >= rule.fail_score
-        if (sure if is_sure else total)[detection.label] <= rule.allowed_count:
+    for found in counted:
+        label = found.detection.label
+        if found.rule.is_too_large(found.detection):
+            kind = Kind.DOUBTFUL
+        elif (sure if found.is_sure else total)[label] <= found.rule.allowed_count:
             kind = Kind.ALLOWED
         else:
-            kind = Kind.DEFECT if is_sure else Kind.DOUBTFUL
-        findings.append(_Finding(index, detection, rule, kind))
+            kind = Kind.DEFECT if found.is_sure else Kind.DOUBTFUL
+        findings.append(_Finding(found.index, found.detection, found.rule, kind))
     return findings
 
 
-def _counts(detection: Detection, rule: ClassRule) -> bool:
-    return detection.area >= rule.smallest_area and detection.score >= rule.review_score
+def _ignored(found: _Counted, zones: Zones) -> Reason:
+    """Return the reason that tells of a detection that does not count because of where it lies."""
+    places = {"in an ignored zone": zones.ignored, "outside the regions": zones.regions}
+    where = " or ".join(place for place, polygons in places.items() if polygons)
+    score = beside(found.detection.score, found.rule.fail_score)[0]
+    return Reason(
+        code=IGNORED,
+        message=f"does not count, as it lies {where}: {found.detection.label} {score}",
+        label=found.detection.label,
+        score=found.detection.score,
+        fail_score=found.rule.fail_score,
+        severity=found.rule.severity.value,
+        detection=found.index,
+    )

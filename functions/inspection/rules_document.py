@@ -1,11 +1,12 @@
-"""The text of a rules document: reading it, what is wrong with it in words, and other scores in it."""
+"""The text of a rules document: reading and writing it, what is wrong with it in words, and other scores in it."""
 
 from __future__ import annotations
 
 import copy
+import itertools
 import json
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Container, Iterator, Mapping
+from typing import Any, Literal
 
 from pydantic import ValidationError
 
@@ -35,6 +36,13 @@ _PROBLEMS = {
     "model_attributes_type": "must be an object",
     "value_error": "{error}",
 }
+
+
+# An advanced parameter holds 8 KiB; Intelligent-Tiering makes one of what is above 4 KiB:
+# https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-advanced-parameters.html
+MOST_BYTES = 8192
+TIER: Literal["Intelligent-Tiering"] = "Intelligent-Tiering"
+_NAME_LENGTH = 64
 
 
 class RulesDocumentError(ValueError):
@@ -78,6 +86,79 @@ def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         twice = next(name for name in names if names.count(name) > 1)
         raise RulesDocumentError([f"the name {twice!r} appears twice in one object"])
     return document
+
+
+def to_text(document: Mapping[str, Any]) -> str:
+    """Return the text of a document, as it is written into the parameter.
+
+    Raises:
+        RulesDocumentError: It is too long.
+    """
+    text = _compact(document)
+    if (size := len(text.encode())) > MOST_BYTES:
+        sizes = {name: len(_compact(value).encode()) for name, value in document.items()}
+        largest = sorted(sizes, key=lambda name: sizes[name], reverse=True)[:2]
+        named = " and ".join(f"{name} has {sizes[name]:,}" for name in largest)
+        raise RulesDocumentError(
+            [
+                f"it has {size:,} bytes, and a parameter holds {MOST_BYTES:,}: {named}. Give zones fewer points or "
+                "digits, and put what classes share into `default`"
+            ]
+        )
+    return text
+
+
+def _compact(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def complete(rules: Rules) -> dict[str, Any]:
+    """Return the rules with all values of each class."""
+    document = rules.model_dump(mode="json", exclude_none=True)
+    classes = {
+        label: rules.rule("", label).model_dump(mode="json", exclude_none=True) for label in rules.classes
+    }
+    return document | {"classes": classes}
+
+
+def settled(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a document without the scores of a swap that is in progress."""
+    return {name: value for name, value in document.items() if name != "candidate"}
+
+
+def in_place_of(document: Mapping[str, Any], current: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return what a document becomes when it replaces the rules in force: a swap in progress keeps its scores.
+
+    The candidate belongs to the swap, and not to the person who changes the rules.
+
+    Args:
+        document: A valid one.
+        current: The rules in force; None if they are not valid.
+
+    Raises:
+        RulesDocumentError: The candidate's scores do not fit into it, or it is too long.
+    """
+    wanted = settled(document)
+    if current and "candidate" in current:
+        wanted["candidate"] = current["candidate"]
+        validate(wanted)
+    to_text(wanted)
+    return wanted
+
+
+def unused_name(name: str, used: Container[str | None]) -> str:
+    """Return a version name that names no other rules yet: this one, or with a number after it.
+
+    >>> unused_name("steel", {"steel", "steel-2"})
+    'steel-3'
+    """
+    names = (f"{name[: _NAME_LENGTH - len(suffix)]}{suffix}" for suffix in _suffixes())
+    return next(wanted for wanted in names if wanted not in used)
+
+
+def _suffixes() -> Iterator[str]:
+    yield ""
+    yield from (f"-{number}" for number in itertools.count(2))
 
 
 def validate(document: Mapping[str, Any]) -> Rules:

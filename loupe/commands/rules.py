@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from contract.changes import changes
 from loupe.commands.help import commands, epilog
 from loupe.commands.options import Home, Json, Stack, open_target, target_options
 from loupe.errors import LoupeError
@@ -144,7 +145,7 @@ def _put(
                 "version": document["version"],
                 "parameter_version": number,
                 "changed": number != current.number,
-                "changes": [change.document() for change in rules.changes(current.document, document)],
+                "changes": [change.document() for change in changes(current.document, document)],
                 "notes": checked.notes,
             }
         )
@@ -184,8 +185,7 @@ def _entry(version: RulesVersion, versions: list[RulesVersion]) -> dict[str, Any
         "who": version.who,
         "summary": summary(earlier, version),
         "changes": [
-            change.document()
-            for change in rules.changes(earlier.document if earlier else None, version.document)
+            change.document() for change in changes(earlier.document if earlier else None, version.document)
         ],
         "document": version.document,
     }

@@ -6,7 +6,6 @@ import copy
 import json
 import shlex
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -63,18 +62,6 @@ class RulesVersion:
     def same_rules(self, document: Document) -> bool:
         """Return whether this is the same document, apart from a swap that is in progress."""
         return self.document is not None and _settled(self.document) == _settled(document)
-
-
-@dataclass(frozen=True)
-class Change:
-    """A value that differs between two documents. None: the document does not have it."""
-
-    place: str
-    before: Any
-    after: Any
-
-    def document(self) -> Document:
-        return {"place": self.place, "before": self.before, "after": self.after}
 
 
 @dataclass(frozen=True)
@@ -273,7 +260,7 @@ def put(target: Target, document: Document, base: RulesVersion) -> int:
 
 def to_text(document: Document) -> str:
     """Return the text of a document, as it is written into the parameter."""
-    return json.dumps(document, ensure_ascii=False)
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":"))
 
 
 def _write(target: Target, text: str) -> int:
@@ -299,24 +286,6 @@ def _changed_meanwhile(version: RulesVersion) -> LoupeError:
         f"the rules were changed meanwhile, by {version.who or 'somebody else'} (version {version.number})",
         "They were left as they are. See them with `loupe rules show`, and try again.",
     )
-
-
-def changes(before: Document | None, after: Document | None) -> list[Change]:
-    """Return the values that differ between two documents, without the documents' own versions."""
-    old, new = dict(_values(before or {})), dict(_values(after or {}))
-    return [
-        Change(place, old.get(place), new.get(place))
-        for place in sorted(old.keys() | new.keys())
-        if old.get(place) != new.get(place) and place != "version"
-    ]
-
-
-def _values(node: Any, place: str = "") -> Iterator[tuple[str, Any]]:
-    if isinstance(node, dict):
-        for name, value in node.items():
-            yield from _values(value, f"{place}.{name}" if place else name)
-    else:
-        yield place, node
 
 
 def _settled(document: Document) -> Document:

@@ -8,7 +8,9 @@ from typing import Any
 
 from rich.text import Text
 
-from loupe.stack.rules import Change, CheckedRules, Document, RulesVersion, changes
+from contract.changes import Change, changes
+from contract.text import counted
+from loupe.stack.rules import CheckedRules, Document, RulesVersion
 from loupe.views.console import out, table
 from loupe.views.figures import local_time
 
@@ -16,6 +18,7 @@ _COLUMNS = {
     "fail_score": "fails from",
     "review_score": "review from",
     "smallest_area": "smallest area",
+    "largest_area": "largest area",
     "allowed_count": "allowed",
     "severity": "severity",
 }
@@ -38,6 +41,7 @@ def show_rules(version: RulesVersion, checked: CheckedRules) -> None:
     grid.add_row("every other class", *_values(rules["default"]))
     out.print(grid)
     _show_lines(rules)
+    _show_zones(rules)
     _show_pictures(rules)
     if candidate := (version.document or {}).get("candidate"):
         out.print(
@@ -48,7 +52,7 @@ def show_rules(version: RulesVersion, checked: CheckedRules) -> None:
 
 
 def _values(rule: Document) -> Iterator[str]:
-    return (_text(rule[name]) for name in _COLUMNS)
+    return (_text(rule.get(name)) for name in _COLUMNS)
 
 
 def _show_lines(rules: Document) -> None:
@@ -60,6 +64,18 @@ def _show_lines(rules: Document) -> None:
             values = ", ".join(f"{_COLUMNS[name]} {_text(value)}" for name, value in change.items())
             grid.add_row(line, "every other class" if label == "default" else label, values)
     out.print(grid)
+
+
+def _show_zones(rules: Document) -> None:
+    for line, zones in sorted(rules["zones"].items()):
+        parts = [
+            counted(len(polygons), what)
+            for what, polygons in (("region", zones["regions"]), ("ignored zone", zones["ignored"]))
+            if polygons
+        ]
+        out.print(
+            f"\nDetections on {line} count by place: {' and '.join(parts) or 'everywhere'}", soft_wrap=True
+        )
 
 
 def _show_pictures(rules: Document) -> None:
@@ -119,11 +135,16 @@ def summary(earlier: RulesVersion | None, version: RulesVersion) -> str:
     if earlier is None:
         return "the oldest that is kept"
     differences = changes(earlier.document, version.document)
-    texts = [f"{change.place} {_text(change.before)} → {_text(change.after)}" for change in differences]
+    texts = [f"{change.place} {_brief(change.before)} → {_brief(change.after)}" for change in differences]
     if not texts:
         return "the name" if earlier.name != version.name else "nothing"
     more = f", and {len(texts) - 3} more" if len(texts) > 3 else ""
     return "; ".join(texts[:3]) + more
+
+
+def _brief(value: Any) -> str:
+    """Return a value in a few words; the only lists in a document are those of polygons."""
+    return counted(len(value), "polygon") if isinstance(value, list) else _text(value)
 
 
 def _text(value: Any) -> str:

@@ -13,7 +13,15 @@ from hypothesis import strategies as st
 
 from inspection.check_rules import check
 from inspection.rules import ClassScores, Rules
-from inspection.rules_document import RulesDocumentError, notes, parse, scores_of, with_scores
+from inspection.rules_document import (
+    RulesDocumentError,
+    notes,
+    parse,
+    scores_of,
+    to_text,
+    unused_name,
+    with_scores,
+)
 
 ROOT = Path(__file__).parents[3]
 DEFAULT = {"fail_score": 0.5, "review_score": 0.3}
@@ -136,6 +144,41 @@ def test_two_models_are_judged_by_their_own_scores_under_their_own_names() -> No
     new = rules.for_model("new")
     assert (new.version, new.rule("line-1", "dent").fail_score) == ("run", 0.42)
     assert (rules.version, rules.rule("line-1", "dent").fail_score) == ("1", 0.5)
+
+
+def test_new_scores_leave_zones_and_areas_as_they_are() -> None:
+    zones = {"line-1": {"ignored": [[[0, 0], [0.5, 0], [0.5, 1]]]}}
+    document = {"version": "1", "zones": zones, "classes": {"dent": {"largest_area": 900}}}
+    changed = with_scores(document, "run", NEW)
+    assert changed["zones"] == zones
+    assert changed["classes"]["dent"]["largest_area"] == 900
+
+
+def test_a_document_that_no_parameter_holds_is_refused_with_what_makes_it_long() -> None:
+    zones = {f"line-{number}": {"ignored": [[[0, 0], [0.5, 0], [0.5, 1]]]} for number in range(200)}
+    document = {"version": "1", "zones": zones, "classes": {"dent": {}}}
+    with pytest.raises(
+        RulesDocumentError, match=r"it has 9,\d{3} bytes, and a parameter holds 8,192: zones has 9"
+    ):
+        to_text(document)
+    assert "a parameter holds 8,192" in check({"new": json.dumps(document), "current": None})["problems"][0]
+
+
+@pytest.mark.parametrize("character", ["a", "ä"])
+def test_the_length_of_a_document_is_counted_in_bytes_as_it_is_written(character: str) -> None:
+    most = (8192 - len('{"version":""}')) // len(character.encode())
+    assert len(to_text({"version": character * most}).encode()) == 8192
+    with pytest.raises(RulesDocumentError):
+        to_text({"version": character * (most + 1)})
+
+
+@given(st.text(min_size=1, max_size=64), st.integers(0, 30))
+def test_a_name_is_used_once_and_never_too_long(name: str, count: int) -> None:
+    used: list[str] = []
+    for _ in range(count):
+        used.append(unused_name(name, used))
+    assert len({*used}) == count
+    assert all(1 <= len(each) <= 64 for each in used)
 
 
 # ---------------------------------------------------------------- the program

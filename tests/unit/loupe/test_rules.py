@@ -59,11 +59,20 @@ def test_show_prints_every_value_for_people_and_the_document_for_programs(loupe:
     put(stack, MINE)
     text = " ".join(loupe("show").stdout.split())
     assert "Rules mine, in force since" in text
-    assert "dent 0.5 0.3 40 0 critical" in text
-    assert "every other class 0.5 0.3 0 0 major" in text
+    assert "dent 0.5 0.3 40 – 0 critical" in text
+    assert "every other class 0.5 0.3 0 – 0 major" in text
     assert "line-2 dent allowed 2" in text
     assert "A picture passes on every line with: least sharpness 12.5" in text
     assert json.loads(loupe("show", "--json").stdout) == MINE
+
+
+def test_show_names_the_lines_with_zones_and_the_history_is_short_about_them(loupe: Command, stack: Target):
+    half = [[0, 0], [0.5, 0], [0.5, 1], [0, 1]]
+    put(stack, MINE)
+    zoned = MINE | {"version": "zoned", "zones": {"line-2": {"ignored": [half, half], "regions": [half]}}}
+    assert loupe("set", file(zoned)).exit_code == 0
+    assert "Detections on line-2 count by place: 1 region and 2 ignored zones" in loupe("show").stdout
+    assert "zones.line-2.ignored – → 2 polygons" in " ".join(loupe("history").stdout.split())
 
 
 def test_show_says_that_a_swap_is_in_progress(loupe: Command, stack: Target):

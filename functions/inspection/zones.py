@@ -1,0 +1,202 @@
+"""Where on the picture a detection counts: regions and ignored zones, as polygons, by line.
+
+The share of a box is exact up to the rounding of floats. The picture is cut into horizontal slabs at every corner, at
+every crossing of two edges, and where an edge crosses a side of the box. Within a slab no edge begins, ends or crosses
+another, so the length that is covered changes linearly with y, and its value in the middle times the height is the
+area: https://en.wikipedia.org/wiki/Trapezoidal_rule.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from inspection.detector import Size
+from inspection.strict import Strict
+
+Box = tuple[float, float, float, float]
+Share = Annotated[float, Field(ge=0, le=1)]
+Point = tuple[Share, Share]
+Edge = tuple[Point, Point]
+Interval = tuple[float, float]
+
+# A detection does not count if at most this share of its box lies where defects count.
+MOST_INSPECTED = 0.1
+_ROUNDING = 1e-9
+# Of the picture: one pixel of a million.
+_LEAST_AREA = 1e-6
+
+
+def _checked(corners: tuple[Point, ...]) -> tuple[Point, ...]:
+    """Return a polygon if it is one: three corners, none twice, an area, and no edges that meet."""
+    if len(corners) < 3:
+        raise ValueError("a polygon has at least 3 points")
+    if len(set(corners)) < len(corners):
+        raise ValueError("a point appears twice; the last one is joined to the first by itself")
+    edges = _edges(corners)
+    if abs(sum(x1 * y2 - x2 * y1 for (x1, y1), (x2, y2) in edges)) / 2 < _LEAST_AREA:
+        raise ValueError("the polygon has no area")
+    last = len(edges) - 1
+    for (i, first), (j, second) in itertools.combinations(enumerate(edges), 2):
+        neighbours = j == i + 1 or (i, j) == (0, last)
+        if _overlap(first, second) if neighbours else _meet(first, second):
+            raise ValueError("two edges of the polygon meet or cross each other")
+    return corners
+
+
+Polygon = Annotated[tuple[Point, ...], Field(max_length=50), AfterValidator(_checked)]
+
+
+class Zones(Strict):
+    """Where on a line's pictures a detection counts.
+
+    Attributes:
+        regions: Detections count in these only; none means everywhere.
+        ignored: Detections do not count in these, also where they lie in a region.
+    """
+
+    regions: Annotated[tuple[Polygon, ...], Field(max_length=20)] = ()
+    ignored: Annotated[tuple[Polygon, ...], Field(max_length=20)] = ()
+
+    def ignores(self, box: Box, size: Size) -> bool:
+        """Return whether a detection does not count. One whose box has no area in the picture does.
+
+        Args:
+            box: x1, y1, x2, y2 in pixels of the upright picture.
+            size: Of the upright picture.
+        """
+        if not self.regions and not self.ignored:
+            return False
+        share = self.inspected(_in_picture(box, size))
+        return share is not None and share <= MOST_INSPECTED + _ROUNDING
+
+    def inspected(self, box: Box) -> float | None:
+        """Return the share of a box that lies in a region and in no ignored zone; None for a box without an area.
+
+        Args:
+            box: x1, y1, x2, y2 in 0..1 of the picture.
+
+        >>> half = [[0, 0], [0.5, 0], [0.5, 1], [0, 1]]
+        >>> Zones.model_validate({"regions": [half]}).inspected((0.25, 0.0, 0.75, 0.5))
+        0.5
+        """
+        left, top, right, bottom = box
+        if left >= right or top >= bottom:
+            return None
+        area = sum(
+            (high - low) * self._inspected_length((low + high) / 2, left, right)
+            for low, high in itertools.pairwise(self._slabs(box))
+        )
+        return area / ((right - left) * (bottom - top))
+
+    def _slabs(self, box: Box) -> list[float]:
+        """Return the y at which the covered length of a row may bend, from the top to the bottom of the box."""
+        left, top, right, bottom = box
+        bends = itertools.chain(
+            self._levels, *(_at(edge, x) for edge in self._all_edges for x in (left, right))
+        )
+        return sorted({top, bottom, *(y for y in bends if top < y < bottom)})
+
+    @cached_property
+    def _all_edges(self) -> list[Edge]:
+        return [edge for polygon in (*self.regions, *self.ignored) for edge in _edges(polygon)]
+
+    @cached_property
+    def _levels(self) -> list[float]:
+        """The y of all corners, and of all points in which two edges cross."""
+        corners = [y for polygon in (*self.regions, *self.ignored) for _, y in polygon]
+        pairs = itertools.combinations(self._all_edges, 2)
+        return [*corners, *(y for first, second in pairs for y in _crossing(first, second))]
+
+    def _inspected_length(self, y: float, left: float, right: float) -> float:
+        """Return how much of a row of the box lies in a region and in no ignored zone."""
+        regions = _covered(self.regions, y, left, right) if self.regions else [(left, right)]
+        ignored = _covered(self.ignored, y, left, right)
+        cut = sum(
+            max(0.0, min(end, until) - max(start, since))
+            for start, end in regions
+            for since, until in ignored
+        )
+        return sum(end - start for start, end in regions) - cut
+
+
+def _in_picture(box: Box, size: Size) -> Box:
+    """Return the part of a box that is in the picture, in 0..1."""
+    x1, y1, x2, y2 = box
+    left, right = (min(1.0, max(0.0, x / size.width)) for x in (x1, x2))
+    top, bottom = (min(1.0, max(0.0, y / size.height)) for y in (y1, y2))
+    return left, top, right, bottom
+
+
+def _edges(polygon: Sequence[Point]) -> list[Edge]:
+    return list(zip(polygon, [*polygon[1:], polygon[0]], strict=True))
+
+
+def _covered(polygons: Sequence[Sequence[Point]], y: float, left: float, right: float) -> list[Interval]:
+    """Return which parts of a row lie in a polygon, from left to right. They do not overlap."""
+    parts = []
+    for polygon in polygons:
+        crossed = sorted(
+            x1 + (y - y1) * (x2 - x1) / (y2 - y1)
+            for (x1, y1), (x2, y2) in _edges(polygon)
+            if (y1 < y) != (y2 < y)
+        )
+        inside = zip(crossed[::2], crossed[1::2], strict=True)
+        parts += [(max(start, left), min(end, right)) for start, end in inside]
+    merged: list[Interval] = []
+    for start, end in sorted(part for part in parts if part[0] < part[1]):
+        if merged and start <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
+        else:
+            merged.append((start, end))
+    return merged
+
+
+def _at(edge: Edge, x: float) -> Iterator[float]:
+    """Yield the y at which an edge crosses a vertical line."""
+    (x1, y1), (x2, y2) = edge
+    if (x1 < x) != (x2 < x):
+        yield y1 + (x - x1) * (y2 - y1) / (x2 - x1)
+
+
+def _crossing(first: Edge, second: Edge) -> Iterator[float]:
+    """Yield the y at which two edges cross. Where they meet in a corner, its y is known already."""
+    (a, b), (c, d) = first, second
+    if _side(a, b, c) * _side(a, b, d) < 0 and _side(c, d, a) * _side(c, d, b) < 0:
+        share = _side(c, d, a) / (_side(c, d, a) - _side(c, d, b))
+        yield a[1] + share * (b[1] - a[1])
+
+
+def _side(a: Point, b: Point, c: Point) -> float:
+    """Return on which side of the line from a to b the point c lies: above 0 on one, below 0 on the other."""
+    return (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0])
+
+
+def _meet(first: Edge, second: Edge) -> bool:
+    """Return whether two edges have a point in common."""
+    (a, b), (c, d) = first, second
+    sides = _side(a, b, c), _side(a, b, d), _side(c, d, a), _side(c, d, b)
+    if sides[0] * sides[1] < 0 and sides[2] * sides[3] < 0:
+        return True
+    touching = ((c, first), (d, first), (a, second), (b, second))
+    return any(
+        side == 0 and _within(point, edge) for side, (point, edge) in zip(sides, touching, strict=True)
+    )
+
+
+def _overlap(first: Edge, second: Edge) -> bool:
+    """Return whether two edges that share a corner share more than that: one turns back upon the other."""
+    (shared,) = {*first} & {*second}
+    (a,), (b,) = {*first} - {shared}, {*second} - {shared}
+    along = (a[0] - shared[0]) * (b[0] - shared[0]) + (a[1] - shared[1]) * (b[1] - shared[1])
+    return _side(shared, a, b) == 0 and along > 0
+
+
+def _within(point: Point, edge: Edge) -> bool:
+    """Return whether a point on the line of an edge lies on the edge."""
+    (x1, y1), (x2, y2) = edge
+    return min(x1, x2) <= point[0] <= max(x1, x2) and min(y1, y2) <= point[1] <= max(y1, y2)
