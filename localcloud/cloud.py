@@ -17,7 +17,7 @@ from localcloud import deploy as deployment
 from localcloud import stopping
 from localcloud.daemon_pool import DaemonPool
 from localcloud.errors import NotRunningError, StartError
-from localcloud.home import connections, credentials
+from localcloud.home import administrator, connections, credentials
 from localcloud.home.connections import Connection
 from localcloud.home.folder import Home, unusable
 from localcloud.home.ports import bind, bind_free, check
@@ -31,6 +31,7 @@ if TYPE_CHECKING:  # these import MiniStack
     from localcloud.ministack.observability import Observability
     from localcloud.sagemaker import SageMaker
     from localcloud.server import Server
+    from localcloud.site.app import Site
 
 STACK_NAME = "loupe"
 
@@ -76,6 +77,7 @@ class LocalCloud:
         self._connection: Connection | None = None
         self._environment: Environment | None = None
         self._server: Server | None = None
+        self._site: Site | None = None
         self._sagemaker: SageMaker | None = None
         self._autosave: Autosave | None = None
         self._observability: Observability | None = None
@@ -107,7 +109,7 @@ class LocalCloud:
         """
         if self.port is not None:
             check(self.port)
-        previous, listener = self._open_home()
+        previous, listener, site_listener = self._open_home()
         try:
             port = int(listener.getsockname()[1])
             self._environment = Environment(self.home, port)
@@ -115,8 +117,9 @@ class LocalCloud:
                 self.home.move_to_port(previous.port, port)
             self._environment.enter()
             compatibility.check()
-            sagemaker = self._start_services(self._environment, listener)
-            self._connection = self._connect(self._environment, previous)
+            site_port = int(site_listener.getsockname()[1])
+            sagemaker = self._start_services(self._environment, listener, site_listener)
+            self._connection = self._connect(self._environment, site_port, previous)
             self._resume(sagemaker)
         except BaseException as error:  # also Ctrl+C
             self.stop()
@@ -144,7 +147,7 @@ class LocalCloud:
             HomeError: If the disk is full.
         """
         outputs = deployment.deploy(self.connection, self.repo, parameters or {})
-        self.connection.outputs = outputs
+        self.connection.outputs = self._open_site(outputs)
         try:
             self.connection.write(self.home.root)
             if self._autosave is not None:
@@ -152,7 +155,19 @@ class LocalCloud:
                 self._autosave.save()
         except OSError as error:
             raise unusable(self.home.root, error) from error
-        return outputs
+        return self.connection.outputs
+
+    def _open_site(self, outputs: dict[str, str]) -> dict[str, str]:
+        """Let the dashboard work with the stack, and return the outputs with the addresses that it has here."""
+        connection, api_url = self.connection, outputs.get("ApiUrl", "")
+        connection.outputs = outputs
+        administrator.ensure(connection, self.home.root)
+        if self._site is not None:
+            # http://<id>.execute-api.<host>
+            api_id = api_url.partition("://")[2].partition(".")[0] or None
+            self._site.connect(api_id, outputs, lambda: administrator.restore(connection, self.home.root))
+        addresses = dict.fromkeys(("DashboardUrl", "ApiUrl"), connection.site_url)
+        return outputs | {name: url for name, url in addresses.items() if name in outputs}
 
     def stop(self) -> None:
         """End every child process, save the state and stop serving, within ten seconds. A second call does nothing.
@@ -217,22 +232,30 @@ class LocalCloud:
         self.home.tell(step)
         self.on_step(step)
 
-    def _open_home(self) -> tuple[Connection | None, socket.socket]:
-        """Lock the home; return the connection of the last run, and a socket that listens on the port."""
+    def _open_home(self) -> tuple[Connection | None, socket.socket, socket.socket]:
+        """Lock the home; return the connection of the last run, and sockets for the cloud and for the dashboard."""
         self.home.open()
         try:
             previous = connections.read(self.home.root)
             listener = bind(self.port) if self.port else bind_free(previous.port if previous else None)
+            try:
+                site_listener = bind_free(previous.site_port or None if previous else None)
+            except BaseException:
+                listener.close()
+                raise
             if not _started.acquire(blocking=False):
                 listener.close()
+                site_listener.close()
                 raise StartError("A process can start one local cloud: MiniStack keeps its state in modules.")
         except BaseException:
             self.home.close()
             raise
-        return previous, listener
+        return previous, listener, site_listener
 
-    def _start_services(self, environment: Environment, listener: socket.socket) -> "SageMaker":
-        """Start MiniStack, changed as needed, and our SageMaker in front of it."""
+    def _start_services(
+        self, environment: Environment, listener: socket.socket, site_listener: socket.socket
+    ) -> "SageMaker":
+        """Start MiniStack, changed as needed, our SageMaker in front of it, and the dashboard beside it."""
         # These import MiniStack, which must come after its environment.
         from localcloud.gateway import Gateway
         from localcloud.ministack import metrics, patches
@@ -241,19 +264,23 @@ class LocalCloud:
         from localcloud.sagemaker import SageMaker
         from localcloud.sagemaker.roles import Roles
         from localcloud.server import Server
+        from localcloud.site.app import Site
 
         self._observability = Observability(self.home.logs)
         patches.apply(self._observability, self.home.secret())
         self._observability.start()
         roles = Roles(f"http://127.0.0.1:{environment.port}", REGION, ACCOUNT)
         sagemaker = SageMaker(self.home.sagemaker, self.home.logs, self.programs, roles, metrics.record)
-        self._server = Server(Gateway(environment.port, environment.root_key, sagemaker), listener)
+        gateway = Gateway(environment.port, environment.root_key, sagemaker)
+        site_port = int(site_listener.getsockname()[1])
+        self._site = Site(site_port, gateway, environment.port, self.home.root, self.repo)
+        self._server = Server((gateway, listener), (self._site, site_listener))
         self._server.start()
         self._autosave = Autosave(self.home.state)
         self._autosave.start()
         return sagemaker
 
-    def _connect(self, environment: Environment, previous: Connection | None) -> Connection:
+    def _connect(self, environment: Environment, site_port: int, previous: Connection | None) -> Connection:
         """Write and return the connection, with the operator's credentials."""
         connection = Connection(
             pid=os.getpid(),
@@ -266,6 +293,7 @@ class LocalCloud:
             secret_access_key=environment.root_secret,
             stack_name=STACK_NAME,
             outputs=previous.outputs if previous else {},
+            site_port=site_port,
         )
         credentials.use_operator(connection, previous)
         connection.write(self.home.root)

@@ -34,6 +34,11 @@ Query = Mapping[str, list[str]]
 _TARGET = "SageMaker."
 # What these services are told while the cloud stops would be lost, because their state is saved as it was before.
 _CLOSED_BY_STOP = (_TARGET, "AWSStepFunctions.")
+# A client of a user pool has no credentials yet when it asks for these; boto3 does not sign them either.
+_PUBLIC = tuple(
+    f"AWSCognitoIdentityProviderService.{operation}"
+    for operation in ("InitiateAuth", "RespondToAuthChallenge", "RevokeToken")
+)
 _MAX_BUFFERED = 2 * MAX_BODY_BYTES
 
 
@@ -76,6 +81,7 @@ class Gateway:
         key = router.extract_access_key_id(headers, query)
         # MiniStack accepts a missing key, "test" and any 12 digits as the account's root, without a signature.
         signed = key == self.root_key or not iam_evaluator.is_root_access_key(key)
+        signed = signed or headers.get("x-amz-target") in _PUBLIC
         reason = refusal(scope["method"], scope["path"], headers, query, self.port, signed)
         if reason is not None:
             error = AwsError("AccessDeniedException", reason, status=403)

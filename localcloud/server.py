@@ -19,10 +19,17 @@ _END_S, _CANCEL_S, _THREADS_END_S = 4.0, 0.5, 1.0
 
 
 class Server:
-    """Serves an ASGI application on a listening socket from `start` to `stop`."""
+    """Serves ASGI applications, each on its listening socket, from `start` to `stop`."""
 
-    def __init__(self, app: Any, listener: socket.socket) -> None:
-        self._app, self._listener = app, listener
+    def __init__(self, *served: tuple[Any, socket.socket]) -> None:
+        """Initialize a server; nothing is served before `start`.
+
+        Args:
+            *served: Each application with its socket. The first one is told of the start and of the end.
+        """
+        self._apps = {int(listener.getsockname()[1]): app for app, listener in served}
+        self._first = served[0][0]
+        self._listeners = [listener for _, listener in served]
         self._ready, self._ended = threading.Event(), threading.Event()
         # As many as MiniStack has.
         self._threads = DaemonPool(64, "loupe-ministack")
@@ -75,12 +82,17 @@ class Server:
 
     async def _serve(self) -> None:
         config = Config()
-        config.bind = [f"fd://{self._listener.detach()}"]
+        config.bind = [f"fd://{listener.detach()}" for listener in self._listeners]
         config.errorlog = logging.getLogger("hypercorn.error")
         config.keep_alive_timeout = 75
         config.graceful_timeout = 1
         self._loop = asyncio.get_running_loop()
-        await serve(self._app, config, shutdown_trigger=self._until_stopped)
+        await serve(self._dispatch, config, shutdown_trigger=self._until_stopped)
+
+    async def _dispatch(self, scope: Any, receive: Any, send: Any) -> None:
+        """Pass a request to the application of the port that it came to."""
+        app = self._first if scope["type"] == "lifespan" else self._apps[scope["server"][1]]
+        await app(scope, receive, send)
 
     async def _until_stopped(self) -> None:
         # hypercorn awaits this once it serves. MiniStack's own threads, which it has started by now, are not daemons.

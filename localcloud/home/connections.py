@@ -49,6 +49,7 @@ class Connection:
         secret_access_key: The operator's secret key.
         stack_name: The name of the stack.
         outputs: The outputs of the stack; empty before its first deployment.
+        site_port: The port of the dashboard on 127.0.0.1; 0 if an earlier version wrote this.
     """
 
     pid: int
@@ -61,6 +62,12 @@ class Connection:
     secret_access_key: str
     stack_name: str
     outputs: dict[str, str] = field(default_factory=dict)
+    site_port: int = 0
+
+    @property
+    def site_url(self) -> str:
+        """The address of the dashboard."""
+        return f"http://127.0.0.1:{self.site_port}"
 
     @cached_property
     def session(self) -> boto3.Session:

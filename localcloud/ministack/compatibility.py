@@ -57,6 +57,13 @@ _NAMES = {
         "_stat_value",
         "record_metric",
     ),
+    "services.apigateway": (
+        "_fetch_jwks",
+        "decode_http_api_path",
+        "handle_execute",
+        "run_reentrant",
+    ),
+    "services.cognito": ("_get_pool_unscoped", "well_known_jwks"),
     "services.cloudwatch_logs": ("_log_groups",),
     "services.dynamodb": (
         "_restore_state",

@@ -4,7 +4,7 @@ from typing import Any
 
 from ministack.services import s3
 
-from localcloud.ministack import functions, parameters, step_functions, stopped_executions, streams
+from localcloud.ministack import functions, http_api, parameters, step_functions, stopped_executions, streams
 from localcloud.ministack.observability import Observability
 
 
@@ -23,6 +23,7 @@ def apply(observability: Observability, secret: bytes) -> None:
     stopped_executions.apply()
     step_functions.apply()
     parameters.apply()
+    http_api.apply()
     _keep_object_versions_on_disk()
     observability.apply()
 
