@@ -1,6 +1,7 @@
 """DynamoDB stream → statistics and reviews: each new record is counted once, appears in the feed, and may be queued."""
 
 import functools
+from datetime import UTC, datetime
 from typing import Any
 
 from aws_lambda_powertools.utilities.data_classes.dynamo_db_stream_event import DynamoDBStreamEvent
@@ -11,6 +12,7 @@ from inspection import clients
 from inspection.records import Record
 from review.queue import ReviewQueue
 from review.sampling import Sampling
+from tracking.beginning import Beginning
 from tracking.places import Places
 from tracking.stream import Stream
 from tracking.tracker import Tracker
@@ -30,6 +32,8 @@ def _stream() -> Stream:
     statistics = clients.dynamodb_once(), environment.statistics_table
     sampling = Sampling(environment.review_pass_share, environment.review_fail_share)
     queue = ReviewQueue(clients.dynamodb(), environment.reviews_table)
+
+    Beginning(*statistics).remember(datetime.now(UTC))
 
     def enqueue(record: Record) -> None:
         if selection := sampling.select(record):

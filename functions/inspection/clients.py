@@ -11,6 +11,7 @@ from botocore.config import Config
 if TYPE_CHECKING:
     from mypy_boto3_cognito_idp import CognitoIdentityProviderClient
     from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_logs import CloudWatchLogsClient
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sagemaker import SageMakerClient
     from mypy_boto3_sagemaker_runtime import SageMakerRuntimeClient
@@ -58,8 +59,8 @@ def dynamodb() -> DynamoDBClient:
 
 
 def dynamodb_once() -> DynamoDBClient:
-    """Return a client for callers that repeat calls themselves: it tries once, for at most 4 s."""
-    once = Config(connect_timeout=1, read_timeout=3, retries={"mode": "standard", "total_max_attempts": 1})
+    """Return a client for callers that repeat calls themselves: it tries once, for at most 3 s."""
+    once = Config(connect_timeout=1, read_timeout=2, retries={"mode": "standard", "total_max_attempts": 1})
     return boto3.client("dynamodb", config=_DEFAULT.merge(once))
 
 
@@ -77,3 +78,7 @@ def sagemaker_runtime() -> SageMakerRuntimeClient:
 
 def cognito() -> CognitoIdentityProviderClient:
     return boto3.client("cognito-idp", config=_OPEN)
+
+
+def logs() -> CloudWatchLogsClient:
+    return boto3.client("logs", config=_DEFAULT)

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 Counts = Counter[str]
 INSPECTED, DEFECT, DOUBT, QUEUED, DECIDED = "inspected", "defect:", "doubt:", "queued:", "decided:"
+# By verdict: the prefix of the counters of its classes.
+CLASS_PREFIXES: Mapping[str, str] = {Verdict.FAIL: DEFECT, Verdict.REVIEW: DOUBT}
+_DECIDING = {Verdict.FAIL: Kind.DEFECT, Verdict.REVIEW: Kind.DOUBTFUL}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,17 +46,18 @@ def counts_of(record: Record, *, queued: bool) -> Counts:
     """
     verdict = record["verdict"]
     counts = Counts({INSPECTED: 1, verdict: 1})
-    if verdict == Verdict.FAIL:
-        counts.update(DEFECT + label for label in labels_of(record, Kind.DEFECT))
-    if verdict == Verdict.REVIEW:
-        counts.update(DOUBT + label for label in labels_of(record, Kind.DOUBTFUL))
+    counts.update({CLASS_PREFIXES[verdict] + label: 1 for label in classes_of(record)})
     if queued:
         counts[QUEUED + verdict] = 1
     return counts
 
 
-def labels_of(record: Record, kind: Kind) -> set[str]:
-    """Return the classes that a record has reasons of a kind for."""
+def classes_of(record: Record) -> set[str]:
+    """Return the classes under which a record is counted: those that it failed with, or that it is in doubt about.
+
+    A failed image may also have doubts, but they did not decide. A pass is counted under no class.
+    """
+    kind = _DECIDING.get(record["verdict"])
     return {reason["label"] for reason in record["reasons"] if reason["code"] == kind and reason.get("label")}
 
 

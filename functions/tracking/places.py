@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from botocore.exceptions import ClientError
 
@@ -47,6 +47,22 @@ class Places:
                 self._write(seen, found[0]["inspected_at"], last)
                 self._written[seen] = at
 
+    def read(self) -> list[dict[str, Any]]:
+        """Return the stations with the versions of their models, sorted by line and station."""
+        pages = self.client.get_paginator("query").paginate(
+            TableName=self.table_name,
+            KeyConditionExpression="pk = :pk",
+            ExpressionAttributeValues={":pk": {"S": PARTITION}},
+        )
+        return sorted(
+            (_place(item) for page in pages for item in page["Items"]),
+            key=lambda place: (place["line"], place["station"]),
+        )
+
+    def lines(self) -> list[str]:
+        """Return the lines."""
+        return sorted({place["line"] for place in self.read()})
+
     def _write(self, seen: _Seen, first: str, record: Record) -> None:
         line, station, model = seen
         key = {"pk": {"S": PARTITION}, "sk": {"S": f"{quote(line, safe='')}#{quote(station, safe='')}"}}
@@ -76,3 +92,14 @@ class Places:
                     UpdateExpression=adds_model.strip(),
                     ExpressionAttributeValues=models,
                 )
+
+
+def _place(item: Any) -> dict[str, Any]:
+    line, station = map(unquote, item["sk"]["S"].split("#"))
+    return {
+        "line": line,
+        "station": station,
+        "first_seen": item["first_seen"]["S"],
+        "last_seen": item["last_seen"]["S"],
+        "models": sorted(item.get("models", {}).get("SS", [])),
+    }

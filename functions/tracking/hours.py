@@ -1,0 +1,125 @@
+"""Tells a search in which hours there is something to find, so that it does not read the others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from tracking.beginning import Beginning
+from tracking.cells import Cell
+from tracking.counters import CLASS_PREFIXES, INSPECTED, Counts
+from tracking.spans import Span
+from tracking.statistics import EVERYTHING, Statistics, Wanted
+
+_NEVER = "9999"
+_DAY = timedelta(days=1)
+# Counting lags a little behind, so that the newest hours with counts are not taken as complete.
+_UNSETTLED = timedelta(hours=2)
+
+
+@dataclass(frozen=True, slots=True)
+class Sought:
+    """What a search is for. What is None does not matter.
+
+    Attributes:
+        where: The line, the station, and the model.
+        verdict: The verdict.
+        defect: A class: of `counters.classes_of`.
+    """
+
+    where: Wanted = EVERYTHING
+    verdict: str | None = None
+    defect: str | None = None
+
+    def number_in(self, counts: Counts) -> int:
+        """Return how many images match."""
+        if self.defect is None:
+            return counts[self.verdict or INSPECTED]
+        prefixes = [
+            prefix for verdict, prefix in CLASS_PREFIXES.items() if self.verdict in (None, str(verdict))
+        ]
+        return sum(counts[prefix + self.defect] for prefix in prefixes)
+
+
+@dataclass(frozen=True, slots=True)
+class Hour:
+    """An hour in which there may be something to find.
+
+    Attributes:
+        start: As `2026-01-31T08`, in UTC.
+        number: How many images match; None if not all images of the hour are counted.
+    """
+
+    start: str
+    number: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Hours:
+    """Knows the hours of a search.
+
+    Attributes:
+        statistics: The counters.
+        sought: What is sought.
+    """
+
+    statistics: Statistics
+    sought: Sought
+    _months: dict[str, Counts] = field(default_factory=dict)
+
+    def between(self, since: datetime, until: datetime) -> Iterator[Hour]:
+        """Yield the hours in which images may match, newest first. The others contain none.
+
+        A month is one query, and each of its days with such images another one. Both are asked when the reader gets
+        there.
+
+        Args:
+            since: The earliest time at which an image was received.
+            until: The latest one.
+        """
+        began = self._began()
+        settled = ""  # the hours before this one are counted as a whole
+        for day, hours in _days(since, until):
+            numbers = Counts()
+            if not settled or self._is_in(day):
+                counted = self.statistics.counts(Span.of_day(day), self.sought.where)
+                settled = settled or _settled([cell for cell, _ in counted])
+                for cell, counts in counted:
+                    numbers[cell.hour] += self.sought.number_in(counts)
+            for hour in hours:
+                if hour <= began or not settled or hour >= settled:
+                    yield Hour(hour, None)
+                elif numbers[hour]:
+                    yield Hour(hour, numbers[hour])
+
+    def _began(self) -> str:
+        return (Beginning(self.statistics.client, self.statistics.table_name).read() or _NEVER)[:13]
+
+    def _is_in(self, day: str) -> bool:
+        """Return whether a day has matching images."""
+        month = day[:7]
+        if month not in self._months:
+            numbers = self._months[month] = Counts()
+            for cell, counts in self.statistics.counts(Span.of_month(month), self.sought.where):
+                numbers[cell.hour] += self.sought.number_in(counts)
+        return self._months[month][day] > 0
+
+
+def _settled(cells: list[Cell]) -> str:
+    """Return the hour before which everything is counted, if these are the newest cells; empty if there are none."""
+    if not cells:
+        return ""
+    newest = datetime.fromisoformat(max(cell.hour for cell in cells) + ":00+00:00")
+    return (newest - _UNSETTLED).strftime("%Y-%m-%dT%H")
+
+
+def _days(since: datetime, until: datetime) -> Iterator[tuple[str, list[str]]]:
+    """Yield each day with its hours in a time span, both newest first."""
+    first, last = (at.astimezone(UTC).strftime("%Y-%m-%dT%H") for at in (since, until))
+    at = until.astimezone(UTC)
+    while at.strftime("%Y-%m-%d") >= first[:10]:
+        day = at.strftime("%Y-%m-%d")
+        hours = [f"{day}T{hour:02d}" for hour in reversed(range(24))]
+        yield day, [hour for hour in hours if first <= hour <= last]
+        at -= _DAY
