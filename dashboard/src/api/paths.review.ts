@@ -1,0 +1,46 @@
+// The routes of the review queue and of the labels.
+import type { Answer, Get, Inputs, None, Post } from "./paths";
+import type { Inspection, Links, Page, Review, ReviewObject } from "./types";
+
+export type ReviewState = "open" | "decided" | "disagreement";
+export type ReviewVerdict = "pass" | "fail" | "unusable";
+
+export interface ReviewFilter {
+  line?: string;
+  state?: ReviewState;
+  limit?: number;
+  cursor?: string;
+}
+
+export interface QueuePage extends Page<Review> {
+  /** Open items, of the line that is asked for. */
+  count: number;
+}
+
+/** An item that was claimed, with all that is needed to decide it. */
+export interface ClaimedReview extends Review {
+  inspection: Inspection;
+  links: Links;
+}
+
+export interface DecisionBody {
+  version: number;
+  verdict: ReviewVerdict;
+  objects: ReviewObject[];
+  comment?: string;
+}
+
+export interface Label {
+  name: string;
+  images: number;
+}
+
+export interface ReviewPaths {
+  "/api/reviews": Get<QueuePage, ReviewFilter>;
+  "/api/reviews/next": Post<ClaimedReview, { line?: string; skip?: string[] }>;
+  "/api/reviews/{id}/claim": Post<ClaimedReview, None, { id: string }> & {
+    delete: { parameters: Inputs<None, { id: string }>; responses: Answer<undefined> };
+  };
+  "/api/reviews/{id}/decision": Post<Review, DecisionBody, { id: string }>;
+  "/api/labels": Get<{ items: Label[] }>;
+}

@@ -1,0 +1,67 @@
+import { CircleOff, Lock } from "lucide-preact";
+import type { ComponentChildren } from "preact";
+import { useErrorBoundary } from "preact/hooks";
+import { Route, Router, Switch } from "wouter-preact";
+import { sentence } from "./api/errors";
+import { can, rank, sessionState } from "./api/session";
+import { Button } from "./components/button";
+import { LazyPage } from "./components/lazy";
+import { Shell } from "./components/shell";
+import { Empty, Notice } from "./components/states";
+import { path, useHashPath, useHashQuery } from "./logic/location";
+import SignIn from "./pages/sign-in";
+import { routes } from "./routes";
+import { texts } from "./texts";
+
+export function App() {
+  if (sessionState.value === "unknown") return null;
+  if (sessionState.value === "out") return <SignIn />;
+  if (rank.value < 0) {
+    return (
+      <Shell>
+        <Empty title={texts.session.forbiddenTitle} icon={Lock}>
+          <p>{texts.session.forbidden}</p>
+        </Empty>
+      </Shell>
+    );
+  }
+  return (
+    <Router hook={useHashPath} searchHook={useHashQuery}>
+      <Shell>
+        <Guard key={path.value}>
+          <Switch>
+            {routes
+              .filter((route) => can(route.group))
+              .map((route) => (
+                <Route key={route.path} path={route.path}>
+                  {(params) => <LazyPage route={route} params={params as Record<string, string>} />}
+                </Route>
+              ))}
+            <Route>
+              <Empty title={texts.session.notFoundTitle} icon={CircleOff}>
+                <p>{texts.session.notFound}</p>
+                <a class="button" href="#/">
+                  {texts.session.home}
+                </a>
+              </Empty>
+            </Route>
+          </Switch>
+        </Guard>
+      </Shell>
+    </Router>
+  );
+}
+
+/** Keeps a page's fault on that page: the navigation goes on working. */
+function Guard({ children }: { children: ComponentChildren }) {
+  const [error] = useErrorBoundary();
+  if (error === undefined) return <>{children}</>;
+  return (
+    <div class="page">
+      <Notice kind="fail" action={<Button onClick={() => window.location.reload()}>{texts.errors.reload}</Button>}>
+        <p>{texts.errors.crashed}</p>
+        <p class="mono">{sentence(error)}</p>
+      </Notice>
+    </div>
+  );
+}

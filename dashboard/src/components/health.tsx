@@ -1,0 +1,28 @@
+import type { Health } from "../api/types";
+import { ago } from "../logic/format";
+import { texts } from "../texts";
+import { Notice } from "./states";
+
+/** What is wrong with the endpoint and which alarms are on; nothing if all is well. */
+export function HealthNotices({ health }: { health: Health }) {
+  const { endpoint, alarms } = health;
+  const on = alarms.filter((alarm) => alarm.state === "ALARM");
+  return (
+    <>
+      {endpoint.status !== "InService" && (
+        <Notice kind="fail">{endpoint.model ? texts.health.notServing(endpoint.status) : texts.health.noModel}</Notice>
+      )}
+      {on.map((alarm) => (
+        <Notice key={alarm.name} kind="review">
+          <strong>
+            {texts.health.alarm}: {alarm.name}
+          </strong>{" "}
+          <span class="muted">
+            {texts.health.since} {ago(alarm.since)}
+          </span>
+          <div>{alarm.reason}</div>
+        </Notice>
+      ))}
+    </>
+  );
+}

@@ -1,0 +1,26 @@
+// The pages: address, who may open it, where it stands in the navigation, and the file that is loaded for it.
+import { Factory, type LucideIcon } from "lucide-preact";
+import type { ComponentType } from "preact";
+import type { Group } from "./api/types";
+import { texts } from "./texts";
+
+export type PageComponent = ComponentType<{ params: Record<string, string> }>;
+
+export interface PageRoute {
+  /** Wouter's pattern; its parameters become the page's `params`. */
+  path: string;
+  /** The least group that may open it. */
+  group: Group;
+  load: () => Promise<{ default: PageComponent }>;
+  /** Its place in the navigation; a page without one is reached from others. */
+  nav?: { name: string; icon: LucideIcon; section: "lines" | "quality" | "learning" };
+}
+
+export const routes: PageRoute[] = [
+  {
+    path: "/",
+    group: "viewer",
+    load: () => import("./pages/lines"),
+    nav: { name: texts.nav.lines, icon: Factory, section: "lines" },
+  },
+];
