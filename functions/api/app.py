@@ -17,13 +17,13 @@ from api import errors
 from api.access import authorise
 from api.bodies import check_body, dump, load
 from api.errors import ApiError
-from api.routes import session
+from api.routes import datasets, models, runs, session
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
 PREFIX = "/api"
-ROUTERS = (session.router,)
+ROUTERS = (session.router, datasets.router, models.router, runs.router)
 _HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 _logger = Logger()
 

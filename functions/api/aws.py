@@ -6,6 +6,7 @@ from inspection import clients
 
 cognito = functools.cache(clients.cognito)
 dynamodb = functools.cache(clients.dynamodb)
+logs = functools.cache(clients.logs)
 s3 = functools.cache(clients.s3)
 sagemaker = functools.cache(clients.sagemaker)
 ssm = functools.cache(clients.ssm)

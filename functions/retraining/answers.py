@@ -73,13 +73,19 @@ class Answers:
             ),
         )
 
-    def _question(self, run: str) -> dict[str, Any]:
+    def find(self, run: str) -> dict[str, Any] | None:
+        """Return a run's question: `token`, `run`, `version`, `requested_at`, `evaluation`. None: it has none."""
         try:
             stored = self.documents.find(f"{APPROVALS}{run}.json")
         except ValueError:
-            stored = None
+            return None
         question = stored[0] if stored else None
-        if not isinstance(question, dict) or not isinstance(question.get("token"), str):
+        is_question = isinstance(question, dict) and isinstance(question.get("token"), str)
+        return question if is_question else None
+
+    def _question(self, run: str) -> dict[str, Any]:
+        question = self.find(run)
+        if question is None:
             raise NotWaitingError(f"the run {run} does not wait for an answer")
         return question
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from typing_extensions import TypedDict
+
 from retraining.documents import Documents
 from retraining.errors import BrokenReportError
 from retraining.registry import Version
@@ -12,13 +14,22 @@ from retraining.registry import Version
 _METRICS = ("map", "map50", "map75")
 
 
-def metrics_of(documents: Documents, version: Version) -> dict[str, Any]:
-    """Return the figures of a version: of its evaluation, else what the registry has.
+class Figures(TypedDict):
+    """The figures of a version.
 
-    Returns:
-        `metrics` (mAP with its interval, escape and overkill rate …), `per_class` (AP and operating point of each
-        class), `model_version` (as its answers and the inspections have it), `snapshot`.
+    Attributes:
+        metrics: mAP with its interval, escape and overkill rate, latency, number of test images.
+        per_class: AP, number of objects and operating points of each class.
+        model_version: The version as the model's answers and the inspections have it.
     """
+
+    metrics: dict[str, Any]
+    per_class: dict[str, Any]
+    model_version: str | None
+
+
+def figures_of(documents: Documents, version: Version) -> Figures:
+    """Return the figures of a version: of its evaluation, else what the registry has."""
     evaluation = _evaluation(documents, version)
     if evaluation is None:
         known = version.metadata.get("map")
@@ -26,7 +37,6 @@ def metrics_of(documents: Documents, version: Version) -> dict[str, Any]:
             "metrics": {"map": float(known)} if known and known != "null" else {},
             "per_class": {},
             "model_version": None,
-            "snapshot": version.metadata.get("snapshot"),
         }
     confidence, verdicts = evaluation.get("confidence") or {}, evaluation.get("verdicts") or {}
     return {
@@ -37,7 +47,6 @@ def metrics_of(documents: Documents, version: Version) -> dict[str, Any]:
         },
         "per_class": _per_class(evaluation),
         "model_version": (evaluation.get("model") or {}).get("version"),
-        "snapshot": version.metadata.get("snapshot"),
     }
 
 
