@@ -17,13 +17,21 @@ from api import errors
 from api.access import authorise
 from api.bodies import check_body, dump, load
 from api.errors import ApiError
-from api.routes import datasets, models, runs, session
+from api.routes import changes, datasets, models, places, runs, session, statistics
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
 PREFIX = "/api"
-ROUTERS = (session.router, datasets.router, models.router, runs.router)
+ROUTERS = (
+    session.router,
+    changes.router,
+    datasets.router,
+    models.router,
+    places.router,
+    runs.router,
+    statistics.router,
+)
 _HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 _logger = Logger()
 

@@ -11,6 +11,8 @@ can be returned twice within some seconds. The reader tells items apart by `id` 
 from __future__ import annotations
 
 import heapq
+import json
+import re
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -31,9 +33,12 @@ _deserialize = TypeDeserializer().deserialize
 _WRITING = timedelta(seconds=4)  # the timeouts of clients.dynamodb_once, and some spare
 _CLOCKS = timedelta(seconds=1)  # the most by which the clocks of two functions differ
 _OVERLAP = LATE + _WRITING + _CLOCKS
+_LONGEST_OVERLAP = timedelta(minutes=1)
 _PAGE = 1000
 _CONNECTIONS = 8
 _END = "~"  # behind every time
+_TIME = re.compile(r"2\d{3}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", re.ASCII)
+_LENGTH_OF_A_TIME = 24
 _INTERNAL = ("pk", "sk", "expires_at", "counted_at")
 
 
@@ -49,6 +54,20 @@ class Position(NamedTuple):
     place: str
     asked_at: str
     more: bool
+
+    @classmethod
+    def parse(cls, text: str) -> Position:
+        """Return the position that was written as a JSON list.
+
+        Raises:
+            ValueError: It is none.
+        """
+        match json.loads(text):
+            case [str(place), str(asked_at), bool(more)] if _TIME.match(place) and _TIME.fullmatch(asked_at):
+                for time in (place[:_LENGTH_OF_A_TIME], asked_at):
+                    datetime.fromisoformat(time)
+                return cls(place, asked_at, more)
+        raise ValueError("this is no position")
 
 
 class _Part(NamedTuple):
@@ -97,6 +116,8 @@ class Feed:
         at = timestamp(self.now())
         overlap = _before(position.asked_at, _OVERLAP)
         first = min(position.place, overlap) if position.more else overlap
+        # No answer has such a position, but a client could make it up, and have two days read.
+        first = max(first, _before(position.place, _LONGEST_OVERLAP))
         written = _before(position.asked_at, _WRITING + _CLOCKS)
         parts = self._of_lines(lambda line: self._read(line, first, position.place), lines)
         complete_to = min((part.complete_to for part in parts), default=_END)
@@ -144,8 +165,9 @@ def _counted_at(item: Item) -> str:
     return str(item["counted_at"]["S"])
 
 
-def _before(at: str, by: timedelta) -> str:
-    return timestamp(datetime.fromisoformat(at) - by)
+def _before(place: str, by: timedelta) -> str:
+    """Return a time before that of a sort key, which begins with it."""
+    return timestamp(datetime.fromisoformat(place[:_LENGTH_OF_A_TIME]) - by)
 
 
 def _distinct(items: Iterable[Item]) -> list[Item]:
