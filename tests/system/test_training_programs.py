@@ -271,7 +271,7 @@ def test_an_evaluation_job_leaves_its_report(tmp_path):
     (channels / "model").mkdir(parents=True)
     unpack(STARTER, tmp_path / "unpacked")
     pack(tmp_path / "unpacked", channels / "model/model.tar.gz")
-    generate(channels / "test", 30, seed=11)
+    generate(channels / "test", 8, seed=11)
 
     done = subprocess.run(
         [sys.executable, "-m", "training.evaluate"],

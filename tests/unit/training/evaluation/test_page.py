@@ -183,7 +183,7 @@ def read(html: str) -> str:
 
 
 def test_a_model_that_fails_everything_does_not_look_as_if_nothing_escaped(alarmist, tmp_path, capsys):
-    generate(tmp_path / "data", 24, seed=79)
+    generate(tmp_path / "data", 8, seed=79)
     arguments = ["--model", str(alarmist), "--dataset", str(tmp_path / "data"), "--split", "all"]
     assert main([*arguments, "--html", str(tmp_path / "page.html")]) == 0
     captured = capsys.readouterr()
@@ -196,7 +196,7 @@ def test_a_model_that_fails_everything_does_not_look_as_if_nothing_escaped(alarm
 
 
 def test_without_good_images_overkill_is_not_measurable_in_words(alarmist, tmp_path, capsys):
-    generate(tmp_path / "data", 24, seed=79)
+    generate(tmp_path / "data", 8, seed=79)
     document = json.loads((tmp_path / "data/annotations.json").read_text())
     defective = {annotation["image_id"] for annotation in document["annotations"]}
     for image in document["images"]:
