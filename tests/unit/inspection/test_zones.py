@@ -29,7 +29,7 @@ def rules(zones: dict[str, Any] | None = None, **document: Any) -> Rules:
 
 
 def scratch(*box: float, score: float = 0.9) -> Detection:
-    return Detection(label="scratch", score=score, box=box)  # type: ignore[arg-type]
+    return Detection(label="scratch", score=score, box=box)
 
 
 def judged(using: Rules, *detections: Detection, line: str = "line-1", size: Size | None = SIZE) -> Judgement:
