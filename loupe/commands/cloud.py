@@ -18,7 +18,7 @@ from loupe.commands import interrupts
 from loupe.commands.help import commands, epilog
 from loupe.commands.options import Home, Json, target_options
 from loupe.errors import LoupeError
-from loupe.stack import deployment, detached, endpoint, trial
+from loupe.stack import dashboard, deployment, detached, endpoint, trial
 from loupe.stack.feed import Feed
 from loupe.stack.target import Target
 from loupe.views import feed as feed_view
@@ -77,10 +77,18 @@ def _run(home: Path, model: Path | None, port: int | None, json_: bool) -> None:
         feed = Feed(target, home)
         status.stop()
         if json_:
-            print_json({"endpoint_url": target.endpoint_url, "home": str(home), "outputs": target.outputs})
+            print_json(
+                {
+                    "endpoint_url": target.endpoint_url,
+                    "dashboard": dashboard.sign_in_link(home),
+                    "home": str(home),
+                    "outputs": target.outputs,
+                }
+            )
         else:
             options = target_options(None, home)
             out.print(f"Loupe is running on {target.endpoint_url}; its state is in {home}.", soft_wrap=True)
+            _show_dashboard(home)
             out.print(f"In another shell: loupe drop LINE/STATION --wait{options}", soft_wrap=True)
             out.print("What needs attention appears here. Ctrl+C stops Loupe.")
         sys.stdout.flush()
@@ -101,12 +109,27 @@ def _print_feed(feed: Feed, json_: bool) -> None:
 
 def _show_detached(process: detached.Detached, home: Path, json_: bool) -> None:
     if json_:
-        print_json({"pid": process.pid, "endpoint_url": process.endpoint_url, "home": str(home)})
+        link = dashboard.sign_in_link(home)
+        print_json(
+            {
+                "pid": process.pid,
+                "endpoint_url": process.endpoint_url,
+                "dashboard": link,
+                "home": str(home),
+            }
+        )
         return
     options = target_options(None, home)
     out.print(f"Loupe is running on {process.endpoint_url}, in process {process.pid}.", soft_wrap=True)
+    _show_dashboard(home)
     out.print(f"Alerts and alarms: {process.log}", soft_wrap=True)
     out.print(f"Next: loupe drop LINE/STATION --wait{options}. Stop: loupe down{options}", soft_wrap=True)
+
+
+def _show_dashboard(home: Path) -> None:
+    out.print(
+        f"The dashboard, signed in once within ten minutes: {dashboard.sign_in_link(home)}", soft_wrap=True
+    )
 
 
 @app.command(epilog=epilog("loupe down"))

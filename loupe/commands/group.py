@@ -20,6 +20,8 @@ SECTIONS: dict[str, list[tuple[str, str, str]]] = {
         ("down", "cloud", "Stop the local cloud; its state is kept."),
         ("status", "status", "Show what runs, serves and waits, and the alarms."),
         ("reset", "cloud", "Delete the local cloud's state."),
+        ("dashboard", "dashboard", "Open the dashboard in the browser."),
+        ("users", "users", "Add, list and remove the people who may use the dashboard."),
     ],
     "Images": [
         ("drop", "images", "Upload images as a camera would."),

@@ -19,6 +19,7 @@ from loupe.errors import LoupeError
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
     from mypy_boto3_cloudwatch import CloudWatchClient
+    from mypy_boto3_cognito_idp import CognitoIdentityProviderClient
     from mypy_boto3_dynamodb import DynamoDBServiceResource
     from mypy_boto3_logs import CloudWatchLogsClient
     from mypy_boto3_s3 import S3Client
@@ -152,6 +153,14 @@ class Target:
     @cached_property
     def sts(self) -> STSClient:
         return self.session.client("sts", endpoint_url=self.endpoint_url, config=_CLIENT_CONFIG)
+
+    @cached_property
+    def cognito(self) -> CognitoIdentityProviderClient:
+        return self.session.client("cognito-idp", endpoint_url=self.endpoint_url, config=_CLIENT_CONFIG)
+
+    @cached_property
+    def cloudfront(self) -> Any:
+        return self.session.client("cloudfront", endpoint_url=self.endpoint_url, config=_CLIENT_CONFIG)
 
     @cached_property
     def dynamodb(self) -> DynamoDBServiceResource:
