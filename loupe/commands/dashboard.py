@@ -13,7 +13,10 @@ from loupe.errors import LoupeError
 from loupe.stack import dashboard
 from loupe.views.console import err, out, print_json
 
-app = commands()
+app = commands(
+    "Open the dashboard in the browser.\n\n"
+    "On this machine it is signed in: the link works once, within ten minutes."
+)
 # `loupe dashboard` is a command, and the group of `publish` too.
 app.info.no_args_is_help = False
 
@@ -29,10 +32,7 @@ def open_dashboard(
     stack: Stack = None,
     json_: Json = False,
 ) -> None:
-    """Open the dashboard in the browser.
-
-    On this machine it is signed in: the link works once, within ten minutes.
-    """
+    """Open the dashboard, unless the command line names a subcommand."""
     if context.invoked_subcommand:
         return
     link = dashboard.address(open_target(stack, home)) if stack else dashboard.sign_in_link(home)
