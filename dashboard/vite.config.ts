@@ -19,7 +19,7 @@ export default defineConfig({
     proxy: Object.fromEntries(passedOn.map((path) => [path, { target: site }])),
   },
   test: {
-    environment: "happy-dom",
+    environment: "node",
     include: ["src/**/*.test.{ts,tsx}"],
     restoreMocks: true,
   },
