@@ -63,3 +63,9 @@ class InvalidDecisionError(ReviewError):
     """The decision contradicts itself or the picture."""
 
     code = "invalid_request"
+
+
+class BusyError(ReviewError):
+    """Others write to the same counters all the time; nothing was written."""
+
+    code = "unavailable"

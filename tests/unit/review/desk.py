@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from dataclasses import dataclass, field
+from collections import Counter
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,10 +19,15 @@ from samtranslator.yaml_helper import yaml_parse
 
 from contract.inspections import timestamp
 from inspection.records import record_id
+from inspection.store import Inspections
+from review.decision import Choice, Decision, LabelledObject
+from review.decisions import Decisions, Written
 from review.history import History
 from review.items import from_item, to_item
+from review.labels import Labels
 from review.queue import ReviewQueue
 from review.sampling import Cause, Selection
+from tracking.transactions import Transactions
 
 START = datetime(2026, 1, 31, 8, 0, tzinfo=UTC)
 REGION = "eu-central-1"
@@ -38,6 +44,15 @@ def picture(width: int = 200, height: int = 100, shade: int = 128, kind: str = "
     buffer = io.BytesIO()
     Image.new("L", (width, height), shade).save(buffer, kind)
     return buffer.getvalue()
+
+
+def failed(*objects: tuple[str, tuple[float, float, float, float]], comment: str = "") -> Decision:
+    """Return the decision that a part is bad."""
+    return Decision(Choice.FAIL, tuple(LabelledObject(label, box) for label, box in objects), comment)
+
+
+PASSED, UNUSABLE = Decision(Choice.PASS), Decision(Choice.UNUSABLE)
+SCRATCH = ("scratch", (10.0, 20.0, 60.0, 80.0))
 
 
 def reason(code: str, label: str = "scratch", score: float = 0.4, fail_score: float = 0.5) -> dict[str, Any]:
@@ -92,7 +107,6 @@ class Desk:
     client: Any
     s3: Any
     now: datetime = START
-    _files: dict[str, bytes] = field(default_factory=dict)
 
     @classmethod
     def make(cls) -> Desk:
@@ -130,6 +144,23 @@ class Desk:
         return ReviewQueue(self.client, "reviews", self.clock)
 
     @property
+    def decisions(self) -> Decisions:
+        return Decisions(
+            queue=self.queue,
+            inspections=Inspections(self.client, "inspections"),
+            inspections_table="inspections",
+            statistics_table="statistics",
+            history=self.history,
+            labels=Labels(self.s3, "artefacts"),
+            transactions=Transactions(self.client, "statistics", sleep=lambda _: None),
+        )
+
+    def decide(self, identity: str, by: str, decision: Decision, version: int | None = None) -> Written:
+        """Claim and decide. version: without it, the one of the claim."""
+        claimed = self.queue.claim(identity, by)
+        return self.decisions.decide(identity, by, decision, version or claimed["version"])
+
+    @property
     def history(self) -> History:
         return History(self.client, "history", self.clock)
 
@@ -139,6 +170,19 @@ class Desk:
         assert self.queue.enqueue(inspected, selection)
         identity: str = inspected["id"]
         return identity
+
+    def counters(self) -> dict[str, int]:
+        """Return what the counters by the day count, over all of them."""
+        total: Counter[str] = Counter()
+        for item in self.items("statistics"):
+            if item["pk"].startswith("day#"):
+                total.update({name: value for name, value in item.items() if ":" in name and value})
+        return dict(total)
+
+    def record(self, inspected: dict[str, Any]) -> dict[str, Any]:
+        """Return a record as it is in the table now."""
+        key = to_item({"image": inspected["image"], "version_id": inspected["version_id"]})
+        return from_item(self.client.get_item(TableName="inspections", Key=key)["Item"])
 
     def items(self, table: str) -> list[dict[str, Any]]:
         """Return every item of a table."""
