@@ -21,6 +21,8 @@ from loupe.stack.target import Target
 from loupe.stack.uploads import Upload
 
 SAMPLES = REPOSITORY / "samples"
+# So few images are shown that one in a hundred, as in a factory, would leave nothing to review.
+_PARAMETERS = {"ReviewPassShare": "0.5", "ReviewFailShare": "0.5"}
 # For the alerts and the pictures, which follow the verdicts.
 _PATIENCE_SECONDS = 20.0
 # In the order of the demo's last line.
@@ -83,6 +85,7 @@ def run_demo(
     on_status: Callable[[str], None],
     on_total: Callable[[int], None],
     on_record: Callable[[Inspection], None],
+    on_done: Callable[[DemoReport, Path], None] = lambda report, home: None,
 ) -> DemoReport:
     """Start a new local cloud, deploy the template and the starter model, and inspect the sample images.
 
@@ -93,6 +96,7 @@ def run_demo(
         on_status: Receives a text for each step.
         on_total: Receives the number of images.
         on_record: Receives each record.
+        on_done: Receives the results and the cloud's home, while the cloud still runs.
 
     Raises:
         OSError: The pictures' folder cannot be written.
@@ -102,7 +106,7 @@ def run_demo(
         on_status("starting the local cloud")
         with LocalCloud(Path(home)) as cloud:
             on_status("deploying template.yaml")
-            cloud.deploy()
+            cloud.deploy(_PARAMETERS)
             target = Target.local(Path(home))
             deployment.deploy(target, deployment.STARTER, deployment.Hosting(), on_status)
             inbox = AlertInbox(target)
@@ -116,15 +120,19 @@ def run_demo(
             alerts = receive_alerts(inbox, failed)
             framed = _framed(target, list(records.values()))
             files = [pictures.download(target, record, pictures_folder) for record in framed]
+            by_identity = {upload.identity: upload for upload in uploaded}
+            report = DemoReport(
+                uploaded=len(uploaded),
+                records=sorted(records.values(), key=lambda record: record["image"]),
+                alerts=alerts,
+                latencies_ms=[
+                    latency_ms(by_identity[identity], record) for identity, record in records.items()
+                ],
+                pictures=sorted(files),
+            )
+            on_done(report, Path(home))
             on_status("stopping the local cloud")
-    by_identity = {upload.identity: upload for upload in uploaded}
-    return DemoReport(
-        uploaded=len(uploaded),
-        records=sorted(records.values(), key=lambda record: record["image"]),
-        alerts=alerts,
-        latencies_ms=[latency_ms(by_identity[identity], record) for identity, record in records.items()],
-        pictures=sorted(files),
-    )
+    return report
 
 
 def receive_alerts(inbox: AlertInbox, expected: int) -> list[DefectAlert]:
