@@ -1,5 +1,5 @@
 // The pages: address, who may open it, where it stands in the navigation, and the file that is loaded for it.
-import { Factory, type LucideIcon } from "lucide-preact";
+import { ClipboardCheck, Factory, type LucideIcon } from "lucide-preact";
 import type { ComponentType } from "preact";
 import type { Group } from "./api/types";
 import { texts } from "./texts";
@@ -23,4 +23,12 @@ export const routes: PageRoute[] = [
     load: () => import("./pages/lines"),
     nav: { name: texts.nav.lines, icon: Factory, section: "lines" },
   },
+  { path: "/line/:line", group: "viewer", load: () => import("./pages/line") },
+  {
+    path: "/review",
+    group: "viewer",
+    load: () => import("./pages/review"),
+    nav: { name: texts.nav.review, icon: ClipboardCheck, section: "quality" },
+  },
+  { path: "/review/:id", group: "reviewer", load: () => import("./pages/review") },
 ];

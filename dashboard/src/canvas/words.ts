@@ -13,6 +13,18 @@ export const words = {
   zoomIn: "Zoom in",
   zoomOut: "Zoom out",
   whole: "Whole picture",
+  picker: {
+    title: "Label",
+    find: "Find or type a label",
+    newLabel: (label: string): string => `New label “${label}”`,
+    now: "now",
+  },
+  list: {
+    title: "Boxes",
+    none: "No boxes",
+    remove: (what: string): string => `Remove: ${what}`,
+    byPerson: "drawn or changed",
+  },
   help: {
     look: "Plus and minus zoom, 0 shows the whole picture, arrows move it.",
     boxes:

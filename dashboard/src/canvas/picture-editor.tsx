@@ -8,8 +8,8 @@ import { around, type Point, type Size, tenth } from "./geometry";
 import { useGestures } from "./gestures";
 import { type Action, actionOf } from "./keys";
 import { type Command, type Form, selectedShape } from "./model";
-import { DraftOutline, type Layer, Layers, type Look, Shapes, Tags } from "./Shapes";
-import { Toolbar } from "./Toolbar";
+import { DraftOutline, type Layer, Layers, type Look, Shapes, Tags } from "./shapes";
+import { Toolbar } from "./toolbar";
 import { middle, pan, reveal, type View, whole, ZOOM_STEP, zoomAt } from "./viewport";
 import { words } from "./words";
 
@@ -96,7 +96,6 @@ export function PictureEditor(props: PictureEditorProps): JSX.Element {
 
   return (
     <div class="picture-editor">
-      {/* biome-ignore lint/a11y/noNoninteractiveElementInteractions: an application takes keys and pointers itself. */}
       <div
         ref={root}
         class="canvas-stage"
