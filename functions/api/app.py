@@ -17,7 +17,7 @@ from api import errors
 from api.access import authorise
 from api.bodies import check_body, dump, load
 from api.errors import ApiError
-from api.routes import changes, datasets, models, places, runs, session, statistics
+from api.routes import changes, datasets, models, places, rules, runs, session, statistics
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -29,6 +29,7 @@ ROUTERS = (
     datasets.router,
     models.router,
     places.router,
+    rules.router,
     runs.router,
     statistics.router,
 )
