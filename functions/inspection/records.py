@@ -81,6 +81,8 @@ def build_record(inspection: Inspection, now: datetime, index_shards: int, reten
     if inspection.prediction:
         answer = inspection.prediction.model_dump()
         record |= {name: answer[name] for name in ("model", "detections", "quality")}
+        # With them the image can be judged again by other rules.
+        record["doubts"] = [warning["message"] for warning in answer["warnings"]]
         record["timings_ms"] |= {f"model_{name}": taken for name, taken in answer["timings_ms"].items()}
     decimal: Record = _decimal({name: value for name, value in record.items() if value is not None})
     return decimal

@@ -1,5 +1,6 @@
 """The record of an image version, and messages that are deferred."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -77,6 +78,7 @@ def test_the_record_of_an_inspected_image() -> None:
                 }
             ],
             "quality": {"sharpness": Decimal("120.5")},
+            "doubts": [],
             "model": {"name": "steel", "version": "7"},
             "line": "line-1",
             "station": "top",
@@ -96,6 +98,12 @@ def test_the_record_of_an_inspected_image() -> None:
             "expires_at": int(NOW.timestamp()) + 86_400,
         }
     )
+
+
+def test_a_record_keeps_why_the_model_may_be_blind_on_the_picture() -> None:
+    answer = prediction(warnings=[{"code": "scale", "message": "the picture is at another scale"}])
+    doubted = replace(FAILED, prediction=Prediction.model_validate(answer))
+    assert build_record(doubted, NOW, 8, 1)["doubts"] == ["the picture is at another scale"]
 
 
 def test_a_field_without_a_value_is_left_out() -> None:
