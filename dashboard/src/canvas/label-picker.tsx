@@ -29,9 +29,12 @@ export function choicesFor(
   allowsNew: boolean,
 ): Choice[] {
   const wanted = typed.trim().toLowerCase();
+  const place = ({ label, title }: Choice) => `${title} ${label}`.toLowerCase().indexOf(wanted);
+  // What begins with the typed letters is meant rather than what contains them.
   const known = labels
     .map((label, index) => ({ label, title: name(label), digit: index < 9 ? String(index + 1) : "" }))
-    .filter(({ label, title }) => `${label} ${title}`.toLowerCase().includes(wanted));
+    .filter((choice) => place(choice) >= 0)
+    .sort((one, other) => Math.min(1, place(one)) - Math.min(1, place(other)));
   const isNew = allowsNew && wanted !== "" && !labels.some((label) => label.toLowerCase() === wanted);
   return isNew ? [...known, { label: typed.trim(), title: words.picker.newLabel(typed.trim()), digit: "" }] : known;
 }
@@ -44,6 +47,12 @@ export function LabelPicker({ labels, current, name, allowsNew, onDone }: LabelP
   const choices = choicesFor(typed, labels, name, allowsNew);
 
   useEffect(() => dialog.current?.showModal(), []);
+
+  /** The dialog is closed first, because the focus goes back where it was only from an open document. */
+  function finish(label: string | null) {
+    dialog.current?.close();
+    onDone(label);
+  }
   useEffect(() => {
     dialog.current?.querySelector('[aria-selected="true"]')?.scrollIntoView({ block: "nearest" });
   });
@@ -52,8 +61,8 @@ export function LabelPicker({ labels, current, name, allowsNew, onDone }: LabelP
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
     const direct = typed === "" ? choices.find(({ digit }) => digit !== "" && digit === event.key) : undefined;
     if (step) setMarked((marked + step + choices.length) % Math.max(1, choices.length));
-    else if (event.key === "Enter") onDone(choices[marked]?.label ?? null);
-    else if (direct) onDone(direct.label);
+    else if (event.key === "Enter") finish(choices[marked]?.label ?? null);
+    else if (direct) finish(direct.label);
     else return;
     event.preventDefault();
     event.stopPropagation();
@@ -65,8 +74,8 @@ export function LabelPicker({ labels, current, name, allowsNew, onDone }: LabelP
       ref={dialog}
       class="dialog label-picker"
       aria-label={words.picker.title}
-      onCancel={() => onDone(null)}
-      onClick={(event) => event.target === dialog.current && onDone(null)}
+      onCancel={() => finish(null)}
+      onClick={(event) => event.target === dialog.current && finish(null)}
     >
       <div class="stack tight">
         <input
@@ -98,7 +107,7 @@ export function LabelPicker({ labels, current, name, allowsNew, onDone }: LabelP
               aria-selected={index === marked}
               tabIndex={-1}
               class="menu-item"
-              onClick={() => onDone(choice.label)}
+              onClick={() => finish(choice.label)}
             >
               <span class="grow clip">{choice.title}</span>
               {choice.label === current && <span class="muted small">{words.picker.now}</span>}

@@ -183,7 +183,6 @@ function Desk({
               lastLabel = label;
               editing.send({ do: "relabel", label });
             }
-            root.current?.querySelector<HTMLElement>(".canvas-stage")?.focus();
           }}
         />
       )}

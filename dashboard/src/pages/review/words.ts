@@ -63,8 +63,8 @@ export const words = {
     save: (defects: number): string =>
       defects ? `Save as defective, ${defects === 1 ? "1 box" : `${defects} boxes`}` : "Save as good",
     none: "No defect",
-    edit: "Correct the boxes",
-    unusable: "Picture unusable",
+    edit: "Correct",
+    unusable: "Unusable",
     skip: "Skip",
   },
   decisions: { pass: "good", fail: "defective", unusable: "picture unusable" } as Record<string, string>,
