@@ -17,6 +17,7 @@ class Verdict(StrEnum):
 RARE_VERDICTS = (Verdict.FAIL, Verdict.REVIEW, Verdict.UNREADABLE)
 BY_LINE, LINE_PARTITION = "by_line_time", "line_bucket"
 BY_VERDICT, VERDICT_PARTITION = "by_verdict_time", "verdict_bucket"
+BY_SERIAL, BY_ID = "by_serial", "by_id"  # with the keys of the records alone
 
 
 def partition(owner: str, day: str, shard: int) -> str:
