@@ -227,9 +227,7 @@ class Inspector:
             return _without_rules(inspection, Verdict.REVIEW, "model_timeout", str(error))
         doubts = [warning.message for warning in prediction.warnings]
         line = place(event.key).line
-        judgement = judge(
-            rules, line, prediction.detections, prediction.quality, doubts, prediction.image
-        )
+        judgement = judge(rules, line, prediction.detections, prediction.quality, doubts, prediction.image)
         return replace(inspection, prediction=prediction, rules_version=rules.version, judgement=judgement)
 
 
