@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("contract", "localcloud", "loupe", "training")
 # The local cloud needs neither, nor does the command on AWS: they build containers and functions' packages there.
 BUILD_FILES = re.compile(r"training/Dockerfile.*|functions/(Makefile|requirements\.txt)")
-FILES = ("template.yaml", "functions", "statemachine/retrain.asl.json", "models", "samples")
+FILES = ("template.yaml", "dashboard/dist", "functions", "statemachine/retrain.asl.json", "models", "samples")
 
 
 @pytest.fixture(scope="module")
