@@ -14,6 +14,7 @@ from typing import Any
 import boto3
 from moto.core import DEFAULT_ACCOUNT_ID
 from moto.dynamodb.models import dynamodb_backends
+from moto.s3.models import s3_backends
 from PIL import Image
 from samtranslator.yaml_helper import yaml_parse
 
@@ -129,9 +130,7 @@ class Desk:
         for name in TABLES:
             dynamodb_backends[DEFAULT_ACCOUNT_ID][REGION].tables[name].items.clear()
         for bucket in ("images", "artefacts"):
-            for kind in ("Versions", "DeleteMarkers"):
-                for item in self.s3.list_object_versions(Bucket=bucket).get(kind, []):
-                    self.s3.delete_object(Bucket=bucket, Key=item["Key"], VersionId=item["VersionId"])
+            s3_backends[DEFAULT_ACCOUNT_ID]["aws"].buckets[bucket].keys.clear()
 
     def clock(self) -> datetime:
         return self.now

@@ -119,5 +119,5 @@ def test_two_people_never_hold_the_same_image(desk: Desk) -> None:
             ) == sum(count > 0 for count in self.decided.values())
 
     run_state_machine_as_test(
-        Reviewing, settings=settings(max_examples=12, stateful_step_count=15, deadline=None)
+        Reviewing, settings=settings(max_examples=8, stateful_step_count=15, deadline=None)
     )
