@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from contract.inspections import Verdict
-from inspection.records import Record
-from inspection.rules import Kind
+from inspection.records import Record, classes_of
 from tracking.cells import Cell, cell_of, day_expiry, item_keys
 
 if TYPE_CHECKING:
@@ -19,7 +18,6 @@ Counts = Counter[str]
 INSPECTED, DEFECT, DOUBT, QUEUED, DECIDED = "inspected", "defect:", "doubt:", "queued:", "decided:"
 # By verdict: the prefix of the counters of its classes.
 CLASS_PREFIXES: Mapping[str, str] = {Verdict.FAIL: DEFECT, Verdict.REVIEW: DOUBT}
-_DECIDING = {Verdict.FAIL: Kind.DEFECT, Verdict.REVIEW: Kind.DOUBTFUL}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,15 +48,6 @@ def counts_of(record: Record, *, queued: bool) -> Counts:
     if queued:
         counts[QUEUED + verdict] = 1
     return counts
-
-
-def classes_of(record: Record) -> set[str]:
-    """Return the classes under which a record is counted: those that it failed with, or that it is in doubt about.
-
-    A failed image may also have doubts, but they did not decide. A pass is counted under no class.
-    """
-    kind = _DECIDING.get(record["verdict"])
-    return {reason["label"] for reason in record["reasons"] if reason["code"] == kind and reason.get("label")}
 
 
 def decision_updates(

@@ -25,7 +25,7 @@ class Sought:
     Attributes:
         where: The line, the station, and the model.
         verdict: The verdict.
-        defect: A class: of `counters.classes_of`.
+        defect: A class: of `inspection.records.classes_of`.
     """
 
     where: Wanted = EVERYTHING

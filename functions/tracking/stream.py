@@ -6,8 +6,6 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from inspection.records import Record
 from tracking.places import Places
 from tracking.tracker import Tracker
@@ -49,11 +47,12 @@ class Stream:
         return [number for number, record in new.items() if id(record) in again]
 
     def _enqueued(self, record: Record) -> bool:
-        """Return whether a record is where it belongs. A queue that fails does not keep the others from the feed."""
+        """Return whether a record is where it belongs."""
         try:
             self.enqueue(record)
-        except (BotoCoreError, ClientError):
-            _logger.warning("a record could not be put into the review queue", exc_info=True)
+        # Whatever it is: a record that the queue cannot take must not keep others out of the counters and the feed.
+        except Exception:
+            _logger.exception("a record could not be put into the review queue")
             return False
         return True
 
