@@ -4,12 +4,14 @@ import argparse
 import dataclasses
 import json
 import os
-import time
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
+from moto.core import DEFAULT_ACCOUNT_ID
+from moto.s3.models import s3_backends
 
 from localcloud import Connection, NotRunningError
 from loupe.errors import LoupeError
@@ -50,7 +52,7 @@ def reachable(stack: Target, monkeypatch: pytest.MonkeyPatch) -> Target:
     return stack
 
 
-def _snapshot(target: Target, name: str, folder: str = "default/", **info: Any) -> None:
+def _snapshot(target: Target, name: str, folder: str = "default/", hours_ago: int = 0, **info: Any) -> None:
     document = {
         "loupe_snapshot": 1,
         "id": name * 16,
@@ -61,6 +63,9 @@ def _snapshot(target: Target, name: str, folder: str = "default/", **info: Any) 
     }
     key = f"labelled/snapshots/{folder}{name}.json"
     target.s3.put_object(Bucket="artefacts", Key=key, Body=json.dumps(document).encode())
+    stored = s3_backends[DEFAULT_ACCOUNT_ID]["aws"].get_object("artefacts", key)
+    assert stored is not None
+    stored.last_modified -= timedelta(hours=hours_ago)
 
 
 def _options(call: labelled_data.ProgramCall) -> argparse.Namespace:
@@ -95,9 +100,7 @@ def test_every_option_reaches_the_import_program():
 
 
 def test_the_newest_snapshot_there_keeps_its_test_set(reachable: Target, home: Path):
-    _snapshot(reachable, "bbbb")
-    # S3 gives LastModified in whole seconds.
-    time.sleep(1.1)
+    _snapshot(reachable, "bbbb", hours_ago=1)
     _snapshot(reachable, "aaaa")
     reachable.s3.put_object(Bucket="artefacts", Key="labelled/images/cc.jpg", Body=b"")
     call = labelled_data.prepare(ImportOptions("data"), None, home, False)
@@ -169,11 +172,9 @@ def test_a_required_home_must_have_a_running_cloud(tmp_path: Path):
 
 
 def test_the_data_sets_of_a_stack_are_listed_with_their_last_import(stack: Target):
-    _snapshot(stack, "old1", folder="")
-    _snapshot(stack, "bbbb", folder="press-2/")
-    time.sleep(1.1)
-    _snapshot(stack, "aaaa", folder="press-2/")
-    time.sleep(1.1)
+    _snapshot(stack, "old1", folder="", hours_ago=3)
+    _snapshot(stack, "bbbb", folder="press-2/", hours_ago=2)
+    _snapshot(stack, "aaaa", folder="press-2/", hours_ago=1)
     _snapshot(stack, "cccc", folder="press-2/", format="merged")
     stack.s3.put_object(Bucket="artefacts", Key="labelled/snapshots/Odd/x.json", Body=b"{}")
     default, press = labelled_data.datasets(stack)
