@@ -1,5 +1,5 @@
 // The pages: address, who may open it, where it stands in the navigation, and the file that is loaded for it.
-import { ClipboardCheck, Factory, type LucideIcon } from "lucide-preact";
+import { ClipboardCheck, Factory, Images, type LucideIcon } from "lucide-preact";
 import type { ComponentType } from "preact";
 import type { Group } from "./api/types";
 import { texts } from "./texts";
@@ -25,10 +25,23 @@ export const routes: PageRoute[] = [
   },
   { path: "/line/:line", group: "viewer", load: () => import("./pages/line") },
   {
+    path: "/inspections",
+    group: "viewer",
+    load: () => import("./pages/inspections"),
+    nav: { name: texts.nav.inspections, icon: Images, section: "lines" },
+  },
+  { path: "/inspections/:id", group: "viewer", load: () => import("./pages/inspection") },
+  {
     path: "/review",
     group: "viewer",
     load: () => import("./pages/review"),
     nav: { name: texts.nav.review, icon: ClipboardCheck, section: "quality" },
+  },
+  {
+    path: "/rules",
+    group: "viewer",
+    load: () => import("./pages/thresholds"),
+    nav: { name: texts.nav.thresholds, icon: SlidersHorizontal, section: "quality" },
   },
   { path: "/review/:id", group: "reviewer", load: () => import("./pages/review") },
 ];

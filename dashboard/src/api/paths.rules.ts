@@ -32,8 +32,9 @@ export interface RulesDocument {
 export interface RulesInForce {
   /** Counts the changes. */
   number: number;
-  version: string;
-  document: RulesDocument;
+  /** Null, as the document, if the rules in force are not valid. */
+  version: string | null;
+  document: RulesDocument | null;
   notes: string[];
 }
 
@@ -45,11 +46,11 @@ export interface RulesChange {
 
 export interface RulesVersion {
   number: number;
-  version: string;
+  version: string | null;
   when: string;
-  by: string;
+  by: string | null;
   comment?: string | null;
-  document: RulesDocument;
+  document: RulesDocument | null;
   changes: RulesChange[];
 }
 

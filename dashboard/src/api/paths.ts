@@ -70,6 +70,7 @@ export interface Paths extends ReviewPaths, RulesPaths, LearningPaths {
     Rates,
     { since?: string; until?: string; line?: string; label?: string; model?: string }
   >;
+  "/api/labels": Get<{ items: { name: string; images: number }[] }>;
   "/api/changes": Get<Page<Change>, { after?: string; line?: string; limit?: number }>;
   "/api/health": Get<Health>;
 }

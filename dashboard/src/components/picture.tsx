@@ -1,5 +1,5 @@
 import { ImageOff } from "lucide-preact";
-import { useEffect, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import { ownOrigin } from "../api/links";
 import type { DrawnBox } from "../logic/boxes";
 import { texts } from "../texts";
@@ -29,13 +29,12 @@ export function Picture({
   onFocusBox?: (detection: number | null) => void;
 }) {
   const source = ownOrigin(link);
-  const [state, setState] = useState<"loading" | "shown" | "gone">("loading");
+  // Which link was loaded, and which could not be: another link is neither.
+  const [loaded, setLoaded] = useState<string | null>(null);
+  const [gone, setGone] = useState<string | null>(null);
   const [natural, setNatural] = useState<[number, number] | null>(null);
-  // Another picture starts anew.
-  useEffect(() => setState("loading"), [source]);
-
   const [w, h] = width && height ? [width, height] : (natural ?? [1, 1]);
-  if (!source || state === "gone") {
+  if (!source || gone === source) {
     return (
       <div class="picture">
         <div class="state">
@@ -56,11 +55,11 @@ export function Picture({
           decoding="async"
           onLoad={(event) => {
             setNatural([event.currentTarget.naturalWidth, event.currentTarget.naturalHeight]);
-            setState("shown");
+            setLoaded(source);
           }}
-          onError={() => setState("gone")}
+          onError={() => setGone(source)}
         />
-        {state === "shown" && (
+        {loaded === source && (
           <>
             <svg class="picture-boxes" viewBox={`0 0 ${w} ${h}`} preserveAspectRatio="none" aria-hidden="true">
               {boxes.map(({ box: [x1, y1, x2, y2], kind, detection }, index) => (
