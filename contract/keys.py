@@ -18,6 +18,7 @@ SNAPSHOTS = "labelled/snapshots/"  # with a folder for each data set
 LABELS = "labels/"  # reviewed images, one document each
 MODELS = "models/"
 PRETRAINED = "pretrained/"  # weights to start from, by family
+THUMBNAILS = "thumbnails/"  # small pictures for lists
 REPORTS = "reports/"  # of evaluations and of retraining runs
 APPROVALS = "retraining/approvals/"
 LAST_RUNS = "retraining/last/"  # a document for each data set

@@ -22,8 +22,7 @@ from contract.inspections import (
     VERDICT_PARTITION,
     Verdict,
 )
-from inspection.records import Record
-from inspection.rules import Kind
+from inspection.records import Record, classes_of
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -80,17 +79,8 @@ class Wanted:
         return (
             all(wanted is None or wanted == found for wanted, found in pairs)
             and record["verdict"] in self.verdicts
-            and (self.defect is None or self.defect in labels_behind(record))
+            and (self.defect is None or self.defect in classes_of(record))
         )
-
-
-def labels_behind(record: Record) -> set[str]:
-    """Return the classes for which an image failed or went to review."""
-    return {
-        reason["label"]
-        for reason in record.get("reasons", [])
-        if reason.get("label") and reason["code"] in (Kind.DEFECT, Kind.DOUBTFUL)
-    }
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,9 +13,10 @@ from contract.inspections import LINE_PARTITION, VERDICT_PARTITION, Verdict, par
 from contract.keys import place
 from inspection.detector import Prediction
 from inspection.events import ImageEvent
-from inspection.rules import Judgement
+from inspection.rules import Judgement, Kind
 
 Record = dict[str, Any]
+_DECIDING = {Verdict.FAIL: Kind.DEFECT, Verdict.REVIEW: Kind.DOUBTFUL}
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,15 @@ def build_record(inspection: Inspection, now: datetime, index_shards: int, reten
         record["timings_ms"] |= {f"model_{name}": taken for name, taken in answer["timings_ms"].items()}
     decimal: Record = _decimal({name: value for name, value in record.items() if value is not None})
     return decimal
+
+
+def classes_of(record: Record) -> set[str]:
+    """Return the classes under which a record is counted: those that it failed with, or that it is in doubt about.
+
+    A failed image may also have doubts, but they did not decide. A pass is counted under no class.
+    """
+    kind = _DECIDING.get(record["verdict"])
+    return {reason["label"] for reason in record["reasons"] if reason["code"] == kind and reason.get("label")}
 
 
 def _judgement_fields(judgement: Judgement) -> Record:

@@ -8,10 +8,11 @@ and may be short, with a position from which the next one goes on.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime
+from itertools import groupby
 from typing import Protocol
 
 from contract.inspections import partition, timestamp
@@ -20,8 +21,6 @@ from inspection.records import Record
 
 MAX_READ = 2_000
 MAX_QUERIES = 400
-# The counters follow the records within seconds. An hour that may still be open is always searched.
-_SURE_AFTER = timedelta(hours=2)
 # A time_id, or an hour at which a stretch of time has ended.
 _POSITION = re.compile(r"\d{4}-\d\d-\d\dT\d\d(:\d\d:\d\d\.\d{3}Z(#[0-9a-f]{32})?)?")
 _BRIDGED_HOURS = 2  # so near to each other, two hours are read in one go
@@ -34,11 +33,8 @@ class Activity(Protocol):
     def lines(self, station: str | None) -> Collection[str]:
         """Return all lines; those that have such a station, if one is given."""
 
-    def on(self, day: date, wanted: Wanted) -> Mapping[str, Collection[str]] | None:
-        """Return the hours of a day (`2026-01-31T08`) in which something may match, each with its lines.
-
-        None if that is not known.
-        """
+    def hours(self, wanted: Wanted) -> Iterator[str]:
+        """Yield the hours (`2026-01-31T08`) in which something may match, newest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,66 +95,46 @@ class Search:
         """Yield where to read, newest first."""
         low, high = timestamp(wanted.since), position or timestamp(wanted.until) + _END
         if wanted.serial is not None:
-            yield from _clipped(Stretch(low, high, (wanted.serial,)), low, high)
-            return
-        for day in _days(low[:10], high[:10]):
-            # The counters cost a read, too. A page is mostly full before the end of its first day.
-            asks = wanted.is_narrow or day.isoformat() != high[:10]
-            hours = self.activity.on(day, wanted) if asks else None
-            if hours is None:
-                owners = self._owners(wanted, None)
-                stretches = [self._stretch(f"{day}T00", f"{day}T23", owners)]
-            else:
-                stretches = list(self._active(day, hours, wanted))
-            for stretch in stretches:
-                yield from _clipped(stretch, low, high)
+            stretches = iter([Stretch(low, high, (wanted.serial,))])
+        else:
+            stretches = self._active(replace(wanted, until=_time(high)))
+        for stretch in stretches:
+            clipped = Stretch(max(stretch.low, low), min(stretch.high, high), stretch.partitions)
+            if clipped.low <= clipped.high:
+                yield clipped
 
-    def _active(self, day: date, hours: Mapping[str, Collection[str]], wanted: Wanted) -> Iterator[Stretch]:
-        """Yield the parts of a day in which something may match, newest first."""
-        sure = (datetime.now(UTC) - _SURE_AFTER).isoformat()
-        owners: set[str] = set()
-        first = last = ""
-        for number in reversed(range(24)):
-            hour = f"{day}T{number:02d}"
-            known = hours.get(hour, ()) if hour < sure[:13] else None
-            here = self._owners(wanted, known)
-            if not here:
-                continue
-            if owners and int(first[-2:]) - number > _BRIDGED_HOURS:
-                yield self._stretch(first, last, sorted(owners))
-                owners.clear()
-            if not owners:
-                last = hour
-            first = hour
-            owners.update(here)
-        if owners:
-            yield self._stretch(first, last, sorted(owners))
-
-    def _owners(self, wanted: Wanted, lines: Collection[str] | None) -> tuple[str, ...]:
-        """Return whose partitions to read: lines or verdicts. lines: where something may match; None: anywhere."""
-        if lines is not None and not lines:
-            return ()
+    def _active(self, wanted: Wanted) -> Iterator[Stretch]:
+        """Yield the parts of each day in which something may match, newest first."""
         if index_for(wanted) is VERDICTS:
-            return wanted.verdicts
-        if wanted.line is not None:
-            return (wanted.line,)
-        return tuple(sorted(self.activity.lines(wanted.station) if lines is None else lines))
-
-    def _stretch(self, first_hour: str, last_hour: str, owners: Sequence[str]) -> Stretch:
-        names = (partition(owner, first_hour[:10], n) for owner in owners for n in range(self.index_shards))
-        return Stretch(first_hour, last_hour + _END, tuple(names))
-
-
-def _days(first: str, last: str) -> Iterator[date]:
-    """Yield days, newest first."""
-    day = date.fromisoformat(last)
-    while day.isoformat() >= first:
-        yield day
-        day -= timedelta(days=1)
+            owners: Collection[str] = wanted.verdicts
+        else:
+            owners = self.activity.lines(wanted.station) if wanted.line is None else [wanted.line]
+        if not owners:
+            return
+        for day, hours in groupby(self.activity.hours(wanted), key=lambda hour: hour[:10]):
+            shards = range(self.index_shards)
+            partitions = tuple(partition(owner, day, n) for owner in owners for n in shards)
+            for first, last in _joined(int(hour[-2:]) for hour in hours):
+                yield Stretch(f"{day}T{first:02d}", f"{day}T{last:02d}{_END}", partitions)
 
 
-def _clipped(stretch: Stretch, low: str, high: str) -> Iterator[Stretch]:
-    """Yield a stretch as far as it is between two time_ids."""
-    clipped = Stretch(max(stretch.low, low), min(stretch.high, high), stretch.partitions)
-    if clipped.low <= clipped.high and clipped.partitions:
-        yield clipped
+def _joined(hours: Iterable[int]) -> Iterator[tuple[int, int]]:
+    """Yield the first and last of hours that are near to each other. They come newest first.
+
+    >>> list(_joined([20, 19, 17, 3]))
+    [(17, 20), (3, 3)]
+    """
+    first = last = -1
+    for hour in hours:
+        if last >= 0 and first - hour > _BRIDGED_HOURS:
+            yield first, last
+            last = -1
+        first, last = hour, max(last, hour)
+    if last >= 0:
+        yield first, last
+
+
+def _time(high: str) -> datetime:
+    """Return the time of the greatest time_id."""
+    at = high.rstrip(_END).partition("#")[0]
+    return datetime.fromisoformat(at if len(at) > len("2026-01-31T08") else f"{at}:00:00Z")

@@ -81,6 +81,14 @@ class Inspections:
         """
         return self._mark(record, {"picture": picture})
 
+    def mark_thumbnail(self, record: Record, thumbnail: str) -> bool:
+        """Add the key of its thumbnail to a record; an empty one if its image can have none.
+
+        Returns:
+            Whether it was added: False if there already was one, or if a later event has replaced the record.
+        """
+        return self._mark(record, {"thumbnail": thumbnail})
+
     def _mark(self, record: Record, fields: Record) -> bool:
         """Add fields to a record, unless it has the first of them."""
         return self._write_if(

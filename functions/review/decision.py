@@ -8,9 +8,9 @@ from enum import StrEnum
 from typing import Any, Self
 
 from contract.text import counted, plain, plain_lines
-from inspection.records import Record
+from inspection.records import Record, classes_of
 from review.errors import InvalidDecisionError
-from tracking.counters import Decided, classes_of
+from tracking.counters import Decided
 
 LONGEST_LABEL = 100  # characters
 LONGEST_COMMENT = 2000
@@ -66,7 +66,7 @@ class Decision:
         """
         problems = list(self._problems(width, height))
         if problems:
-            raise InvalidDecisionError("; ".join(problems) + ".")
+            raise InvalidDecisionError(problems)
         objects = tuple(LabelledObject(item.label, _inside(item.box, width, height)) for item in self.objects)
         return type(self)(self.verdict, objects, self.comment.strip())
 

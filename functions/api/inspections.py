@@ -1,0 +1,137 @@
+"""Inspections as the API shows them, and what the routes about them work with."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from typing import Any, NotRequired, cast
+
+from typing_extensions import TypedDict
+
+from api import aws, settings
+from api.activity import CountedActivity
+from api.errors import not_found
+from api.links import Links, PictureLinks
+from inspection.index_reading import Table
+from inspection.records import Record
+from inspection.search import Search
+from tracking.places import Places
+from tracking.statistics import Statistics
+
+# What the record holds for the indexes, for S3's events and for DynamoDB is nobody's business.
+_FIELDS = (
+    *("id", "line", "station", "serial", "captured_at", "received_at", "inspected_at", "verdict", "severity"),
+    *(
+        "reasons",
+        "detections",
+        "image",
+        "version_id",
+        "image_width",
+        "image_height",
+        "image_bytes",
+        "image_format",
+    ),
+    *("model", "rules_version", "quality", "timings_ms", "doubts", "review", "acknowledged"),
+)
+
+
+class Reason(TypedDict):
+    """A reason for a verdict. detection: the index of the detection behind it."""
+
+    code: str
+    message: str
+    label: NotRequired[str]
+    score: NotRequired[float]
+    fail_score: NotRequired[float]
+    severity: NotRequired[str]
+    detection: NotRequired[int]
+
+
+class Detection(TypedDict):
+    """What the model has found. box: x1, y1, x2, y2 in pixels of the upright image."""
+
+    label: str
+    score: float
+    box: list[float]
+
+
+class Model(TypedDict):
+    """The model that has judged."""
+
+    name: str
+    version: str
+
+
+class Done(TypedDict):
+    """Who did something, and when."""
+
+    by: str
+    at: str
+
+
+class Inspection(TypedDict):
+    """The inspection of an image version."""
+
+    id: str
+    line: str
+    station: str
+    serial: str
+    captured_at: str
+    received_at: str
+    inspected_at: str
+    verdict: str
+    severity: NotRequired[str]
+    reasons: list[Reason]
+    detections: list[Detection]
+    image: str
+    version_id: str
+    image_width: NotRequired[int]
+    image_height: NotRequired[int]
+    image_bytes: NotRequired[int]
+    image_format: NotRequired[str]
+    model: NotRequired[Model]
+    rules_version: NotRequired[str]
+    quality: NotRequired[dict[str, float]]
+    timings_ms: NotRequired[dict[str, float]]
+    doubts: NotRequired[list[str]]
+    review: NotRequired[dict[str, Any]]
+    acknowledged: NotRequired[Done]
+    links: PictureLinks
+
+
+def shown(record: Record) -> Inspection:
+    """Return a record as the API shows it."""
+    known: Mapping[str, Any] = {name: record[name] for name in _FIELDS if name in record}
+    return cast(Inspection, {"detections": [], "reasons": [], **known, "links": links().of(record)})
+
+
+def existing(identity: str) -> Record:
+    """Return the record of an id, as it is just now.
+
+    Raises:
+        ApiError: There is none.
+    """
+    record = table().by_id(identity)
+    if record is None:
+        raise not_found("There is no such inspection.")
+    return record
+
+
+@functools.cache
+def links() -> Links:
+    """Return what signs links to pictures."""
+    return Links(aws.s3(), settings.Records.read().artefacts_bucket)
+
+
+@functools.cache
+def table() -> Table:
+    """Return the inspections table."""
+    return Table(aws.dynamodb(), settings.Records.read().table_name)
+
+
+@functools.cache
+def search() -> Search:
+    """Return the search for inspections."""
+    counters = settings.Statistics.read().statistics_table
+    places, statistics = Places(aws.dynamodb(), counters), Statistics(aws.dynamodb(), counters)
+    return Search(table(), settings.Records.read().index_shards, CountedActivity(places, statistics))
