@@ -1,5 +1,5 @@
 // The pages: address, who may open it, where it stands in the navigation, and the file that is loaded for it.
-import { ClipboardCheck, Factory, Images, type LucideIcon } from "lucide-preact";
+import { ClipboardCheck, Factory, Images, type LucideIcon, SlidersHorizontal } from "lucide-preact";
 import type { ComponentType } from "preact";
 import type { Group } from "./api/types";
 import { texts } from "./texts";

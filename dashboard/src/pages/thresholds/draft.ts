@@ -1,0 +1,100 @@
+/** The rules in force, and those that a person is making from them. The draft stays while the person looks at other pages. */
+
+import { signal } from "@preact/signals";
+import { useCallback } from "preact/hooks";
+import { api, askFor } from "../../api/client";
+import { ApiError } from "../../api/errors";
+import type { RulesDocument, RulesInForce } from "../../api/paths.rules";
+import { type Loaded, useLoad } from "../../hooks/load";
+import { clashes, type Difference, differences, putOnto } from "./document";
+
+interface Kept {
+  readonly base: RulesInForce;
+  readonly document: RulesDocument;
+}
+
+/** What somebody else has put into force since the draft began. */
+export interface Meanwhile {
+  readonly newest: RulesInForce;
+  readonly changes: readonly Difference[];
+  readonly clashes: readonly string[];
+}
+
+const kept = signal<Kept | null>(null);
+const meanwhile = signal<Meanwhile | null>(null);
+
+const inForce = (): Promise<RulesInForce> => askFor(api.GET("/api/rules"));
+
+export interface Draft {
+  readonly base: RulesInForce;
+  readonly document: RulesDocument;
+  readonly changes: readonly Difference[];
+  readonly meanwhile: Meanwhile | null;
+  readonly change: (document: RulesDocument) => void;
+  readonly discard: () => void;
+  /** Put one's changes onto what somebody else has put into force. */
+  readonly putOnNewest: () => void;
+  /** Put the draft into force. Returns whether it is; if not, `meanwhile` says why. */
+  readonly save: (version: string, comment: string) => Promise<boolean>;
+}
+
+function begin(base: RulesInForce): void {
+  kept.value = { base, document: base.document ?? { version: "" } };
+  meanwhile.value = null;
+}
+
+/** Rules that somebody else has put into force replace an untouched draft, and are shown beside a changed one. */
+function take(newest: RulesInForce): void {
+  const now = kept.value;
+  if (!now || differences(now.base.document, now.document).length === 0) begin(newest);
+  else if (newest.number !== now.base.number) notice(now, newest);
+}
+
+function notice({ base, document }: Kept, newest: RulesInForce): void {
+  const theirs = differences(base.document, newest.document);
+  meanwhile.value = { newest, changes: theirs, clashes: clashes(differences(base.document, document), theirs) };
+}
+
+async function save(version: string, comment: string): Promise<boolean> {
+  const now = kept.value;
+  if (!now) return false;
+  const body = { document: { ...now.document, version }, number: now.base.number, ...(comment && { comment }) };
+  try {
+    begin(await askFor<RulesInForce>(api.PUT("/api/rules", { body })));
+    return true;
+  } catch (error) {
+    if (!(error instanceof ApiError && error.code === "stale_version")) throw error;
+    notice(now, await inForce());
+    return false;
+  }
+}
+
+/** Put the rules of an earlier version into force again. */
+export async function rollBack(to: number, comment: string): Promise<void> {
+  const number = kept.value?.base.number;
+  if (number === undefined) return;
+  const body = { to, number, ...(comment && { comment }) };
+  begin(await askFor<RulesInForce>(api.POST("/api/rules/rollback", { body })));
+}
+
+export function useDraft(): { loaded: Loaded<RulesInForce>; draft: Draft | null } {
+  const loaded = useLoad(async () => {
+    const newest = await inForce();
+    take(newest);
+    return newest;
+  }, []);
+  const change = useCallback((document: RulesDocument) => {
+    if (kept.value) kept.value = { ...kept.value, document };
+  }, []);
+  const now = kept.value;
+  if (!now || loaded.data === undefined) return { loaded, draft: null };
+  const changes = differences(now.base.document, now.document);
+  const putOnNewest = () => {
+    const newest = meanwhile.value?.newest;
+    if (!newest?.document) return;
+    kept.value = { base: newest, document: putOnto(changes, newest.document) };
+    meanwhile.value = null;
+  };
+  const discard = () => begin(meanwhile.value?.newest ?? now.base);
+  return { loaded, draft: { ...now, changes, meanwhile: meanwhile.value, change, discard, putOnNewest, save } };
+}
