@@ -43,7 +43,7 @@ _NAMES = {
         "set_request_region",
     ),
     "core.router": ("extract_access_key_id", "extract_region"),
-    "services.cloudformation.provisioners": ("_RESOURCE_HANDLERS",),
+    "services.cloudformation.provisioners": ("_RESOURCE_HANDLERS", "_ssm_attrs", "_ssm_put_data"),
     "services.cloudwatch": (
         "_alarms",
         "_calc_stats",
