@@ -58,11 +58,11 @@ class Span:
         if since > until:
             raise SpanError("The time span begins after it ends.")
         by = by or (By.HOUR if until - since <= _HOURLY_UP_TO else By.DAY)
+        if until - since > _LENGTHS[by] * MOST_BUCKETS[by]:
+            raise SpanError(f"The time span is too long: at most {_IN_WORDS[by]}.")
         first, last = _floor(since, by), _floor(until, by)
         if last < until.astimezone(UTC) or last == first:
             last += _LENGTHS[by]
-        if (last - first) / _LENGTHS[by] > MOST_BUCKETS[by] + 1:
-            raise SpanError(f"The time span is too long: at most {_IN_WORDS[by]}.")
         return cls(first, last, by)
 
     @classmethod

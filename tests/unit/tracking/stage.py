@@ -46,9 +46,7 @@ def record(name: str = "SN1", verdict: str = "pass", **changes: Any) -> Record:
     labels = changes.pop("labels", ("scratches",))
     image, version = f"s3://images/incoming/{line}/{station}/{name}.jpg", changes.pop("version_id", "v1")
     code = _COUNTED.get(verdict, ("",))[0]
-    model = (
-        {} if verdict == "unreadable" else {"model": {"name": "steel", "version": changes.pop("model", "7")}}
-    )
+    model = {"model": {"name": "steel", "version": changes.pop("model", "7")}}
     return {
         "image": image,
         "version_id": version,
@@ -63,7 +61,7 @@ def record(name: str = "SN1", verdict: str = "pass", **changes: Any) -> Record:
         "received_at": timestamp(at),
         "inspected_at": timestamp(changes.pop("inspected", at + timedelta(seconds=1))),
         "expires_at": int((at + timedelta(days=400)).timestamp()),
-        **model,
+        **(model if verdict != "unreadable" else {}),
         **changes,
     }
 
@@ -154,6 +152,7 @@ class Stage:
         }.items():
             patch.setenv(name, value)
         stage._hook()
+        stage.client = boto3.client("dynamodb")
         # A client takes longer to make than all calls of a test together.
         for maker in ("dynamodb", "dynamodb_once"):
             patch.setattr(clients, maker, functools.cache(getattr(clients, maker)))
