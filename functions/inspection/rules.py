@@ -344,6 +344,25 @@ def judge(
     return Judgement(Verdict.REVIEW if uncertain else Verdict.PASS, reasons)
 
 
+def standing(rules: Rules, line: str, detections: Sequence[Detection], size: Size | None) -> list[Detection]:
+    """Return the detections that count if their score is high enough: by their size, and by where they lie.
+
+    Args:
+        rules: The rules.
+        line: The production line.
+        detections: The model's answer.
+        size: Of the upright picture. Without it, zones cannot be applied.
+    """
+    class_rules = {label: rules.rule(line, label) for label in {detection.label for detection in detections}}
+    zones = rules.zones.get(line) if size else None
+    return [
+        detection
+        for detection in detections
+        if detection.area >= class_rules[detection.label].smallest_area
+        and not (zones and size and zones.ignores(detection.box, size))
+    ]
+
+
 def _counted(
     rules: Rules, line: str, detections: Sequence[Detection], size: Size | None
 ) -> tuple[list[_Counted], list[_Counted]]:
