@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -39,13 +40,26 @@ _logger = Logger()
 
 
 def answer(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Answer a request of the HTTP API, payload version 2.0."""
-    reply = app.resolve(event, context)
+    """Answer a request of the HTTP API, payload version 2.0.
+
+    The HTTP API has decoded the path, but for the percent sign.
+    """
+    reply = app.resolve({**event, "rawPath": event["rawPath"].replace("%25", "%")}, context)
     reply["headers"] |= _HEADERS
     return reply
 
 
-app = APIGatewayHttpResolver(serializer=dump, json_body_deserializer=load, debug=False)
+class _Resolver(APIGatewayHttpResolver):
+    """A resolver whose parameters in paths hold any character of a name, and not only those that need no encoding."""
+
+    @staticmethod
+    def _compile_regex(rule: str, base_regex: str = "^{}$") -> re.Pattern[str]:
+        """Return the expression of a route's path. A serial contains the folders below its station's."""
+        named = re.sub(r"<(\w+)>", r"(?P<\1>[^/]+)", rule).replace("(?P<serial>[^/]+)", "(?P<serial>.+)")
+        return re.compile(base_regex.format(named), re.DOTALL)
+
+
+app = _Resolver(serializer=dump, json_body_deserializer=load, debug=False)
 # In this order, so that who may not use a route learns nothing about its parameters. The resolver's own option
 # `enable_validation` would validate first.
 app.use([authorise, check_body, OpenAPIRequestValidationMiddleware()])

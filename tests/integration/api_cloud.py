@@ -1,0 +1,124 @@
+"""The tables and buckets behind the API, on moto, as template.yaml declares them."""
+
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+from samtranslator.yaml_helper import yaml_parse
+
+from contract.images import ImageHeader
+from contract.inspections import Verdict, timestamp
+from handlers import track
+from inspection.detector import Prediction
+from inspection.events import ImageEvent, normalise_sequencer
+from inspection.records import Inspection, Record, build_record
+from inspection.rules import Judgement, Reason
+from inspection.store import Inspections
+from tests.api_support import forget
+from tests.inspection_support import prediction
+from tests.unit.tracking.stage import stream_event
+
+REGION = "eu-central-1"
+SHARDS = 2
+TABLES = {
+    "TABLE_NAME": "InspectionsTable",
+    "STATISTICS_TABLE": "StatisticsTable",
+    "REVIEWS_TABLE": "ReviewsTable",
+    "HISTORY_TABLE": "HistoryTable",
+}
+
+
+@dataclass
+class ApiCloud:
+    """What the API works on.
+
+    Attributes:
+        images: The images bucket.
+        artefacts: The artefacts bucket.
+        tables: The tables by their environment variables.
+    """
+
+    images: str
+    artefacts: str
+    tables: dict[str, str]
+
+    def __post_init__(self) -> None:
+        self.s3 = boto3.client("s3")
+        self._store = Inspections(boto3.client("dynamodb"), self.tables["TABLE_NAME"])
+
+    def add(
+        self,
+        key: str,
+        verdict: Verdict = Verdict.PASS,
+        *reasons: Reason,
+        at: datetime | None = None,
+        data: bytes | None = None,
+        detections: tuple[dict[str, Any], ...] = (),
+    ) -> Record:
+        """Store an image, and its record as the inspection writes it; count it as the stream would."""
+        stored = self.s3.put_object(
+            Bucket=self.images, Key=key, Body=b"no image" if data is None else data, ContentType="text/html"
+        )
+        at = at or datetime.now(UTC)
+        event = ImageEvent(self.images, key, stored["VersionId"], normalise_sequencer("1"), timestamp(at))
+        inspection = Inspection(
+            event,
+            Judgement(verdict, list(reasons)),
+            header=ImageHeader(200, 100, "JPEG") if data else None,
+            prediction=Prediction.model_validate(prediction(*detections)),
+            rules_version="3",
+        )
+        record = build_record(inspection, at, SHARDS, 400)
+        assert self._store.put(record)
+        track.handler(stream_event([("INSERT", record)]), None)  # type: ignore[arg-type]
+        return record
+
+    def record(self, record: Record) -> Record:
+        """Return a record as it is now."""
+        found = self._store.get(record["image"], record["version_id"])
+        assert found
+        return found
+
+
+def start(patch: pytest.MonkeyPatch) -> Iterator[ApiCloud]:
+    """Create all resources and the API's environment; end with nothing kept."""
+    template = yaml_parse((Path(__file__).parents[2] / "template.yaml").read_text())["Resources"]
+    patch.setenv("AWS_DEFAULT_REGION", REGION)
+    with mock_aws():
+        forget()
+        track._stream.cache_clear()
+        mark = uuid.uuid4().hex[:8]
+        cloud = ApiCloud(
+            f"images-{mark}",
+            f"artefacts-{mark}",
+            {name: f"{logical.lower()}-{mark}" for name, logical in TABLES.items()},
+        )
+        for bucket in (cloud.images, cloud.artefacts):
+            cloud.s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
+            cloud.s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+        for name, logical in TABLES.items():
+            declared = template[logical]["Properties"]
+            wanted = ("BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes")
+            boto3.client("dynamodb").create_table(
+                TableName=cloud.tables[name], **{part: declared[part] for part in wanted if part in declared}
+            )
+        for name, value in {
+            **cloud.tables,
+            "IMAGES_BUCKET": cloud.images,
+            "ARTEFACTS_BUCKET": cloud.artefacts,
+            "INDEX_SHARDS": str(SHARDS),
+            "MAX_IMAGE_BYTES": "8000000",
+            "MAX_IMAGE_PIXELS": "100000000",
+            "REVIEW_PASS_SHARE": "0",
+            "REVIEW_FAIL_SHARE": "0",
+        }.items():
+            patch.setenv(name, value)
+        yield cloud
+    forget()
+    track._stream.cache_clear()
