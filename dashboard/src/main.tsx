@@ -11,6 +11,7 @@ import "./styles/components.css";
 import "./styles/shell.css";
 import "./styles/pages.css";
 import "./styles/line.css";
+import "./styles/statistics.css";
 
 // After a new version was published, a page that is still open asks for files that no longer exist.
 window.addEventListener("vite:preloadError", () => window.location.reload());

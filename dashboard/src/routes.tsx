@@ -1,5 +1,5 @@
 // The pages: address, who may open it, where it stands in the navigation, and the file that is loaded for it.
-import { ClipboardCheck, Factory, Images, type LucideIcon, SlidersHorizontal } from "lucide-preact";
+import { ChartColumn, ClipboardCheck, Factory, Images, type LucideIcon, SlidersHorizontal } from "lucide-preact";
 import type { ComponentType } from "preact";
 import type { Group } from "./api/types";
 import { texts } from "./texts";
@@ -32,6 +32,12 @@ export const routes: PageRoute[] = [
   },
   { path: "/inspections/:id", group: "viewer", load: () => import("./pages/inspection") },
   {
+    path: "/statistics",
+    group: "viewer",
+    load: () => import("./pages/statistics"),
+    nav: { name: texts.nav.statistics, icon: ChartColumn, section: "lines" },
+  },
+  {
     path: "/review",
     group: "viewer",
     load: () => import("./pages/review"),
@@ -43,5 +49,6 @@ export const routes: PageRoute[] = [
     load: () => import("./pages/thresholds"),
     nav: { name: texts.nav.thresholds, icon: SlidersHorizontal, section: "quality" },
   },
+  { path: "/rules/zones/:line", group: "viewer", load: () => import("./pages/zones") },
   { path: "/review/:id", group: "reviewer", load: () => import("./pages/review") },
 ];

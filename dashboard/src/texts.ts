@@ -137,7 +137,6 @@ export const texts = {
     defective: "Defective",
     toReview: "To review",
     yield: "Yield",
-    yieldHint: "Share of the judged products that passed. What waits for a review or could not be read is not judged.",
     station: "Station",
     last: "last",
     quiet: "No image for",
@@ -252,6 +251,71 @@ export const texts = {
       claim: () => "Taken for review",
       release: () => "Given back to the queue",
     } as Record<string, (decision: string) => string>,
+  },
+
+  statistics: {
+    title: "Statistics",
+    hint: "What was inspected and found, and how far the verdicts can be trusted",
+    nothing: "Nothing was inspected in this period",
+    nothingHint: "Choose a longer period, or another line.",
+    countedSince: (when: string): string => `Counting began on ${when}. What was inspected before is in no figure.`,
+    inspected: "Inspected",
+    inspectedHint: "pictures in this period",
+    yield: "Yield",
+    passed: "passed at once",
+    defectRate: "Defect rate",
+    failed: "failed",
+    reviewShare: "To review",
+    toReview: "left to a person",
+    unreadable: "Unreadable",
+    ofAll: (n: string, what: string): string => `${n} ${what}`,
+    rate: "Defect rate over time",
+    pareto: "Most frequent defects",
+    noDefects: "No defect was found in this period.",
+    volume: "Inspected over time",
+    byStation: "By station",
+    byModel: "By model",
+    name: "Name",
+    outcome: "Verdicts",
+    hour: "Hour",
+    day: "Day (UTC)",
+    limits: "Limits",
+  },
+
+  charts: {
+    controlLabel: (n: number, outside: number, centre: string): string =>
+      `Control chart of the defect rate: ${n} points about a mean of ${centre}, ${outside} of them outside the limits`,
+    controlHint: (outside: number, by: "hour" | "day"): string =>
+      outside === 0
+        ? `Every ${by} lies within its limits (dashed, three sigma): what goes up and down is chance.`
+        : `${count(outside, by, `${by}s`)} outside the limits (dashed, three sigma): this is rarely chance. Look for what changed.`,
+    defective: (fail: string, inspected: string, rate: string): string => `${fail} of ${inspected} defective, ${rate}`,
+    limits: (lower: string, upper: string): string => `limits ${lower} to ${upper}`,
+    outside: { above: "above the limit", below: "below the limit" },
+    volumeLabel: "Inspected pictures over time, by verdict. The table below has the numbers.",
+    others: "all others",
+    cumulative: "together with those above",
+    paretoHint:
+      "Bars: failed pictures with the defect. Line and last column: share of this and all above. Choose a name to see the pictures.",
+  },
+
+  rates: {
+    title: "Escape and overkill",
+    escape: "Escape rate",
+    escapeHint: "Of the products that passed, the share that is defective",
+    overkill: "Overkill rate",
+    overkillHint: "Of the products that failed, the share that is good",
+    explanation:
+      "Measured by people who review a random sample of what passed and failed, not by the model itself. The bar shows where the true rate lies with 95 % confidence; more reviews make it shorter.",
+    decided: (n: string, disagreements: string): string => `${n} reviewed, ${disagreements} with different opinions.`,
+    unmeasured: "Not measured yet: nothing of this kind was reviewed.",
+    between: (low: string, high: string): string => `${low} to ${high}`,
+    counts: (wrong: string, reviewed: string, of: string): string =>
+      `${wrong} wrong of ${reviewed} reviewed, of ${of} in all`,
+    by: "By",
+    byLine: "By line",
+    byLabel: "By defect",
+    byModel: "By model",
   },
 
   health: {

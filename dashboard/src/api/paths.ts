@@ -71,6 +71,6 @@ export interface Paths extends ReviewPaths, RulesPaths, LearningPaths {
     { since?: string; until?: string; line?: string; label?: string; model?: string }
   >;
   "/api/labels": Get<{ items: { name: string; images: number }[] }>;
-  "/api/changes": Get<Page<Change>, { after?: string; line?: string; limit?: number }>;
+  "/api/changes": Get<Page<Change> & { more: boolean }, { after?: string; line?: string; limit?: number }>;
   "/api/health": Get<Health>;
 }

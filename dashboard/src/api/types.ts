@@ -138,6 +138,10 @@ export interface Statistics {
   totals: Counts;
   lines: (Counts & { line: string; station: string })[];
   models: (Counts & { version: string })[];
+  /** Records from before this time are in no count. */
+  counted_since?: string | null;
+  /** The control chart of the failed share: its centre, and the limits of each bucket. */
+  control: { centre: number | null; lower: (number | null)[]; upper: (number | null)[] };
 }
 
 export interface Rate {

@@ -60,3 +60,21 @@ export function Card({
     </section>
   );
 }
+
+/** The frame of a wide table, which scrolls on a narrow screen, also by the keyboard. */
+export function TableFrame({
+  label,
+  children,
+  class: more = "",
+}: {
+  label: string;
+  children: ComponentChildren;
+  class?: string;
+}) {
+  return (
+    // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by the keyboard.
+    <section class={`table-frame ${more}`} aria-label={label} tabIndex={0}>
+      {children}
+    </section>
+  );
+}

@@ -3,6 +3,7 @@ import { api, ask } from "../api/client";
 import type { Change } from "../api/types";
 
 const EVERY_MS = 1000;
+const AT_ONCE = 100;
 const SLOWEST_MS = 10_000;
 
 /**
@@ -24,15 +25,16 @@ export function useChanges(line: string | undefined, onChanges: (changes: Change
 
     const poll = async (): Promise<void> => {
       try {
-        const { items, next } = await ask(api.GET("/api/changes", { params: { query: { line, after } } }));
+        const query = { line, after, limit: AT_ONCE };
+        const { items, next, more } = await ask(api.GET("/api/changes", { params: { query } }));
         if (ended) return;
         after = next ?? after;
-        wait = EVERY_MS;
+        wait = more ? 0 : EVERY_MS;
         setConnected(true);
         if (items.length > 0) latest.current(items);
       } catch {
         if (ended) return;
-        wait = Math.min(wait * 2, SLOWEST_MS);
+        wait = Math.min(Math.max(wait, EVERY_MS) * 2, SLOWEST_MS);
         setConnected(false);
       }
       if (!document.hidden) timer = setTimeout(poll, wait);

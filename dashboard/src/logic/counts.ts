@@ -3,9 +3,11 @@ import type { Counts } from "../api/types";
 
 export const noCounts = (): Counts => ({ inspected: 0, pass: 0, fail: 0, review: 0, unreadable: 0, defects: {} });
 
-/** The share of the judged products that passed; `null` if none was judged. */
-export const yieldOf = ({ pass, fail }: Pick<Counts, "pass" | "fail">): number | null =>
-  pass + fail > 0 ? pass / (pass + fail) : null;
+/** The share of the inspected products that passed at once; `null` if none was inspected. */
+export const yieldOf = (counts: Pick<Counts, "pass" | "inspected">): number | null =>
+  share(counts.pass, counts.inspected);
+
+export const share = (part: number, whole: number): number | null => (whole > 0 ? part / whole : null);
 
 /** The sum of several counts, as of a line's stations. */
 export function sumOf(counts: Counts[]): Counts {

@@ -62,11 +62,13 @@ export function dateTime(iso: string): string {
   return Number.isNaN(date.getTime()) ? iso : full.format(date);
 }
 
-/** The beginning of an hour or a day, for the axis of a chart and its table. */
-export const bucket = (iso: string, by: "hour" | "day"): string => {
-  const date = new Date(iso);
-  return by === "day" ? dayMonth.format(date) : `${dayMonth.format(date)}, ${minute.format(date)}`;
-};
+const utcDay = new Intl.DateTimeFormat(LOCALE, { day: "numeric", month: "short", timeZone: "UTC" });
+
+/** The name of a bucket of the statistics, from its beginning: an hour, or a day, which is one of UTC. */
+export function bucket(start: string | number, by: "hour" | "day"): string {
+  const date = new Date(start);
+  return by === "day" ? utcDay.format(date) : `${dayMonth.format(date)}, ${minute.format(date)}`;
+}
 
 export function ago(iso: string, now = Date.now()): string {
   const seconds = Math.max(0, Math.round((now - Date.parse(iso)) / 1000));

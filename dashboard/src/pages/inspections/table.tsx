@@ -1,4 +1,5 @@
 import type { Inspection } from "../../api/types";
+import { TableFrame } from "../../components/page";
 import { Thumbnail } from "../../components/thumbnail";
 import { VerdictBadge } from "../../components/verdict";
 import { shortVersion, time } from "../../logic/format";
@@ -8,7 +9,7 @@ import { whatDecided } from "./gallery";
 export function Table({ items }: { items: Inspection[] }) {
   const words = texts.inspections;
   return (
-    <section class="card table-frame">
+    <TableFrame class="card" label={words.title}>
       <table class="table hover inspections-table">
         <thead>
           <tr>
@@ -51,6 +52,6 @@ export function Table({ items }: { items: Inspection[] }) {
           ))}
         </tbody>
       </table>
-    </section>
+    </TableFrame>
   );
 }
