@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mypy_boto3_cloudwatch import CloudWatchClient
     from mypy_boto3_cognito_idp import CognitoIdentityProviderClient
     from mypy_boto3_dynamodb import DynamoDBServiceResource
+    from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_logs import CloudWatchLogsClient
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import ObjectTypeDef
@@ -115,6 +116,11 @@ class Target:
         return [entry for page in pages for entry in page.get("Contents", [])]
 
     @cached_property
+    def identity(self) -> str:
+        """The ARN of who uses the stack."""
+        return self.sts.get_caller_identity()["Arn"]
+
+    @cached_property
     def s3(self) -> S3Client:
         config = _CLIENT_CONFIG
         if self.endpoint_url:
@@ -137,6 +143,10 @@ class Target:
     @cached_property
     def stepfunctions(self) -> SFNClient:
         return self.session.client("stepfunctions", endpoint_url=self.endpoint_url, config=_CLIENT_CONFIG)
+
+    @cached_property
+    def functions(self) -> LambdaClient:
+        return self.session.client("lambda", endpoint_url=self.endpoint_url, config=_CLIENT_CONFIG)
 
     @cached_property
     def ssm(self) -> SSMClient:
