@@ -11,10 +11,21 @@ import { words } from "./words";
 interface ShapeListProps extends Look {
   readonly editing: Editing;
   readonly readOnly?: boolean;
+  /** What stands beside the name. */
+  readonly note?: (shape: Shape) => string;
   readonly onAskLabel: () => void;
 }
 
-export function ShapeList({ editing, readOnly = false, name, tone, onAskLabel }: ShapeListProps): JSX.Element {
+const scoreOf = (shape: Shape): string => shape.score?.toFixed(2) ?? words.list.byPerson;
+
+export function ShapeList({
+  editing,
+  readOnly = false,
+  name,
+  tone,
+  note = scoreOf,
+  onAskLabel,
+}: ShapeListProps): JSX.Element {
   const { editor, send } = editing;
   if (!editor.shapes.length) return <p class="muted small">{words.list.none}</p>;
   const what = (shape: Shape) => describe(shape, editor, name);
@@ -26,13 +37,13 @@ export function ShapeList({ editing, readOnly = false, name, tone, onAskLabel }:
             type="button"
             class="shape-row"
             aria-pressed={shape.id === editor.selected}
-            aria-label={what(shape)}
             onClick={() => send({ do: "select", id: shape.id })}
             onDblClick={readOnly ? undefined : onAskLabel}
           >
             <span class="swatch" />
             <span class="grow clip">{name(shape.label)}</span>
-            <span class="muted small nowrap">{shape.score?.toFixed(2) ?? words.list.byPerson}</span>
+            <span class="muted small nowrap">{note(shape)}</span>
+            <span class="visually-hidden">{what(shape)}</span>
           </button>
           {!readOnly && (
             <button

@@ -64,7 +64,7 @@ export function labelsFor({ inspection }: Pick<ClaimedReview, "inspection">, kno
 
 /** Whole minutes and seconds until a moment: "4:59"; null once it is over. */
 export function countdown(until: string, now: number): string | null {
-  const seconds = Math.ceil((Date.parse(until) - now) / 1000);
+  const seconds = Math.floor((Date.parse(until) - now) / 1000);
   if (!(seconds > 0)) return null;
   return `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
 }
