@@ -184,6 +184,8 @@ UNRESTRICTABLE = {
     "cloudwatch:PutMetricData",
     "ecr:GetAuthorizationToken",
     "sagemaker:ListEndpointConfigs",
+    "states:SendTaskFailure",
+    "states:SendTaskSuccess",
     "logs:CreateLogDelivery",
     "logs:GetLogDelivery",
     "logs:UpdateLogDelivery",
