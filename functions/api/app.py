@@ -18,7 +18,18 @@ from api import errors
 from api.access import authorise
 from api.bodies import check_body, dump, load
 from api.errors import ApiError
-from api.routes import changes, datasets, inspections, models, places, rules, runs, session, statistics
+from api.routes import (
+    changes,
+    datasets,
+    health,
+    inspections,
+    models,
+    places,
+    rules,
+    runs,
+    session,
+    statistics,
+)
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -28,6 +39,7 @@ ROUTERS = (
     session.router,
     changes.router,
     datasets.router,
+    health.router,
     inspections.router,
     models.router,
     places.router,

@@ -4,6 +4,7 @@ import functools
 
 from inspection import clients
 
+cloudwatch = functools.cache(clients.cloudwatch)
 cognito = functools.cache(clients.cognito)
 dynamodb = functools.cache(clients.dynamodb)
 logs = functools.cache(clients.logs)

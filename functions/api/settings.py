@@ -38,6 +38,13 @@ class Rules(Environment):
     rules_cache_seconds: int = Field(ge=1)
 
 
+class Stack(Environment):
+    """The stack itself."""
+
+    stack_name: str = Field(min_length=1)
+    endpoint_name: str = Field(min_length=1)
+
+
 class UserPool(Environment):
     """The users."""
 

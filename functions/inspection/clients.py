@@ -9,6 +9,7 @@ from botocore import UNSIGNED
 from botocore.config import Config
 
 if TYPE_CHECKING:
+    from mypy_boto3_cloudwatch import CloudWatchClient
     from mypy_boto3_cognito_idp import CognitoIdentityProviderClient
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_logs import CloudWatchLogsClient
@@ -74,6 +75,10 @@ def states() -> SFNClient:
 
 def sagemaker_runtime() -> SageMakerRuntimeClient:
     return boto3.client("sagemaker-runtime", config=_ENDPOINT)
+
+
+def cloudwatch() -> CloudWatchClient:
+    return boto3.client("cloudwatch", config=_DEFAULT)
 
 
 def cognito() -> CognitoIdentityProviderClient:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from loupe.stack.alarms import short_name
+from contract.alarms import short_name
 from loupe.stack.target import Target
 
 _QUEUE = "loupe-alert-inbox"

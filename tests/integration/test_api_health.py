@@ -1,0 +1,110 @@
+"""Health by the API, on moto: what it shows, and that one service that fails does not hide the others."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import boto3
+import pytest
+from botocore.stub import Stubber
+
+from api import aws
+from contract.inspections import Verdict
+from tests.api_support import Answer, call
+from tests.integration.api_cloud import ApiCloud, start
+
+
+@pytest.fixture
+def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[ApiCloud]:
+    for name, value in {
+        "STACK_NAME": "press",
+        "ENDPOINT_NAME": "press-detector",
+        "RULES_PARAMETER": "/press/rules",
+        "RULES_CACHE_SECONDS": "1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    for cloud in start(monkeypatch):
+        boto3.client("ssm").put_parameter(Name="/press/rules", Value='{"version": "7"}', Type="String")
+        boto3.client("cloudwatch").put_metric_alarm(
+            AlarmName="press-DeadLetterAlarm-1WKS4P0LKXIIG",
+            Namespace="x",
+            MetricName="x",
+            ComparisonOperator="GreaterThanThreshold",
+            EvaluationPeriods=1,
+            Period=60,
+            Threshold=0,
+            Statistic="Sum",
+        )
+        boto3.client("cloudwatch").put_metric_alarm(
+            AlarmName="presses-Other-1WKS4P0LKXIIG",
+            Namespace="x",
+            MetricName="x",
+            ComparisonOperator="GreaterThanThreshold",
+            EvaluationPeriods=1,
+            Period=60,
+            Threshold=0,
+            Statistic="Sum",
+        )
+        yield cloud
+
+
+def health(status: str | None = "InService") -> Answer:
+    with Stubber(aws.sagemaker()) as stub:
+        if status is None:
+            stub.add_client_error("describe_endpoint", "ValidationException")
+        else:
+            stub.add_response("describe_endpoint", _endpoint(status))
+        return call("GET", "/health", "viewer")
+
+
+def _endpoint(status: str) -> dict[str, Any]:
+    at = datetime(2026, 1, 31, 8, tzinfo=UTC)
+    arn = "arn:aws:sagemaker:eu-central-1:123456789012:endpoint/press-detector"
+    return {
+        "EndpointName": "press-detector",
+        "EndpointArn": arn,
+        "EndpointConfigName": "config",
+        "EndpointStatus": status,
+        "CreationTime": at,
+        "LastModifiedTime": at,
+    }
+
+
+def test_health_shows_endpoint_lines_alarms_and_rules(cloud: ApiCloud) -> None:
+    cloud.add("incoming/line-1/top/1.jpg")
+    cloud.add("incoming/line-1/bottom/2.jpg", Verdict.FAIL)
+    cloud.add("incoming/line-2/top/3.jpg", at=datetime.now(UTC) - timedelta(days=1))
+    answer = health()
+    assert answer.status == 200
+    assert answer.body["endpoint"] == {
+        "name": "press-detector",
+        "status": "InService",
+        "model": {"name": "steel", "version": "7"},
+        "since": "2026-01-31T08:00:00.000Z",
+    }
+    lines = {line["line"]: line["last_hour"] for line in answer.body["lines"]}
+    assert (lines["line-1"]["inspected"], lines["line-1"]["fail"]) == (2, 1)
+    assert lines["line-2"]["inspected"] == 0
+    assert [alarm["name"] for alarm in answer.body["alarms"]] == ["DeadLetterAlarm"]
+    assert answer.body["rules_version"] == "7"
+    assert answer.body["problems"] == []
+
+
+def test_a_stack_without_an_endpoint_says_so(cloud: ApiCloud) -> None:
+    assert health(None).body["endpoint"] == {"name": "press-detector", "status": "Missing", "model": None}
+
+
+def test_a_service_that_fails_hides_nothing_else(cloud: ApiCloud) -> None:
+    with Stubber(aws.cloudwatch()) as stub:
+        stub.add_client_error("describe_alarms", "InternalFailure")
+        answer = health()
+    assert answer.status == 200
+    assert answer.body["problems"] == ["The alarms cannot be read."]
+    assert answer.body["rules_version"] == "7"
+
+
+def test_rules_that_are_not_valid_are_named(cloud: ApiCloud) -> None:
+    boto3.client("ssm").put_parameter(Name="/press/rules", Value='{"version": 7}', Overwrite=True)
+    answer = health()
+    assert answer.body["rules_version"] is None
+    assert "version: must be a text" in answer.body["problems"][0]
