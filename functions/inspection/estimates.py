@@ -54,8 +54,8 @@ class Rate:
         low: The lower end.
         high: The upper end.
         wrong: How many wrong ones people have found.
-        reviewed: How many images people have decided about.
-        of: How many images there are.
+        reviewed: About how many images with that verdict they have decided.
+        of: How many images have that verdict.
     """
 
     value: float | None
@@ -86,8 +86,8 @@ def rate(wrong: Sequence[Stratum], right: Sequence[Stratum]) -> Rate:
     strata = [*wrong, *right]
     counts = (
         sum(stratum.found for stratum in wrong),
-        sum(stratum.decided for stratum in strata),
-        sum(stratum.images for stratum in strata),
+        sum(stratum.decided for stratum in wrong),
+        sum(stratum.images for stratum in wrong),
     )
     if any(stratum.images and not stratum.evidence[0] for stratum in strata):
         return Rate(None, None, None, *counts)

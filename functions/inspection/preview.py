@@ -144,13 +144,15 @@ def _notes(cases: Sequence[Case]) -> Iterator[str]:
     """Yield what a person should know about a preview, as sentences."""
     if not any(case.decision for case in cases):
         yield "Nobody has decided about any of these images, so no rates are known."
+    if waiting := sum(case.recorded is Verdict.REVIEW and case.decision is None for case in cases):
+        # People take the most uncertain first, so those that they have seen are no random sample.
+        images = counted(waiting, "doubtful image")
+        yield f"People have not decided about {images} yet; the rates are sure once they have."
     models = {case.model for case in cases if case.model}
     if len(models) > 1:
         yield f"The images were inspected by {len(models)} models, and scores belong to a model."
     if unseen := sum(case.model is None for case in cases):
-        yield f"{counted(unseen, 'image')} without an answer of the model keep their verdict."
+        yield f"The model has not answered for {counted(unseen, 'image')}, whose verdict stays."
     if older := sum(case.is_older for case in cases):
-        yield (
-            f"{counted(older, 'record')} of an earlier release keep their reasons of a bad picture, whatever the "
-            "limits are."
-        )
+        records = counted(older, "record")
+        yield f"Reasons of a bad picture stay in {records} of an earlier release, whatever the limits are."

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from contract.inspections import Verdict
+from contract.inspections import Verdict, timestamp
 from inspection import events
 from inspection.cases import Case, case_of
 from inspection.detector import Prediction
@@ -18,7 +18,12 @@ BOX = (10.0, 10.0, 50.0, 50.0)
 
 
 def record_of(
-    rules: Rules, answer: Any, number: int = 0, line: str = "line-1", retention_days: int = 400
+    rules: Rules,
+    answer: Any,
+    number: int = 0,
+    line: str = "line-1",
+    at: datetime = NOW,
+    index_shards: int = 1,
 ) -> Record:
     """Return the record of an image for which the endpoint has given this answer, as `inspect` writes it."""
     event = events.ImageEvent(
@@ -26,14 +31,14 @@ def record_of(
         key=f"incoming/{line}/top/SN{number}.jpg",
         version_id=f"v{number}",
         sequencer=events.normalise_sequencer("0A"),
-        received_at="2026-01-05T09:30:15.250Z",
+        received_at=timestamp(at),
     )
     predicted = Prediction.model_validate(answer)
     used = rules.for_model(predicted.model.version)
     doubts = [warning.message for warning in predicted.warnings]
     judgement = judge(used, line, predicted.detections, predicted.quality, doubts, predicted.image)
     inspection = Inspection(event, judgement, prediction=predicted, rules_version=used.version)
-    return build_record(inspection, NOW, index_shards=1, retention_days=retention_days)
+    return build_record(inspection, at, index_shards, retention_days=400)
 
 
 @dataclass

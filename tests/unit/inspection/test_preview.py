@@ -149,7 +149,7 @@ def test_an_image_that_the_model_has_not_seen_keeps_its_verdict() -> None:
     shown = preview(rules(), rules("2", default={"fail_score": 0.99}), [case_of(record)])
     assert shown["moves"] == []
     assert shown["proposed"]["unreadable"] == 1
-    assert "1 image without an answer of the model keep their verdict." in shown["notes"]
+    assert "The model has not answered for 1 image, whose verdict stays." in shown["notes"]
 
 
 def test_a_record_of_an_earlier_release_keeps_its_reasons_of_a_bad_picture() -> None:
@@ -169,7 +169,15 @@ def test_rates_are_those_of_the_decided_images_and_of_what_they_stand_for() -> N
     # Nothing but the image without a detection passes now. Nobody has looked at it; it stands for half a bad part.
     assert shown["escape"]["proposed"]["value"] == round(0.5 / (0.5 + 1.5 + 1), 6)
     assert shown["overkill"]["current"]["value"] == round(1 / 3, 6)
-    assert shown["escape"]["current"]["reviewed"] == 4
+    assert shown["escape"]["current"] | {"value": 0, "low": 0, "high": 0} == {
+        **{"value": 0, "low": 0, "high": 0},
+        **{"wrong": 1, "reviewed": 2, "of": 4},
+    }
+
+
+def test_doubtful_images_that_wait_for_a_decision_are_told() -> None:
+    waiting = [found(0.4, number) for number in range(3)]
+    assert any("decided about 3 doubtful images yet" in note for note in preview(rules(), rules("2"), waiting)["notes"])
 
 
 def test_nobody_s_decision_is_no_rate_but_a_note() -> None:
