@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 class ReviewError(Exception):
     """Base class. The message is a sentence for people.
@@ -60,9 +62,17 @@ class StaleVersionError(ReviewError):
 
 
 class InvalidDecisionError(ReviewError):
-    """The decision contradicts itself or the picture."""
+    """The decision contradicts itself or the picture.
+
+    Attributes:
+        problems: What is wrong, each with its place.
+    """
 
     code = "invalid_request"
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = list(problems)
 
 
 class BusyError(ReviewError):

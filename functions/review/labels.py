@@ -134,8 +134,8 @@ class Labels:
             "width": int(record["image_width"]),
             "height": int(record["image_height"]),
             "objects": [{"label": item["label"], "box": list(item["box"])} for item in objects],
-            "reviewed_by": by,
-            "reviewed_at": at,
+            "by": by,
+            "at": at,
             "source": record["image"],
         }
         key = _key(record["id"])
