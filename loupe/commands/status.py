@@ -39,6 +39,8 @@ def _rows(target: Target, stack: str | None, home: Path, state: Status) -> list[
     options = target_options(stack, home)
     where = f"the local cloud on {target.endpoint_url}, state in {home}"
     rows = [("Loupe", f"stack {stack} on AWS" if stack else where), ("Endpoint", _endpoint(state, options))]
+    if address := target.outputs.get("DashboardUrl"):
+        rows.append(("Dashboard", f"{address}, opened by: loupe dashboard{options}"))
     rows.append(("Images", _images(state, options)))
     rows += [
         ("Retraining", f"{arn.rpartition(':')[2]} runs: loupe retrain --follow{options}")
@@ -75,6 +77,7 @@ def _document(target: Target, home: Path, state: Status) -> dict[str, Any]:
     return {
         "endpoint_url": target.endpoint_url,
         "home": str(home) if target.endpoint_url else None,
+        "dashboard": target.outputs.get("DashboardUrl"),
         "endpoint": {
             "name": target.output("EndpointName"),
             "status": endpoint.status if endpoint else None,
