@@ -13,6 +13,7 @@ from inspection import clients
 from inspection.alerts import Alerts, is_due
 from inspection.objects import Objects
 from inspection.store import Inspections
+from inspection.thumbnails import Thumbnails
 
 _processor = BatchProcessor(event_type=EventType.DynamoDBStreams)
 
@@ -43,12 +44,17 @@ def _process(record: DynamoDBRecord) -> None:
 def _alerts() -> Alerts:
     environment = AlertEnvironment.read()
     s3 = clients.s3()
+    inspections = Inspections(clients.dynamodb(), environment.table_name)
+    objects = Objects(s3, environment.max_image_bytes)
     return Alerts(
-        inspections=Inspections(clients.dynamodb(), environment.table_name),
-        objects=Objects(s3, environment.max_image_bytes),
+        inspections=inspections,
+        objects=objects,
         s3=s3,
         sns=clients.sns(),
         topic_arn=environment.topic_arn,
+        thumbnails=Thumbnails(
+            objects, s3, inspections, environment.artefacts_bucket, environment.max_image_pixels
+        ),
         artefacts_bucket=environment.artefacts_bucket,
         link_seconds=environment.picture_link_hours * 3600,
         max_pixels=environment.max_image_pixels,

@@ -22,6 +22,7 @@ from inspection.objects import Objects
 from inspection.pictures.annotating import annotate
 from inspection.records import Record
 from inspection.store import Inspections
+from inspection.thumbnails import Thumbnails
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -43,6 +44,7 @@ class Alerts:
         s3: Stores the pictures and signs their links.
         sns: Publishes.
         topic_arn: The topic of the alerts.
+        thumbnails: Makes the small picture for lists.
         artefacts_bucket: Where the pictures are stored.
         link_seconds: How long a picture's link is valid.
         max_pixels: The most pixels that an image may have.
@@ -53,6 +55,7 @@ class Alerts:
     s3: S3Client
     sns: SNSClient
     topic_arn: str
+    thumbnails: Thumbnails
     artefacts_bucket: str
     link_seconds: int
     max_pixels: int
@@ -68,12 +71,16 @@ class Alerts:
         record = self.inspections.get(image, version_id)
         if record is None or not is_due(record):
             return False
-        picture = self._store_picture(record)
+        data = self._read(record)
+        picture = None if data is None else self._store_picture(record, data)
         if record["verdict"] == Verdict.REVIEW:
-            return picture is not None and self.inspections.mark_pictured(record, picture)
+            return picture is not None and self.inspections.mark_pictured(
+                record, picture, self._store_thumbnail(record, data)
+            )
         self._publish(record, picture)
         alert = {"id": record["id"], "sent_at": timestamp(datetime.now(UTC))}
-        return self.inspections.mark_alerted(record, alert, picture)
+        # Nobody waits for the thumbnail as somebody does for the alert.
+        return self.inspections.mark_alerted(record, alert, picture, self._store_thumbnail(record, data))
 
     def _publish(self, record: Record, picture: str | None) -> None:
         document = describe(record, self._link(picture) if picture else None)
@@ -95,13 +102,20 @@ class Alerts:
             MessageAttributes=attributes(document),
         )
 
-    def _store_picture(self, record: Record) -> str | None:
-        """Return the key of the picture. None if there is no picture: the alert is sent all the same."""
+    def _read(self, record: Record) -> bytes | None:
+        """Return the image. None if it cannot be read: the alert is sent all the same."""
         bucket, key = split(record["image"])
+        try:
+            return self.objects.read(bucket, key, record["version_id"]).data
+        except (UnreadableError, ClientError, BotoCoreError) as error:
+            _logger.warning("no picture of the inspection %s: %s", record["id"], error)
+            return None
+
+    def _store_picture(self, record: Record, data: bytes) -> str | None:
+        """Return the key of the picture. None if there is no picture: the alert is sent all the same."""
         picture_key = f"{ANNOTATED}{record['line']}/{record['received_at'][:10]}/{record['id']}.jpg"
         try:
-            stored = self.objects.read(bucket, key, record["version_id"])
-            picture = annotate(stored.data, findings(record), remarks(record), self.max_pixels)
+            picture = annotate(data, findings(record), remarks(record), self.max_pixels)
             self.s3.put_object(
                 Bucket=self.artefacts_bucket, Key=picture_key, Body=picture, ContentType="image/jpeg"
             )
@@ -112,6 +126,16 @@ class Alerts:
             _logger.warning("no picture of the inspection %s", record["id"], exc_info=True)
             return None
         return picture_key
+
+    def _store_thumbnail(self, record: Record, data: bytes | None) -> str | None:
+        """Return the key of the thumbnail. None if it was not made: who first wants to see it will try again."""
+        if data is None:
+            return None
+        try:
+            return self.thumbnails.store(record, data)
+        except (ClientError, BotoCoreError) as error:
+            _logger.warning("no thumbnail of the inspection %s: %s", record["id"], error)
+            return None
 
     def _link(self, key: str) -> str:
         return self.s3.generate_presigned_url(

@@ -60,26 +60,29 @@ class Inspections:
         item = reply.get("Item")
         return {name: _deserialize(value) for name, value in item.items()} if item else None
 
-    def mark_alerted(self, record: Record, alert: dict[str, str], picture: str | None) -> bool:
+    def mark_alerted(
+        self, record: Record, alert: dict[str, str], picture: str | None, thumbnail: str | None
+    ) -> bool:
         """Mark the alert of a record as sent.
 
         Args:
             record: The record, as it was read.
             alert: What the record stores about its alert.
             picture: The key of its picture, if it has one.
+            thumbnail: The key of its thumbnail; empty if it can have none; None if that is not known.
 
         Returns:
             Whether it was marked: False if it already was, or if a later event has replaced the record.
         """
-        return self._mark(record, {"alert": alert} | ({"picture": picture} if picture else {}))
+        return self._mark(record, {"alert": alert, "picture": picture or None, "thumbnail": thumbnail})
 
-    def mark_pictured(self, record: Record, picture: str) -> bool:
-        """Add the key of its picture to a record.
+    def mark_pictured(self, record: Record, picture: str, thumbnail: str | None) -> bool:
+        """Add the keys of its picture and thumbnail to a record. Args: as `mark_alerted`.
 
         Returns:
-            Whether it was added: False if there already was one, or if a later event has replaced the record.
+            Whether they were added: False if there already was a picture, or if a later event has replaced the record.
         """
-        return self._mark(record, {"picture": picture})
+        return self._mark(record, {"picture": picture, "thumbnail": thumbnail})
 
     def mark_thumbnail(self, record: Record, thumbnail: str) -> bool:
         """Add the key of its thumbnail to a record; an empty one if its image can have none.
@@ -89,8 +92,9 @@ class Inspections:
         """
         return self._mark(record, {"thumbnail": thumbnail})
 
-    def _mark(self, record: Record, fields: Record) -> bool:
-        """Add fields to a record, unless it has the first of them."""
+    def _mark(self, record: Record, marks: Record) -> bool:
+        """Add fields to a record, unless it has the first of them. What is None is left out."""
+        fields = {name: value for name, value in marks.items() if value is not None}
         return self._write_if(
             self._client.update_item,
             Key=_key(record["image"], record["version_id"]),

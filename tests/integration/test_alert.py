@@ -64,6 +64,19 @@ def test_the_picture_is_stored_and_linked(cloud: Cloud, inspected: dict[str, Any
     assert parse_qs(link.query)["X-Amz-Expires"] == ["43200"]
 
 
+@pytest.mark.parametrize("grey", [DEFECT, DOUBTFUL])
+def test_what_did_not_pass_gets_its_thumbnail_with_its_picture(cloud: Cloud, grey: int) -> None:
+    announced = cloud.put("incoming/line-1/top/SN1.jpg", jpeg(1600, 900, shade=grey))
+    cloud.inspect_record(announced)
+    cloud.alert()
+    key = cloud.record(announced)["thumbnail"]
+    assert key == f"thumbnails/{cloud.record(announced)['id']}.jpg"
+    body = cloud.s3.get_object(Bucket=cloud.artefacts, Key=key)["Body"].read()
+    with Image.open(io.BytesIO(body)) as thumbnail:
+        assert (thumbnail.format, thumbnail.size) == ("JPEG", (160, 90))
+    assert len(body) <= 6_000
+
+
 def test_the_record_contains_the_picture_and_the_alert_with_its_time(
     cloud: Cloud, defect: dict[str, Any], inspected: dict[str, Any]
 ) -> None:
