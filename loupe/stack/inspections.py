@@ -1,4 +1,4 @@
-"""Query the inspection records by line, by verdict, and by time.
+"""Query the inspection records by line, by verdict, by serial, and by time.
 
 The table's indexes spread each day over `IndexShards` partitions, because a DynamoDB partition takes 1,000 writes
 a second. So a query reads every shard of every day, and merges the results by time.
@@ -15,10 +15,11 @@ from decimal import Decimal
 from itertools import islice
 from typing import Any
 
-from boto3.dynamodb.conditions import Attr, Key
+from boto3.dynamodb.conditions import Key
 
 from contract.inspections import (
     BY_LINE,
+    BY_SERIAL,
     BY_VERDICT,
     LINE_PARTITION,
     RARE_VERDICTS,
@@ -31,6 +32,7 @@ from loupe.errors import LoupeError
 from loupe.stack.target import Target
 
 Inspection = dict[str, Any]
+_BATCH = 100  # keys that BatchGetItem takes
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
@@ -112,8 +114,7 @@ def query(target: Target, wanted: Filter, limit: int) -> list[Inspection]:
     """Return inspections, newest first.
 
     Without a line, a serial and a verdict it returns what needs a person's attention (fail, review, unreadable): the
-    index by verdict does not contain the passes, so that it stays small. No index contains the serials: a serial
-    without its line is searched for in the whole table.
+    index by verdict does not contain the passes, so that it stays small.
     """
     return list(islice(filter(wanted.accepts, _newest_first(target, wanted)), limit))
 
@@ -121,13 +122,14 @@ def query(target: Target, wanted: Filter, limit: int) -> list[Inspection]:
 def _newest_first(target: Target, wanted: Filter) -> Iterator[Inspection]:
     """Yield the records of the index that fits best; it may also contain other lines or verdicts."""
     table = target.dynamodb.Table(target.output("InspectionsTableName"))
+    if wanted.serial is not None:
+        keys = _read_partition(table, BY_SERIAL, "serial", wanted.serial, wanted.since, wanted.until)
+        yield from _whole_records(target, table.name, keys)
+        return
     if wanted.verdict in RARE_VERDICTS:
         index, key, owners = BY_VERDICT, VERDICT_PARTITION, [wanted.verdict]
     elif wanted.line is not None:
         index, key, owners = BY_LINE, LINE_PARTITION, [wanted.line]
-    elif wanted.serial is not None:
-        yield from _search(table, wanted.serial, wanted.since, wanted.until)
-        return
     else:
         index, key, owners = BY_VERDICT, VERDICT_PARTITION, list(RARE_VERDICTS)
     shards = range(int(target.output("IndexShards")))
@@ -137,17 +139,18 @@ def _newest_first(target: Target, wanted: Filter) -> Iterator[Inspection]:
         yield from heapq.merge(*pages, key=lambda record: record["time_id"], reverse=True)
 
 
-def _search(table: Any, serial: str, since: datetime, until: datetime) -> list[Inspection]:
-    """Return the records of a serial, newest first, from the whole table."""
-    between = Attr("received_at").between(timestamp(since), timestamp(until))
-    arguments: dict[str, Any] = {"FilterExpression": Attr("serial").eq(serial) & between}
-    records: list[Inspection] = []
-    while True:
-        page = table.scan(**arguments)
-        records += map(to_json_types, page["Items"])
-        if "LastEvaluatedKey" not in page:
-            return sorted(records, key=lambda record: str(record["received_at"]), reverse=True)
-        arguments["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+def _whole_records(target: Target, table: str, keys: Iterator[Inspection]) -> Iterator[Inspection]:
+    """Yield the records of some keys, in their order. The index by serial contains the keys alone."""
+    while batch := list(islice(keys, _BATCH)):
+        order = [(key["image"], key["version_id"]) for key in batch]
+        found: dict[tuple[str, str], Inspection] = {}
+        wanted: Any = {table: {"Keys": [{"image": image, "version_id": version} for image, version in order]}}
+        while wanted:
+            reply = target.dynamodb.batch_get_item(RequestItems=wanted)
+            for record in map(to_json_types, reply["Responses"].get(table, [])):
+                found[record["image"], record["version_id"]] = record
+            wanted = reply.get("UnprocessedKeys")
+        yield from (found[key] for key in order if key in found)
 
 
 def _days(since: datetime, until: datetime) -> Iterator[str]:

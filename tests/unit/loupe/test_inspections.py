@@ -41,7 +41,7 @@ def _record(number: int, line: str, verdict: str, at: datetime) -> dict[str, str
 def target() -> Iterator[Target]:
     with mock_aws():
         session = boto3.Session("testing", "testing", region_name="eu-central-1")
-        names = ["image", "version_id", "line_bucket", "verdict_bucket", "time_id"]
+        names = ["image", "version_id", "line_bucket", "verdict_bucket", "serial", "time_id"]
         session.client("dynamodb").create_table(
             TableName="t",
             BillingMode="PAY_PER_REQUEST",
@@ -57,9 +57,13 @@ def target() -> Iterator[Target]:
                         {"AttributeName": key, "KeyType": "HASH"},
                         {"AttributeName": "time_id", "KeyType": "RANGE"},
                     ],
-                    "Projection": {"ProjectionType": "ALL"},
+                    "Projection": {"ProjectionType": projection},
                 }
-                for index, key in [("by_line_time", "line_bucket"), ("by_verdict_time", "verdict_bucket")]
+                for index, key, projection in [
+                    ("by_line_time", "line_bucket", "ALL"),
+                    ("by_verdict_time", "verdict_bucket", "ALL"),
+                    ("by_serial", "serial", "KEYS_ONLY"),
+                ]
             ],
         )
         target = Target(session, None, {"InspectionsTableName": "t", "IndexShards": str(SHARDS)})
