@@ -18,13 +18,16 @@ from api import errors
 from api.access import authorise
 from api.bodies import check_body, dump, load
 from api.errors import ApiError
-from api.routes import (
+from api.routes import exports
     changes,
     datasets,
     health,
     inspections,
+    labels,
     models,
     places,
+    rates,
+    reviews,
     rules,
     runs,
     session,
@@ -39,10 +42,14 @@ ROUTERS = (
     session.router,
     changes.router,
     datasets.router,
+    exports.router,
     health.router,
     inspections.router,
+    labels.router,
     models.router,
     places.router,
+    rates.router,
+    reviews.router,
     rules.router,
     runs.router,
     statistics.router,

@@ -99,7 +99,7 @@ def current(documents: Documents, dataset: str, own: str) -> Snapshot:
     Raises:
         LabelledDataError: Nothing was imported, or a snapshot or a reviewed image is not valid.
     """
-    base = _last_import(documents, dataset)
+    base = last_import(documents, dataset)
     document = merged(base.document, _reviewed(documents)) if dataset == own else base.document
     if document is base.document:
         return base
@@ -109,8 +109,12 @@ def current(documents: Documents, dataset: str, own: str) -> Snapshot:
     return Snapshot(document, documents.uri(key))
 
 
-def _last_import(documents: Documents, dataset: str) -> Snapshot:
-    """Return the last import into a data set. Merged snapshots are skipped, so that the test set stays."""
+def last_import(documents: Documents, dataset: str) -> Snapshot:
+    """Return the last import into a data set. Merged snapshots are skipped, so that the test set stays.
+
+    Raises:
+        LabelledDataError: Nothing was imported, or a snapshot is not valid.
+    """
     stored = list(documents.listing(SNAPSHOTS))
     own = [item for item in stored if dataset_of(item["Key"]) == dataset]
     for item in sorted(own, key=lambda item: (item["LastModified"], item["Key"]), reverse=True):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
@@ -151,25 +151,35 @@ class Labels:
         """Delete the label of an image, if it has one."""
         self.s3.delete_object(Bucket=self.bucket, Key=_key(inspection_id))
 
-    def read_all(self) -> Iterator[dict[str, Any]]:
-        """Yield the documents of all labels."""
-        pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=LABELS)
-        keys = [item["Key"] for page in pages for item in page.get("Contents", [])]
+    def page(self, limit: int, after: str | None = None) -> tuple[list[dict[str, Any]], str | None]:
+        """Return label documents in the order of their keys, and the key after which more follow.
+
+        Args:
+            limit: The most that are returned, at most 1000.
+            after: Only those behind this key.
+        """
+        listed = self.s3.list_objects_v2(
+            Bucket=self.bucket, Prefix=LABELS, MaxKeys=limit, StartAfter=after or LABELS
+        )
+        keys = [item["Key"] for item in listed.get("Contents", []) if item["Key"].endswith(".json")]
         with ThreadPoolExecutor(_READERS) as pool:
-            yield from pool.map(self._read, keys)
+            documents = [document for document in pool.map(self._find, keys) if document]
+        return documents, listed["Contents"][-1]["Key"] if listed["IsTruncated"] else None
 
     def _kept(self, inspection_id: str) -> KeptPicture | None:
         """Return the copy that an earlier label of an image version names."""
+        label = self._find(_key(inspection_id))
+        return KeptPicture(**label["image"], sha256=label["sha256"]) if label else None
+
+    def _find(self, key: str) -> dict[str, Any] | None:
+        """Return a label document; None if it was withdrawn."""
         try:
-            label = self._read(_key(inspection_id))
+            reply = self.s3.get_object(Bucket=self.bucket, Key=key)
         except ClientError as error:
             if error.response["Error"]["Code"] in _GONE:
                 return None
             raise
-        return KeptPicture(**label["image"], sha256=label["sha256"])
-
-    def _read(self, key: str) -> dict[str, Any]:
-        document: dict[str, Any] = json.loads(self.s3.get_object(Bucket=self.bucket, Key=key)["Body"].read())
+        document: dict[str, Any] = json.loads(reply["Body"].read())
         return document
 
     def _hash(self, source: GetObjectRequestTypeDef) -> tuple[str, str]:

@@ -229,6 +229,18 @@ class ReviewQueue:
                     return MOST_COUNTED
         return total
 
+    def count_disagreements(self, since: str, until: str, line: str | None = None) -> int:
+        """Return about how many images people disagree that they decided about in a time span.
+
+        Args:
+            since: Its start, ISO 8601 in UTC.
+            until: Its end.
+            line: Only of this line.
+        """
+        values = {":queue": DISAGREEMENT, ":since": since, ":until": until}
+        condition = "queue = :queue AND #rank BETWEEN :since AND :until"
+        return sum(1 for _ in self._query(BY_QUEUE, condition, values, line=line))
+
     def lines(self) -> list[str]:
         """Return the lines that ever had a queue."""
         reply = self.client.get_item(TableName=self.table_name, Key=to_item({"id": _LINES}))

@@ -81,17 +81,18 @@ class UsualStore:
 
     def read(self, line: str) -> Usual:
         """Return what is usual on a line."""
-        pictures, labelled = self._get(_PICTURES + line), self._get(_LABELLED + line)
+        pictures = self._get(_PICTURES + line)
         return Usual(
             pictures=pictures.get("pictures", 0),
             means=pictures.get("means", {}),
             variances=pictures.get("variances", {}),
-            labelled={
-                name.removeprefix(_CLASS): count
-                for name, count in labelled.items()
-                if name.startswith(_CLASS)
-            },
+            labelled=self.labelled(line),
         )
+
+    def labelled(self, line: str) -> dict[str, int]:
+        """Return by class how many images of a line people have labelled with it."""
+        counts = self._get(_LABELLED + line)
+        return {name.removeprefix(_CLASS): count for name, count in counts.items() if name.startswith(_CLASS)}
 
     def write(self, line: str, usual: Usual) -> None:
         """Store what is usual about the pictures of a line."""

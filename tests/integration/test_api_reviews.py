@@ -1,0 +1,226 @@
+"""Reviews, labels and rates by the API, on moto: from the queue to the rates and the export."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+import pytest
+
+from contract.inspections import Verdict
+from contract.keys import snapshots_of
+from inspection.records import Record
+from inspection.rules import Reason
+from retraining.documents import Documents
+from tests.api_support import Answer, call
+from tests.inspection_support import detection, jpeg
+from tests.integration.api_cloud import ApiCloud, start
+from tests.unit.retraining.snapshots import snapshot
+
+DOUBT = Reason("doubtful", "possible defect: scratch 0.41", "scratch", 0.41, 0.5, "major", 0)
+DEFECT = Reason("defect", "defect: scratch 0.91", "scratch", 0.91, 0.5, "major", 0)
+BOX = [11.5, 20, 60, 80]
+FAIL: dict[str, Any] = {"verdict": "fail", "objects": [{"label": "scratch", "box": BOX}]}
+PASS: dict[str, Any] = {"verdict": "pass"}
+
+
+@pytest.fixture
+def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[ApiCloud]:
+    for name in ("ENDPOINT_NAME", "STATE_MACHINE_ARN", "MODEL_PACKAGE_GROUP"):
+        monkeypatch.setenv(name, name.lower())
+    monkeypatch.setenv("DATASET_NAME", "default")
+    for started in start(monkeypatch):
+        monkeypatch.setenv("REVIEW_FAIL_SHARE", "1")
+        yield started
+
+
+def doubtful(cloud: ApiCloud, serial: str = "SN1", line: str = "line-1", shade: int = 128) -> Record:
+    found = detection("scratch", 0.41)
+    key = f"incoming/{line}/top/{serial}.jpg"
+    return cloud.add(key, Verdict.REVIEW, DOUBT, data=jpeg(shade=shade), detections=(found,))
+
+
+def reviewing(method: str, path: str, name: str = "ada", **parts: Any) -> Answer:
+    return call(method, path, "reviewer", name=name, **parts)
+
+
+def decide(identity: str, decision: dict[str, Any], name: str = "ada") -> Answer:
+    claimed = reviewing("POST", f"/reviews/{identity}/claim", name)
+    assert claimed.status == 200, claimed.body
+    body = {"version": claimed.body["version"], **decision}
+    return reviewing("POST", f"/reviews/{identity}/decision", name, body=body)
+
+
+def test_a_doubtful_image_goes_from_the_queue_to_its_label(cloud: ApiCloud) -> None:
+    record = doubtful(cloud)
+    cloud.add("incoming/line-1/top/SN2.jpg", Verdict.PASS, data=jpeg())
+
+    listed = call("GET", "/reviews", "viewer").body
+    taken = reviewing("POST", "/reviews/next", body={})
+    refused = reviewing("POST", f"/reviews/{record['id']}/claim", "bob")
+    empty = reviewing("POST", "/reviews/next", "bob", body={"line": "line-1"})
+    decision = {"version": taken.body["version"], **FAIL, "comment": "below the edge"}
+    decided = reviewing("POST", f"/reviews/{record['id']}/decision", body=decision)
+
+    assert [item["id"] for item in listed["items"]] == [record["id"]]
+    assert (listed["count"], listed["next"]) == (1, None)
+    assert listed["items"][0]["links"]["picture"].startswith("https://")
+    assert "queue" not in listed["items"][0]
+    assert taken.body["claim"]["by"] == "ada"
+    assert taken.body["inspection"]["detections"][0]["label"] == "scratch"
+    assert (refused.status, refused.code) == (409, "already_claimed")
+    assert refused.body["error"]["details"] == [taken.body["claim"]]
+    assert (empty.status, empty.code) == (404, "queue_empty")
+    assert decided.status == 200, decided.body
+    assert decided.body["label"] == f"s3://{cloud.artefacts}/labels/{record['id']}.json"
+    assert decided.body["inspection"]["review"]["verdict"] == "fail"
+    assert decided.body["inspection"]["verdict"] == "review"
+    shown = call("GET", f"/inspections/{record['id']}", "viewer").body
+    assert shown["queue"]["state"] == "decided"
+    assert shown["history"][0]["new"]["objects"] == [{"label": "scratch", "box": BOX}]
+    assert call("GET", "/reviews", "viewer").body["count"] == 0
+    done = call("GET", "/reviews", "viewer", query={"state": "decided"}).body
+    assert [item["id"] for item in done["items"]] == [record["id"]]
+
+
+def test_a_second_opinion_is_listed_as_a_disagreement_and_counted(cloud: ApiCloud) -> None:
+    record = doubtful(cloud)
+
+    assert decide(record["id"], FAIL).status == 200
+    assert decide(record["id"], PASS, "bob").body["disagreement"]
+
+    listed = call("GET", "/reviews", "viewer", query={"state": "disagreement"}).body
+    assert [item["id"] for item in listed["items"]] == [record["id"]]
+    rates = call("GET", "/statistics/rates", "viewer").body
+    assert (rates["disagreements"], rates["decided"]) == (1, 1)
+    assert call("GET", "/statistics/rates", "viewer", query={"line": "line-9"}).body["disagreements"] == 0
+
+
+def test_what_the_queue_refuses_has_a_code(cloud: ApiCloud) -> None:
+    record = doubtful(cloud)
+    path = f"/reviews/{record['id']}/decision"
+
+    unclaimed = reviewing("POST", path, body={"version": 1, **PASS})
+    unknown = reviewing("POST", f"/reviews/{'0' * 32}/claim")
+    reviewing("POST", f"/reviews/{record['id']}/claim")
+    stale = reviewing("POST", path, body={"version": 2, **PASS})
+    outside = {"version": 1, "verdict": "fail", "objects": [{"label": "a\x1b[0m", "box": [0, 0, 999, 5]}]}
+    invalid = reviewing("POST", path, body=outside)
+    shapeless = reviewing("POST", path, body={"version": 1, "verdict": "fail", "objects": [{"label": "a"}]})
+    misspelt = reviewing("POST", path, body={"version": 1, "verdict": "good"})
+
+    assert (unclaimed.status, unclaimed.code) == (409, "not_claimed")
+    assert (unknown.status, unknown.code) == (404, "not_found")
+    assert (stale.status, stale.code) == (409, "stale_version")
+    assert (invalid.status, invalid.code) == (400, "invalid_request")
+    assert [problem.split(":")[0] for problem in invalid.body["error"]["details"]] == [
+        "objects.0.label",
+        "objects.0.box",
+    ]
+    for answer in (shapeless, misspelt):
+        assert (answer.status, answer.code) == (400, "invalid_request")
+    assert call("GET", "/reviews", "viewer").body["count"] == 1
+
+
+def test_a_claim_that_is_given_up_is_free(cloud: ApiCloud) -> None:
+    record = doubtful(cloud)
+    reviewing("POST", f"/reviews/{record['id']}/claim")
+
+    given_up = reviewing("DELETE", f"/reviews/{record['id']}/claim")
+
+    assert given_up.status == 204
+    assert reviewing("POST", f"/reviews/{record['id']}/claim", "bob").status == 200
+
+
+@pytest.mark.parametrize("group", ["viewer", "operator"])
+def test_only_reviewers_decide(cloud: ApiCloud, group: str) -> None:
+    record = doubtful(cloud)
+    asked = [
+        call("POST", "/reviews/next", group, body={}),
+        call("POST", f"/reviews/{record['id']}/claim", group),
+        call("DELETE", f"/reviews/{record['id']}/claim", group),
+        call("POST", f"/reviews/{record['id']}/decision", group, body={"version": 1, **PASS}),
+    ]
+    assert {answer.status for answer in asked} == {403}
+
+
+@pytest.mark.parametrize("state", ["open", "decided", "disagreement"])
+def test_a_list_is_read_page_by_page(cloud: ApiCloud, state: str) -> None:
+    records = [doubtful(cloud, f"SN{number}", f"line-{number % 2}") for number in range(5)]
+    for record in records if state != "open" else ():
+        decide(record["id"], FAIL)
+        if state == "disagreement":
+            decide(record["id"], PASS, "bob")
+    found, cursor = list[str](), None
+    for _ in range(3):
+        query = {"state": state, "limit": 2} | ({"cursor": cursor} if cursor else {})
+        page = call("GET", "/reviews", "viewer", query=query).body
+        found += [item["id"] for item in page["items"]]
+        cursor = page["next"]
+
+    assert sorted(found) == sorted(record["id"] for record in records)
+    assert cursor is None
+    other = call("GET", "/reviews", "viewer", query={"state": state, "line": "line-1"}).body
+    assert {item["line"] for item in other["items"]} == {"line-1"}
+    assert len(other["items"]) == 2
+
+
+def test_the_rates_come_of_the_decisions(cloud: ApiCloud) -> None:
+    records = [
+        cloud.add(f"incoming/line-1/top/SN{number}.jpg", Verdict.FAIL, DEFECT, data=jpeg())
+        for number in range(4)
+    ]
+    for record in records:
+        decide(record["id"], FAIL if record is not records[0] else PASS)
+
+    rates = call("GET", "/statistics/rates", "viewer").body
+
+    assert (rates["escape"]["value"], rates["escape"]["of"]) == (0, 0)
+    assert (rates["overkill"]["value"], rates["overkill"]["wrong"], rates["overkill"]["of"]) == (1, 1, 4)
+    assert [item["line"] for item in rates["by_line"]] == ["line-1"]
+    assert [item["label"] for item in rates["by_label"]] == ["scratch"]
+    assert [item["version"] for item in rates["by_model"]] == ["7"]
+    cloud.add("incoming/line-1/top/SN9.jpg", Verdict.PASS, data=jpeg())
+    again = call("GET", "/statistics/rates", "viewer").body
+    assert again["escape"]["reason"] == "Nobody has decided about a passed image yet."
+    assert call("GET", "/statistics/rates", "viewer", query={"since": "x"}).status == 400
+
+
+def test_the_classes_in_use_are_those_of_data_decisions_and_records(cloud: ApiCloud) -> None:
+    assert call("GET", "/labels", "viewer").body == {"items": []}
+    document = snapshot()
+    documents = Documents(boto3.client("s3"), cloud.artefacts)
+    documents.write(f"{snapshots_of('default')}{document['id'][:16]}.json", document)
+    record = doubtful(cloud)
+    decide(record["id"], {"verdict": "fail", "objects": [{"label": "rust", "box": BOX}]})
+    from api.routes import labels
+
+    labels._imported.cache_clear()
+    items = call("GET", "/labels", "viewer").body["items"]
+
+    assert {item["name"]: item["images"] for item in items} == {"dent": 40, "scratch": 40, "rust": 1}
+
+
+def test_the_reviewed_labels_are_exported_as_coco(cloud: ApiCloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    bad, good, unusable = (doubtful(cloud, f"SN{number}", shade=100 + number) for number in range(3))
+    decide(bad["id"], FAIL)
+    decide(good["id"], PASS)
+    decide(unusable["id"], {"verdict": "unusable"})
+
+    document = call("GET", "/exports/labels.coco.json", "viewer").body
+
+    assert document["categories"] == [{"id": 1, "name": "scratch"}]
+    assert [(image["width"], image["height"]) for image in document["images"]] == [(200, 100)] * 2
+    (annotation,) = document["annotations"]
+    assert annotation["bbox"] == [11.5, 20, 48.5, 60]
+    (image,) = [item for item in document["images"] if item["id"] == annotation["image_id"]]
+    assert image["uri"].startswith(f"s3://{cloud.artefacts}/labelled/images/")
+    monkeypatch.setattr("api.routes.labels.MOST_EXPORTED", 1)
+    first = call("GET", "/exports/labels.coco.json", "viewer")
+    second = call(
+        "GET", "/exports/labels.coco.json", "viewer", query={"cursor": first.headers["x-next-cursor"]}
+    )
+    assert len(first.body["images"]) == len(second.body["images"]) == 1
+    assert first.body["images"][0]["uri"] != second.body["images"][0]["uri"]
+    assert "x-next-cursor" not in second.headers
