@@ -1,5 +1,15 @@
 // The pages: address, who may open it, where it stands in the navigation, and the file that is loaded for it.
-import { ChartColumn, ClipboardCheck, Factory, Images, type LucideIcon, SlidersHorizontal } from "lucide-preact";
+import {
+  Boxes,
+  ChartColumn,
+  ClipboardCheck,
+  Database,
+  Factory,
+  GraduationCap,
+  Images,
+  type LucideIcon,
+  SlidersHorizontal,
+} from "lucide-preact";
 import type { ComponentType } from "preact";
 import type { Group } from "./api/types";
 import { texts } from "./texts";
@@ -50,5 +60,24 @@ export const routes: PageRoute[] = [
     nav: { name: texts.nav.thresholds, icon: SlidersHorizontal, section: "quality" },
   },
   { path: "/rules/zones/:line", group: "viewer", load: () => import("./pages/zones") },
+  {
+    path: "/datasets",
+    group: "viewer",
+    load: () => import("./pages/datasets"),
+    nav: { name: texts.nav.datasets, icon: Database, section: "learning" },
+  },
+  {
+    path: "/runs",
+    group: "viewer",
+    load: () => import("./pages/runs"),
+    nav: { name: texts.nav.runs, icon: GraduationCap, section: "learning" },
+  },
+  { path: "/runs/:name", group: "viewer", load: () => import("./pages/runs") },
+  {
+    path: "/models",
+    group: "viewer",
+    load: () => import("./pages/models"),
+    nav: { name: texts.nav.models, icon: Boxes, section: "learning" },
+  },
   { path: "/review/:id", group: "reviewer", load: () => import("./pages/review") },
 ];

@@ -1,35 +1,103 @@
 // The routes of data sets, trainings and models.
 import type { Get, None, Post } from "./paths";
-import type { Page } from "./types";
+import type { Box, HistoryEntry } from "./types";
 
-export interface Run {
+export const PARTS = ["train", "validation", "test"] as const;
+export type Part = (typeof PARTS)[number];
+
+export interface DatasetSummary {
   name: string;
-  status: string;
-  trigger?: string | null;
+  snapshots: number;
+  updated_at: string;
+  /** The one that the stack trains on, and that reviewed labels belong to. */
+  own: boolean;
+}
+
+/** An image that is not in a snapshot. */
+export interface LeftOut {
+  file_name?: string;
+  uri?: string;
+  reason?: string;
+  [other: string]: unknown;
+}
+
+export interface Snapshot {
+  id: string;
+  format?: string | null;
+  previous?: string | null;
+  stored_at: string;
+  images: number;
+  parts: Record<Part, number>;
+  labels: Record<string, { objects: number; images: Record<Part, number> }>;
+  /** Images without an object. */
+  good: number;
+  left_out: LeftOut[];
+  left_out_count: number;
+}
+
+export interface Dataset {
+  name: string;
+  own: boolean;
+  snapshots: Snapshot[];
+}
+
+export interface RunSummary {
+  name: string;
+  run: string | null;
+  status: "running" | "succeeded" | "failed" | "stopped";
+  trigger: string;
   started_at: string;
-  stopped_at?: string | null;
-  dataset?: string | null;
-  steps: RunStep[];
-  jobs: RunJob[];
-  decision?: string | null;
-  reasons?: string[] | null;
-  waiting_for_approval: boolean;
-  report?: string | null;
+  stopped_at: string | null;
+  decision: string | null;
+  reasons: string[];
+  version: number | null;
+  map: number | null;
 }
 
 export interface RunStep {
   name: string;
-  status: string;
-  started_at?: string | null;
-  stopped_at?: string | null;
+  status: "running" | "done" | "failed" | "stopped";
+  started_at: string;
+  stopped_at: string | null;
 }
 
 export interface RunJob {
   name: string;
-  family: string;
-  status: string;
-  epoch?: number | null;
-  curves: Record<string, [step: number, value: number][]>;
+  family: string | null;
+  status: "waiting" | "training" | "tuning" | "evaluating" | "done" | "failed";
+  detail: string;
+  epoch: number | null;
+  epochs: number | null;
+  curves: Record<string, [epoch: number, value: number][]>;
+}
+
+/** What the report says about a model of the run. */
+export interface Candidate {
+  id?: string;
+  family?: string | null;
+  tuned?: boolean | null;
+  map?: number | null;
+  map_interval?: [number, number] | null;
+  map50?: number | null;
+  escape_rate?: Measured | number | null;
+  overkill_rate?: Measured | number | null;
+  cost_usd?: number | null;
+  seconds?: number | null;
+  promotable?: boolean | null;
+  error?: string | null;
+}
+
+export interface Run extends RunSummary {
+  dataset: string | null;
+  request: Record<string, unknown>;
+  steps: RunStep[];
+  jobs: RunJob[];
+  waiting_for_approval: boolean;
+  candidates: Candidate[];
+  champion: Candidate | null;
+  report: string | null;
+  evaluation: string | null;
+  history: HistoryEntry[];
 }
 
 export interface StartRun {
@@ -40,23 +108,61 @@ export interface StartRun {
   force?: boolean;
 }
 
+export interface Measured {
+  value: number | null;
+  interval?: [number, number] | null;
+}
+
 export interface Model {
-  version: string;
+  version: number;
   package_arn: string;
-  status: string;
-  family: string;
+  status: "serving" | "former" | "rejected" | "pending";
+  family: string | null;
   created_at: string;
-  serving_since?: string | null;
-  run?: string | null;
-  metrics: Record<string, unknown>;
-  per_class: Record<string, Record<string, unknown>>;
-  rules_version?: string | null;
+  serving_since: string | null;
+  run: string | null;
+  dataset: string | null;
+  rules_version: string | null;
+  /** As the inspections name it. */
+  model_version: string | null;
+  metrics: {
+    map?: number | null;
+    map_interval?: [number, number] | null;
+    map50?: number | null;
+    map75?: number | null;
+    escape_rate?: Measured | null;
+    overkill_rate?: Measured | null;
+    latency?: { p50_ms?: number; p95_ms?: number } | null;
+    images?: number | null;
+  };
+  per_class: Record<string, { ap?: number | null; ap50?: number | null; objects?: number | null }>;
+}
+
+export interface SeenPicture {
+  link: string;
+  /** Of the defects that people have labelled. */
+  labels: string[];
+  /** Of each model, in their order. */
+  detections: { label: string; score: number; box: Box }[][];
+}
+
+export interface Comparison {
+  models: Model[];
+  pictures: SeenPicture[];
 }
 
 export interface LearningPaths {
-  "/api/runs": Get<Page<Run>> & Post<{ name: string }, StartRun>;
+  "/api/datasets": Get<{ items: DatasetSummary[] }>;
+  "/api/datasets/{name}": Get<Dataset, None, { name: string }>;
+  "/api/runs": Get<{ items: RunSummary[] }, { limit?: number }> & Post<{ name: string }, StartRun>;
   "/api/runs/{name}": Get<Run, None, { name: string }>;
-  "/api/runs/{name}/approval": Post<Run, { approve: boolean; comment?: string }, { name: string }>;
-  "/api/models": Get<Page<Model>>;
-  "/api/models/rollback": Post<unknown, { to?: string }>;
+  "/api/runs/{name}/approval": Post<unknown, { approve: boolean; comment?: string }, { name: string }>;
+  "/api/models": Get<{ items: Model[] }>;
+  "/api/models/compare": {
+    get: {
+      parameters: { query: { versions: string } };
+      responses: { 200: { headers: Record<string, unknown>; content: { "application/json": Comparison } } };
+    };
+  };
+  "/api/models/rollback": Post<{ name: string; from: number | null; to: number }, { to?: number }>;
 }

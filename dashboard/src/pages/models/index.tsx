@@ -1,0 +1,220 @@
+import "./models.css";
+import { Boxes, GitCompareArrows, Undo2 } from "lucide-preact";
+import { useEffect, useRef, useState } from "preact/hooks";
+import { api, ask, askFor } from "../../api/client";
+import type { Model } from "../../api/paths.learning";
+import { can } from "../../api/session";
+import { Button } from "../../components/button";
+import { Card, Page } from "../../components/page";
+import { Empty, Notice, Shown } from "../../components/states";
+import { toast } from "../../components/toasts";
+import { useLoad } from "../../hooks/load";
+import { useFilters } from "../../logic/filters";
+import { dateTime, percent, time } from "../../logic/format";
+import { navigate } from "../../logic/location";
+import { texts } from "../../texts";
+import { Problems } from "../thresholds/changes";
+import { Comparison } from "./comparison";
+import { words } from "./words";
+
+const FILTERS = { versions: "" };
+const LOOKS: Record<string, string> = {
+  serving: "v-pass",
+  former: "v-neutral",
+  rejected: "v-fail",
+  pending: "v-review",
+};
+
+/** The registered models, or two of them side by side. */
+export default function Models() {
+  const [{ versions }] = useFilters(FILTERS);
+  return /^\d+,\d+$/.test(versions) ? <Comparison versions={versions} /> : <ModelList />;
+}
+
+function ModelList() {
+  const models = useLoad(async () => (await askFor<{ items: Model[] }>(api.GET("/api/models"))).items, []);
+  const [chosen, setChosen] = useState<number[]>([]);
+  const [back, setBack] = useState<Model | null>(null);
+  const serving = models.data?.find(({ status }) => status === "serving");
+  const toggle = (version: number) =>
+    setChosen(chosen.includes(version) ? chosen.filter((each) => each !== version) : [...chosen.slice(-1), version]);
+  return (
+    <Page
+      title={words.title}
+      hint={words.hint}
+      actions={
+        <Button
+          kind="primary"
+          icon={GitCompareArrows}
+          disabled={chosen.length !== 2}
+          title={chosen.length === 2 ? undefined : words.compareHint}
+          onClick={() => navigate(`/models?versions=${chosen.join(",")}`)}
+        >
+          {words.compare}
+        </Button>
+      }
+    >
+      <Shown from={models} height={320}>
+        {(items) =>
+          items.length ? (
+            <>
+              {serving ? <Serving model={serving} /> : <Notice>{words.nothingServes}</Notice>}
+              <Table models={items} chosen={chosen} toggle={toggle} onBack={setBack} />
+            </>
+          ) : (
+            <Empty title={words.emptyTitle} icon={Boxes}>
+              <p>{words.empty}</p>
+            </Empty>
+          )
+        }
+      </Shown>
+      {back && <BackDialog model={back} serving={serving?.version ?? null} onClose={() => setBack(null)} />}
+    </Page>
+  );
+}
+
+function Serving({ model }: { model: Model }) {
+  const { metrics } = model;
+  const figures = [
+    [words.columns.map, metrics.map?.toFixed(3), metrics.map_interval?.map((value) => value.toFixed(3)).join("–")],
+    [words.columns.map50, metrics.map50?.toFixed(3), undefined],
+    [words.columns.escape, percent(metrics.escape_rate?.value), undefined],
+    [words.columns.overkill, percent(metrics.overkill_rate?.value), undefined],
+    [words.columns.latency, metrics.latency?.p95_ms && words.ms(metrics.latency.p95_ms), undefined],
+  ] as const;
+  return (
+    <Card
+      title={
+        <>
+          {words.serves}: {words.version(model.version)}{" "}
+          <span class="muted">
+            {model.family} {model.serving_since && words.since(dateTime(model.serving_since))}
+          </span>
+        </>
+      }
+      flush
+    >
+      <dl class="figures">
+        {figures.map(([name, value, more]) => (
+          <div key={name} class="figure">
+            <dt>{name}</dt>
+            <dd>
+              {value ?? "–"}
+              {more && <small>{more}</small>}
+            </dd>
+          </div>
+        ))}
+      </dl>
+    </Card>
+  );
+}
+
+interface TableProps {
+  models: Model[];
+  chosen: number[];
+  toggle: (version: number) => void;
+  onBack: (model: Model) => void;
+}
+
+function Table({ models, chosen, toggle, onBack }: TableProps) {
+  const { columns } = words;
+  return (
+    <Card flush>
+      <div class="table-frame">
+        <table class="table hover">
+          <thead>
+            <tr>
+              <th>{columns.compare}</th>
+              <th>{columns.version}</th>
+              <th>{columns.status}</th>
+              <th class="number">{columns.map}</th>
+              <th class="number">{columns.map50}</th>
+              <th class="number">{columns.escape}</th>
+              <th class="number">{columns.overkill}</th>
+              <th class="number">{columns.latency}</th>
+              <th>{columns.created}</th>
+              <th />
+            </tr>
+          </thead>
+          <tbody>
+            {models.map((model) => (
+              <tr key={model.version}>
+                <td>
+                  <label class="check">
+                    <input
+                      type="checkbox"
+                      aria-label={words.pick(model.version)}
+                      checked={chosen.includes(model.version)}
+                      onChange={() => toggle(model.version)}
+                    />
+                  </label>
+                </td>
+                <td>
+                  <strong>{model.version}</strong> <span class="muted small">{model.family}</span>
+                </td>
+                <td>
+                  <span class={`badge plain ${LOOKS[model.status] ?? "v-neutral"}`}>
+                    {words.statuses[model.status] ?? model.status}
+                  </span>
+                </td>
+                <td class="number">{model.metrics.map?.toFixed(3) ?? "–"}</td>
+                <td class="number">{model.metrics.map50?.toFixed(3) ?? "–"}</td>
+                <td class="number">{percent(model.metrics.escape_rate?.value)}</td>
+                <td class="number">{percent(model.metrics.overkill_rate?.value)}</td>
+                <td class="number nowrap">
+                  {model.metrics.latency?.p95_ms ? words.ms(model.metrics.latency.p95_ms) : "–"}
+                </td>
+                <td class="nowrap" title={dateTime(model.created_at)}>
+                  {time(model.created_at)}
+                </td>
+                <td class="number">
+                  {can("admin") && model.status === "former" && (
+                    <Button icon={Undo2} onClick={() => onBack(model)}>
+                      {words.rollback.button}
+                    </Button>
+                  )}
+                </td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
+    </Card>
+  );
+}
+
+function BackDialog({ model, serving, onClose }: { model: Model; serving: number | null; onClose: () => void }) {
+  const dialog = useRef<HTMLDialogElement>(null);
+  const [busy, setBusy] = useState(false);
+  const [error, setError] = useState<unknown>(undefined);
+  useEffect(() => dialog.current?.showModal(), []);
+
+  async function submit() {
+    setBusy(true);
+    setError(undefined);
+    try {
+      const { name } = await ask(api.POST("/api/models/rollback", { body: { to: model.version } }));
+      toast(words.rollback.started);
+      navigate(`/runs/${encodeURIComponent(name)}`);
+    } catch (failure) {
+      setError(failure);
+      setBusy(false);
+    }
+  }
+
+  return (
+    <dialog ref={dialog} class="dialog" aria-labelledby="back-title" onClose={onClose}>
+      <div class="stack">
+        <h2 id="back-title">{words.rollback.title(model.version)}</h2>
+        <p>{words.rollback.text(serving)}</p>
+        {error !== undefined && <Problems error={error} />}
+        <div class="row apart">
+          <Button onClick={onClose}>{texts.common.cancel}</Button>
+          <Button kind="primary" icon={Undo2} busy={busy} onClick={submit}>
+            {words.rollback.submit}
+          </Button>
+        </div>
+      </div>
+    </dialog>
+  );
+}
