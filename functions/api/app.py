@@ -18,9 +18,10 @@ from api import errors
 from api.access import authorise
 from api.bodies import check_body, dump, load
 from api.errors import ApiError
-from api.routes import exports
+from api.routes import (
     changes,
     datasets,
+    exports,
     health,
     inspections,
     labels,

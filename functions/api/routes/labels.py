@@ -1,34 +1,29 @@
-"""Labels: the classes in use, and the reviewed labels for other tools."""
+"""Labels: the classes in use."""
 
 from __future__ import annotations
 
 import functools
 from collections import Counter
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Any
 
-from aws_lambda_powertools.event_handler import Response, content_types
-from aws_lambda_powertools.event_handler.openapi.params import Query
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 from typing_extensions import TypedDict
 
-from api import aws, cursors
+from api import aws
 from api.access import Group, allow
-from api.bodies import dump
-from api.reviews import labels, queue
+from api.reviews import queue
 from api.settings import Records, Retraining, Statistics
 from api.times import parse_time
 from retraining.documents import Documents
 from retraining.errors import LabelledDataError
 from retraining.labelled import last_import
-from review.coco import coco
 from review.usual import UsualStore
 from tracking import statistics
 from tracking.counters import DEFECT, DOUBT
 from tracking.spans import By, Span
 
 router = APIGatewayHttpRouter()
-MOST_EXPORTED = 1000  # images in a document
 _RECENT = "30d"
 
 
@@ -57,21 +52,6 @@ def show_all() -> LabelList:
         counts.setdefault(name, 0)
     ordered = sorted(counts, key=lambda name: (-counts[name], name))
     return {"items": [{"name": name, "images": max(0, counts[name])} for name in ordered]}
-
-
-@router.get("/exports/labels.coco.json", summary="Export the reviewed labels", compress=True)
-@allow(Group.VIEWER)
-def export(cursor: Annotated[str | None, Query(max_length=500)] = None) -> Response[str]:
-    """Return the reviewed labels as a COCO document of up to 1,000 images; `X-Next-Cursor` leads to the next ones."""
-    scope = {"list": "labels"}
-    documents, after = labels().page(MOST_EXPORTED, cursors.decode(cursor, scope))
-    following = cursors.encode(after, scope)
-    return Response(
-        status_code=200,
-        content_type=content_types.APPLICATION_JSON,
-        body=dump(coco(documents)),
-        headers={"X-Next-Cursor": following} if following else {},
-    )
 
 
 # minute: so that an answer is at most a minute old. A snapshot of many images takes a second to read.
