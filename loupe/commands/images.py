@@ -15,6 +15,7 @@ import typer
 from contract.inspections import RARE_VERDICTS, Verdict
 from contract.keys import place
 from contract.s3 import split
+from contract.spreadsheets import csv_text
 from contract.text import counted
 from loupe.commands.help import commands, epilog
 from loupe.commands.options import Home, Json, Line, Stack, open_target, target_options
@@ -25,7 +26,7 @@ from loupe.stack.skipped import Skipped
 from loupe.stack.uploads import Identity, Upload
 from loupe.stack.waiting import Cause, why_waiting
 from loupe.views.console import err, out, print_json, progress_bar
-from loupe.views.inspections import csv_text, explanation, show_inspections
+from loupe.views.inspections import explanation, show_inspections
 
 app = commands()
 

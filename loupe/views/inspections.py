@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import csv
-import io
 import json
 from collections.abc import Iterable
 from typing import Any
@@ -13,7 +11,6 @@ from rich.panel import Panel
 from rich.text import Text
 
 from contract.inspections import Verdict
-from contract.text import plain
 from loupe.stack.inspections import Inspection
 from loupe.views.console import out, table
 from loupe.views.figures import local_time
@@ -25,10 +22,6 @@ _STYLES = {
     Verdict.UNREADABLE: "magenta",
 }
 _SHOWN_REASONS = 3
-_CSV_FIELDS = (
-    *("received_at", "line", "station", "serial", "verdict", "severity", "why"),
-    *("model", "model_version", "rules_version", "image", "version_id"),
-)
 
 
 def styled(verdict: str) -> Text:
@@ -63,31 +56,6 @@ def explanation(record: Inspection) -> str:
         return str(reasons[0]["message"]) if reasons else ""
     shown = ", ".join(detections[:_SHOWN_REASONS])
     return f"{shown} …" if len(detections) > _SHOWN_REASONS else shown
-
-
-def csv_text(records: Iterable[Inspection]) -> str:
-    """Return the records as CSV with a header, for a spreadsheet.
-
-    A cell that a spreadsheet would run as a formula begins with an apostrophe
-    (https://owasp.org/www-community/attacks/CSV_Injection).
-    """
-    text = io.StringIO()
-    writer = csv.DictWriter(text, _CSV_FIELDS, lineterminator="\n")
-    writer.writeheader()
-    for record in records:
-        model = record.get("model") or {}
-        row = record | {
-            "why": "; ".join(reason["message"] for reason in record.get("reasons", [])),
-            "model": model.get("name"),
-            "model_version": model.get("version"),
-        }
-        writer.writerow({name: _cell(row.get(name)) for name in _CSV_FIELDS})
-    return text.getvalue()
-
-
-def _cell(value: Any) -> str:
-    text = "" if value is None else plain(str(value))
-    return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text
 
 
 def show_alert(envelope: dict[str, Any]) -> None:
