@@ -44,7 +44,8 @@ try {
 const size = filesOf(dist)
   .filter((name) => /\.(js|css)$/.test(name))
   .reduce((sum, name) => sum + gzipSync(readFileSync(join(dist, name)), { level: 9 }).length, 0);
-if (size > MOST_GZIPPED) problems.push(`JavaScript and CSS are ${size} bytes gzipped; at most ${MOST_GZIPPED} are allowed.`);
+if (size > MOST_GZIPPED)
+  problems.push(`JavaScript and CSS are ${size} bytes gzipped; at most ${MOST_GZIPPED} are allowed.`);
 if (/<script(?![^>]*\bsrc=)|<style|\sstyle=|\son\w+=/.test(readFileSync(join(dist, "index.html"), "utf8")))
   problems.push("index.html contains an inline script or style, which the page's policy forbids.");
 

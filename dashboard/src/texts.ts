@@ -258,7 +258,7 @@ export const texts = {
     hint: "What was inspected and found, and how far the verdicts can be trusted",
     nothing: "Nothing was inspected in this period",
     nothingHint: "Choose a longer period, or another line.",
-    countedSince: (when: string): string => `Counting began on ${when}. What was inspected before is in no figure.`,
+    countedSince: (when: string): string => `Counted since ${when}.`,
     inspected: "Inspected",
     inspectedHint: "pictures in this period",
     yield: "Yield",
@@ -302,11 +302,11 @@ export const texts = {
   rates: {
     title: "Escape and overkill",
     escape: "Escape rate",
-    escapeHint: "Of the products that passed, the share that is defective",
+    escapeHint: "Of the defective products, the share that passes",
     overkill: "Overkill rate",
-    overkillHint: "Of the products that failed, the share that is good",
+    overkillHint: "Of the good products, the share that fails",
     explanation:
-      "Measured by people who review a random sample of what passed and failed, not by the model itself. The bar shows where the true rate lies with 95 % confidence; more reviews make it shorter.",
+      "Estimated from what people decided about a random sample of the pictures; the model does not judge itself. The bar shows where the true rate lies with 95 % confidence; more reviews make it shorter.",
     decided: (n: string, disagreements: string): string => `${n} reviewed, ${disagreements} with different opinions.`,
     unmeasured: "Not measured yet: nothing of this kind was reviewed.",
     between: (low: string, high: string): string => `${low} to ${high}`,

@@ -1,6 +1,6 @@
 import { useState } from "preact/hooks";
 import { api, ask } from "../api/client";
-import type { Change, Counts, Health } from "../api/types";
+import type { Change, Counts } from "../api/types";
 import { HealthNotices } from "../components/health";
 import { OutcomeBar } from "../components/outcome-bar";
 import { Page } from "../components/page";
@@ -18,19 +18,19 @@ const SHIFT = "8h";
 const REFRESH_MS = 30_000;
 
 type StationCounts = Counts & { line: string; station: string };
-interface Overview {
-  lines: { line: string; stations: StationCounts[]; lastSeen: string }[];
-  health: Health;
+interface Line {
+  line: string;
+  stations: StationCounts[];
+  lastSeen: string;
 }
 
-async function load(): Promise<Overview> {
-  const [places, statistics, health] = await Promise.all([
+async function load(): Promise<Line[]> {
+  const [places, statistics] = await Promise.all([
     ask(api.GET("/api/places")),
     ask(api.GET("/api/statistics", { params: { query: { since: SHIFT, by: "hour" } } })),
-    ask(api.GET("/api/health")),
   ]);
   const names = [...new Set(places.items.map((place) => place.line))].sort();
-  const lines = names.map((line) => ({
+  return names.map((line) => ({
     line,
     stations: statistics.lines
       .filter((counts) => counts.line === line)
@@ -41,7 +41,6 @@ async function load(): Promise<Overview> {
       .sort()
       .at(-1) as string,
   }));
-  return { lines, health };
 }
 
 /** The last inspection of a line, for one that saw nothing since the page was opened. */
@@ -54,6 +53,7 @@ async function lastOf(line: string): Promise<Change | null> {
 /** All lines at a glance. */
 export default function Lines() {
   const overview = useLoad(load, [], REFRESH_MS);
+  const health = useLoad(() => ask(api.GET("/api/health")), [], REFRESH_MS);
   const [latest, setLatest] = useState<Record<string, Change>>({});
   const connected = useChanges(undefined, (changes) =>
     setLatest((before) => ({ ...before, ...Object.fromEntries(changes.map((change) => [change.line, change])) })),
@@ -61,24 +61,23 @@ export default function Lines() {
   return (
     <Page title={texts.lines.title} hint={texts.lines.hint}>
       {!connected && <Notice kind="fail">{texts.lines.disconnected}</Notice>}
+      {health.data && <HealthNotices health={health.data} />}
+      {health.error !== undefined && <Failed error={health.error} retry={health.reload} />}
       <Shown from={overview} height={220}>
-        {({ lines, health }) => (
-          <>
-            <HealthNotices health={health} />
-            {lines.length === 0 ? (
-              <Empty title={texts.lines.emptyTitle}>
-                <p>{texts.lines.empty}</p>
-                <code>{texts.lines.emptyCommand}</code>
-              </Empty>
-            ) : (
-              <div class="line-grid">
-                {lines.map((line) => (
-                  <LineCard key={line.line} {...line} latest={latest[line.line]} />
-                ))}
-              </div>
-            )}
-          </>
-        )}
+        {(lines) =>
+          lines.length === 0 ? (
+            <Empty title={texts.lines.emptyTitle}>
+              <p>{texts.lines.empty}</p>
+              <code>{texts.lines.emptyCommand}</code>
+            </Empty>
+          ) : (
+            <div class="line-grid">
+              {lines.map((line) => (
+                <LineCard key={line.line} {...line} latest={latest[line.line]} />
+              ))}
+            </div>
+          )
+        }
       </Shown>
     </Page>
   );

@@ -19,13 +19,11 @@ export function Gallery({ items }: { items: Inspection[] }) {
         <li key={inspection.id}>
           <a class={`gallery-item ${verdictClass(inspection.verdict)}`} href={address(inspection.id)}>
             <Thumbnail id={inspection.id} link={inspection.links.thumbnail} />
+            <VerdictBadge verdict={inspection.verdict} solid />
             <span class="gallery-words">
-              <span class="row apart">
-                <strong class="clip" title={inspection.serial}>
-                  {inspection.serial}
-                </strong>
-                <VerdictBadge verdict={inspection.verdict} />
-              </span>
+              <strong class="clip" title={inspection.serial}>
+                {inspection.serial}
+              </strong>
               <span class="clip">{whatDecided(inspection) || texts.inspections.noReason}</span>
               <span class="muted clip">
                 {inspection.line} / {inspection.station} · {time(inspection.received_at)}

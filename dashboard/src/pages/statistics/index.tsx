@@ -8,7 +8,7 @@ import { VolumeChart } from "../../charts/volume-chart";
 import { Select } from "../../components/fields";
 import { Card, Page } from "../../components/page";
 import { RangePicker } from "../../components/range";
-import { Empty, Notice, Shown } from "../../components/states";
+import { Empty, Shown } from "../../components/states";
 import { useLoad } from "../../hooks/load";
 import { controlPoints } from "../../logic/control-chart";
 import { type Filters, sent, useFilters, writeFilters } from "../../logic/filters";
@@ -116,10 +116,10 @@ function Content({
   const first = beginning(filters.since);
   return (
     <>
-      {counted && first && Date.parse(counted) > first.getTime() && (
-        <Notice>{words.countedSince(dateTime(counted))}</Notice>
-      )}
       <Figures totals={statistics.totals} />
+      {counted && first && Date.parse(counted) > first.getTime() && (
+        <p class="muted small">{words.countedSince(dateTime(counted))}</p>
+      )}
       <div class="statistics-charts">
         <Card title={words.rate}>
           <ControlChart points={points} centre={statistics.control.centre} by={by} />
