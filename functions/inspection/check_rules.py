@@ -7,6 +7,7 @@ The request, on standard input, is a JSON object:
 - `new`: the text of the document.
 - `current`: the text of the rules in force; null if there are none.
 - `scores_as`: a version name. With it, only the scores of the classes in `new` are put into `current`, under this name.
+- `used`: version names. With them, the document gets a name that is none of these.
 
 The answer is a JSON object: `problems` (sentences; if there are any, nothing else), `document` (what would be in
 force), `rules` (the same, with all values of each class) and `notes` (sentences).
@@ -25,6 +26,7 @@ from inspection.rules_document import (
     notes,
     parse,
     scores_of,
+    unused_name,
     validate,
     with_scores,
 )
@@ -56,6 +58,8 @@ def _wanted(request: dict[str, Any], current: dict[str, Any] | None) -> tuple[di
         scores = scores_of(document)
         document = with_scores(current, request["scores_as"], scores)
         remarks = notes(validate(current), scores)
+    if "used" in request:
+        document["version"] = unused_name(document["version"], request["used"])
     return in_place_of(document, current), remarks
 
 

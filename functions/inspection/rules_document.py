@@ -18,6 +18,8 @@ _PROBLEMS = {
     "extra_forbidden": "is not a known name",
     "greater_than_equal": "must be at least {ge:g}",
     "less_than_equal": "must be at most {le:g}",
+    "greater_than": "must be above {gt:g}",
+    "less_than": "must be below {lt:g}",
     "finite_number": "must be a number",
     "float_type": "must be a number",
     "float_parsing": "must be a number",

@@ -27,6 +27,7 @@ _CHECK_SECONDS = 60
 _NAME_LENGTH = 64
 # A model card has no score for review, so review begins at the same share of the fail score as in the default rules.
 _REVIEW_SHARE = 0.6
+LEFT = "They were left as they are. See them with `loupe rules show`, and try again."
 
 
 @dataclass(frozen=True)
@@ -37,13 +38,15 @@ class RulesVersion:
         number: SSM's number, from 1 up.
         text: The document as it was written.
         when: When it was written.
-        who: The ARN of who wrote it.
+        who: Who wrote it: a name, or an ARN.
+        comment: What the person said about it.
     """
 
     number: int
     text: str
     when: datetime
     who: str
+    comment: str = ""
 
     @property
     def document(self) -> Document | None:
@@ -181,6 +184,20 @@ def in_place_of(text: str, current: RulesVersion) -> CheckedRules:
     return _checked(_ask({"new": text, "current": current.text}), "the rules are not valid")
 
 
+def renamed(text: str, versions: list[RulesVersion]) -> CheckedRules:
+    """Check a document that is to replace the rules in force under a name that no other rules have.
+
+    Args:
+        text: The document.
+        versions: Of the parameter, newest first.
+
+    Raises:
+        LoupeError: It is not valid.
+    """
+    used = [version.name for version in versions]
+    return _checked(_ask({"new": text, "current": versions[0].text, "used": used}), "the rules are not valid")
+
+
 def with_scores(text: str, versions: list[RulesVersion]) -> CheckedRules:
     """Return the rules in force with the scores of a document; everything else stays.
 
@@ -234,7 +251,8 @@ def refuse_used_name(document: Document, versions: list[RulesVersion]) -> None:
 def put(target: Target, document: Document, base: RulesVersion) -> int:
     """Put a valid document into force, unless somebody else has changed the rules since.
 
-    SSM has no conditional write. If another write came in between after all, that one is put into force again.
+    This writes the parameter itself, as a swap of the model needs it. SSM has no conditional write. If another write
+    came in between after all, that one is put into force again.
 
     Args:
         target: The stack.
@@ -284,7 +302,7 @@ def _write(target: Target, text: str) -> int:
 def _changed_meanwhile(version: RulesVersion) -> LoupeError:
     return LoupeError(
         f"the rules were changed meanwhile, by {version.who or 'somebody else'} (version {version.number})",
-        "They were left as they are. See them with `loupe rules show`, and try again.",
+        LEFT,
     )
 
 

@@ -123,7 +123,7 @@ def show_history(versions: list[RulesVersion]) -> None:
     """Print the versions of the parameter, newest first, with what each changed."""
     grid = table("Rules, newest first", figures=["no.", "when"], names=["version", "what changed", "who"])
     for version, earlier in zip(versions, [*versions[1:], None], strict=True):
-        what = summary(earlier, version)
+        what = summary(earlier, version) + (f" (“{version.comment}”)" if version.comment else "")
         grid.add_row(
             str(version.number), local_time(version.when), version.name or "not valid", what, version.who
         )

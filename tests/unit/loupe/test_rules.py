@@ -206,7 +206,7 @@ def test_history_shows_who_changed_what_and_restore_returns(loupe: Command, stac
     assert "not valid" in text
     assert "loupe rules restore NO --stack press" in text
     assert loupe("restore", "2").exit_code == 0
-    assert in_force(stack) == MINE
+    assert in_force(stack) == MINE | {"version": "mine-2"}
     assert "There are 1 to 4" in refusal(loupe("restore", "9")).hint
 
 
