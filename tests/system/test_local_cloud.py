@@ -32,6 +32,7 @@ from loupe.stack.alarms import alarms
 from loupe.stack.alert_inbox import AlarmMessage, AlertInbox
 from loupe.stack.target import Target
 from tests.system.cloud_process import CloudProcess, eventually, host, settled, wait_until_saved
+from tests.system.site_client import Client
 
 pytestmark = pytest.mark.system
 REPO = Path(__file__).parent / "cloud"
@@ -324,7 +325,8 @@ class TestEndpoints:
 
 class TestTheRealTemplate:
     def test_deploys_as_it_is_and_feeds_its_alarms(self, loupe_process: CloudProcess, target: Target) -> None:
-        """Every alarm on queues, functions and endpoint gets data."""
+        """Every alarm on queues, functions, endpoint and API gets data."""
+        Client(loupe_process.connection.site_url).sign_in("nobody", "")
         samples = sorted((REPO.parents[2] / "samples").rglob("*.jpg"))
         for sample in samples:
             target.s3.put_object(
