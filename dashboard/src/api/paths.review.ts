@@ -15,12 +15,20 @@ export interface ReviewFilter {
 export interface QueuePage extends Page<Review> {
   /** Open items, of the line that is asked for. */
   count: number;
+  /** There may be more than were counted. */
+  count_is_least?: boolean;
 }
 
 /** An item that was claimed, with all that is needed to decide it. */
 export interface ClaimedReview extends Review {
   inspection: Inspection;
   links: Links;
+}
+
+/** A decision that was written. */
+export interface Outcome extends Review {
+  /** Why nothing is learned from it, as a sentence. */
+  no_label?: string | null;
 }
 
 export interface DecisionBody {
@@ -41,6 +49,6 @@ export interface ReviewPaths {
   "/api/reviews/{id}/claim": Post<ClaimedReview, None, { id: string }> & {
     delete: { parameters: Inputs<None, { id: string }>; responses: Answer<undefined> };
   };
-  "/api/reviews/{id}/decision": Post<Review, DecisionBody, { id: string }>;
+  "/api/reviews/{id}/decision": Post<Outcome, DecisionBody, { id: string }>;
   "/api/labels": Get<{ items: Label[] }>;
 }

@@ -94,6 +94,8 @@ export interface Review {
   serial: string;
   verdict: Verdict;
   cause: "verdict" | "sample";
+  /** Why it is worth a person's time, as sentences. */
+  why?: string[] | null;
   share: number;
   priority: number;
   received_at: string;

@@ -71,7 +71,6 @@ function Figures({ first, second }: PairProps) {
             <tr key={name}>
               <th scope="row">{name}</th>
               {texts.map((text, index) => (
-                // biome-ignore lint/suspicious/noArrayIndexKey: a column is known by its place.
                 <td key={index} class="number">
                   {better === index ? <strong class="better">{text}</strong> : text}
                 </td>
@@ -106,7 +105,6 @@ function Classes({ first, second }: PairProps) {
             </span>
             <div>
               {values.map((value, index) => (
-                // biome-ignore lint/suspicious/noArrayIndexKey: a bar is known by its place.
                 <div key={index} class="class-bar">
                   <span class="track" aria-hidden="true">
                     <span class={`line-${index}`} style={{ width: `${(value ?? 0) * 100}%` }} />

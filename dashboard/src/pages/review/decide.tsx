@@ -1,4 +1,4 @@
-import { Check, CircleHelp, CircleSlash, EyeOff, Pencil, SkipForward } from "lucide-preact";
+import { Check, CircleHelp, CircleSlash, CircleX, EyeOff, Pencil, SkipForward } from "lucide-preact";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import type { ClaimedReview, ReviewVerdict } from "../../api/paths.review";
 import type { Decision } from "../../api/types";
@@ -10,7 +10,7 @@ import { PictureEditor } from "../../canvas/picture-editor";
 import { ShapeList } from "../../canvas/shape-list";
 import { Button } from "../../components/button";
 import { Notice } from "../../components/states";
-import { toastError } from "../../components/toasts";
+import { toast, toastError } from "../../components/toasts";
 import { VerdictBadge } from "../../components/verdict";
 import { ago, time } from "../../logic/format";
 import { texts } from "../../texts";
@@ -73,7 +73,9 @@ function Desk({
     if (busy || stopped) return;
     setBusy(verdict);
     try {
-      await decide(item.id, bodyOf(item.version, verdict, editor, comment));
+      const { no_label } = await decide(item.id, bodyOf(item.version, verdict, editor, comment));
+      // That nothing is learned from an unusable picture is what the person wants.
+      if (no_label && verdict !== "unusable") toast(no_label);
       dropDraft(item.id);
       onDone(verdict);
     } catch (error) {
@@ -92,6 +94,7 @@ function Desk({
     const act = {
       a: () => send(verdictOf(editor)),
       r: () => send("pass"),
+      d: () => send("fail"),
       u: () => send("unusable"),
       c: edit,
       s: onSkip,
@@ -267,6 +270,11 @@ function Why({ item }: { item: ClaimedReview }) {
         {reasons.map((reason, index) => (
           <li key={`${index} ${reason.code}`}>{reason.message}</li>
         ))}
+        {item.why?.map((sentence) => (
+          <li key={sentence} class="muted">
+            {sentence}
+          </li>
+        ))}
       </ul>
     </section>
   );
@@ -319,9 +327,13 @@ function Actions({ defects, changed, busy, stopped, send, edit, skip }: ActionsP
       <Button kind="primary" large icon={Check} disabled={off} busy={busy === shown} onClick={() => send(shown)}>
         {changed ? words.decide.save(defects) : words.decide.accept(defects)} <kbd>{changed ? "⏎" : "A"}</kbd>
       </Button>
-      {defects > 0 && (
+      {defects > 0 ? (
         <Button icon={CircleSlash} disabled={off} busy={busy === "pass"} onClick={() => send("pass")}>
           {words.decide.none} <kbd>R</kbd>
+        </Button>
+      ) : (
+        <Button icon={CircleX} disabled={off} busy={busy === "fail"} onClick={() => send("fail")}>
+          {words.decide.bad} <kbd>D</kbd>
         </Button>
       )}
       <Button icon={Pencil} disabled={off} onClick={edit}>

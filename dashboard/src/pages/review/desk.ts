@@ -6,8 +6,7 @@
 import { api, askFor } from "../../api/client";
 import { ApiError } from "../../api/errors";
 import { ownOrigin } from "../../api/links";
-import type { ClaimedReview, DecisionBody } from "../../api/paths.review";
-import type { Review } from "../../api/types";
+import type { ClaimedReview, DecisionBody, Outcome } from "../../api/paths.review";
 import type { Shape } from "../../canvas/model";
 
 /** The route takes this many ids to skip. */
@@ -22,7 +21,7 @@ let ahead: { line: string; item: Promise<ClaimedReview | null> } | null = null;
 export const renewClaim = (id: string): Promise<ClaimedReview> =>
   askFor(api.POST("/api/reviews/{id}/claim", { params: { path: { id } } }));
 
-export const decide = (id: string, body: DecisionBody): Promise<Review> =>
+export const decide = (id: string, body: DecisionBody): Promise<Outcome> =>
   askFor(api.POST("/api/reviews/{id}/decision", { params: { path: { id } }, body }));
 
 /** Give a claim back. If that fails, it ends by itself. */

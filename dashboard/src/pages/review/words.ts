@@ -30,7 +30,7 @@ export const words = {
   },
   columns: { image: "Image", verdict: "Model", cause: "Why", decision: "Decision", when: "When", state: "State" },
   disagree: "People disagree",
-  left: (n: number): string => `${n >= 2000 ? "2,000 or more" : n} left`,
+  left: (n: number, more: boolean): string => `${n.toLocaleString("en")}${more ? " or more" : ""} left`,
   today: (n: number, more: boolean): string => `${n}${more ? "+" : ""} decided by you today`,
   claim: {
     left: (text: string): string => `Yours for ${text}`,
@@ -63,6 +63,7 @@ export const words = {
     save: (defects: number): string =>
       defects ? `Save as defective, ${defects === 1 ? "1 box" : `${defects} boxes`}` : "Save as good",
     none: "No defect",
+    bad: "Defective",
     edit: "Correct",
     unusable: "Unusable",
     skip: "Skip",
@@ -85,6 +86,7 @@ export const words = {
     decide: [
       ["A", "Accept as shown: defective with the boxes, or good without"],
       ["R", "No defect: removes all boxes"],
+      ["D", "Defective, with boxes or without"],
       ["C", "Correct the boxes; then Enter saves"],
       ["U", "The picture is unusable"],
       ["S", "Skip: somebody else decides"],

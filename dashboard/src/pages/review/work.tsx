@@ -144,8 +144,8 @@ function useProgress(line: string) {
   const open = useLoad(
     async () => {
       const query = { ...(line && { line }), limit: 1 };
-      const { count } = await ask(api.GET("/api/reviews", { params: { query } }));
-      return { count, at: here };
+      const { count, count_is_least } = await ask(api.GET("/api/reviews", { params: { query } }));
+      return { count, more: count_is_least === true, at: here };
     },
     [line],
     REFRESH_MS,
@@ -156,7 +156,7 @@ function useProgress(line: string) {
     return { count: decidedToday(items, user.value?.name ?? "", new Date()), more: next !== null };
   }, []);
   const parts = [
-    open.data && words.left(Math.max(0, open.data.count - (here - open.data.at))),
+    open.data && words.left(Math.max(0, open.data.count - (here - open.data.at)), open.data.more),
     before.data && words.today(before.data.count + here, before.data.more && before.data.count === PAGE),
   ];
   return { text: parts.filter(Boolean).join(" · "), count: () => setHere((n) => n + 1) };
