@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from api import aws
 from api.inspections import search
 from api.settings import Reviews
+from contract.text import counted
 from inspection.cases import Case, case_of
 from inspection.index_reading import Wanted
 from inspection.records import Record
@@ -16,7 +17,9 @@ from review.latest import latest_decisions
 
 MOST = 10_000
 _BACK = timedelta(days=90)
+_LONGEST_GAP = timedelta(days=14)  # what was inspected before a longer one says little about today
 _PAGE = 1000
+_PAGE_QUERIES = 100  # so that a gap is noticed
 _SECONDS = 14.0  # of the function's 29: the rest is for judging
 
 
@@ -40,27 +43,34 @@ def read(last: int, line: str | None) -> Cases:
         last: How many.
         line: The production line; None for all.
     """
-    records, in_time = _records(last, line)
+    records, reached, in_time = _records(last, line)
     notes = []
     if not in_time:
-        notes.append(f"Only {len(records):,} of {last:,} images were read, because there was no more time.")
+        notes.append(
+            f"Only {counted(len(records), 'image')} could be read, back to {reached}: there was no more time."
+        )
     elif len(records) < last:
-        notes.append(f"There are only {len(records):,} images of the last {_BACK.days} days.")
+        notes.append(f"Only {counted(len(records), 'image')} could be found since {reached}.")
     decided = [str(record["id"]) for record in records if "review" in record]
     decisions = latest_decisions(aws.dynamodb(), Reviews.read().reviews_table, decided)
     return Cases([case_of(record, decisions.get(str(record["id"]))) for record in records], notes)
 
 
-def _records(last: int, line: str | None) -> tuple[list[Record], bool]:
-    """Return records, newest first, and whether the time has sufficed."""
+def _records(last: int, line: str | None) -> tuple[list[Record], str, bool]:
+    """Return records, newest first, to which day they go back, and whether the time has sufficed."""
     deadline = time.monotonic() + _SECONDS
     now = datetime.now(UTC)
     wanted, records, position = Wanted(now - _BACK, now, line), list[Record](), None
+    reader = replace(search(), max_queries=_PAGE_QUERIES)
     while True:
-        page = search().page(wanted, min(_PAGE, last - len(records)), position)
+        page = reader.page(wanted, min(_PAGE, last - len(records)), position)
         records += page.records
         position = page.position
-        if position is None or len(records) >= last:
-            return records, True
+        if position is None:
+            return records, f"{wanted.since:%Y-%m-%d}", True
+        oldest = datetime.fromisoformat(records[-1]["received_at"]) if records else now
+        reached = datetime.fromisoformat(position[:10]).replace(tzinfo=UTC)
+        if len(records) >= last or oldest - reached > _LONGEST_GAP:
+            return records, f"{reached:%Y-%m-%d}", True
         if time.monotonic() >= deadline:
-            return records, False
+            return records, f"{reached:%Y-%m-%d}", False
