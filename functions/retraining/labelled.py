@@ -1,14 +1,17 @@
 """The labelled data of a run: the last import into a data set, merged with what people have labelled since.
 
-Reviewed labels are objects under labels/, one for each image. The test part never changes: a reviewed image in it
-keeps its old labels, and no image is added to it.
+Reviewed labels are objects under labels/, one for each image. The test part stays as it is: a reviewed image in it
+keeps its old labels, and no image is added to it, unless it shows a class that no test image shows yet. Without test
+images, no model could be judged on this class. Until a class has an image to learn from and one to test on, its images
+wait.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from itertools import count
 from typing import Annotated, Any
 
@@ -16,7 +19,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from contract.keys import DEFAULT_DATASET, LABELS, SNAPSHOTS, dataset_of, snapshots_of
 from contract.s3 import join
-from contract.snapshots import file_name, identity, learning_part_of
+from contract.snapshots import Part, file_name, identity, learning_part_of, part_of
 from retraining.documents import Documents
 from retraining.errors import LabelledDataError
 from retraining.snapshots import Snapshot, read
@@ -59,6 +62,7 @@ class Reviewed(BaseModel):
         width: Pixels of the upright image.
         height: Pixels of the upright image.
         objects: Labels, with boxes as x1, y1, x2, y2 in pixels of the upright image.
+        at: When, ISO 8601 in UTC.
     """
 
     image: _Image
@@ -66,12 +70,22 @@ class Reviewed(BaseModel):
     width: int = Field(ge=1)
     height: int = Field(ge=1)
     objects: list[_Object]
+    at: str = ""
+
+    @property
+    def labels(self) -> set[str]:
+        return {item.label for item in self.objects}
 
     @property
     def uri(self) -> str:
         return join(self.image.bucket, self.image.key)
 
-    def entry(self) -> dict[str, Any]:
+    def part(self, tested: Collection[str]) -> Part:
+        """Return the part that the image joins if it is new. tested: the classes that test images show."""
+        wanted = part_of(self.sha256)
+        return wanted if self.labels - set(tested) else learning_part_of(self.sha256)
+
+    def entry(self, part: Part) -> dict[str, Any]:
         """Return the image as a snapshot lists it, without its id."""
         return {
             "file_name": self.uri,
@@ -79,7 +93,7 @@ class Reviewed(BaseModel):
             "sha256": self.sha256,
             "width": self.width,
             "height": self.height,
-            "split": learning_part_of(self.sha256),
+            "split": part,
         }
 
 
@@ -100,13 +114,16 @@ def current(documents: Documents, dataset: str, own: str) -> Snapshot:
         LabelledDataError: Nothing was imported, or a snapshot or a reviewed image is not valid.
     """
     base = last_import(documents, dataset)
-    document = merged(base.document, _reviewed(documents)) if dataset == own else base.document
-    if document is base.document:
+    if dataset != own:
         return base
+    ready, waiting = ready_to_merge(base.document, _reviewed(documents))
+    document = merged(base.document, ready)
+    if document is base.document:
+        return replace(base, waiting=waiting)
     key = snapshots_of(dataset) + file_name(document["id"])
     # The name contains the hash of the content, so an object that is already there is the same.
     documents.write(key, document, new=True)
-    return Snapshot(document, documents.uri(key))
+    return Snapshot(document, documents.uri(key), waiting)
 
 
 def last_import(documents: Documents, dataset: str) -> Snapshot:
@@ -139,7 +156,50 @@ def _reviewed(documents: Documents) -> list[Reviewed]:
             raise LabelledDataError(f"{documents.uri(key)} is not a reviewed image: {error}") from error
 
     with ThreadPoolExecutor(_READERS) as pool:
-        return list(pool.map(load, keys))
+        # The same image may have come twice, as two objects. The last decision about it holds.
+        return sorted(pool.map(load, keys), key=lambda review: review.at)
+
+
+def ready_to_merge(
+    base: dict[str, Any], reviewed: Sequence[Reviewed]
+) -> tuple[list[Reviewed], dict[str, int]]:
+    """Return the reviewed images that can be learned from, and how many images of each new class wait.
+
+    A class that no test image shows yet needs an image in the training part and one in the test part. Which part an
+    image is in follows from its hash, and a fifth of the images are test images.
+
+    Args:
+        base: The document of the snapshot.
+        reviewed: The reviewed images. Of several reviews of an image the last one holds.
+    """
+    parts: dict[str, Part] = {image["sha256"]: image["split"] for image in base["images"]}
+    tested = _labels_tested(base)
+    last = {review.sha256: review for review in reviewed if parts.get(review.sha256) != "test"}
+    ready = list(last.values())
+    while True:
+        places: dict[str, set[Part]] = defaultdict(set)
+        for review in ready:
+            for label in review.labels - tested:
+                places[label].add(parts.get(review.sha256) or review.part(tested))
+        lacking = {label for label, found in places.items() if not {"train", "test"} <= found}
+        if not lacking:
+            break
+        # What waits may show other new classes, too, which then lack it.
+        ready = [review for review in ready if not review.labels & lacking]
+    left = {review.sha256 for review in ready}
+    waiting = Counter(
+        label
+        for review in last.values()
+        if review.sha256 not in left
+        for label in sorted(review.labels - tested)
+    )
+    return ready, dict(waiting)
+
+
+def _labels_tested(base: Mapping[str, Any]) -> set[str]:
+    names = {category["id"]: str(category["name"]) for category in base["categories"]}
+    test = {image["id"] for image in base["images"] if image["split"] == "test"}
+    return {names[item["category_id"]] for item in base["annotations"] if item["image_id"] in test}
 
 
 def merged(base: dict[str, Any], reviewed: Iterable[Reviewed]) -> dict[str, Any]:
@@ -153,20 +213,20 @@ def merged(base: dict[str, Any], reviewed: Iterable[Reviewed]) -> dict[str, Any]
         The merged document, or `base` itself if the reviews change nothing.
     """
     images: dict[int, dict[str, Any]] = {image["id"]: image for image in base["images"]}
-    objects = _objects_by_image(base)
+    objects, tested = _objects_by_image(base), _labels_tested(base)
     # SHA-256 → ids. An image may be listed twice, under two names.
     ids: dict[str, list[int]] = defaultdict(list)
     for image_id, image in images.items():
         ids[image["sha256"]].append(image_id)
     free_ids, changed = count(max(images, default=0) + 1), False
-    for review in reviewed:
+    for review in {review.sha256: review for review in reviewed}.values():
         known = ids[review.sha256]
         if any(images[image_id]["split"] == "test" for image_id in known):
             continue
         reviewed_objects: _Objects = [(item.label, item.coco_box) for item in review.objects]
         if not known:
             known.append(next(free_ids))
-            images[known[0]] = review.entry()
+            images[known[0]] = review.entry(review.part(tested))
         elif all(_same(objects[image_id], reviewed_objects) for image_id in known):
             continue
         changed = True

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from contract.keys import DEFAULT_DATASET, FORMER_LAST_RUN, last_run
 from contract.snapshots import PARTS
+from contract.text import counted
 from retraining import champion, labelled, lock, registry, returning, snapshots
 from retraining.candidates import Candidates
 from retraining.champion import Champion
@@ -193,6 +194,7 @@ def _summary(dataset: str, snapshot: Snapshot, earlier: Snapshot | None) -> dict
         **{part: snapshot.parts[part] for part in PARTS},
         "labels": sorted(snapshot.labels_in(*PARTS)),
         "new_labels": snapshot.new_since(earlier),
+        "waiting": dict(snapshot.waiting),
     }
 
 
@@ -204,11 +206,18 @@ def _nothing_new(
     if new_labels < request.minimum_new_labels:
         return (
             f"{new_labels} images were labelled since the last run; {request.minimum_new_labels} are required"
+            + _waiting(summary["waiting"])
         )
     inputs = (summary["uri"], settings)
     if last_run and (last_run.get("snapshot"), last_run.get("settings")) == inputs:
         return f"data and settings are those of run {last_run['run']} of {last_run['finished_at']}"
     return None
+
+
+def _waiting(classes: Mapping[str, int]) -> str:
+    """Return which images are not in the snapshot yet, for the end of a sentence."""
+    listed = ", ".join(f"{counted(images, 'image')} with {label}" for label, images in classes.items())
+    return f"; too few yet to train and to test the class: {listed}" if listed else ""
 
 
 def _hash(content: dict[str, Any]) -> str:

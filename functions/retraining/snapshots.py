@@ -7,7 +7,8 @@ content.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -23,10 +24,12 @@ class Snapshot:
     Attributes:
         document: The COCO document.
         uri: Where it is stored.
+        waiting: By class, reviewed images that are not in it, because too few images show the class.
     """
 
     document: dict[str, Any]
     uri: str
+    waiting: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def id(self) -> str:

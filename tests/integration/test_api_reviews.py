@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,19 +10,23 @@ import boto3
 import pytest
 
 from contract.inspections import Verdict
-from contract.keys import snapshots_of
+from contract.keys import last_run, snapshots_of
 from inspection.records import Record
 from inspection.rules import Reason
+from retraining import labelled
 from retraining.documents import Documents
 from tests.api_support import Answer, call
 from tests.inspection_support import detection, jpeg
 from tests.integration.api_cloud import ApiCloud, start
+from tests.unit.retraining.account import Account
+from tests.unit.retraining.planning import EXECUTION, planner
 from tests.unit.retraining.snapshots import snapshot
 
 DOUBT = Reason("doubtful", "possible defect: scratch 0.41", "scratch", 0.41, 0.5, "major", 0)
 DEFECT = Reason("defect", "defect: scratch 0.91", "scratch", 0.91, 0.5, "major", 0)
 BOX = [11.5, 20, 60, 80]
 FAIL: dict[str, Any] = {"verdict": "fail", "objects": [{"label": "scratch", "box": BOX}]}
+FINISHED = {"run": "r", "finished": "2026-01-01T00:00:00Z", "report": None, "settings": "s"}
 PASS: dict[str, Any] = {"verdict": "pass"}
 
 
@@ -217,3 +222,36 @@ def test_the_labels_of_decisions_are_exported(cloud: ApiCloud) -> None:
     assert len(set(images)) == 2
     boxes = [item["bbox"] for answer in (first, second) for item in answer.body["annotations"]]
     assert boxes == [[11.5, 20, 48.5, 60]]
+
+
+def test_the_next_training_learns_from_what_people_decided(cloud: ApiCloud) -> None:
+    """The decisions reach the next snapshot, and what is new starts the run that waits for so many labels."""
+    base = snapshot()
+    documents = Documents(boto3.client("s3"), cloud.artefacts)
+    documents.write(f"{snapshots_of('default')}{base['id'][:16]}.json", base)
+    already = {image["sha256"] for image in base["images"]}
+    bad, good = (doubtful(cloud, f"SN{number}", shade=100 + number) for number in range(2))
+    account = Account()
+    first = planner(account, documents, artefacts_bucket=cloud.artefacts).plan({}, EXECUTION)
+    documents.write(last_run("default"), {**FINISHED, "snapshot": first["snapshot"]["uri"]})
+
+    def plan(required: int) -> dict[str, Any]:
+        request = {"minimum_new_labels": required}
+        return planner(account, documents, artefacts_bucket=cloud.artefacts).plan(request, EXECUTION)
+
+    assert plan(1)["status"] == "nothing_new"
+    decide(bad["id"], FAIL)
+    assert plan(2)["status"] == "nothing_new"
+    decide(good["id"], PASS)
+    due = plan(2)
+
+    assert (due["status"], due["snapshot"]["new_labels"]) == ("train", 2)
+    merged = labelled.current(documents, "default", "default")
+    assert due["snapshot"]["uri"] == merged.uri
+    new = {sha: objects for sha, objects in merged.contents.items() if sha not in already}
+    assert sorted(map(sorted, new.values())) == [[], [("scratch", 11.5, 20.0, 48.5, 60.0)]]
+    for image in merged.document["images"]:
+        if image["sha256"] in new:
+            bucket, key = image["uri"].removeprefix("s3://").split("/", 1)
+            body = cloud.s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+            assert hashlib.sha256(body).hexdigest() == image["sha256"]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from contract.snapshots import part_of
 from retraining import labelled
-from retraining.labelled import merged
+from retraining.labelled import merged, ready_to_merge
 from retraining.snapshots import Snapshot
 from tests.unit.retraining.snapshots import (
     BOX,
@@ -61,8 +61,54 @@ def test_training_accepts_every_merged_snapshot(
 
 
 @given(reviews)
-def test_the_frozen_test_part_stays_byte_for_byte(reviewed_images: list[labelled.Reviewed]) -> None:
-    assert of_part(merged(BASE, reviewed_images), "test") == of_part(BASE, "test")
+def test_the_frozen_test_part_stays_byte_for_byte_for_the_classes_that_it_shows(
+    reviewed_images: list[labelled.Reviewed],
+) -> None:
+    known = [review for review in reviewed_images if review.labels <= {"dent", "scratch"}]
+    assert of_part(merged(BASE, known), "test") == of_part(BASE, "test")
+    document = merged(BASE, reviewed_images)
+    joined = set(images(document, "test")) - set(images(BASE, "test"))
+    assert all({name for name, _ in objects(document, sha256)} & {"rust", "kratzer ü"} for sha256 in joined)
+    for sha256 in images(BASE, "test"):
+        assert objects(document, sha256) == objects(BASE, sha256)
+
+
+NEW_CLASS = st.lists(
+    st.tuples(st.integers(0, 30).map(sha), st.sets(st.sampled_from(["dent", "rust", "burr"]), min_size=1)),
+    max_size=12,
+)
+
+
+@given(NEW_CLASS)
+def test_whatever_new_classes_people_label_a_model_can_be_trained_and_tested_on_it(
+    labels: list[tuple[str, set[str]]],
+) -> None:
+    reviewed_images = [reviewed(sha256, *((name, BOX) for name in sorted(names))) for sha256, names in labels]
+    ready, waiting = ready_to_merge(BASE, reviewed_images)
+    document = merged(BASE, ready)
+    result = Snapshot(document, "s3://artefacts/x")
+
+    result.check()
+    # Nothing is lost: what is not in the snapshot waits, because of a class that it shows.
+    last = {review.sha256: review for review in reviewed_images}
+    left = {review.sha256 for review in ready}
+    assert sum(waiting.values()) >= len(last) - len(left)
+    assert all(last[sha256].labels & set(waiting) for sha256 in set(last) - left)
+    assert not {"rust", "burr"} & result.labels_in("train") - result.labels_in("test")
+
+
+def test_a_new_class_waits_until_it_can_be_learned_and_tested() -> None:
+    train = [name for name in map(sha, range(200)) if part_of(name) == "train"]
+    test = next(name for name in map(sha, range(200)) if part_of(name) == "test")
+    learning = [reviewed(name, ("rust", BOX)) for name in train[:3]]
+
+    alone, waiting = ready_to_merge(BASE, learning)
+    both, none = ready_to_merge(BASE, [*learning, reviewed(test, ("rust", BOX))])
+
+    assert (alone, waiting) == ([], {"rust": 3})
+    assert (len(both), none) == (4, {})
+    joined = set(images(merged(BASE, both), "test")) - set(images(BASE, "test"))
+    assert joined == {test}
 
 
 @given(reviews)

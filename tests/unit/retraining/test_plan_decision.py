@@ -14,7 +14,7 @@ from retraining.labelled import Snapshot
 from retraining.request import Request
 from tests.unit.retraining.account import Account
 from tests.unit.retraining.planning import BASE, EXECUTION, jobs_of, planned, planner, stored
-from tests.unit.retraining.snapshots import BOX, label, sha, snapshot
+from tests.unit.retraining.snapshots import BOX, LABELS, label, sample, sha, snapshot, taken
 
 STRATEGIES = ["Bayesian", "Hyperband", "Random"]
 
@@ -137,6 +137,7 @@ def test_the_plan_contains_the_snapshot_s_parts_and_labels(account: Account) -> 
         "test": parts["test"],
         "labels": ["dent", "scratch"],
         "new_labels": 60,
+        "waiting": {},
     }
 
 
@@ -235,9 +236,27 @@ def test_an_unknown_family_in_the_stack_s_parameter_is_named(account: Account) -
 
 
 def test_data_on_which_no_model_can_be_tested_stop_the_plan(account: Account) -> None:
-    new = {f"labels/{sha('new')}.json": label(sha("new"), ("rust", BOX))}
+    untested = taken([sample(f"{n}.png", *LABELS) for n in range(60)], (*LABELS, "rust"))
     with pytest.raises(LabelledDataError, match=r"no test image in .* shows rust"):
-        planned(account, stored(more=new))
+        planned(account, stored(untested))
+
+
+def test_a_class_that_people_have_labelled_too_seldom_waits_and_does_not_stop_the_others(
+    account: Account,
+) -> None:
+    rust, dent = label(sha("rust"), ("rust", BOX)), label(sha("new"), ("dent", BOX))
+    documents = stored(more={"labels/1.json": rust, "labels/2.json": dent})
+
+    plan = planned(account, documents)
+
+    assert plan["status"] == "train"
+    assert (plan["snapshot"]["images"], plan["snapshot"]["labels"]) == (61, ["dent", "scratch"])
+    assert plan["snapshot"]["waiting"] == {"rust": 1}
+    few = planned(account, documents, minimum_new_labels=100)["result"]["reasons"]
+    assert few == [
+        "61 images were labelled since the last run; 100 are required; too few yet to train and to test the class: "
+        "1 image with rust"
+    ]
 
 
 @pytest.mark.parametrize(
