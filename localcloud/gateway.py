@@ -18,7 +18,7 @@ from ministack.core import iam_actions, iam_evaluator, responses, router
 
 from contract.endpoint import MAX_BODY_BYTES
 from localcloud.daemon_pool import DaemonPool
-from localcloud.guard import refusal
+from localcloud.guard import is_public, refusal
 from localcloud.sagemaker import SageMaker
 from localcloud.sagemaker.api import Answer
 from localcloud.sagemaker.aws_errors import AwsError
@@ -34,11 +34,6 @@ Query = Mapping[str, list[str]]
 _TARGET = "SageMaker."
 # What these services are told while the cloud stops would be lost, because their state is saved as it was before.
 _CLOSED_BY_STOP = (_TARGET, "AWSStepFunctions.")
-# A client of a user pool has no credentials yet when it asks for these; boto3 does not sign them either.
-_PUBLIC = tuple(
-    f"AWSCognitoIdentityProviderService.{operation}"
-    for operation in ("InitiateAuth", "RespondToAuthChallenge", "RevokeToken")
-)
 _MAX_BUFFERED = 2 * MAX_BODY_BYTES
 
 
@@ -81,7 +76,7 @@ class Gateway:
         key = router.extract_access_key_id(headers, query)
         # MiniStack accepts a missing key, "test" and any 12 digits as the account's root, without a signature.
         signed = key == self.root_key or not iam_evaluator.is_root_access_key(key)
-        signed = signed or headers.get("x-amz-target") in _PUBLIC
+        signed = signed or is_public(scope["method"], scope["path"], headers, query)
         reason = refusal(scope["method"], scope["path"], headers, query, self.port, signed)
         if reason is not None:
             error = AwsError("AccessDeniedException", reason, status=403)

@@ -2,6 +2,28 @@
 
 from collections.abc import Mapping
 
+# Who signs in through a client of a user pool has no credentials yet. AWS takes these unsigned:
+# https://docs.aws.amazon.com/cognito/latest/developerguide/authentication-flows-public-server-side.html
+_PUBLIC = frozenset(
+    f"AWSCognitoIdentityProviderService.{operation}"
+    for operation in ("InitiateAuth", "RespondToAuthChallenge", "RevokeToken")
+)
+
+
+def is_public(method: str, path: str, headers: Mapping[str, str], query: Mapping[str, list[str]]) -> bool:
+    """Return whether AWS takes a request without a signature.
+
+    The form of the request is part of it: MiniStack looks at the path of some services before it looks at the target,
+    and takes whoever does not sign for the account's root.
+
+    >>> is_public("POST", "/", {"x-amz-target": "AWSCognitoIdentityProviderService.InitiateAuth"}, {})
+    True
+    >>> is_public("PUT", "/bucket/key", {"x-amz-target": "AWSCognitoIdentityProviderService.InitiateAuth"}, {})
+    False
+    """
+    asks_for_nothing_else = method == "POST" and path == "/" and not query and "authorization" not in headers
+    return asks_for_nothing_else and headers.get("x-amz-target") in _PUBLIC
+
 
 def refusal(
     method: str,

@@ -194,6 +194,22 @@ def test_wrong_credentials_are_refused_alike(cloud: Connection):
     assert wrong.body == unknown.body
 
 
+def test_the_cloud_itself_takes_nothing_but_a_sign_in_without_a_signature(cloud: Connection):
+    target = "AWSCognitoIdentityProviderService."
+    client, sign_in = Client(cloud.endpoint_url), {"x_amz_target": f"{target}InitiateAuth"}
+    body = {"ClientId": cloud.outputs["UserPoolClientId"], "AuthFlow": "USER_PASSWORD_AUTH"}
+    body["AuthParameters"] = {"USERNAME": "admin", "PASSWORD": "wrong"}
+    assert b"NotAuthorizedException" in client.send("POST", "/", body, **sign_in).body
+    bucket = cloud.outputs["ImagesBucketName"]
+    refused = {
+        "an operation of administrators": client.send("POST", "/", {}, x_amz_target=f"{target}ListUserPools"),
+        "an object": client.send("PUT", f"/{bucket}/incoming/x", b"x", **sign_in),
+        "a function": client.send("GET", "/2015-03-31/functions", **sign_in),
+        "another page": client.send("POST", "/", body, origin="http://evil.example", **sign_in),
+    }
+    assert {case: reply.status for case, reply in refused.items()} == dict.fromkeys(refused, 403)
+
+
 # --- pictures ---
 
 

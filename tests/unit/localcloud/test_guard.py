@@ -2,7 +2,7 @@
 
 import pytest
 
-from localcloud.guard import refusal
+from localcloud.guard import is_public, refusal
 
 PORT = 21000
 SDK = {"host": f"127.0.0.1:{PORT}", "authorization": "AWS4-HMAC-SHA256 ..."}
@@ -47,3 +47,32 @@ def test_refuses_the_emulators_own_administration(path: str) -> None:
 
 def test_refuses_the_unsigned() -> None:
     assert "Sign" in (refused(signed=False) or "")
+
+
+SIGN_IN = {"x-amz-target": "AWSCognitoIdentityProviderService.InitiateAuth"}
+
+
+def test_who_signs_in_has_no_credentials_yet() -> None:
+    for operation in ("InitiateAuth", "RespondToAuthChallenge", "RevokeToken"):
+        assert is_public("POST", "/", {"x-amz-target": f"AWSCognitoIdentityProviderService.{operation}"}, {})
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "headers", "query"),
+    [
+        ("POST", "/", {}, {}),
+        ("POST", "/", {"x-amz-target": "AWSCognitoIdentityProviderService.AdminDeleteUser"}, {}),
+        ("POST", "/", {"x-amz-target": "AWSCognitoIdentityProviderService.SignUp"}, {}),
+        ("POST", "/", {"x-amz-target": "DynamoDB_20120810.Scan"}, {}),
+        ("POST", "/", SIGN_IN, {"Action": ["CreateUser"]}),
+        ("POST", "/", SIGN_IN | {"authorization": "AWS4-HMAC-SHA256 Credential=test/x/y/iam/z"}, {}),
+        ("POST", "/2015-03-31/functions", SIGN_IN, {}),
+        ("POST", "/bucket", SIGN_IN, {"delete": [""]}),
+        ("PUT", "/bucket/key", SIGN_IN, {}),
+        ("GET", "/", SIGN_IN, {}),
+    ],
+)
+def test_nobody_does_anything_else_without_a_signature(
+    method: str, path: str, headers: dict[str, str], query: dict[str, list[str]]
+) -> None:
+    assert not is_public(method, path, headers, query)
