@@ -68,7 +68,12 @@ class Coco(TypedDict):
     categories: list[CocoCategory]
 
 
-@router.get("/exports/inspections.csv", summary="Export inspections for a spreadsheet", compress=True)
+@router.get(
+    "/exports/inspections.csv",
+    summary="Export inspections for a spreadsheet",
+    responses={200: {"description": "CSV", "content": {"text/csv": {"schema": {"type": "string"}}}}},
+    compress=True,
+)
 @allow(Group.VIEWER)
 def inspections(
     line: Name = None,

@@ -113,7 +113,7 @@ def compare(versions: Annotated[str, Query(max_length=60, pattern="^[0-9]+(,[0-9
     }
 
 
-@router.post("/models/rollback", summary="Return to an earlier model")
+@router.post("/models/rollback", summary="Return to an earlier model", status_code=HTTPStatus.ACCEPTED)
 @allow(Group.ADMIN)
 def return_to(wanted: Return, caller: CurrentCaller) -> Response[Any]:
     """Start a run that lets an earlier version serve again, with its own scores. The current one serves meanwhile."""

@@ -132,7 +132,7 @@ def claim(identity: _Identity, caller: CurrentCaller) -> ReviewedInspection:
     return with_inspection(item, caller.name)
 
 
-@router.delete("/reviews/<identity>/claim", summary="Give up a claim")
+@router.delete("/reviews/<identity>/claim", summary="Give up a claim", status_code=204)
 @allow(Group.REVIEWER)
 def release(identity: _Identity, caller: CurrentCaller) -> Response[None]:
     """Give up one's own claim. Nothing happens if there is none."""

@@ -117,7 +117,7 @@ def show_all(limit: Annotated[int, Query(ge=1, le=50)] = 20) -> Runs:
     return {"items": [_summary(execution) for execution in _executions().newest(limit)]}
 
 
-@router.post("/runs", summary="Start a retraining")
+@router.post("/runs", summary="Start a retraining", status_code=HTTPStatus.ACCEPTED)
 @allow(Group.ADMIN)
 def start(new: NewRun, caller: CurrentCaller) -> Response[Any]:
     """Start a run, unless one is in progress."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated
 
 from aws_lambda_powertools.event_handler import Response, content_types
 from aws_lambda_powertools.event_handler.openapi.params import Cookie as CookieParameter
@@ -58,6 +58,20 @@ class Session(TypedDict):
     user: User
 
 
+class NewSession(Session):
+    """A session that begins or goes on. expires_in: for how many seconds the token is valid."""
+
+    token: str
+    expires_in: int
+
+
+class Challenge(TypedDict):
+    """What the user pool wants first: `new_password`. session: what it wants to see again with the answer."""
+
+    challenge: str
+    session: str
+
+
 # A page of another origin cannot send this header without being asked first whether it may, and it may not.
 _FromThePage = Annotated[str | None, Header(alias="X-Requested-With", max_length=64)]
 _RefreshToken = Annotated[str | None, CookieParameter(alias=_COOKIE)]
@@ -65,21 +79,23 @@ _RefreshToken = Annotated[str | None, CookieParameter(alias=_COOKIE)]
 
 @router.post("/session", summary="Sign in")
 @allow(Access.ANYONE)
-def sign_in(credentials: Credentials) -> Response[Any]:
+def sign_in(credentials: Credentials) -> Response[NewSession | Challenge]:
     """Start a session: a token, and a cookie that refreshes it; or say that a new password is needed."""
     return _reply(_sign_in().by_password(credentials.username, credentials.password))
 
 
 @router.post("/session/password", summary="Replace the password that an administrator gave")
 @allow(Access.ANYONE)
-def set_password(new: NewPassword) -> Response[Any]:
+def set_password(new: NewPassword) -> Response[NewSession | Challenge]:
     """Start a session with a new password."""
     return _reply(_sign_in().by_new_password(new.username, new.session, new.new_password))
 
 
 @router.post("/session/refresh", summary="Get a new token, by the cookie")
 @allow(Access.ANYONE)
-def refresh(requested_with: _FromThePage = None, token: _RefreshToken = None) -> Response[Any]:
+def refresh(
+    requested_with: _FromThePage = None, token: _RefreshToken = None
+) -> Response[NewSession | Challenge]:
     """Go on with a session."""
     _require_page(requested_with)
     if not token:
@@ -114,11 +130,15 @@ def _require_page(requested_with: str | None) -> None:
         raise ApiError(HTTPStatus.FORBIDDEN, "forbidden", f"Send the header X-Requested-With: {_PAGE}.")
 
 
-def _reply(outcome: Tokens | NewPasswordNeeded) -> Response[Any]:
+def _reply(outcome: Tokens | NewPasswordNeeded) -> Response[NewSession | Challenge]:
     if isinstance(outcome, NewPasswordNeeded):
-        body: dict[str, Any] = {"challenge": "new_password", "session": outcome.session}
-        return Response(HTTPStatus.OK, content_types.APPLICATION_JSON, body)
-    body = {"token": outcome.access, "expires_in": outcome.expires_in, "user": _user(outcome.caller)}
+        challenge: Challenge = {"challenge": "new_password", "session": outcome.session}
+        return Response(HTTPStatus.OK, content_types.APPLICATION_JSON, challenge)
+    body: NewSession = {
+        "token": outcome.access,
+        "expires_in": outcome.expires_in,
+        "user": _user(outcome.caller),
+    }
     cookies = [_cookie(outcome.refresh, _COOKIE_SECONDS)] if outcome.refresh else []
     return Response(HTTPStatus.OK, content_types.APPLICATION_JSON, body, cookies=cookies)
 
