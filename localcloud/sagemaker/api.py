@@ -218,7 +218,7 @@ class SageMaker:
             if operation.endswith(kind) and isinstance(name, str):
                 return name if name.startswith("arn:") else self.arn(kind, name)
         group = request.get("ModelPackageGroupName")
-        if operation == "CreateModelPackage" and isinstance(group, str):
+        if operation in ("CreateModelPackage", "ListModelPackages") and isinstance(group, str):
             return self.arn("ModelPackage", f"{group.rsplit('/', 1)[-1]}/*")
         return "*"
 

@@ -191,6 +191,7 @@ ARN = "arn:aws:sagemaker:us-east-1:000000000000"
         ),
         ("UpdateModelPackage", {"ModelPackageArn": f"{ARN}:model-package/g/1"}, f"{ARN}:model-package/g/1"),
         ("CreateModelPackage", {"ModelPackageGroupName": "g"}, f"{ARN}:model-package/g/*"),
+        ("ListModelPackages", {"ModelPackageGroupName": "g"}, f"{ARN}:model-package/g/*"),
         ("DeleteModelPackageGroup", {"ModelPackageGroupName": "g"}, f"{ARN}:model-package-group/g"),
         (
             "ListTrainingJobsForHyperParameterTuningJob",
