@@ -66,8 +66,9 @@ lock: .venv/.uv ## renew the locked requirement files (UPGRADE=--upgrade for new
 	for tool in uv sam checkov node; do \
 	  $(LOCK) $(UPGRADE) --group $$tool --python-version 3.11 -o requirements/$$tool.txt || exit 1; done
 
-openapi: .venv/.dev ## describe the HTTP API in docs/openapi.json, from its routes
+openapi: .venv/.dev dashboard/node_modules/.done ## describe the HTTP API in docs/openapi.json, from its routes
 	PYTHONPATH=functions $(BIN)/python -m api.openapi
+	cd dashboard && $(NPM) run --silent api
 
 fuzz: .venv/.dev ## damaged and hostile images against the decoder, for ten minutes
 	$(BIN)/python -m tests.fuzz.images --minutes 10

@@ -29,10 +29,6 @@ export async function ask<T>(call: Promise<{ data?: T; error?: unknown; response
   return data as T;
 }
 
-/** As `ask`, for answers with tuples (boxes, polygons), which openapi-fetch's types take for arrays of any length. */
-export const askFor = <T>(call: Promise<{ data?: unknown; error?: unknown; response: Response }>): Promise<T> =>
-  ask(call) as Promise<T>;
-
 /** Downloads what a route answers as a file. A plain link would not carry the token. */
 export async function download(path: string, query: Record<string, string>, name: string): Promise<Headers> {
   const url = new URL(path, window.location.origin);

@@ -19,8 +19,14 @@ export interface QueuePage extends Page<Review> {
   count_is_least?: boolean;
 }
 
+/** An item that was claimed. Without an inspection, its record was deleted meanwhile. */
+export interface ClaimedItem extends Review {
+  inspection: Inspection | null;
+  links: Links | null;
+}
+
 /** An item that was claimed, with all that is needed to decide it. */
-export interface ClaimedReview extends Review {
+export interface ClaimedReview extends ClaimedItem {
   inspection: Inspection;
   links: Links;
 }
@@ -45,10 +51,10 @@ export interface Label {
 
 export interface ReviewPaths {
   "/api/reviews": Get<QueuePage, ReviewFilter>;
-  "/api/reviews/next": Post<ClaimedReview, { line?: string; skip?: string[] }>;
-  "/api/reviews/{id}/claim": Post<ClaimedReview, None, { id: string }> & {
-    delete: { parameters: Inputs<None, { id: string }>; responses: Answer<undefined> };
+  "/api/reviews/next": Post<ClaimedItem, { line?: string; skip?: string[] }>;
+  "/api/reviews/{identity}/claim": Post<ClaimedItem, None, { identity: string }> & {
+    delete: { parameters: Inputs<None, { identity: string }>; responses: Answer<null> };
   };
-  "/api/reviews/{id}/decision": Post<Outcome, DecisionBody, { id: string }>;
+  "/api/reviews/{identity}/decision": Post<Outcome, DecisionBody, { identity: string }>;
   "/api/labels": Get<{ items: Label[] }>;
 }

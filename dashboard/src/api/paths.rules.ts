@@ -81,7 +81,7 @@ export interface Preview {
   moves: Move[];
   escape: { current: Rate; proposed: Rate };
   overkill: { current: Rate; proposed: Rate };
-  by_label: Record<string, { histogram: Histogram; current: Scores; proposed: Scores }>;
+  by_label: Record<string, { histogram: Histogram; current: Scores | null; proposed: Scores }>;
   notes: string[];
 }
 

@@ -61,10 +61,10 @@ export interface Paths extends ReviewPaths, RulesPaths, LearningPaths {
   "/api/session": Get<{ user: User }>;
   "/api/places": Get<{ items: Place[] }>;
   "/api/inspections": Get<Page<Inspection>, InspectionFilter>;
-  "/api/inspections/{id}": Get<InspectionDetails, None, { id: string }>;
+  "/api/inspections/{identity}": Get<InspectionDetails, None, { identity: string }>;
   "/api/serials/{serial}": Get<{ items: Inspection[] }, None, { serial: string }>;
   "/api/inspections/thumbnails": Post<{ items: { id: string; thumbnail: string | null }[] }, { ids: string[] }>;
-  "/api/inspections/{id}/acknowledgement": Post<Inspection, None, { id: string }>;
+  "/api/inspections/{identity}/acknowledgement": Post<Inspection, None, { identity: string }>;
   "/api/statistics": Get<Statistics, StatisticsFilter>;
   "/api/statistics/rates": Get<
     Rates,

@@ -56,7 +56,7 @@ export interface Inspection {
   rules_version?: string | null;
   quality?: Record<string, number> | null;
   timings_ms?: Record<string, number> | null;
-  doubts?: unknown[] | null;
+  doubts?: string[] | null;
   review?: ReviewMark | null;
   acknowledged?: { by: string; at: string } | null;
   links: Links;
@@ -104,9 +104,8 @@ export interface Review {
   version: number;
   decisions: Decision[];
   disagreement?: boolean | null;
-  links?: Links;
+  links?: Links | null;
   claimable?: boolean;
-  inspection?: Inspection;
 }
 
 export interface InspectionDetails extends Inspection {
@@ -155,12 +154,20 @@ export interface Rate {
   of: number;
 }
 
-export interface Rates {
-  escape: Rate;
-  overkill: Rate;
-  by_line: { line: string; escape: Rate; overkill: Rate }[];
-  by_label: { label: string; escape: Rate; overkill: Rate }[];
-  by_model: { version: string; escape: Rate; overkill: Rate }[];
+export interface MeasuredRate extends Rate {
+  /** Why there is no value, as a sentence. */
+  reason: string | null;
+}
+
+interface RatePair {
+  escape: MeasuredRate;
+  overkill: MeasuredRate;
+}
+
+export interface Rates extends RatePair {
+  by_line: (RatePair & { line: string })[];
+  by_label: (RatePair & { label: string })[];
+  by_model: (RatePair & { version: string })[];
   disagreements: number;
   decided: number;
 }
@@ -191,10 +198,12 @@ export interface Health {
     status: string;
     model: { name: string; version: string } | null;
     since?: string | null;
-  };
+  } | null;
   lines: { line: string; last_seen: string; last_hour: { inspected: number; fail: number; review: number } }[];
   alarms: Alarm[];
-  rules_version: string;
+  rules_version: string | null;
+  /** What could not be found out, in sentences. */
+  problems: string[];
 }
 
 export interface User {

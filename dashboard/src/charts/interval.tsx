@@ -3,8 +3,8 @@ import { integer, percent } from "../logic/format";
 import { texts } from "../texts";
 
 /** A measured rate with the interval in which the true one lies; `most` is the end of the scale. */
-export function Interval({ rate, most }: { rate: Rate; most: number }) {
-  if (rate.value === null) return <span class="muted small">{texts.rates.unmeasured}</span>;
+export function Interval({ rate, most }: { rate: Rate & { reason?: string | null }; most: number }) {
+  if (rate.value === null) return <span class="muted small">{rate.reason ?? texts.rates.unmeasured}</span>;
   const at = (value: number | null): string => `${Math.min(100, ((value ?? 0) / most) * 100)}%`;
   const low = rate.low ?? 0;
   const high = rate.high ?? 1;

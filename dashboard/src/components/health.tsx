@@ -5,13 +5,20 @@ import { Notice } from "./states";
 
 /** What is wrong with the endpoint and which alarms are on; nothing if all is well. */
 export function HealthNotices({ health }: { health: Health }) {
-  const { endpoint, alarms } = health;
+  const { endpoint, alarms, problems } = health;
   const on = alarms.filter((alarm) => alarm.state === "ALARM");
   return (
     <>
-      {endpoint.status !== "InService" && (
-        <Notice kind="fail">{endpoint.model ? texts.health.notServing(endpoint.status) : texts.health.noModel}</Notice>
+      {endpoint?.status !== "InService" && (
+        <Notice kind="fail">
+          {endpoint && endpoint.status !== "Missing" ? texts.health.notServing(endpoint.status) : texts.health.noModel}
+        </Notice>
       )}
+      {problems.map((problem) => (
+        <Notice key={problem} kind="review">
+          {problem}
+        </Notice>
+      ))}
       {on.map((alarm) => (
         <Notice key={alarm.name} kind="review">
           <strong>

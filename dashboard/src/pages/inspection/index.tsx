@@ -24,7 +24,10 @@ const words = texts.inspection;
 /** One inspection: the picture, why it was judged so, and what happened to it since. */
 export default function InspectionPage({ params }: { params: Record<string, string> }) {
   const id = params.id ?? "";
-  const loaded = useLoad(() => ask(api.GET("/api/inspections/{id}", { params: { path: { id } } })), [id]);
+  const loaded = useLoad(
+    () => ask(api.GET("/api/inspections/{identity}", { params: { path: { identity: id } } })),
+    [id],
+  );
   const inspection = loaded.data;
   return (
     <Page
@@ -116,7 +119,7 @@ function Actions({ inspection, onChange }: { inspection: InspectionDetails; onCh
   const { id, verdict, acknowledged, queue } = inspection;
   const acknowledge = (): void => {
     setBusy(true);
-    ask(api.POST("/api/inspections/{id}/acknowledgement", { params: { path: { id } } }))
+    ask(api.POST("/api/inspections/{identity}/acknowledgement", { params: { path: { identity: id } } }))
       .then(() => {
         toast(words.acknowledged);
         onChange();

@@ -106,7 +106,7 @@ function Acknowledge({
       icon={Check}
       onClick={() => {
         setBusy(true);
-        ask(api.POST("/api/inspections/{id}/acknowledgement", { params: { path: { id } } }))
+        ask(api.POST("/api/inspections/{identity}/acknowledgement", { params: { path: { identity: id } } }))
           .then(onAcknowledged, toastError)
           .finally(() => setBusy(false));
       }}

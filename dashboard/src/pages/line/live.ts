@@ -61,7 +61,7 @@ async function failedOf(line: string, station: string): Promise<Inspection[]> {
 
 /** An inspection with its picture already in the browser, so that verdict and picture change together. */
 export async function withPicture(id: string): Promise<Inspection> {
-  const inspection = await ask(api.GET("/api/inspections/{id}", { params: { path: { id } } }));
+  const inspection = await ask(api.GET("/api/inspections/{identity}", { params: { path: { identity: id } } }));
   const source = ownOrigin(inspection.links.picture);
   if (source) {
     const image = new Image();

@@ -1,6 +1,6 @@
 import { ArrowLeft } from "lucide-preact";
-import { api, askFor } from "../../api/client";
-import type { Comparison as Compared, Model, SeenPicture } from "../../api/paths.learning";
+import { api, ask } from "../../api/client";
+import type { Model, SeenPicture } from "../../api/paths.learning";
 import { Card, Page } from "../../components/page";
 import { Picture } from "../../components/picture";
 import { Shown } from "../../components/states";
@@ -14,10 +14,7 @@ const LEAST_SCORE = 0.3;
 
 /** Two models: figures, classes, and the same pictures. */
 export function Comparison({ versions }: { versions: string }) {
-  const compared = useLoad(
-    () => askFor<Compared>(api.GET("/api/models/compare", { params: { query: { versions } } })),
-    [versions],
-  );
+  const compared = useLoad(() => ask(api.GET("/api/models/compare", { params: { query: { versions } } })), [versions]);
   const [one = 0, other = 0] = versions.split(",").map(Number);
   return (
     <Page

@@ -29,7 +29,7 @@ test("more precision is better, and fewer escapes and less time are", () => {
     ["mAP50", null],
     ["Escape", 1],
     ["Overkill", null],
-    ["p95", 0],
+    ["Latency p95", 0],
   ]);
 });
 

@@ -1,7 +1,7 @@
 import "./models.css";
 import { Boxes, GitCompareArrows, Undo2 } from "lucide-preact";
 import { useEffect, useRef, useState } from "preact/hooks";
-import { api, ask, askFor } from "../../api/client";
+import { api, ask } from "../../api/client";
 import type { Model } from "../../api/paths.learning";
 import { can } from "../../api/session";
 import { Button } from "../../components/button";
@@ -32,7 +32,7 @@ export default function Models() {
 }
 
 function ModelList() {
-  const models = useLoad(async () => (await askFor<{ items: Model[] }>(api.GET("/api/models"))).items, []);
+  const models = useLoad(async () => (await ask(api.GET("/api/models"))).items, []);
   const [chosen, setChosen] = useState<number[]>([]);
   const [back, setBack] = useState<Model | null>(null);
   const serving = models.data?.find(({ status }) => status === "serving");

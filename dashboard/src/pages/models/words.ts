@@ -22,7 +22,7 @@ export const words = {
     map50: "mAP50",
     escape: "Escape",
     overkill: "Overkill",
-    latency: "p95",
+    latency: "Latency p95",
     created: "Registered",
     run: "Run",
   },
@@ -44,7 +44,7 @@ export const words = {
   of: "of",
   interval: "95 % of the time between",
   rollback: {
-    button: "Return to this model",
+    button: "Serve again",
     title: (version: number): string => `Let version ${version} serve again?`,
     text: (serving: number | null): string =>
       serving === null

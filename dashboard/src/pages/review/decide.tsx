@@ -265,7 +265,7 @@ function Why({ item }: { item: ClaimedReview }) {
         <VerdictBadge verdict={item.verdict} />
       </div>
       <p class="small">{words.causeOf(item.cause, item.share, texts.verdicts[item.verdict] ?? item.verdict)}</p>
-      <ul class="reasons">
+      <ul class="why">
         {reasons.length === 0 && <li class="muted">{words.noReasons}</li>}
         {reasons.map((reason, index) => (
           <li key={`${index} ${reason.code}`}>{reason.message}</li>

@@ -3,11 +3,12 @@
  * so that it appears at once. What was drawn on an image that was left stays until the tab is closed.
  */
 
-import { api, askFor } from "../../api/client";
+import { api, ask } from "../../api/client";
 import { ApiError } from "../../api/errors";
 import { ownOrigin } from "../../api/links";
-import type { ClaimedReview, DecisionBody, Outcome } from "../../api/paths.review";
+import type { ClaimedItem, ClaimedReview, DecisionBody, Outcome } from "../../api/paths.review";
 import type { Shape } from "../../canvas/model";
+import { words } from "./words";
 
 /** The route takes this many ids to skip. */
 const MOST_SKIPPED = 50;
@@ -18,23 +19,32 @@ const skipped: string[] = [];
 const drafts = new Map<string, { shapes: readonly Shape[]; comment: string }>();
 let ahead: { line: string; item: Promise<ClaimedReview | null> } | null = null;
 
-export const renewClaim = (id: string): Promise<ClaimedReview> =>
-  askFor(api.POST("/api/reviews/{id}/claim", { params: { path: { id } } }));
+const isComplete = (item: ClaimedItem): item is ClaimedReview => item.inspection !== null && item.links !== null;
+
+export async function renewClaim(id: string): Promise<ClaimedReview> {
+  const item = await ask(api.POST("/api/reviews/{identity}/claim", { params: { path: { identity: id } } }));
+  if (isComplete(item)) return item;
+  throw new ApiError(404, "not_found", words.recordGone);
+}
 
 export const decide = (id: string, body: DecisionBody): Promise<Outcome> =>
-  askFor(api.POST("/api/reviews/{id}/decision", { params: { path: { id } }, body }));
+  ask(api.POST("/api/reviews/{identity}/decision", { params: { path: { identity: id } }, body }));
 
 /** Give a claim back. If that fails, it ends by itself. */
 export async function release(id: string): Promise<void> {
-  await api.DELETE("/api/reviews/{id}/claim", { params: { path: { id } } }).catch(() => undefined);
+  await api.DELETE("/api/reviews/{identity}/claim", { params: { path: { identity: id } } }).catch(() => undefined);
 }
 
 async function claimBest(line: string, but: readonly string[]): Promise<ClaimedReview | null> {
-  const skip = [...but, ...skipped].slice(0, MOST_SKIPPED);
+  const passed = [...but, ...skipped].slice(0, MOST_SKIPPED);
   try {
-    return await askFor<ClaimedReview>(
-      api.POST("/api/reviews/next", { body: { ...(line && { line }), ...(skip.length && { skip }) } }),
+    const item = await ask(
+      api.POST("/api/reviews/next", { body: { ...(line && { line }), ...(passed.length && { skip: passed }) } }),
     );
+    if (isComplete(item)) return item;
+    // Its record was deleted meanwhile: there is nothing to look at.
+    await skip(item.id);
+    return claimBest(line, but);
   } catch (error) {
     if (error instanceof ApiError && error.code === "queue_empty") return null;
     throw error;

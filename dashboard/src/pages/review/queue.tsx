@@ -1,6 +1,6 @@
 import { Play } from "lucide-preact";
 import { useState } from "preact/hooks";
-import { api, ask, askFor } from "../../api/client";
+import { api, ask } from "../../api/client";
 import type { QueuePage, ReviewState } from "../../api/paths.review";
 import { can } from "../../api/session";
 import type { Review } from "../../api/types";
@@ -23,7 +23,7 @@ const REFRESH_MS = 30_000;
 const PAGE = 50;
 
 const load = (state: ReviewState, line: string, cursor?: string): Promise<QueuePage> =>
-  askFor(
+  ask(
     api.GET("/api/reviews", {
       params: { query: { state, limit: PAGE, ...(line && { line }), ...(cursor && { cursor }) } },
     }),

@@ -3,6 +3,7 @@
 const images = (n: number): string => (n === 1 ? "1 image" : `${n} images`);
 
 export const words = {
+  recordGone: "The record of this image was deleted meanwhile.",
   title: "Review",
   hint: "People decide what the model is not sure of, and check a sample of the rest. Every decision teaches the next model.",
   start: "Start reviewing",

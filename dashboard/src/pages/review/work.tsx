@@ -1,7 +1,7 @@
 import { CircleCheck } from "lucide-preact";
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
-import { api, ask, askFor } from "../../api/client";
-import type { ClaimedReview, QueuePage, ReviewVerdict } from "../../api/paths.review";
+import { api, ask } from "../../api/client";
+import type { ClaimedReview, ReviewVerdict } from "../../api/paths.review";
 import { user } from "../../api/session";
 import { Button } from "../../components/button";
 import { Empty, Failed, Loading } from "../../components/states";
@@ -152,7 +152,7 @@ function useProgress(line: string) {
   );
   const before = useLoad(async () => {
     const query = { state: "decided" as const, limit: PAGE };
-    const { items, next } = await askFor<QueuePage>(api.GET("/api/reviews", { params: { query } }));
+    const { items, next } = await ask(api.GET("/api/reviews", { params: { query } }));
     return { count: decidedToday(items, user.value?.name ?? "", new Date()), more: next !== null };
   }, []);
   const parts = [

@@ -67,7 +67,7 @@ function RunTable({ runs }: { runs: RunSummary[] }) {
           <tbody>
             {runs.map((run) => (
               <tr key={run.name}>
-                <td>
+                <td class="nowrap">
                   <a href={`#/runs/${encodeURIComponent(run.name)}`}>{run.run ?? run.name}</a>
                 </td>
                 <td>
@@ -82,7 +82,7 @@ function RunTable({ runs }: { runs: RunSummary[] }) {
                   {run.version !== null && <span class="muted small"> · {words.version(run.version)}</span>}
                 </td>
                 <td class="number">{run.map?.toFixed(3) ?? "–"}</td>
-                <td>{words.triggers[run.trigger] ?? run.trigger}</td>
+                <td class="nowrap">{words.triggers[run.trigger] ?? run.trigger}</td>
                 <td class="nowrap" title={dateTime(run.started_at)}>
                   {time(run.started_at)}
                 </td>

@@ -1,5 +1,5 @@
 import { ArrowLeft } from "lucide-preact";
-import { api, askFor } from "../../api/client";
+import { api, ask } from "../../api/client";
 import { ownOrigin } from "../../api/links";
 import type { Candidate, Measured, Run, RunJob } from "../../api/paths.learning";
 import { Card, Page } from "../../components/page";
@@ -17,11 +17,7 @@ const REFRESH_MS = 3000;
 
 /** A run: how far it is, what its models learn, and what was decided. */
 export function RunPage({ name }: { name: string }) {
-  const run = useLoad(
-    () => askFor<Run>(api.GET("/api/runs/{name}", { params: { path: { name } } })),
-    [name],
-    REFRESH_MS,
-  );
+  const run = useLoad(() => ask(api.GET("/api/runs/{name}", { params: { path: { name } } })), [name], REFRESH_MS);
   const { data } = run;
   return (
     <Page

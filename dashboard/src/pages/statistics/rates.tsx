@@ -1,6 +1,6 @@
 import { useState } from "preact/hooks";
 import { api, ask } from "../../api/client";
-import type { Rate, Rates } from "../../api/types";
+import type { MeasuredRate, Rates } from "../../api/types";
 import { Interval, reviewedWords, scaleOf } from "../../charts/interval";
 import { Segments } from "../../components/fields";
 import { Card, TableFrame } from "../../components/page";
@@ -41,7 +41,7 @@ export function RatesCard({ filters }: { filters: StatisticsFilters }) {
   );
 }
 
-function Head({ name, hint, rate }: { name: string; hint: string; rate: Rate }) {
+function Head({ name, hint, rate }: { name: string; hint: string; rate: MeasuredRate }) {
   return (
     <section class="rate-head">
       <h3>{name}</h3>

@@ -7,9 +7,10 @@ import { Button } from "../../components/button";
 import { Field } from "../../components/fields";
 import { Notice } from "../../components/states";
 import { toast } from "../../components/toasts";
+import { useLoad } from "../../hooks/load";
 import { texts } from "../../texts";
 import { type Difference, nextVersion } from "./document";
-import type { Draft } from "./draft";
+import { type Draft, historyPage } from "./draft";
 import { words } from "./words";
 
 /** The bar with one's changes: what they are, and the way to put them into force or to drop them. */
@@ -44,31 +45,42 @@ function Stale({ draft }: { draft: Draft }) {
   if (!found) return null;
   return (
     <Notice kind="review">
-      <p>
-        <strong>{words.stale.title(words.stale.somebody)}</strong>{" "}
-        {words.number(found.newest.version ?? words.history.unknown, found.newest.number)}
-      </p>
-      <DifferenceTable differences={found.changes} />
-      <p>{found.clashes.length ? words.stale.clash(found.clashes.join(", ")) : words.stale.show}</p>
-      <div class="row wrap">
-        <Button onClick={draft.putOnNewest} disabled={!found.newest.document}>
-          {words.stale.onto}
-        </Button>
-        <Button onClick={draft.discard}>{words.stale.discard}</Button>
+      <div class="stack tight">
+        <p>
+          <strong>{words.stale.title(found.by ?? words.stale.somebody)}</strong>{" "}
+          {words.number(found.newest.version ?? words.history.unknown, found.newest.number)}
+        </p>
+        <DifferenceTable differences={found.changes} names={[words.changes.earlier, words.changes.theirs]} />
+        <p>{found.clashes.length ? words.stale.clash(found.clashes.join(", ")) : words.stale.show}</p>
+        <div class="row wrap">
+          <Button onClick={draft.putOnNewest} disabled={!found.newest.document}>
+            {words.stale.onto}
+          </Button>
+          <Button onClick={draft.discard}>{words.stale.discard}</Button>
+        </div>
       </div>
     </Notice>
   );
 }
 
-export function DifferenceTable({ differences }: { differences: readonly Difference[] }): JSX.Element {
+interface DifferenceTableProps {
+  differences: readonly Difference[];
+  /** What the two values are. */
+  names?: readonly [string, string];
+}
+
+export function DifferenceTable({
+  differences,
+  names = [words.changes.before, words.changes.after],
+}: DifferenceTableProps): JSX.Element {
   return (
     <div class="table-frame">
       <table class="table differences">
         <thead>
           <tr>
             <th>{words.changes.place}</th>
-            <th>{words.changes.before}</th>
-            <th>{words.changes.after}</th>
+            <th>{names[0]}</th>
+            <th>{names[1]}</th>
           </tr>
         </thead>
         <tbody>
@@ -98,7 +110,10 @@ export function written(value: unknown): string {
 
 function SaveDialog({ draft, onClose }: { draft: Draft; onClose: () => void }) {
   const dialog = useRef<HTMLDialogElement>(null);
-  const [name, setName] = useState(() => nextVersion([draft.base.version], new Date()));
+  const history = useLoad(() => historyPage(), []);
+  const taken = [draft.base.version, ...(history.data?.items ?? []).map(({ version }) => version)];
+  const [typed, setName] = useState<string | null>(null);
+  const name = typed ?? nextVersion(taken, new Date());
   const [comment, setComment] = useState("");
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState<unknown>(undefined);

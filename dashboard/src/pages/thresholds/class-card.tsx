@@ -103,7 +103,7 @@ function Score({
   onChange: (name: keyof Scores, value: number) => void;
 }) {
   return (
-    <label class={`score ${name === "fail_score" ? "v-fail" : "v-review"}`}>
+    <label class={`score-field ${name === "fail_score" ? "v-fail" : "v-review"}`}>
       <span>{words.scores[name]}</span>
       <input
         class="input"

@@ -2,9 +2,10 @@
 
 import { signal } from "@preact/signals";
 import { useCallback } from "preact/hooks";
-import { api, askFor } from "../../api/client";
+import { api, ask } from "../../api/client";
 import { ApiError } from "../../api/errors";
-import type { RulesDocument, RulesInForce } from "../../api/paths.rules";
+import type { RulesDocument, RulesInForce, RulesVersion } from "../../api/paths.rules";
+import type { Page } from "../../api/types";
 import { type Loaded, useLoad } from "../../hooks/load";
 import { clashes, type Difference, differences, putOnto } from "./document";
 
@@ -16,6 +17,8 @@ interface Kept {
 /** What somebody else has put into force since the draft began. */
 export interface Meanwhile {
   readonly newest: RulesInForce;
+  /** Null if the history does not tell. */
+  readonly by: string | null;
   readonly changes: readonly Difference[];
   readonly clashes: readonly string[];
 }
@@ -23,7 +26,11 @@ export interface Meanwhile {
 const kept = signal<Kept | null>(null);
 const meanwhile = signal<Meanwhile | null>(null);
 
-const inForce = (): Promise<RulesInForce> => askFor(api.GET("/api/rules"));
+/** A part of the history, newest first. */
+export const historyPage = (cursor?: string): Promise<Page<RulesVersion>> =>
+  ask(api.GET("/api/rules/history", { params: { query: { ...(cursor && { cursor }) } } }));
+
+const inForce = (): Promise<RulesInForce> => ask(api.GET("/api/rules"));
 
 export interface Draft {
   readonly base: RulesInForce;
@@ -44,15 +51,17 @@ function begin(base: RulesInForce): void {
 }
 
 /** Rules that somebody else has put into force replace an untouched draft, and are shown beside a changed one. */
-function take(newest: RulesInForce): void {
+async function take(newest: RulesInForce): Promise<void> {
   const now = kept.value;
   if (!now || differences(now.base.document, now.document).length === 0) begin(newest);
-  else if (newest.number !== now.base.number) notice(now, newest);
+  else if (newest.number !== now.base.number) await notice(now, newest);
 }
 
-function notice({ base, document }: Kept, newest: RulesInForce): void {
+async function notice({ base, document }: Kept, newest: RulesInForce): Promise<void> {
+  const { items } = await historyPage();
+  const by = items.find(({ number }) => number === newest.number)?.by ?? null;
   const theirs = differences(base.document, newest.document);
-  meanwhile.value = { newest, changes: theirs, clashes: clashes(differences(base.document, document), theirs) };
+  meanwhile.value = { newest, by, changes: theirs, clashes: clashes(differences(base.document, document), theirs) };
 }
 
 async function save(version: string, comment: string): Promise<boolean> {
@@ -60,11 +69,11 @@ async function save(version: string, comment: string): Promise<boolean> {
   if (!now) return false;
   const body = { document: { ...now.document, version }, number: now.base.number, ...(comment && { comment }) };
   try {
-    begin(await askFor<RulesInForce>(api.PUT("/api/rules", { body })));
+    begin(await ask(api.PUT("/api/rules", { body })));
     return true;
   } catch (error) {
     if (!(error instanceof ApiError && error.code === "stale_version")) throw error;
-    notice(now, await inForce());
+    await notice(now, await inForce());
     return false;
   }
 }
@@ -74,13 +83,13 @@ export async function rollBack(to: number, comment: string): Promise<void> {
   const number = kept.value?.base.number;
   if (number === undefined) return;
   const body = { to, number, ...(comment && { comment }) };
-  begin(await askFor<RulesInForce>(api.POST("/api/rules/rollback", { body })));
+  begin(await ask(api.POST("/api/rules/rollback", { body })));
 }
 
 export function useDraft(): { loaded: Loaded<RulesInForce>; draft: Draft | null } {
   const loaded = useLoad(async () => {
     const newest = await inForce();
-    take(newest);
+    await take(newest);
     return newest;
   }, []);
   const change = useCallback((document: RulesDocument) => {

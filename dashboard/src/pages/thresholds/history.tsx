@@ -1,31 +1,27 @@
 import type { JSX } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
-import { api, askFor } from "../../api/client";
 import type { RulesVersion } from "../../api/paths.rules";
 import { can } from "../../api/session";
 import type { Page } from "../../api/types";
 import { Button } from "../../components/button";
 import { Field } from "../../components/fields";
 import { Card } from "../../components/page";
-import { Shown } from "../../components/states";
+import { Notice, Shown } from "../../components/states";
 import { toast, toastError } from "../../components/toasts";
 import { useLoad } from "../../hooks/load";
 import { dateTime, time } from "../../logic/format";
 import { texts } from "../../texts";
 import { DifferenceTable, Problems, written } from "./changes";
 import { differences } from "./document";
-import { type Draft, rollBack } from "./draft";
+import { type Draft, historyPage, rollBack } from "./draft";
 import { words } from "./words";
 
 const SHOWN = 4;
 
-const load = (cursor?: string): Promise<Page<RulesVersion>> =>
-  askFor(api.GET("/api/rules/history", { params: { query: { ...(cursor && { cursor }) } } }));
-
 /** Who put which rules into force, what changed, and the way back. */
 export function History({ draft }: { draft: Draft }): JSX.Element {
   const { number } = draft.base;
-  const first = useLoad(() => load(), [number]);
+  const first = useLoad(() => historyPage(), [number]);
   return (
     <Card title={words.history.title} flush>
       <Shown from={first} height={160}>
@@ -82,7 +78,7 @@ function Versions({ first, draft }: { first: Page<RulesVersion>; draft: Draft })
         <div class="card-body">
           <Button
             onClick={() => {
-              load(more.next ?? undefined).then(
+              historyPage(more.next ?? undefined).then(
                 (page) => setMore({ items: [...more.items, ...page.items], next: page.next }),
                 toastError,
               );
@@ -148,6 +144,7 @@ function BackDialog({ version, draft, onClose }: { version: RulesVersion; draft:
         }}
       >
         <h2 id="back-title">{words.history.confirm(name)}</h2>
+        {draft.changes.length > 0 && <Notice kind="review">{words.history.drops(draft.changes.length)}</Notice>}
         <p>{changes.length ? words.history.confirmHint : words.history.confirmSame}</p>
         {changes.length > 0 && <DifferenceTable differences={changes} />}
         <Field name={words.save.comment}>

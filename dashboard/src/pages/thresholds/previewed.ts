@@ -1,7 +1,7 @@
 /** The preview of a draft: asked for when the draft has rested, and shown as old while a newer one is on its way. */
 
 import { useEffect, useState } from "preact/hooks";
-import { api, askFor } from "../../api/client";
+import { api, ask } from "../../api/client";
 import type { Preview, RulesDocument } from "../../api/paths.rules";
 import { type Loaded, useLoad } from "../../hooks/load";
 
@@ -19,7 +19,7 @@ export function usePreview(document: RulesDocument, line: string): { loaded: Loa
   });
   const loaded = useLoad(() => {
     const body = { document: rested.document, last: LAST, ...(line && { line }) };
-    return askFor<Preview>(api.POST("/api/rules/preview", { body }));
+    return ask(api.POST("/api/rules/preview", { body }));
   }, [rested.text, line]);
   return { loaded, stale: loaded.loading || rested.text !== text };
 }

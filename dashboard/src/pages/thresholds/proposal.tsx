@@ -1,7 +1,7 @@
 import { Sparkles, X } from "lucide-preact";
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
-import { api, askFor } from "../../api/client";
+import { api, ask } from "../../api/client";
 import type { Proposal, RulesDocument } from "../../api/paths.rules";
 import { Button } from "../../components/button";
 import { Drop } from "../../components/drop";
@@ -61,7 +61,7 @@ function ProposeForm({ line, last, onProposal }: ProposeProps) {
     setError(undefined);
     const body = { escape: wanted, last, ...(limit !== null && { overkill: limit }), ...(line && { line }) };
     try {
-      onProposal(await askFor<Proposal>(api.POST("/api/rules/proposal", { body })));
+      onProposal(await ask(api.POST("/api/rules/proposal", { body })));
     } catch (failure) {
       setError(failure);
       setBusy(false);

@@ -76,6 +76,8 @@ export const words = {
     place: "Place",
     before: "In force",
     after: "Yours",
+    earlier: "Before",
+    theirs: "Now in force",
     discard: "Discard changes",
     save: "Save…",
     notAdmin:
@@ -105,6 +107,7 @@ export const words = {
     back: "Put into force again",
     confirm: (version: string): string => `Put ${version} into force again?`,
     confirmHint: "The rules in force stay in the history. What differs from them:",
+    drops: (n: number): string => `Your ${n === 1 ? "change" : `${n} changes`}, not yet in force, will be dropped.`,
     confirmSame: "It equals the rules in force.",
     inForce: "in force",
     unknown: "unknown",

@@ -2,9 +2,9 @@ import "../thresholds/thresholds.css";
 import "./zones.css";
 import { ArrowLeft } from "lucide-preact";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
-import { api, askFor } from "../../api/client";
+import { api, ask } from "../../api/client";
 import { can } from "../../api/session";
-import type { Inspection, Page as Items } from "../../api/types";
+import type { Inspection } from "../../api/types";
 import { useEditing } from "../../canvas/editing";
 import type { Size } from "../../canvas/geometry";
 import { LabelPicker } from "../../canvas/label-picker";
@@ -47,7 +47,7 @@ export default function ZonesPage({ params }: { params: Record<string, string> }
   const { loaded, draft } = useDraft();
   const images = useLoad(() => {
     const query = { line, limit: PICTURES, since: "30d" };
-    return askFor<Items<Inspection>>(api.GET("/api/inspections", { params: { query } }));
+    return ask(api.GET("/api/inspections", { params: { query } }));
   }, [line]);
   const pictured = images.data?.items.filter(({ verdict }) => verdict !== "unreadable");
   return (
@@ -252,10 +252,13 @@ function useZoneEditing(line: string, draft: Draft, size: Size) {
   return { editing, zones };
 }
 
+/** The detections that reasons name: others are too weak to count anywhere. */
 const detectionsOf = (images: readonly Inspection[]) =>
-  images.flatMap(({ detections, image_width: width, image_height: height }) =>
+  images.flatMap(({ detections, reasons, image_width: width, image_height: height }) =>
     width && height
-      ? detections.map((detection) => ({ label: detection.label, box: shareBox(detection, { width, height }) }))
+      ? detections
+          .filter((_, index) => reasons.some((reason) => reason.detection === index))
+          .map((detection) => ({ label: detection.label, box: shareBox(detection, { width, height }) }))
       : [],
   );
 
