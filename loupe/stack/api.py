@@ -52,9 +52,31 @@ def call(
         ApiError: The API refuses the request.
         LoupeError: The function failed.
     """
+    return _ask(target, method, path, query or {}, body)[0]
+
+
+def page(target: Target, path: str, query: Mapping[str, Any]) -> tuple[Any, str | None]:
+    """Return a part of an export, and the cursor of the next one if there is more.
+
+    Args:
+        target: The stack.
+        path: As for `call`.
+        query: As for `call`.
+
+    Raises:
+        ApiError: The API refuses the request.
+        LoupeError: The function failed.
+    """
+    content, headers = _ask(target, "GET", path, query, None)
+    return content, headers.get("x-next-cursor")
+
+
+def _ask(
+    target: Target, method: str, path: str, query: Mapping[str, Any], body: Any
+) -> tuple[Any, dict[str, str]]:
     reply = target.functions.invoke(
         FunctionName=target.output("ApiFunctionName"),
-        Payload=json.dumps(_event(target.identity, method, path, query or {}, body)),
+        Payload=json.dumps(_event(target.identity, method, path, query, body)),
     )
     answer = json.loads(reply["Payload"].read())
     if "FunctionError" in reply:
@@ -92,8 +114,8 @@ def _event(arn: str, method: str, path: str, query: Mapping[str, Any], body: Any
     return event
 
 
-def _read(answer: Mapping[str, Any]) -> Any:
-    """Return what an answer says.
+def _read(answer: Mapping[str, Any]) -> tuple[Any, dict[str, str]]:
+    """Return what an answer says, and its headers.
 
     Raises:
         ApiError: It is an error.
@@ -102,7 +124,7 @@ def _read(answer: Mapping[str, Any]) -> Any:
     headers = {name.lower(): value for name, value in answer.get("headers", {}).items()}
     content: Any = json.loads(text) if headers.get("content-type") == "application/json" else text
     if status < HTTPStatus.BAD_REQUEST:
-        return content
+        return content, headers
     error = content["error"]
     raise ApiError(status, error["code"], error["message"].rstrip("."), error.get("details", []))
 
