@@ -17,8 +17,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -27,7 +25,7 @@ from typing import Any
 import psutil
 from PIL import Image
 
-from benchmarks import null_model
+from benchmarks.local_cloud import ROOT, local_cloud
 from benchmarks.output import machine, say, show
 from contract.keys import incoming
 from contract.s3 import join
@@ -35,7 +33,6 @@ from loupe.stack import uploads
 from loupe.stack.target import Target
 from loupe.stack.uploads import Source
 
-ROOT = Path(__file__).resolve().parent.parent
 _MIB = 1 << 20
 
 
@@ -45,24 +42,6 @@ def _image(seed: int) -> bytes:
     buffer = io.BytesIO()
     picture.save(buffer, "JPEG", quality=90)
     return buffer.getvalue()
-
-
-@contextmanager
-def _cloud(home: Path) -> Iterator[psutil.Process]:
-    """Run `loupe up` with the null model until the block ends, and yield its process."""
-    model = null_model.write(home.parent / "null-model.tar.gz")
-    arguments = ["up", "--home", str(home), "--model", str(model), "--json"]
-    code = "from loupe.cli import main; main()"
-    with subprocess.Popen(  # noqa: S603
-        [sys.executable, "-c", code, *arguments], stdout=subprocess.PIPE, text=True, cwd=ROOT
-    ) as process:
-        assert process.stdout is not None  # noqa: S101
-        if not process.stdout.readline():
-            raise SystemExit("the local cloud did not start")
-        try:
-            yield psutil.Process(process.pid)
-        finally:
-            process.terminate()
 
 
 def _resident_mib(process: psutil.Process) -> dict[str, float]:
@@ -150,7 +129,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="loupe-bench-") as folder:
         home = Path(folder) / "home"
         say("starting the local cloud with the null model ...")
-        with _cloud(home) as process:
+        with local_cloud(home) as cloud:
+            process = cloud.process
             target = Target.local(home)
             say("warming up, then one image at a time ...")
             _single_images(target, 5)

@@ -4,7 +4,15 @@ from typing import Any
 
 from ministack.services import s3
 
-from localcloud.ministack import functions, http_api, parameters, step_functions, stopped_executions, streams
+from localcloud.ministack import (
+    functions,
+    http_api,
+    parameters,
+    queries,
+    step_functions,
+    stopped_executions,
+    streams,
+)
 from localcloud.ministack.observability import Observability
 
 
@@ -20,6 +28,7 @@ def apply(observability: Observability, secret: bytes) -> None:
     """
     functions.apply(secret)
     streams.apply()
+    queries.apply()
     stopped_executions.apply()
     step_functions.apply()
     parameters.apply()
