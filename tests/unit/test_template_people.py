@@ -127,7 +127,7 @@ def test_a_presigned_link_reaches_s3_as_it_was_signed(path: str):
     behaviour = BEHAVIOURS[path]
     assert behaviour["TargetOriginId"] == OBJECTS[path]
     assert behaviour["AllowedMethods"] == ["GET", "HEAD"]
-    assert behaviour["CachePolicyId"] == "4135ea2d-6df8-44a3-9df3-4b5a84be39ad"  # CachingDisabled
+    assert cache_key(behaviour)["QueryStringsConfig"] == {"QueryStringBehavior": "all"}
     forwarded = RESOURCES[logical_id(behaviour["OriginRequestPolicyId"])]["Properties"][
         "OriginRequestPolicyConfig"
     ]
@@ -144,9 +144,34 @@ def test_links_name_the_bucket_by_the_host_that_the_distribution_asks():
     assert variables["AWS_S3_US_EAST_1_REGIONAL_ENDPOINT"] == "regional"
 
 
-def test_the_apis_answers_are_not_cached_and_its_host_stays():
+def cache_key(behaviour: dict[str, Any]) -> dict[str, Any]:
+    """Return what tells a behaviour's requests apart; nothing that it answers is kept."""
+    policy = RESOURCES[logical_id(behaviour["CachePolicyId"])]["Properties"]["CachePolicyConfig"]
+    assert (policy["MinTTL"], policy["DefaultTTL"]) == (0, 0)
+    # With 0 CloudFront would take the path alone for the key.
+    assert policy["MaxTTL"] == 1
+    key: dict[str, Any] = policy["ParametersInCacheKeyAndForwardedToOrigin"]
+    return key
+
+
+def test_nobody_gets_the_answer_to_somebody_elses_request_of_the_same_moment():
+    key = cache_key(BEHAVIOURS["/api/*"])
+    assert key["HeadersConfig"] == {"HeaderBehavior": "whitelist", "Headers": ["Authorization"]}
+    assert key["QueryStringsConfig"] == {"QueryStringBehavior": "all"}
+
+
+def test_an_error_is_not_kept_as_everybodys_answer():
+    kept = {error["ErrorCode"]: error["ErrorCachingMinTTL"] for error in DISTRIBUTION["CustomErrorResponses"]}
+    assert {404, 500, 502, 503, 504} <= kept.keys()
+    assert set(kept.values()) == {0}
+    # A page instead of the error would be the API's answer, too.
+    assert all(
+        error.keys() == {"ErrorCode", "ErrorCachingMinTTL"} for error in DISTRIBUTION["CustomErrorResponses"]
+    )
+
+
+def test_the_apis_host_stays():
     api = BEHAVIOURS["/api/*"]
-    assert api["CachePolicyId"] == "4135ea2d-6df8-44a3-9df3-4b5a84be39ad"  # CachingDisabled
     assert api["OriginRequestPolicyId"] == "b689b0a8-53d0-40ab-baf2-68738e2966ac"  # AllViewerExceptHostHeader
     assert set(api["AllowedMethods"]) == {"GET", "HEAD", "OPTIONS", "PUT", "POST", "PATCH", "DELETE"}
 
