@@ -20,7 +20,7 @@ _BACK = timedelta(days=90)
 _LONGEST_GAP = timedelta(days=14)  # what was inspected before a longer one says little about today
 _PAGE = 1000
 _PAGE_QUERIES = 100  # so that a gap is noticed
-_SECONDS = 14.0  # of the function's 29: the rest is for judging
+_SECONDS = 10.0  # of the function's 29: the rest is for judging
 
 
 @dataclass(frozen=True)

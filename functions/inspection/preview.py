@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,11 +29,6 @@ class Judged:
 
     cases: Sequence[Case]
     verdicts: Sequence[Verdict]
-
-    @classmethod
-    def by(cls, rules: Rules | None, cases: Sequence[Case]) -> Judged:
-        """Judge inspections. Without rules, each keeps the verdict of its record."""
-        return cls(cases, [case.verdict(rules) if rules else case.recorded for case in cases])
 
     def counts(self) -> dict[str, int]:
         """Return how many inspections get each verdict."""
@@ -67,7 +62,17 @@ def preview(
     Returns:
         The answer of `POST /rules/preview`, but for what it says about how the inspections were read.
     """
-    before, after = Judged.by(current, cases), Judged.by(proposed, cases)
+    # One image after another, because what lies in a zone is then computed once.
+    judged = [
+        (
+            case.verdict(current) if current else case.recorded,
+            case.verdict(proposed),
+            case.deciding_scores(proposed),
+        )
+        for case in cases
+    ]
+    before = Judged(cases, [old for old, _, _ in judged])
+    after = Judged(cases, [new for _, new, _ in judged])
     return {
         "inspected": len(cases),
         "current": before.counts(),
@@ -75,7 +80,7 @@ def preview(
         "moves": _moves(before, after),
         "escape": {"current": before.escape().document(), "proposed": after.escape().document()},
         "overkill": {"current": before.overkill().document(), "proposed": after.overkill().document()},
-        "by_label": _by_label(current, proposed, cases, line),
+        "by_label": _by_label(current, proposed, cases, [scores for _, _, scores in judged], line),
         "notes": list(_notes(cases)),
     }
 
@@ -93,12 +98,15 @@ def _moves(before: Judged, after: Judged) -> list[dict[str, Any]]:
 
 
 def _by_label(
-    current: Rules | None, proposed: Rules, cases: Sequence[Case], line: str | None
+    current: Rules | None,
+    proposed: Rules,
+    cases: Sequence[Case],
+    deciding: Sequence[Mapping[str, float]],
+    line: str | None,
 ) -> dict[str, Any]:
     """Return for each class the scores that decide, as people have decided, and the scores that the rules set."""
     histograms: dict[str, dict[str, list[int]]] = {}
-    for case in cases:
-        scores = case.deciding_scores(proposed)
+    for case, scores in zip(cases, deciding, strict=True):
         missed = case.decision.labels - scores.keys() if case.decision else frozenset[str]()
         for label in {*scores, *missed}:
             histogram = histograms.setdefault(label, _empty())

@@ -98,7 +98,8 @@ def propose(
             f"{counted(others, 'image')} left out, because model {plain(str(model))} did not inspect them, and scores "
             "belong to a model."
         )
-    classes = {label: _Class(rules, own, wish, label) for label in sorted(_labels(rules, own))}
+    deciding = [case.deciding_scores(rules) for case in own]
+    classes = {label: _Class(rules, own, deciding, wish, label) for label in sorted(_labels(own, deciding))}
     changed = {name: each.scores for name, each in classes.items() if each.scores != each.current}
     remarks += [remark for each in classes.values() for remark in each.notes()]
     if not classes:
@@ -121,6 +122,7 @@ class _Class:
 
     rules: Rules
     cases: Sequence[Case]
+    deciding: Sequence[Mapping[str, float]]
     wish: Wish
     label: str
 
@@ -146,7 +148,7 @@ class _Class:
 
     @cached_property
     def _deciding(self) -> list[float]:
-        return [case.deciding_scores(self.rules).get(self.label, 0.0) for case in self.cases]
+        return [scores.get(self.label, 0.0) for scores in self.deciding]
 
     @cached_property
     def _weights(self) -> dict[Verdict, float]:
@@ -276,11 +278,13 @@ def _serving(cases: Sequence[Case]) -> str | None:
     return Counter(newest).most_common(1)[0][0] if newest else None
 
 
-def _labels(rules: Rules, cases: Sequence[Case]) -> set[str]:
-    """Return the classes about which people have decided: those that they saw, and those that they were shown."""
-    decided = [case for case in cases if case.decision]
-    shown = {label for case in decided for label in case.deciding_scores(rules)}
-    return shown | {label for case in decided if case.decision for label in case.decision.labels}
+def _labels(cases: Sequence[Case], deciding: Sequence[Mapping[str, float]]) -> set[str]:
+    """Return the classes about which people have decided: those that they were shown, and those that they saw."""
+    labels: set[str] = set()
+    for case, scores in zip(cases, deciding, strict=True):
+        if case.decision:
+            labels |= {*scores, *case.decision.labels}
+    return labels
 
 
 def _for_line(

@@ -8,9 +8,10 @@ area: https://en.wikipedia.org/wiki/Trapezoidal_rule.
 
 from __future__ import annotations
 
+import functools
 import itertools
+import operator
 from collections.abc import Iterator, Sequence
-from functools import cached_property
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
@@ -29,6 +30,7 @@ MOST_INSPECTED = 0.1
 _ROUNDING = 1e-9
 # Of the picture: one pixel of a million.
 _LEAST_AREA = 1e-6
+_CACHED = 256  # polygons, or groups of them: more than a document holds
 
 
 def _checked(corners: tuple[Point, ...]) -> tuple[Point, ...]:
@@ -84,44 +86,66 @@ class Zones(Strict):
         >>> Zones.model_validate({"regions": [half]}).inspected((0.25, 0.0, 0.75, 0.5))
         0.5
         """
-        left, top, right, bottom = box
-        if left >= right or top >= bottom:
-            return None
-        area = sum(
-            (high - low) * self._inspected_length((low + high) / 2, left, right)
-            for low, high in itertools.pairwise(self._slabs(box))
-        )
-        return area / ((right - left) * (bottom - top))
+        return _inspected(self.regions, self.ignored, box)
 
-    def _slabs(self, box: Box) -> list[float]:
-        """Return the y at which the covered length of a row may bend, from the top to the bottom of the box."""
-        left, top, right, bottom = box
-        bends = itertools.chain(
-            self._levels, *(_at(edge, x) for edge in self._all_edges for x in (left, right))
-        )
-        return sorted({top, bottom, *(y for y in bends if top < y < bottom)})
 
-    @cached_property
-    def _all_edges(self) -> list[Edge]:
-        return [edge for polygon in (*self.regions, *self.ignored) for edge in _edges(polygon)]
+# A preview asks for each box several times in a row.
+@functools.lru_cache(1024)
+def _inspected(all_regions: tuple[Polygon, ...], all_ignored: tuple[Polygon, ...], box: Box) -> float | None:
+    left, top, right, bottom = box
+    if left >= right or top >= bottom:
+        return None
+    regions, ignored = _near(all_regions, box), _near(all_ignored, box)
+    if all_regions and not regions:
+        return 0.0
+    if not all_regions and not ignored:
+        return 1.0
+    within, without = list(map(_slopes, regions)), list(map(_slopes, ignored))
+    area = 0.0
+    for low, high in itertools.pairwise(_slabs((*regions, *ignored), box)):
+        y = (low + high) / 2
+        parts = _covered(within, y, left, right) if within else [(left, right)]
+        length = sum(end - start for start, end in parts)
+        for start, end in _covered(without, y, left, right):
+            length -= sum(max(0.0, min(end, until) - max(start, since)) for since, until in parts)
+        area += (high - low) * length
+    return area / ((right - left) * (bottom - top))
 
-    @cached_property
-    def _levels(self) -> list[float]:
-        """The y of all corners, and of all points in which two edges cross."""
-        corners = [y for polygon in (*self.regions, *self.ignored) for _, y in polygon]
-        pairs = itertools.combinations(self._all_edges, 2)
-        return [*corners, *(y for first, second in pairs for y in _crossing(first, second))]
 
-    def _inspected_length(self, y: float, left: float, right: float) -> float:
-        """Return how much of a row of the box lies in a region and in no ignored zone."""
-        regions = _covered(self.regions, y, left, right) if self.regions else [(left, right)]
-        ignored = _covered(self.ignored, y, left, right)
-        cut = sum(
-            max(0.0, min(end, until) - max(start, since))
-            for start, end in regions
-            for since, until in ignored
-        )
-        return sum(end - start for start, end in regions) - cut
+def _near(polygons: Sequence[Polygon], box: Box) -> tuple[Polygon, ...]:
+    """Return the polygons that may cover a part of a box."""
+    left, top, right, bottom = box
+    return tuple(
+        polygon
+        for polygon in polygons
+        if (around := _bounds(polygon))[0] < right
+        and around[1] < bottom
+        and around[2] > left
+        and around[3] > top
+    )
+
+
+@functools.lru_cache(_CACHED)
+def _bounds(polygon: Polygon) -> Box:
+    xs, ys = zip(*polygon, strict=True)
+    return min(xs), min(ys), max(xs), max(ys)
+
+
+def _slabs(polygons: tuple[Polygon, ...], box: Box) -> list[float]:
+    """Return the y at which the covered length of a row may bend, from the top to the bottom of the box."""
+    left, top, right, bottom = box
+    edges = itertools.chain.from_iterable(map(_edges, polygons))
+    sides = (y for edge in edges for x in (left, right) for y in _at(edge, x))
+    bends = itertools.chain(_levels(polygons), sides)
+    return sorted({top, bottom, *(y for y in bends if top < y < bottom)})
+
+
+@functools.lru_cache(_CACHED)
+def _levels(polygons: tuple[Polygon, ...]) -> list[float]:
+    """Return the y of all corners, and of all points in which two edges cross."""
+    corners = [y for polygon in polygons for _, y in polygon]
+    pairs = itertools.combinations(itertools.chain.from_iterable(map(_edges, polygons)), 2)
+    return [*corners, *(y for first, second in pairs for y in _crossing(first, second))]
 
 
 def _in_picture(box: Box, size: Size) -> Box:
@@ -132,23 +156,35 @@ def _in_picture(box: Box, size: Size) -> Box:
     return left, top, right, bottom
 
 
-def _edges(polygon: Sequence[Point]) -> list[Edge]:
+@functools.lru_cache(_CACHED)
+def _edges(polygon: tuple[Point, ...]) -> list[Edge]:
     return list(zip(polygon, [*polygon[1:], polygon[0]], strict=True))
 
 
-def _covered(polygons: Sequence[Sequence[Point]], y: float, left: float, right: float) -> list[Interval]:
+@functools.lru_cache(_CACHED)
+def _slopes(polygon: Polygon) -> list[tuple[float, float, float, float]]:
+    """Return the edges that cross rows: their lower and higher y, the x at the lower one, and how x changes with y."""
+    rising = (
+        sorted(edge, key=operator.itemgetter(1)) for edge in _edges(polygon) if edge[0][1] != edge[1][1]
+    )
+    return [(y1, y2, x1, (x2 - x1) / (y2 - y1)) for (x1, y1), (x2, y2) in rising]
+
+
+def _covered(
+    polygons: Sequence[list[tuple[float, float, float, float]]], y: float, left: float, right: float
+) -> list[Interval]:
     """Return which parts of a row lie in a polygon, from left to right. They do not overlap."""
-    parts = []
-    for polygon in polygons:
-        crossed = sorted(
-            x1 + (y - y1) * (x2 - x1) / (y2 - y1)
-            for (x1, y1), (x2, y2) in _edges(polygon)
-            if (y1 < y) != (y2 < y)
-        )
+    parts: list[Interval] = []
+    for slopes in polygons:
+        crossed = sorted([x + (y - low) * slope for low, high, x, slope in slopes if low < y <= high])
         inside = zip(crossed[::2], crossed[1::2], strict=True)
-        parts += [(max(start, left), min(end, right)) for start, end in inside]
+        parts += [
+            (max(start, left), min(end, right)) for start, end in inside if start < right and end > left
+        ]
+    if len(parts) < 2:
+        return parts
     merged: list[Interval] = []
-    for start, end in sorted(part for part in parts if part[0] < part[1]):
+    for start, end in sorted(parts):
         if merged and start <= merged[-1][1]:
             merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
         else:
