@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import functools
-import logging
 from collections import defaultdict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any, NotRequired, TypeVar
 
+from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 from botocore.exceptions import BotoCoreError, ClientError
 from typing_extensions import TypedDict
@@ -32,7 +32,7 @@ router = APIGatewayHttpRouter()
 MISSING = "Missing"  # an endpoint that nobody has deployed yet
 _THREADS = 4
 _Part = TypeVar("_Part")
-_logger = logging.getLogger(__name__)
+_logger = Logger()
 
 
 class Endpoint(TypedDict):
