@@ -1,11 +1,11 @@
-import { CircleOff, Lock } from "lucide-preact";
+import { Lock } from "lucide-preact";
 import type { ComponentChildren } from "preact";
-import { useErrorBoundary } from "preact/hooks";
+import { useEffect, useErrorBoundary } from "preact/hooks";
 import { Route, Router, Switch } from "wouter-preact";
-import { sentence } from "./api/errors";
 import { can, rank, sessionState } from "./api/session";
 import { Button } from "./components/button";
 import { LazyPage } from "./components/lazy";
+import { Page } from "./components/page";
 import { Shell } from "./components/shell";
 import { Empty, Notice } from "./components/states";
 import { path, useHashPath, useHashQuery } from "./logic/location";
@@ -28,22 +28,30 @@ export function App() {
   return (
     <Router hook={useHashPath} searchHook={useHashQuery}>
       <Shell>
-        <Guard key={path.value}>
+        <Guard>
           <Switch>
             {routes
               .filter((route) => can(route.group))
               .map((route) => (
                 <Route key={route.path} path={route.path}>
-                  {(params) => <LazyPage route={route} params={params as Record<string, string>} />}
+                  {(params) => (
+                    <LazyPage
+                      key={route.stays ? route.path : path.value}
+                      route={route}
+                      params={params as Record<string, string>}
+                    />
+                  )}
                 </Route>
               ))}
             <Route>
-              <Empty title={texts.session.notFoundTitle} icon={CircleOff}>
+              <Page title={texts.session.notFoundTitle}>
                 <p>{texts.session.notFound}</p>
-                <a class="button" href="#/">
-                  {texts.session.home}
-                </a>
-              </Empty>
+                <p>
+                  <a class="button" href="#/">
+                    {texts.session.home}
+                  </a>
+                </p>
+              </Page>
             </Route>
           </Switch>
         </Guard>
@@ -54,13 +62,16 @@ export function App() {
 
 /** Keeps a page's fault on that page: the navigation goes on working. */
 function Guard({ children }: { children: ComponentChildren }) {
-  const [error] = useErrorBoundary();
+  const [error, reset] = useErrorBoundary();
+  const place = path.value;
+  // Another page is given its own chance.
+  useEffect(reset, [place]);
   if (error === undefined) return <>{children}</>;
   return (
     <div class="page">
       <Notice kind="fail" action={<Button onClick={() => window.location.reload()}>{texts.errors.reload}</Button>}>
         <p>{texts.errors.crashed}</p>
-        <p class="mono">{sentence(error)}</p>
+        <p class="mono">{String(error)}</p>
       </Notice>
     </div>
   );

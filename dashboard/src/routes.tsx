@@ -22,6 +22,8 @@ export interface PageRoute {
   /** The least group that may open it. */
   group: Group;
   load: () => Promise<{ default: PageComponent }>;
+  /** It stays when its parameters change, so that its former content is there until the next has come. */
+  stays?: true;
   /** Its place in the navigation; a page without one is reached from others. */
   nav?: { name: string; icon: LucideIcon; section: "lines" | "quality" | "learning" };
 }
@@ -40,7 +42,7 @@ export const routes: PageRoute[] = [
     load: () => import("./pages/inspections"),
     nav: { name: texts.nav.inspections, icon: Images, section: "lines" },
   },
-  { path: "/inspections/:id", group: "viewer", load: () => import("./pages/inspection") },
+  { path: "/inspections/:id", group: "viewer", stays: true, load: () => import("./pages/inspection") },
   {
     path: "/statistics",
     group: "viewer",

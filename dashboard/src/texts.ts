@@ -39,6 +39,7 @@ export const texts = {
     runs: "Training",
     quality: "Quality",
     learning: "Model",
+    more: "More",
     theme: "Light or dark",
     signOut: "Sign out",
   },
@@ -199,6 +200,10 @@ export const texts = {
     weak: (n: number): string => `${count(n, "weak detection", "weak detections")}, which decided nothing`,
     scoreOf: (value: string, limit: string): string => `score ${value}, a defect from ${limit}`,
     sameSerial: (serial: string): string => `Other pictures of ${serial}`,
+    back: "Results",
+    before: "Former result (arrow key left)",
+    after: "Next result (arrow key right)",
+    position: (n: number, of: number): string => `${n} / ${of}`,
     onlyPicture: "This is its only picture.",
     review: "Review",
     reviewAgain: "Second opinion",
@@ -283,6 +288,7 @@ export const texts = {
   },
 
   charts: {
+    tooFew: (by: "hour" | "day"): string => `Too few ${by}s with pictures to tell a change from chance.`,
     controlLabel: (n: number, outside: number, centre: string): string =>
       `Control chart of the defect rate: ${n} points about a mean of ${centre}, ${outside} of them outside the limits`,
     controlHint: (outside: number, by: "hour" | "day"): string =>

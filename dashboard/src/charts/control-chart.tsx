@@ -7,6 +7,8 @@ import { axis, colour, Plot, type PlotOptions } from "./plot";
 
 const words = texts.charts;
 const HOUR_S = 3600;
+// With fewer points, the mean is mostly the points themselves.
+const FEWEST = 5;
 
 /** The rate of each bucket with its limits; what lies outside is marked in red and larger. */
 export function ControlChart({
@@ -33,6 +35,7 @@ export function ControlChart({
     [points, centre],
   );
   const outside = points.filter((point) => point.outside).length;
+  const inspected = points.filter((point) => point.inspected > 0).length;
   const options = (): PlotOptions => {
     const limit = { stroke: colour("muted"), width: 1, dash: [4, 4], points: { show: false } };
     const stepped = uPlot.paths.stepped?.({ align: 1, extend: true });
@@ -87,7 +90,11 @@ export function ControlChart({
         label={words.controlLabel(points.length, outside, percent(centre))}
       />
       <figcaption class="chart-told" aria-live="off">
-        {told ? <PointWords point={told} by={by} /> : <span>{words.controlHint(outside, by)}</span>}
+        {told ? (
+          <PointWords point={told} by={by} />
+        ) : (
+          <span>{inspected < FEWEST ? words.tooFew(by) : words.controlHint(outside, by)}</span>
+        )}
       </figcaption>
     </figure>
   );

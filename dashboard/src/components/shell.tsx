@@ -1,6 +1,6 @@
-import { LogOut, MoonStar, SunMedium } from "lucide-preact";
+import { Ellipsis, LogOut, MoonStar, SunMedium } from "lucide-preact";
 import type { ComponentChildren } from "preact";
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { can, rank, signOut, user } from "../api/session";
 import { path } from "../logic/location";
 import { switchTheme, theme } from "../logic/theme";
@@ -18,9 +18,12 @@ const SECTIONS: { section: NonNullable<PageRoute["nav"]>["section"]; title?: str
 /** Navigation and content. What the person's group may not open is not offered. */
 export function Shell({ children }: { children: ComponentChildren }) {
   const main = useRef<HTMLElement>(null);
+  // On a phone, the navigation shows the first pages, and opened all of them.
+  const [open, setOpen] = useState(false);
   const place = path.value;
   // Another page begins at its top, also for a person who hears it.
   useEffect(() => {
+    setOpen(false);
     window.scrollTo(0, 0);
     main.current?.focus({ preventScroll: true });
   }, [place]);
@@ -29,13 +32,22 @@ export function Shell({ children }: { children: ComponentChildren }) {
       <button type="button" class="button skip" onClick={() => main.current?.focus()}>
         {texts.skip}
       </button>
-      <header class="rail">
+      <header class={`rail${open ? " open" : ""}`}>
         <Brand link />
         <nav aria-label={texts.nav.label}>
           {SECTIONS.map(({ section, title }) => (
-            <Section key={section} title={title} routes={routes.filter((route) => route.nav?.section === section)} />
+            <Section
+              key={section}
+              name={section}
+              title={title}
+              routes={routes.filter((route) => route.nav?.section === section)}
+            />
           ))}
         </nav>
+        <button type="button" class="rail-link rail-more" aria-expanded={open} onClick={() => setOpen(!open)}>
+          <Ellipsis size={20} aria-hidden="true" />
+          <span class="word">{texts.nav.more}</span>
+        </button>
         <Account />
       </header>
       <main class="main" id="main" tabIndex={-1} ref={main}>
@@ -46,11 +58,11 @@ export function Shell({ children }: { children: ComponentChildren }) {
   );
 }
 
-function Section({ title, routes }: { title?: string; routes: PageRoute[] }) {
+function Section({ name, title, routes }: { name: string; title?: string; routes: PageRoute[] }) {
   const allowed = routes.filter((route) => can(route.group));
   if (allowed.length === 0) return null;
   return (
-    <div>
+    <div class={`rail-${name}`}>
       {title && <div class="rail-title">{title}</div>}
       {allowed.map((route) => (
         <RailLink key={route.path} route={route} />

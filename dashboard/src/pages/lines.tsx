@@ -15,6 +15,8 @@ import { ago, integer, percent } from "../logic/format";
 import { texts } from "../texts";
 
 const SHIFT = "8h";
+// A verdict of a line that has been silent for so long tells nothing about the present.
+const SILENT_MS = 15 * 60_000;
 const REFRESH_MS = 30_000;
 
 type StationCounts = Counts & { line: string; station: string };
@@ -98,19 +100,24 @@ function LineCard({
   const stored = useLoad(() => lastOf(line), [line]);
   const last = latest ?? stored.data;
   const total = sumOf(stations);
+  const seen = last?.inspected_at ?? lastSeen;
+  const silent = now - Date.parse(seen) > SILENT_MS;
   return (
-    <a class={`card line-card ${last ? `v-${last.verdict}` : "v-neutral"}`} href={`#/line/${encodeURIComponent(line)}`}>
+    <a
+      class={`card line-card ${last && !silent ? `v-${last.verdict}` : "v-neutral"}`}
+      href={`#/line/${encodeURIComponent(line)}`}
+    >
       <div class="line-card-picture">
         {last ? <Thumbnail id={last.id} /> : stored.error !== undefined ? <Failed error={stored.error} /> : <Loading />}
       </div>
       <div class="line-card-body">
         <div class="row apart">
           <h2 class="clip">{line}</h2>
-          {last && <VerdictBadge verdict={last.verdict} solid />}
+          {last && <VerdictBadge verdict={last.verdict} solid={!silent} />}
         </div>
         <div class="muted small clip">
           {last ? `${last.serial} · ` : ""}
-          {ago(last?.inspected_at ?? lastSeen, now)}
+          {ago(seen, now)}
         </div>
         {total.inspected === 0 ? (
           <p class="muted">{texts.lines.nothing}</p>

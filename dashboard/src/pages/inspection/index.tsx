@@ -16,6 +16,7 @@ import { dateTime } from "../../logic/format";
 import { texts } from "../../texts";
 import { Facts } from "./facts";
 import { History } from "./history";
+import { NeighbourLinks } from "./neighbours";
 import { Reasons } from "./reasons";
 import { SameSerial } from "./same-serial";
 
@@ -41,7 +42,12 @@ export default function InspectionPage({ params }: { params: Record<string, stri
         )
       }
       hint={inspection && `${inspection.line} / ${inspection.station} · ${dateTime(inspection.received_at)}`}
-      actions={inspection && <Actions inspection={inspection} onChange={loaded.reload} />}
+      actions={
+        <>
+          <NeighbourLinks id={id} />
+          {inspection && <Actions inspection={inspection} onChange={loaded.reload} />}
+        </>
+      }
     >
       <Shown from={loaded} height={480}>
         {(data) => <Content inspection={data} />}
@@ -71,10 +77,12 @@ function Content({ inspection }: { inspection: InspectionDetails }) {
             />
           </div>
           <div class="inspection-tools">
-            <label class="check">
-              <input type="checkbox" checked={framed} onChange={() => setFramed(!framed)} />
-              {texts.picture.boxes}
-            </label>
+            {inspection.detections.length > 0 && (
+              <label class="check">
+                <input type="checkbox" checked={framed} onChange={() => setFramed(!framed)} />
+                {texts.picture.boxes}
+              </label>
+            )}
             {weak > 0 && (
               <label class="check">
                 <input

@@ -10,8 +10,10 @@ import { Empty, Failed, Loading } from "../../components/states";
 import { toast, toastError } from "../../components/toasts";
 import { VerdictIcon } from "../../components/verdict";
 import { useLoad } from "../../hooks/load";
-import { type Filters, sent, useFilters } from "../../logic/filters";
+import { type Filters, sent, useFilters, writeFilters } from "../../logic/filters";
 import { shortVersion } from "../../logic/format";
+import { path } from "../../logic/location";
+import { keepResults, keepScroll, keptResults, keptScroll } from "../../logic/results";
 import { stored } from "../../logic/stored";
 import { texts } from "../../texts";
 import { Gallery } from "./gallery";
@@ -150,8 +152,11 @@ interface Found {
 
 /** The results of a search, page after page. */
 function useSearch(search: Search): Found {
-  const [state, setState] = useState<Omit<Found, "more">>({ items: [], next: null, loading: true, error: undefined });
   const key = JSON.stringify(search);
+  const [state, setState] = useState<Omit<Found, "more">>(() => {
+    const kept = keptResults(key);
+    return { items: kept?.items ?? [], next: kept?.next ?? null, loading: !kept, error: undefined };
+  });
   const current = useRef(key);
   current.current = key;
 
@@ -175,7 +180,14 @@ function useSearch(search: Search): Found {
     );
   };
   // The key stands for the search.
-  useEffect(() => load(), [key]);
+  useEffect(() => {
+    if (keptResults(key)) requestAnimationFrame(() => window.scrollTo(0, keptScroll()));
+    else load();
+  }, [key]);
+  useEffect(() => {
+    if (!state.loading) keepResults(key, path.value + writeFilters(search, DEFAULTS), state.items, state.next);
+  }, [state]);
+  useEffect(() => () => keepScroll(), []);
   return { ...state, more: () => load(state.next ?? undefined) };
 }
 
