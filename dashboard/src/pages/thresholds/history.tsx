@@ -146,7 +146,7 @@ function BackDialog({ version, draft, onClose }: { version: RulesVersion; draft:
         <h2 id="back-title">{words.history.confirm(name)}</h2>
         {draft.changes.length > 0 && <Notice kind="review">{words.history.drops(draft.changes.length)}</Notice>}
         <p>{changes.length ? words.history.confirmHint : words.history.confirmSame}</p>
-        {changes.length > 0 && <DifferenceTable differences={changes} />}
+        {changes.length > 0 && <DifferenceTable differences={changes} names={[words.changes.before, name]} />}
         <Field name={words.save.comment}>
           <textarea
             class="input"
