@@ -38,9 +38,16 @@ class Functions:
         return {"Payload": io.BytesIO(json.dumps(reply).encode())}
 
 
+@pytest.fixture(scope="module")
+def _cloud() -> Iterator[ApiCloud]:
+    with pytest.MonkeyPatch.context() as patch:
+        yield from start(patch)
+
+
 @pytest.fixture
-def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[ApiCloud]:
-    yield from start(monkeypatch)
+def cloud(_cloud: ApiCloud) -> ApiCloud:
+    _cloud.empty()
+    return _cloud
 
 
 @pytest.fixture

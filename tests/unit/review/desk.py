@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import functools
 import hashlib
 import io
 import json
@@ -96,6 +98,19 @@ def record(name: str = "SN1", verdict: str = "review", **changes: Any) -> dict[s
     } | changes
 
 
+@functools.cache
+def _declared() -> Any:
+    """Return the template's resources. It takes a second to parse."""
+    return yaml_parse((Path(__file__).parents[3] / "template.yaml").read_text())["Resources"]
+
+
+Saved = tuple[dict[str, Any], dict[str, bytes], datetime]
+
+
+def _tables() -> Any:
+    return dynamodb_backends[DEFAULT_ACCOUNT_ID][REGION].tables
+
+
 @dataclass
 class Desk:
     """Where people review: tables, buckets, and a clock that the test moves.
@@ -112,8 +127,7 @@ class Desk:
     @classmethod
     def make(cls) -> Desk:
         """Create the tables as the template declares them, and the buckets."""
-        declared = yaml_parse((Path(__file__).parents[3] / "template.yaml").read_text())["Resources"]
-        client, s3 = boto3.client("dynamodb"), boto3.client("s3")
+        client, s3, declared = boto3.client("dynamodb"), boto3.client("s3"), _declared()
         for name, resource in TABLES.items():
             properties = declared[resource]["Properties"]
             wanted = ("BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes")
@@ -128,9 +142,28 @@ class Desk:
     def reset(self) -> None:
         self.now = START
         for name in TABLES:
-            dynamodb_backends[DEFAULT_ACCOUNT_ID][REGION].tables[name].items.clear()
+            _tables()[name].items.clear()
         for bucket in ("images", "artefacts"):
             s3_backends[DEFAULT_ACCOUNT_ID]["aws"].buckets[bucket].keys.clear()
+
+    def save(self) -> Saved:
+        """Return what is in the tables, and the labels."""
+        tables = {name: copy.deepcopy(_tables()[name].items) for name in TABLES}
+        listed = self.s3.list_objects_v2(Bucket="artefacts", Prefix="labels/").get("Contents", [])
+        labels = {
+            item["Key"]: self.s3.get_object(Bucket="artefacts", Key=item["Key"])["Body"].read()
+            for item in listed
+        }
+        return tables, labels, self.now
+
+    def restore(self, saved: Saved) -> None:
+        """Return to what was saved, in the tables and the artefacts bucket."""
+        tables, labels, self.now = saved
+        for name, items in tables.items():
+            _tables()[name].items = copy.deepcopy(items)
+        s3_backends[DEFAULT_ACCOUNT_ID]["aws"].buckets["artefacts"].keys.clear()
+        for key, body in labels.items():
+            self.s3.put_object(Bucket="artefacts", Key=key, Body=body)
 
     def clock(self) -> datetime:
         return self.now

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
@@ -22,7 +23,8 @@ PEOPLE = st.sampled_from(["ada", "bob", "cy"])
 IMAGES = st.integers(0, 1)
 
 
-def test_two_people_never_hold_the_same_image(desk: Desk) -> None:
+@pytest.mark.parametrize("examples", [4, pytest.param(40, marks=pytest.mark.slow)])
+def test_two_people_never_hold_the_same_image(desk: Desk, examples: int) -> None:
     class Reviewing(RuleBasedStateMachine):
         """The model: who holds which image until when, and how often each was decided about."""
 
@@ -119,5 +121,5 @@ def test_two_people_never_hold_the_same_image(desk: Desk) -> None:
             ) == sum(count > 0 for count in self.decided.values())
 
     run_state_machine_as_test(
-        Reviewing, settings=settings(max_examples=8, stateful_step_count=15, deadline=None)
+        Reviewing, settings=settings(max_examples=examples, stateful_step_count=15, deadline=None)
     )
