@@ -87,6 +87,14 @@ def test_the_cookie_renews_the_session(admin: Client, process: CloudProcess):
     assert renewed.json["user"]["name"] == "admin"
 
 
+def test_signing_out_ends_the_session(process: CloudProcess):
+    client = Client(process.connection.site_url)
+    reply = client.sign_in(administrator.USER, administrator.password(process.home))
+    sent = {"cookie": reply.headers["set-cookie"].split(";")[0], "x_requested_with": "loupe"}
+    assert client.send("DELETE", "/api/session", **sent).status == 204
+    assert client.send("POST", "/api/session/refresh", **sent).status == 401
+
+
 def test_the_administrators_password_is_for_the_owner_only(process: CloudProcess):
     assert (process.home / administrator.FILE_NAME).stat().st_mode & 0o077 == 0
 
