@@ -15,7 +15,7 @@ logger = logging.getLogger(__name__)
 _RECORDS_KEPT = 1000
 _RETRY_S = 0.2
 
-_StreamKey = tuple[str, str, str]  # account, region, table
+_StreamKey = tuple[str, str, str]  # account, region, table or trigger
 
 
 def apply() -> None:
@@ -135,19 +135,28 @@ def _keep_across_restarts() -> None:
     """
     get_state, restore_state = dynamodb.get_state, dynamodb._restore_state
     load_lambda_state = lambda_svc.load_persisted_state
+    # Each trigger's position when the tables were saved. Lambda's own state is saved a little later. After kill -9, a
+    # batch that was processed in between would be lost with what it had written: it is processed again.
+    saved_positions: dict[_StreamKey, int] = {}
 
     def get_state_with_streams() -> dict[str, Any]:
+        positions = [
+            [*trigger, position]
+            for trigger, position in list(lambda_svc._dynamodb_stream_positions._data.items())
+        ]
         unprocessed = []
         for key, first in _first_unprocessed().items():
             trimmed = dynamodb._stream_trimmed._data.get(key, 0)
             unprocessed.append([*key, first, dynamodb._stream_records._data[key][first - trimmed :]])
-        return {**get_state(), "loupe_streams": unprocessed}
+        return {**get_state(), "loupe_streams": unprocessed, "loupe_positions": positions}
 
     def restore_state_with_streams(data: dict[str, Any]) -> None:
         restore_state(data)
         for account, region, table, trimmed, records in (data or {}).get("loupe_streams", []):
             dynamodb._stream_trimmed.set_scoped(account, region, table, trimmed)
             dynamodb._stream_records.set_scoped(account, region, table, records)
+        for account, region, trigger, position in (data or {}).get("loupe_positions", []):
+            saved_positions[account, region, trigger] = position
 
     def load_lambda_state_within_streams(data: dict[str, Any]) -> None:
         load_lambda_state(data)
@@ -156,7 +165,8 @@ def _keep_across_restarts() -> None:
             mapping = lambda_svc._esms._data.get((account, region, mapping_id))
             table = _table(mapping["EventSourceArn"]) if mapping else ""
             end = dynamodb.stream_end_position(table, account_id=account, region=region)
-            positions[account, region, mapping_id] = min(position, end)
+            saved = saved_positions.get((account, region, mapping_id), position)
+            positions[account, region, mapping_id] = min(position, saved, end)
 
     dynamodb.get_state, dynamodb._restore_state = get_state_with_streams, restore_state_with_streams
     lambda_svc.load_persisted_state = load_lambda_state_within_streams
