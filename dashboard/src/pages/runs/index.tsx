@@ -9,6 +9,7 @@ import { Empty, Shown } from "../../components/states";
 import { useLoad } from "../../hooks/load";
 import { useNow } from "../../hooks/now";
 import { dateTime, time } from "../../logic/format";
+import { nameOf } from "./name";
 import { RunPage } from "./run";
 import { seconds } from "./stages";
 import { StartButton } from "./start";
@@ -68,7 +69,7 @@ function RunTable({ runs }: { runs: RunSummary[] }) {
             {runs.map((run) => (
               <tr key={run.name}>
                 <td class="nowrap">
-                  <a href={`#/runs/${encodeURIComponent(run.name)}`}>{run.run ?? run.name}</a>
+                  <a href={`#/runs/${encodeURIComponent(run.name)}`}>{nameOf(run)}</a>
                 </td>
                 <td>
                   <Status status={run.status} />

@@ -9,6 +9,7 @@ import { useNow } from "../../hooks/now";
 import { dateTime, percent, time } from "../../logic/format";
 import { Approval } from "./approval";
 import { Curves } from "./curves";
+import { nameOf } from "./name";
 import { type Stage, seconds, stagesOf } from "./stages";
 import { Status } from "./status";
 import { words } from "./words";
@@ -21,10 +22,10 @@ export function RunPage({ name }: { name: string }) {
   const { data } = run;
   return (
     <Page
-      title={data?.run ?? name}
+      title={nameOf(data ?? { name, run: null })}
       heading={
         <span class="row wrap">
-          {data?.run ?? name} {data && <Status status={data.status} />}
+          {nameOf(data ?? { name, run: null })} {data && <Status status={data.status} />}
         </span>
       }
       actions={
@@ -78,7 +79,13 @@ function Details({ run, reload }: { run: Run; reload: () => void }) {
       >
         <div class="stack tight">
           <p>
-            <strong>{run.decision ? (words.decisions[run.decision] ?? run.decision) : words.undecided}</strong>
+            <strong>
+              {run.decision
+                ? (words.decisions[run.decision] ?? run.decision)
+                : run.stopped_at
+                  ? words.ended
+                  : words.undecided}
+            </strong>
             {run.version !== null && <span class="muted"> · {words.version(run.version)}</span>}
           </p>
           <ul class="bullets">

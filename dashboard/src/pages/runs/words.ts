@@ -89,6 +89,7 @@ export const words = {
   noCurves: "The curves begin with the first epoch.",
   decision: "Decision",
   undecided: "Nothing is decided yet.",
+  ended: "The run ended without a decision.",
   reasons: "Reasons",
   candidates: "Test results",
   candidate: {
