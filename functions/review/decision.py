@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -15,6 +16,9 @@ from tracking.counters import Decided
 LONGEST_LABEL = 100  # characters
 LONGEST_COMMENT = 2000
 MOST_OBJECTS = 500
+# Of one decision's objects as JSON. An item of DynamoDB holds 400 KB, and the last decisions are kept whole in one.
+LARGEST_OBJECTS = 100_000  # bytes
+_KEPT_WHOLE = 3  # decisions of an item; the history has the others whole
 SMALLEST_SIDE = 1.0  # pixels
 _ROUNDING = 1.0  # pixels by which a box that was drawn on a scaled picture may lie outside
 
@@ -76,6 +80,8 @@ class Decision:
             problems.append(f"objects: a picture that is {self.verdict.value} has none")
         if len(self.objects) > MOST_OBJECTS:
             problems.append(f"objects: {len(self.objects)}, at most {MOST_OBJECTS} are allowed")
+        elif len(json.dumps([item.as_dict() for item in self.objects])) > LARGEST_OBJECTS:
+            problems.append("objects: too much text; use shorter labels, or fewer boxes")
         if len(self.comment) > LONGEST_COMMENT:
             problems.append(f"comment: more than {counted(LONGEST_COMMENT, 'character')}")
         if plain_lines(self.comment) != self.comment:
@@ -119,6 +125,15 @@ def counted_as(record: Record, entry: Mapping[str, Any] | None) -> Decided | Non
     if not labels and entry["verdict"] != Choice.UNUSABLE:
         labels = classes_of(record)
     return Decided(entry["verdict"], frozenset(labels))
+
+
+def with_entry(entries: Sequence[dict[str, Any]], entry: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the decisions of an item with another one. Of old ones, only who decided what stays."""
+    whole = [*entries, entry]
+    return [
+        {name: value for name, value in old.items() if name != "comment"} | {"objects": []}
+        for old in whole[:-_KEPT_WHOLE]
+    ] + whole[-_KEPT_WHOLE:]
 
 
 def disagree(entries: Sequence[Mapping[str, Any]]) -> bool:

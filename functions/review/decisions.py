@@ -23,7 +23,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from contract.inspections import timestamp
 from inspection.records import Record
 from inspection.store import Inspections
-from review.decision import Choice, Decision, counted_as, disagree
+from review.decision import Choice, Decision, counted_as, disagree, with_entry
 from review.errors import (
     BusyError,
     ClaimExpiredError,
@@ -177,7 +177,7 @@ class Decisions:
         raise BusyError("Too much is being written at the moment; decide again.")
 
     def _actions(self, item: Item, record: Record | None, entry: Item, now: datetime) -> list[Any]:
-        entries = [*item["decisions"], entry]
+        entries = with_entry(item["decisions"], entry)
         before = item["decisions"][-1] if item["decisions"] else None
         review: dict[str, Any] = {
             name: entry[name] for name in ("by", "at", "verdict", "comment") if name in entry
@@ -187,7 +187,8 @@ class Decisions:
             inspection_subject(item["id"]),
             {name: entry[name] for name in ("verdict", "objects")},
         )
-        earlier = before and {name: before[name] for name in ("verdict", "objects")}
+        # The objects of the decision before are in its own entry.
+        earlier = before and {"verdict": before["verdict"]}
         usual = UsualStore(self.queue.client, self.queue.table_name)
         actions: list[Any] = [
             {"Update": self._item_update(item, entry, entries, now)},
@@ -204,7 +205,7 @@ class Decisions:
         disagreement = disagree(entries)
         values: dict[str, Any] = {
             ":decided": DECIDED,
-            ":entry": [entry],
+            ":entries": entries,
             ":one": 1,
             ":disagreement": disagreement,
             ":at": entry["at"],
@@ -215,7 +216,7 @@ class Decisions:
             ":version": entry["version"],
         }
         update = (
-            "SET #state = :decided, decisions = list_append(decisions, :entry), #version = #version + :one, "
+            "SET #state = :decided, decisions = :entries, #version = #version + :one, "
             "disagreement = :disagreement, decided_at = :at, decided_month = :month, #claim = :claim"
         )
         if disagreement:

@@ -22,6 +22,8 @@ from typing import Any
 
 from contract.figures import beside
 from contract.inspections import timestamp
+from contract.scores import FAIL_SCORE
+from inspection.records import Record, classes_of
 from inspection.rules import Kind
 from review.sampling import Cause, Selection, lot
 from review.usual import Usual, measured
@@ -29,10 +31,7 @@ from review.usual import Usual, measured
 PATIENCE = timedelta(days=3)  # an image without priority is due so much later than the most useful one
 ENOUGH_LABELLED = 50  # images of a class on a line, from which on another one teaches little
 _BAD_PICTURE, _NO_ANSWER = 0.5, 1.0
-_USUAL_SPREAD, _RARE_SPREAD = (
-    1.0,
-    4.0,
-)  # standard deviations at which a picture starts to be unlike, and is so
+_LIKE, _UNLIKE = 1.0, 4.0  # standard deviations at which a picture starts to be unlike, and is so
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +47,7 @@ class Priority:
     reasons: tuple[str, ...]
 
 
-def priority(record: Mapping[str, Any], selection: Selection, usual: Usual) -> Priority:
+def priority(record: Record, selection: Selection, usual: Usual) -> Priority:
     """Return how much an image deserves to be looked at.
 
     Args:
@@ -76,14 +75,14 @@ def due(received_at: str, value: float) -> str:
     return timestamp(datetime.fromisoformat(received_at) + (1 - value) * PATIENCE)
 
 
-def _uncertainty(record: Mapping[str, Any]) -> tuple[float, list[str]]:
+def _uncertainty(record: Record) -> tuple[float, list[str]]:
     if "detections" not in record:
         return _NO_ANSWER, ["the model gave no answer"]
     doubtful = [reason for reason in record["reasons"] if reason["code"] == Kind.DOUBTFUL]
     if not doubtful:
         return _BAD_PICTURE, ["a defect may be invisible in this picture"]
     nearest = max(doubtful, key=_closeness)
-    score, fail_score = beside(float(nearest["score"]), float(nearest["fail_score"]))
+    score, fail_score = beside(float(nearest["score"]), _fail_score(nearest))
     return _closeness(nearest), [
         f"the score {score} of {nearest['label']} is below {fail_score}, which fails"
     ]
@@ -91,14 +90,18 @@ def _uncertainty(record: Mapping[str, Any]) -> tuple[float, list[str]]:
 
 def _closeness(reason: Mapping[str, Any]) -> float:
     """Return how close a doubtful score is to the one that fails: 1 at that score, 0 at no score at all."""
-    fail_score = float(reason["fail_score"])
+    fail_score = _fail_score(reason)
     return min(1.0, float(reason["score"]) / fail_score) if fail_score else 1.0
 
 
-def _unlikeness(record: Mapping[str, Any], usual: Usual) -> tuple[float, list[str]]:
+def _fail_score(reason: Mapping[str, Any]) -> float:
+    """Return the score that fails; records of earlier releases lack it."""
+    return float(reason.get("fail_score", FAIL_SCORE))
+
+
+def _unlikeness(record: Record, usual: Usual) -> tuple[float, list[str]]:
     unlike, reasons = 0.0, []
-    labels = sorted({str(reason["label"]) for reason in record["reasons"] if reason.get("label")})
-    for label in labels:
+    for label in sorted(classes_of(record)):
         known = usual.labelled.get(label, 0)
         rare = max(0.0, 1 - known / ENOUGH_LABELLED)
         if rare:
@@ -106,7 +109,7 @@ def _unlikeness(record: Mapping[str, Any], usual: Usual) -> tuple[float, list[st
         unlike = max(unlike, rare)
     for name, value in measured(record).items():
         distance = usual.distance(name, value)
-        far = min(1.0, max(0.0, (distance - _USUAL_SPREAD) / (_RARE_SPREAD - _USUAL_SPREAD)))
+        far = min(1.0, max(0.0, (distance - _LIKE) / (_UNLIKE - _LIKE)))
         if far:
             reasons.append(
                 f"its {name} is {distance:.1f} standard deviations from the usual on {record['line']}"

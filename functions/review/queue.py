@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from contract.inspections import timestamp
+from inspection.records import Record
 from review.errors import AlreadyClaimedError, NotQueuedError, QueueEmptyError
 from review.items import from_item, to_item
 from review.priority import Priority, due, priority
@@ -61,7 +62,7 @@ class ReviewQueue:
     clock: Callable[[], datetime] = _now
     _known_lines: set[str] = field(default_factory=set, repr=False, compare=False)
 
-    def enqueue(self, record: Mapping[str, Any], selection: Selection) -> bool:
+    def enqueue(self, record: Record, selection: Selection) -> bool:
         """Put an inspection into the queue.
 
         Args:
@@ -317,7 +318,7 @@ class ReviewQueue:
             request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
 
-def _entry(record: Mapping[str, Any], selection: Selection, wanted: Priority) -> Item:
+def _entry(record: Record, selection: Selection, wanted: Priority) -> Item:
     names = ("id", "image", "version_id", "line", "station", "serial", "verdict", "received_at", "expires_at")
     return {
         **{name: record[name] for name in names},

@@ -1,5 +1,6 @@
 """A decision reaches the queue, the record, the counters, the history and the label."""
 
+import json
 import math
 
 import pytest
@@ -130,7 +131,7 @@ def test_a_second_opinion_that_differs_is_a_disagreement_and_the_label_follows_i
     assert desk.counters() == {"decided:review:fail": 1, "decided:review:fail:scratch": 1}
     history = desk.history.read(f"inspection#{identity}")
     assert [(entry["by"], entry["new"]["verdict"]) for entry in history] == [("bob", "fail"), ("ada", "pass")]
-    assert history[0]["old"] == {"verdict": "pass", "objects": []}
+    assert history[0]["old"] == {"verdict": "pass"}
 
     desk.decide(identity, "ada", failed(SCRATCH))
 
@@ -242,6 +243,21 @@ def test_the_label_of_a_finished_decision_is_out_of_reach_until_it_is_written(de
     desk.decide(inspected["id"], "bob", PASSED)
 
 
+def test_an_image_that_is_decided_again_and_again_stays_small_enough_to_be_stored(desk: Desk) -> None:
+    inspected = desk.upload()
+    large = failed(*[("ä" * 20, SCRATCH[1])] * 400, comment="x" * 2000)
+    for number in range(12):
+        desk.decide(inspected["id"], ("ada", "bob")[number % 2], large if number % 3 else PASSED)
+
+    item = desk.queue.get(inspected["id"])
+
+    assert len(json.dumps(item).encode()) < 300_000
+    assert len(item["decisions"]) == 12
+    assert [entry["verdict"] for entry in item["decisions"]][:3] == ["pass", "fail", "fail"]
+    assert [bool(entry["objects"]) for entry in item["decisions"]] == [False] * 10 + [True] * 2
+    assert sum(desk.counters().get(f"decided:review:{verdict}", 0) for verdict in ("pass", "fail")) == 1
+
+
 INVALID = {
     "outside": failed(("scratch", (10, 20, 210, 80))),
     "left of it": failed(("scratch", (-3, 20, 60, 80))),
@@ -255,6 +271,7 @@ INVALID = {
     "two lines": failed(("scratch\nes", SCRATCH[1])),
     "turns text around": failed(("scratch\u202e", SCRATCH[1])),
     "long label": failed(("x" * (LONGEST_LABEL + 1), SCRATCH[1])),
+    "too much text": failed(*[("\U0001f4a5" * LONGEST_LABEL, SCRATCH[1])] * 400),
     "too many": failed(*[SCRATCH] * (MOST_OBJECTS + 1)),
     "good with objects": Decision(Choice.PASS, failed(SCRATCH).objects),
     "unusable with objects": Decision(Choice.UNUSABLE, failed(SCRATCH).objects),
