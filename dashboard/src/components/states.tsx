@@ -68,19 +68,24 @@ export function Failed({ error, retry }: { error: unknown; retry?: () => void })
   );
 }
 
-/** Shows what was loaded; until then a placeholder. An error stands above what was loaded before. */
+/** Shows what was loaded; until then a placeholder. An error stands above what was loaded before, unless `quiet`. */
 export function Shown<T>({
   from,
   height,
+  quiet = false,
   children,
 }: {
   from: Loaded<T>;
   height?: number;
+  /** The page tells by itself that what it shows may be old. */
+  quiet?: boolean;
   children: (data: T) => ComponentChildren;
 }) {
   return (
     <>
-      {from.error !== undefined && <Failed error={from.error} retry={from.reload} />}
+      {from.error !== undefined && !(quiet && from.data !== undefined) && (
+        <Failed error={from.error} retry={from.reload} />
+      )}
       {from.data !== undefined ? children(from.data) : from.loading && <Loading height={height} />}
     </>
   );

@@ -1,4 +1,4 @@
-import { Check, Hourglass, Radio } from "lucide-preact";
+import { Check, Hourglass, Radio, Unplug } from "lucide-preact";
 import { useState } from "preact/hooks";
 import { api, ask } from "../../api/client";
 import { can } from "../../api/session";
@@ -46,17 +46,19 @@ export function Call({
   }
   const { verdict, serial, station, inspected_at: at } = inspection;
   const word = texts.calls[verdict as Verdict] ?? verdict;
+  const state = stale ? "v-neutral stale" : verdictClass(verdict);
   return (
-    <section class={`card line-call ${stale ? "v-neutral stale" : verdictClass(verdict)}`} aria-live="polite">
+    <section class={`card line-call ${state}`} aria-live="polite">
       <header class="line-call-head">
-        <VerdictIcon verdict={verdict} size={64} />
-        <strong>{word}</strong>
+        {stale ? <Unplug size={64} aria-hidden="true" /> : <VerdictIcon verdict={verdict} size={64} />}
+        <strong>{stale ? texts.line.notLive : word}</strong>
         <div class="line-call-facts">
           <a class="clip" href={`#/inspections/${encodeURIComponent(inspection.id)}`}>
             {serial}
           </a>
           <span class="clip">
-            {station} · {ago(at, now)}
+            {station} · {stale && `${word} `}
+            {ago(at, now)}
           </span>
         </div>
         <Acknowledge inspection={inspection} onAcknowledged={onAcknowledged} />

@@ -80,7 +80,7 @@ export default function Line({ params }: { params: Record<string, string> }) {
         <Call
           inspection={shown.data ?? null}
           waiting={live.newest === null}
-          stale={!live.connected}
+          stale={!live.connected || (shown.error !== undefined && shown.data?.id !== id)}
           held={chosen !== null}
           onLive={() => choose(null)}
           onAcknowledged={acknowledged}
@@ -115,6 +115,7 @@ function Tools() {
       />
       {document.fullscreenEnabled && (
         <Button
+          class="line-full"
           icon={Maximize}
           aria-label={texts.line.full}
           onClick={() =>

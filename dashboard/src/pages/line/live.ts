@@ -35,7 +35,8 @@ export function useLive(line: string, station: string, shift: string, onFail: (c
     const ours = changes.filter((change) => !station || change.station === station);
     const last = ours.at(-1);
     if (!last) return;
-    setNewest(last);
+    // One that was counted late may come behind newer ones.
+    setNewest((before) => (before && before.inspected_at > last.inspected_at ? before : last));
     // The first answer tells what was there before the page was opened.
     if (first.current) {
       first.current = false;

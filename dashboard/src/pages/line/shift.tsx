@@ -13,7 +13,7 @@ const ORDER: Verdict[] = ["pass", "fail", "review", "unreadable"];
 export function Shift({ counts }: { counts: Loaded<Statistics> }) {
   return (
     <section class="card line-shift" aria-label={texts.line.shift}>
-      <Shown from={counts} height={280}>
+      <Shown from={counts} height={280} quiet>
         {({ totals }) => {
           const defects = Object.entries(totals.defects).sort((a, b) => b[1] - a[1]);
           return (

@@ -20,7 +20,7 @@ export function Strip({
   const now = useNow();
   return (
     <section class="line-strip" aria-label={texts.line.lastFailed}>
-      <Shown from={failed} height={130}>
+      <Shown from={failed} height={130} quiet>
         {(inspections) => {
           const open = inspections.filter((inspection) => !inspection.acknowledged).length;
           return (
