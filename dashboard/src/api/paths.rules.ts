@@ -57,7 +57,9 @@ export interface RulesVersion {
 export interface Histogram {
   /** One more than there are bars. */
   edges: number[];
+  /** People have decided that the class is not there. */
   accepted: number[];
+  /** People have found the class. */
   rejected: number[];
   undecided: number[];
 }

@@ -56,9 +56,7 @@ export function ClassCard({ label, line, document, inForce, preview, change }: C
           {words.more}
           <span class="counts">
             {counts &&
-              (counts.accepted + counts.rejected + counts.undecided > 0
-                ? words.counts(counts.accepted, counts.rejected, counts.undecided)
-                : words.noDetections)}
+              (counts.accepted + counts.rejected + counts.undecided > 0 ? words.counts(counts) : words.noDetections)}
           </span>
         </summary>
         <div class="class-limits">

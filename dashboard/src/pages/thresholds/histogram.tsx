@@ -4,7 +4,8 @@ import type { Histogram as Bins, Scores } from "../../api/paths.rules";
 import { score } from "../../logic/format";
 import { words } from "./words";
 
-const KINDS = ["rejected", "undecided", "accepted"] as const;
+/** From the bottom to the top: nobody has found the class there, nobody has decided, people have found it. */
+const KINDS = ["accepted", "undecided", "rejected"] as const;
 const NAMES = ["review_score", "fail_score"] as const;
 const STEP = 0.01;
 const FAR = 0.1;
@@ -58,7 +59,7 @@ function Bars({ label, bins }: { label: string; bins: Bins }): JSX.Element {
   const counts = countsOf(bins);
   const stacks = edges.slice(1).map((_, bar) => KINDS.map((kind) => bins[kind][bar] ?? 0));
   const most = Math.max(1, ...stacks.map((stack) => stack.reduce((sum, value) => sum + value, 0)));
-  const described = words.histogram(label, words.counts(counts.accepted, counts.rejected, counts.undecided));
+  const described = words.histogram(label, words.counts(counts));
   return (
     <svg viewBox="0 0 1 1" preserveAspectRatio="none" role="img" aria-label={described}>
       {stacks.map((stack, bar) => {

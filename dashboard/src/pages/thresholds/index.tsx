@@ -138,7 +138,7 @@ function Classes({ draft, inForce, line }: { draft: Draft; inForce: RulesDocumen
 function Legend() {
   return (
     <ul class="legend small muted">
-      {(["accepted", "undecided", "rejected"] as const).map((kind) => (
+      {(["rejected", "undecided", "accepted"] as const).map((kind) => (
         <li key={kind}>
           <span class={`swatch bar-${kind}`} />
           {words.legend[kind]}

@@ -16,9 +16,9 @@ export const words = {
 
   scores: { fail_score: "Fails from", review_score: "Review from" },
   slider: (name: string, label: string): string => `${label}: ${name}`,
-  legend: { accepted: "real defects", rejected: "false alarms", undecided: "not decided" },
-  counts: (accepted: number, rejected: number, undecided: number): string =>
-    `${accepted} real, ${rejected} false, ${undecided} not decided`,
+  legend: { rejected: "real defects", undecided: "not decided", accepted: "false alarms" },
+  counts: ({ accepted, rejected, undecided }: Record<"accepted" | "rejected" | "undecided", number>): string =>
+    `${rejected} real, ${accepted} false, ${undecided} not decided`,
   histogram: (label: string, counts: string): string => `Scores of the detections of ${label}: ${counts}`,
   noDetections: "No detections among these images",
   inForce: "in force",

@@ -1,0 +1,38 @@
+// @vitest-environment happy-dom
+import { cleanup, fireEvent, render, screen } from "@testing-library/preact";
+import { afterEach, expect, test, vi } from "vitest";
+import type { Preview, RulesDocument } from "../../api/paths.rules";
+import { ClassCard } from "./class-card";
+
+const document: RulesDocument = { version: "1", classes: { dent: { fail_score: 0.6, review_score: 0.4 } } };
+const scores = { fail_score: 0.6, review_score: 0.4 };
+const histogram = { edges: [0, 0.5, 1], accepted: [7, 1], rejected: [2, 9], undecided: [3, 0] };
+const preview = { by_label: { dent: { histogram, current: scores, proposed: scores } } } as unknown as Preview;
+
+afterEach(cleanup);
+
+function show() {
+  const change = vi.fn();
+  render(<ClassCard label="dent" line="" document={document} inForce={document} preview={preview} change={change} />);
+  return change;
+}
+
+test("what people have rejected is real, and what they have accepted is a false alarm", () => {
+  show();
+  expect(screen.getByRole("img").getAttribute("aria-label")).toBe(
+    "Scores of the detections of dent: 11 real, 8 false, 3 not decided",
+  );
+});
+
+test("both scores are sliders that keys move, and the lower one pushes the upper one up", () => {
+  const change = show();
+  const [review, fail] = screen.getAllByRole("slider");
+  expect(review?.getAttribute("aria-valuetext")).toBe("0.40");
+  fireEvent.keyDown(fail as Element, { key: "ArrowRight" });
+  expect(change).toHaveBeenLastCalledWith({
+    version: "1",
+    classes: { dent: { fail_score: 0.61, review_score: 0.4 } },
+  });
+  fireEvent.keyDown(review as Element, { key: "End" });
+  expect(change).toHaveBeenLastCalledWith({ version: "1", classes: { dent: { fail_score: 1, review_score: 1 } } });
+});
