@@ -7,11 +7,14 @@ import string
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
+from contract.inspections import timestamp
+from contract.text import plain
 from loupe.errors import LoupeError
 
 if TYPE_CHECKING:
@@ -93,6 +96,7 @@ def add(target: Target, name: str, group: Group, email: str | None = None) -> st
             UserAttributes=attributes,
         )
         target.cognito.admin_add_user_to_group(UserPoolId=pool, Username=name, GroupName=group)
+    _record(target, name, "added", new=group)
     return password
 
 
@@ -105,10 +109,12 @@ def move(target: Target, name: str, group: Group) -> None:
     pool = target.output("UserPoolId")
     with _explained(name):
         listed = target.cognito.admin_list_groups_for_user(UserPoolId=pool, Username=name)["Groups"]
-        # First the new group, so that a failure between leaves the user able to sign in.
+        former = {entry["GroupName"] for entry in listed} - {group.value}
+        # First the new group, so that a failure between leaves the user able to work.
         target.cognito.admin_add_user_to_group(UserPoolId=pool, Username=name, GroupName=group)
-        for former in {entry["GroupName"] for entry in listed} - {group.value}:
-            target.cognito.admin_remove_user_from_group(UserPoolId=pool, Username=name, GroupName=former)
+        for left in former:
+            target.cognito.admin_remove_user_from_group(UserPoolId=pool, Username=name, GroupName=left)
+    _record(target, name, "moved", old=", ".join(sorted(former)), new=group)
 
 
 def reset_password(target: Target, name: str) -> str:
@@ -122,6 +128,7 @@ def reset_password(target: Target, name: str) -> str:
         target.cognito.admin_set_user_password(
             UserPoolId=target.output("UserPoolId"), Username=name, Password=password, Permanent=False
         )
+    _record(target, name, "password_reset")
     return password
 
 
@@ -135,6 +142,7 @@ def remove(target: Target, name: str) -> None:
     with _explained(name):
         target.cognito.admin_user_global_sign_out(UserPoolId=pool, Username=name)
         target.cognito.admin_delete_user(UserPoolId=pool, Username=name)
+    _record(target, name, "removed")
 
 
 def _user(user: Any, groups: dict[str, list[str]]) -> User:
@@ -146,6 +154,20 @@ def _user(user: Any, groups: dict[str, list[str]]) -> User:
         state=user["UserStatus"],
         enabled=user["Enabled"],
         since=user["UserCreateDate"].isoformat(),
+    )
+
+
+def _record(target: Target, name: str, action: str, old: str = "", new: str = "") -> None:
+    """Write into the history who changed a user; the table is only appended to."""
+    changed = {field: value for field, value in (("old", old), ("new", str(new))) if value}
+    target.dynamodb.Table(target.output("HistoryTableName")).put_item(
+        Item={
+            "subject": f"user#{name}",
+            "at_id": f"{timestamp(datetime.now(UTC))}#{secrets.token_hex(6)}",
+            "by": plain(target.identity.rpartition("/")[2]),
+            "action": action,
+            **changed,
+        }
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import boto3
 import pytest
+from boto3.dynamodb.conditions import Key
 from moto import mock_aws
 from typer.testing import CliRunner, Result
 
@@ -39,7 +40,19 @@ def stack() -> Iterator[Target]:
         pool = cognito.create_user_pool(PoolName="press", Policies=policy)["UserPool"]["Id"]
         for group in Group:
             cognito.create_group(UserPoolId=pool, GroupName=group)
-        yield Target(session, None, {"UserPoolId": pool, "DashboardUrl": ADDRESS})
+        session.client("dynamodb").create_table(
+            TableName="history",
+            BillingMode="PAY_PER_REQUEST",
+            AttributeDefinitions=[
+                {"AttributeName": name, "AttributeType": "S"} for name in ("subject", "at_id")
+            ],
+            KeySchema=[
+                {"AttributeName": "subject", "KeyType": "HASH"},
+                {"AttributeName": "at_id", "KeyType": "RANGE"},
+            ],
+        )
+        outputs = {"UserPoolId": pool, "DashboardUrl": ADDRESS, "HistoryTableName": "history"}
+        yield Target(session, None, outputs)
 
 
 @pytest.fixture
@@ -105,6 +118,26 @@ def test_a_removed_user_is_gone(stack: Target):
     users.add(stack, "maria", Group.VIEWER)
     users.remove(stack, "maria")
     assert users.users(stack) == []
+
+
+def test_the_history_says_who_changed_a_user(stack: Target):
+    password = users.add(stack, "maria", Group.VIEWER)
+    users.move(stack, "maria", Group.ADMIN)
+    password += users.reset_password(stack, "maria")
+    users.remove(stack, "maria")
+
+    entries = stack.dynamodb.Table("history").query(KeyConditionExpression=Key("subject").eq("user#maria"))[
+        "Items"
+    ]
+    changes = [(entry["action"], entry.get("old"), entry.get("new")) for entry in entries]
+    assert changes == [
+        ("added", None, "viewer"),
+        ("moved", "viewer", "admin"),
+        ("password_reset", None, None),
+        ("removed", None, None),
+    ]
+    assert {entry["by"] for entry in entries} == {stack.identity.rpartition("/")[2]}
+    assert not any(password[:16] in str(entry) or password[16:] in str(entry) for entry in entries)
 
 
 def test_an_unknown_user_is_named(stack: Target):
