@@ -30,7 +30,8 @@ from review.errors import (
 from review.history import History
 from review.items import to_item
 from review.labels import Labels
-from review.queue import Item, ReviewQueue, shown
+from review.lists import Item
+from review.queue import ReviewQueue, shown
 from tracking.transactions import Transactions
 
 

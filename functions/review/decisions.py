@@ -34,7 +34,8 @@ from review.errors import (
 from review.history import History, inspection_subject
 from review.items import to_item
 from review.labels import KeptPicture, Labels, NoLabelError
-from review.queue import DECIDED, DISAGREEMENT, Item, ReviewQueue, live_claim, month_of
+from review.lists import DISAGREEMENT, Item, month_of
+from review.queue import DECIDED, ReviewQueue, live_claim
 from review.usual import UsualStore
 from tracking.counters import decision_updates
 from tracking.transactions import ATTEMPTS, Result, Transactions

@@ -26,7 +26,7 @@ from api.reviews import (
     with_inspection,
 )
 from review.decision import LONGEST_COMMENT, LONGEST_LABEL, MOST_OBJECTS, Choice, Decision, LabelledObject
-from review.queue import MOST_COUNTED, Item
+from review.lists import MOST_COUNTED, Item
 
 router = APIGatewayHttpRouter()
 
