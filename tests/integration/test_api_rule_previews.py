@@ -62,6 +62,8 @@ _NUMBERS = itertools.count()
 def _cloud() -> Iterator[ApiCloud]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RULES_CACHE_SECONDS", "30")
+        # Each day is some queries, on which moto spends long.
+        patch.setattr(rule_cases, "_BACK", timedelta(days=2))
         yield from start(patch)
 
 

@@ -62,7 +62,7 @@ def answers(draw: st.DrawFn) -> dict[str, Any]:
     )
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(documents(), answers())
 def test_the_rules_that_judged_an_image_judge_it_again_as_they_did(
     document: dict[str, Any], answer: dict[str, Any]
@@ -169,15 +169,16 @@ def test_rates_are_those_of_the_decided_images_and_of_what_they_stand_for() -> N
     # Nothing but the image without a detection passes now. Nobody has looked at it; it stands for half a bad part.
     assert shown["escape"]["proposed"]["value"] == round(0.5 / (0.5 + 1.5 + 1), 6)
     assert shown["overkill"]["current"]["value"] == round(1 / 3, 6)
-    assert shown["escape"]["current"] | {"value": 0, "low": 0, "high": 0} == {
-        **{"value": 0, "low": 0, "high": 0},
-        **{"wrong": 1, "reviewed": 2, "of": 4},
-    }
+    counts = [shown["escape"]["current"][name] for name in ("wrong", "reviewed", "of")]
+    assert counts == [1, 2, 4]
 
 
 def test_doubtful_images_that_wait_for_a_decision_are_told() -> None:
     waiting = [found(0.4, number) for number in range(3)]
-    assert any("decided about 3 doubtful images yet" in note for note in preview(rules(), rules("2"), waiting)["notes"])
+    assert any(
+        "decided about 3 doubtful images yet" in note
+        for note in preview(rules(), rules("2"), waiting)["notes"]
+    )
 
 
 def test_nobody_s_decision_is_no_rate_but_a_note() -> None:
@@ -218,8 +219,8 @@ def test_invalid_rules_in_force_are_compared_by_the_recorded_verdicts() -> None:
 
 def test_the_escape_rate_of_a_simulated_factory_is_in_its_interval() -> None:
     using = rules(default={"fail_score": 0.6, "review_score": 0.4})
-    factory = Factory(using, missed=0.05)
-    rate = preview(using, using, factory.cases(1500))["escape"]["current"]
-    escaped, bad = factory.escape(using, 20_000)
+    factory = Factory(using, missed=0.05, seed=2)
+    rate = preview(using, using, factory.cases(800))["escape"]["current"]
+    escaped, bad = factory.escape(using, 10_000)
     assert rate["low"] <= escaped / bad <= rate["high"]
-    assert rate["high"] - rate["low"] < 0.3
+    assert rate["high"] - rate["low"] < 0.4

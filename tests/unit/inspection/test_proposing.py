@@ -173,19 +173,19 @@ def test_lines_that_keep_their_own_scores_are_named() -> None:
 # ---------------------------------------------------------------- a factory
 
 
-@pytest.mark.parametrize(("wanted", "missed", "seed"), [(0.05, 0.0, 1), (0.05, 0.02, 2), (0.08, 0.03, 3)])
+@pytest.mark.parametrize(("wanted", "missed", "seed"), [(0.05, 0.0, 1), (0.08, 0.03, 3)])
 def test_a_proposal_reaches_the_wanted_escape_rate_on_parts_to_come(
     wanted: float, missed: float, seed: int
 ) -> None:
     document = DOCUMENT | {"version": "1", "classes": {}}
     factory = Factory(Rules.model_validate(document), bad_share=0.2, missed=missed, seed=seed)
-    before, parts = factory.escape(factory.rules, 10_000)
+    before, parts = factory.escape(factory.rules, 5000)
     assert before / parts > wanted, "the rules in force do not reach it"
-    cases = factory.cases(2500)
+    cases = factory.cases(1500)
     made = propose(document, cases, Wish(wanted))
     rate = made.by_label["scratch"]["escape"]
     assert rate["value"] <= wanted
-    escaped, parts = factory.escape(validate(made.document), 20_000)
+    escaped, parts = factory.escape(validate(made.document), 10_000)
     assert rate["low"] <= escaped / parts <= rate["high"]
     assert made == propose(document, [replace(each) for each in cases], Wish(wanted)), (
         "the same from the same"

@@ -1,6 +1,7 @@
 """The rules as people change them: who wins, who did it, and what a crash leaves behind."""
 
 import json
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
@@ -14,7 +15,6 @@ from inspection.rules_document import RulesDocumentError
 from inspection.rules_store import CLAIM_SECONDS, RulesStore, StaleRulesError, UnknownVersionError
 
 FIRST: dict[str, Any] = {"version": "1", "default": {"fail_score": 0.5, "review_score": 0.3}}
-NAME = "/press/rules"
 CANDIDATE = {"version": "run-1", "model": "onnx-2", "classes": {}}
 
 
@@ -36,31 +36,37 @@ def rules(version: str, fail_score: float = 0.5) -> dict[str, Any]:
     return {"version": version, "default": {"fail_score": fail_score, "review_score": 0.3}}
 
 
-@pytest.fixture
-def store() -> Iterator[RulesStore]:
+@pytest.fixture(scope="module")
+def _session() -> Iterator[boto3.Session]:
     with mock_aws():
-        session = boto3.Session("testing", "testing", region_name="eu-central-1")
-        ssm, dynamodb = session.client("ssm"), session.client("dynamodb")
-        ssm.put_parameter(Name=NAME, Value=json.dumps(FIRST), Type="String")
-        dynamodb.create_table(
-            TableName="history",
-            BillingMode="PAY_PER_REQUEST",
-            AttributeDefinitions=[
-                {"AttributeName": "subject", "AttributeType": "S"},
-                {"AttributeName": "at_id", "AttributeType": "S"},
-            ],
-            KeySchema=[
-                {"AttributeName": "subject", "KeyType": "HASH"},
-                {"AttributeName": "at_id", "KeyType": "RANGE"},
-            ],
-        )
-        yield RulesStore(ssm, NAME, dynamodb, "history", Clock())
+        yield boto3.Session("testing", "testing", region_name="eu-central-1")
+
+
+@pytest.fixture(scope="module")
+def _clients(_session: boto3.Session) -> tuple[Any, Any]:
+    return _session.client("ssm"), _session.client("dynamodb")
+
+
+@pytest.fixture
+def store(_clients: tuple[Any, Any]) -> RulesStore:
+    """The rules of a stack of its own."""
+    ssm, dynamodb = _clients
+    mark = uuid.uuid4().hex[:8]
+    ssm.put_parameter(Name=f"/{mark}/rules", Value=json.dumps(FIRST), Type="String")
+    keys = {"subject": "HASH", "at_id": "RANGE"}
+    dynamodb.create_table(
+        TableName=mark,
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in keys],
+        KeySchema=[{"AttributeName": name, "KeyType": kind} for name, kind in keys.items()],
+    )
+    return RulesStore(ssm, f"/{mark}/rules", dynamodb, mark, Clock())
 
 
 def outside(store: RulesStore, document: Any) -> None:
     """Write as retraining and the console do: without a claim."""
     text = document if isinstance(document, str) else json.dumps(document)
-    store.ssm.put_parameter(Name=NAME, Value=text, Type="String", Overwrite=True)
+    store.ssm.put_parameter(Name=store.parameter, Value=text, Type="String", Overwrite=True)
 
 
 @contextmanager
@@ -125,7 +131,7 @@ def test_a_change_is_in_force_and_says_who_made_it_when_and_why(store: RulesStor
 
 def test_the_history_holds_what_was_before(store: RulesStore) -> None:
     store.change(rules("2", 0.6), 1, "anna")
-    (item,) = store.dynamodb.scan(TableName="history")["Items"]
+    (item,) = store.dynamodb.scan(TableName=store.history_table)["Items"]
     assert json.loads(item["old"]["S"]) == FIRST
     assert json.loads(item["new"]["S"]) == rules("2", 0.6)
     assert "until" not in item
@@ -180,14 +186,15 @@ def test_a_document_that_is_not_valid_is_refused_and_claims_nothing(
 ) -> None:
     with pytest.raises(RulesDocumentError, match=problem):
         store.change(document, 1, "anna")
-    assert store.dynamodb.scan(TableName="history")["Items"] == []
+    assert store.dynamodb.scan(TableName=store.history_table)["Items"] == []
     assert store.current().number == 1
 
 
 def test_a_document_above_4_kib_makes_the_parameter_an_advanced_one(store: RulesStore) -> None:
     classes = {f"class-{number}": {"fail_score": 0.5} for number in range(180)}
     store.change({"version": "2", "classes": classes}, 1, "anna")
-    (parameter,) = store.ssm.describe_parameters()["Parameters"]
+    filters: Any = [{"Key": "Name", "Values": [store.parameter]}]
+    (parameter,) = store.ssm.describe_parameters(ParameterFilters=filters)["Parameters"]
     assert parameter["Tier"] == "Intelligent-Tiering"  # moto keeps what was asked for
 
 
@@ -331,14 +338,13 @@ def test_a_claim_of_somebody_who_was_killed_holds_others_up_for_a_minute(store: 
 
 
 def test_a_change_that_ssm_refuses_holds_nobody_up(store: RulesStore) -> None:
-    failing = RulesStore(store.ssm, NAME, store.dynamodb, "history", store.clock)
 
     def refuse(**_: Any) -> None:
         raise store.ssm.exceptions.ClientError({"Error": {"Code": "TooManyUpdates"}}, "PutParameter")
 
     store.ssm.meta.events.register("before-call.ssm.PutParameter", refuse)
     with pytest.raises(store.ssm.exceptions.ClientError):
-        failing.change(rules("2"), 1, "anna")
+        store.change(rules("2"), 1, "anna")
     store.ssm.meta.events.unregister("before-call.ssm.PutParameter", refuse)
     store.clock.now += timedelta(seconds=1)  # type: ignore[attr-defined]
     assert store.change(rules("3"), 1, "bert").number == 2
@@ -350,5 +356,6 @@ def test_a_change_is_made_even_if_its_last_entry_cannot_be_written(store: RulesS
             raise store.dynamodb.exceptions.ClientError({"Error": {"Code": "Throttling"}}, "PutItem")
 
     store.dynamodb.meta.events.register("before-call.dynamodb.PutItem", refuse)
-    assert store.change(rules("2"), 1, "anna").number == 2
-    assert (store.versions()[0].number, store.versions()[0].by) == (2, "anna")
+    made = store.change(rules("2"), 1, "anna")
+    store.dynamodb.meta.events.unregister("before-call.dynamodb.PutItem", refuse)
+    assert (made.number, store.versions()[0].number, store.versions()[0].by) == (2, 2, "anna")

@@ -9,6 +9,7 @@ import boto3
 import pytest
 from typer.testing import CliRunner, Result
 
+from inspection.check_rules import check
 from loupe import cli
 from loupe.errors import LoupeError
 from loupe.stack import rules
@@ -53,6 +54,8 @@ def press(stack: Target, monkeypatch: pytest.MonkeyPatch) -> Iterator[Target]:
 @pytest.fixture
 def loupe(press: Target, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Command:
     monkeypatch.setattr(Target, "aws", lambda name: press)
+    # In this process: test_rules.py runs the program as the command does.
+    monkeypatch.setattr(rules, "_ask", check)
     monkeypatch.chdir(tmp_path)
     return lambda *arguments, **options: CliRunner().invoke(
         cli.app, ["rules", *arguments, "--stack", "press"], **options
