@@ -9,6 +9,7 @@ from moto import mock_aws
 
 from handlers import alert, inspect
 from tests.inspection_support import jpeg
+from tests.integration.api_cloud import ApiCloud, start
 from tests.integration.moto_cloud import DEFECT, REGION, Cloud, hook, make
 
 
@@ -48,3 +49,16 @@ def cloud(_cloud: Cloud) -> Cloud:
 def defect(cloud: Cloud) -> dict[str, Any]:
     """Return the announcement of an image with a defect."""
     return cloud.put("incoming/line-1/top/SN1.jpg", jpeg(shade=DEFECT))
+
+
+@pytest.fixture(scope="module")
+def _api_cloud() -> Iterator[ApiCloud]:
+    with pytest.MonkeyPatch.context() as patch:
+        yield from start(patch)
+
+
+@pytest.fixture
+def api_cloud(_api_cloud: ApiCloud) -> ApiCloud:
+    """What the API works on, without any record."""
+    _api_cloud.reset()
+    return _api_cloud

@@ -128,7 +128,7 @@ OPERATIONS = operations()
 # For a session that it does not know, moto says that the user pool does not exist.
 EXCUSED = {"POST /api/session/password": (not_a_server_error,)}
 # Each example takes moto some 20 ms, and there are more than forty routes.
-EXAMPLES = {GenerationMode.POSITIVE: 3, GenerationMode.NEGATIVE: 4}
+EXAMPLES = {GenerationMode.POSITIVE: 2, GenerationMode.NEGATIVE: 3}
 
 
 @pytest.mark.parametrize("name", OPERATIONS)

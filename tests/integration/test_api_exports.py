@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,12 +12,12 @@ from api.routes import exports
 from contract.inspections import Verdict
 from inspection.rules import Reason
 from tests.api_support import Answer, call
-from tests.integration.api_cloud import ApiCloud, start
+from tests.integration.api_cloud import ApiCloud
 
 
 @pytest.fixture
-def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[ApiCloud]:
-    yield from start(monkeypatch)
+def cloud(api_cloud: ApiCloud) -> ApiCloud:
+    return api_cloud
 
 
 def rows(answer: Answer) -> list[dict[str, str]]:

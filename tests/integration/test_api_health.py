@@ -1,6 +1,5 @@
 """Health by the API, on moto: what it shows, and that one service that fails does not hide the others."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,13 +8,14 @@ import pytest
 from botocore.stub import Stubber
 
 from api import aws
+from api.routes import health as health_route
 from contract.inspections import Verdict
 from tests.api_support import Answer, call
-from tests.integration.api_cloud import ApiCloud, start
+from tests.integration.api_cloud import ApiCloud
 
 
 @pytest.fixture
-def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[ApiCloud]:
+def cloud(api_cloud: ApiCloud, monkeypatch: pytest.MonkeyPatch) -> ApiCloud:
     for name, value in {
         "STACK_NAME": "press",
         "ENDPOINT_NAME": "press-detector",
@@ -23,10 +23,13 @@ def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[ApiCloud]:
         "RULES_CACHE_SECONDS": "1",
     }.items():
         monkeypatch.setenv(name, value)
-    for cloud in start(monkeypatch):
-        boto3.client("ssm").put_parameter(Name="/press/rules", Value='{"version": "7"}', Type="String")
+    health_route._parameter.cache_clear()
+    boto3.client("ssm").put_parameter(
+        Name="/press/rules", Value='{"version": "7"}', Type="String", Overwrite=True
+    )
+    for alarm in ("press-DeadLetterAlarm-1WKS4P0LKXIIG", "presses-Other-1WKS4P0LKXIIG"):
         boto3.client("cloudwatch").put_metric_alarm(
-            AlarmName="press-DeadLetterAlarm-1WKS4P0LKXIIG",
+            AlarmName=alarm,
             Namespace="x",
             MetricName="x",
             ComparisonOperator="GreaterThanThreshold",
@@ -35,17 +38,7 @@ def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[ApiCloud]:
             Threshold=0,
             Statistic="Sum",
         )
-        boto3.client("cloudwatch").put_metric_alarm(
-            AlarmName="presses-Other-1WKS4P0LKXIIG",
-            Namespace="x",
-            MetricName="x",
-            ComparisonOperator="GreaterThanThreshold",
-            EvaluationPeriods=1,
-            Period=60,
-            Threshold=0,
-            Statistic="Sum",
-        )
-        yield cloud
+    return api_cloud
 
 
 def health(status: str | None = "InService") -> Answer:
@@ -85,7 +78,8 @@ def test_health_shows_endpoint_lines_alarms_and_rules(cloud: ApiCloud) -> None:
     lines = {line["line"]: line["last_hour"] for line in answer.body["lines"]}
     assert (lines["line-1"]["inspected"], lines["line-1"]["fail"]) == (2, 1)
     assert lines["line-2"]["inspected"] == 0
-    assert [alarm["name"] for alarm in answer.body["alarms"]] == ["DeadLetterAlarm"]
+    (alarm,) = answer.body["alarms"]
+    assert (alarm["name"], alarm["description"]) == ("DeadLetterAlarm", "Redrive the queue.")
     assert answer.body["rules_version"] == "7"
     assert answer.body["problems"] == []
 

@@ -3,7 +3,6 @@
 import gzip
 import io
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -13,11 +12,12 @@ import pytest
 from PIL import Image
 
 from contract.inspections import Verdict
+from inspection import clients
 from inspection.rules import Reason
 from inspection.thumbnails import MAX_BYTES
-from tests.api_support import Answer, call
+from tests.api_support import Answer, call, forget
 from tests.inspection_support import detection, jpeg, picture
-from tests.integration.api_cloud import ApiCloud, start
+from tests.integration.api_cloud import ApiCloud
 
 # One of them is damaged on purpose.
 SAMPLES = [p for p in sorted((Path(__file__).parents[2] / "samples").rglob("*.jpg")) if p.stem != "SN1012"]
@@ -26,8 +26,8 @@ SCRIPT = "<script>alert(1)</script>"
 
 
 @pytest.fixture
-def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[ApiCloud]:
-    yield from start(monkeypatch)
+def cloud(api_cloud: ApiCloud) -> ApiCloud:
+    return api_cloud
 
 
 def ids(answer: Answer) -> list[str]:
@@ -277,6 +277,8 @@ def test_a_wrong_list_of_ids_is_refused(identities: object) -> None:
 
 def test_no_route_scans_a_table(cloud: ApiCloud, monkeypatch: pytest.MonkeyPatch) -> None:
     operations: list[str] = []
+    forget()  # so that new clients are counted
+    clients.dynamodb.cache_clear()  # type: ignore[attr-defined]
     assert boto3.DEFAULT_SESSION
     boto3.DEFAULT_SESSION.events.register("before-call", lambda model, **_: operations.append(model.name))
     record = cloud.add("incoming/line-1/top/1.jpg", data=jpeg())

@@ -100,7 +100,7 @@ class Stage:
             if position is None:
                 return
 
-    def found(self, wanted: Wanted, limit: int = 25) -> list[str]:
+    def found(self, wanted: Wanted, limit: int = 40) -> list[str]:
         return [item["id"] for page in self.pages(wanted, limit) for item in page.records]
 
     @property
@@ -139,7 +139,7 @@ def _stage() -> Stage:
     return stage
 
 
-def _mixed(count: int = 120) -> list[Record]:
+def _mixed(count: int = 80) -> list[Record]:
     """Records of all kinds, on three lines, within two days."""
     random = Random(7)  # noqa: S311
     records = []
@@ -162,11 +162,9 @@ def _mixed(count: int = 120) -> list[Record]:
     return records
 
 
-@pytest.mark.parametrize("knows", [True, False])
-def test_each_filter_finds_what_a_look_at_every_record_finds(stage: Stage, knows: bool) -> None:
+def test_each_filter_finds_what_a_look_at_every_record_finds(stage: Stage) -> None:
     records = _mixed()
     stage.store(records)
-    stage.known.knows = knows
     span = {"since": EVERYTHING.since, "until": EVERYTHING.until}
     for wanted in (
         Wanted(**span),
@@ -189,6 +187,9 @@ def test_each_filter_finds_what_a_look_at_every_record_finds(stage: Stage, knows
         expected = [r for r in records if wanted.accepts(r) and since <= r["received_at"] <= until]
         expected.sort(key=lambda r: str(r["time_id"]), reverse=True)
         assert stage.found(wanted) == [r["id"] for r in expected], wanted
+        # Not all hours are known when a stack is older than its counters.
+        if wanted.is_narrow:
+            stage.known.knows = not stage.known.knows
     assert {name for name, _ in stage.calls} <= {"Query", "BatchGetItem"}
 
 
@@ -211,7 +212,7 @@ def test_what_arrives_meanwhile_changes_no_later_page(stage: Stage) -> None:
 def test_the_first_page_reads_a_few_records_for_each_that_it_shows_however_many_there_are(
     stage: Stage,
 ) -> None:
-    records = [record(number, NOW - timedelta(milliseconds=500 * number)) for number in range(3_000)]
+    records = [record(number, NOW - timedelta(milliseconds=500 * number)) for number in range(1_500)]
     costs = set()
     for stored in (records[:300], records[300:]):
         stage.store(stored)
@@ -226,16 +227,16 @@ def test_the_first_page_reads_a_few_records_for_each_that_it_shows_however_many_
 
 def test_a_search_for_what_is_rare_reads_a_bounded_number_and_goes_on(stage: Stage) -> None:
     stage.known.knows = False
-    records = [record(number, NOW - DAY - timedelta(seconds=number)) for number in range(700)]
+    records = [record(number, NOW - DAY - timedelta(seconds=number)) for number in range(500)]
     records.append(record(9999, NOW - 4 * DAY, station="bottom"))
     stage.store(records)
-    search = replace(stage.search, max_read=300, max_queries=6)
+    search = replace(stage.search, max_read=200, max_queries=6)
     wanted = Wanted(NOW - 12 * DAY, NOW + DAY, station="bottom")
     found, pages, position = [], 0, None
     while pages == 0 or position:
         stage.calls.clear()
         page = search.page(wanted, 10, position)
-        assert stage.read <= 300 + 200 * SHARDS
+        assert stage.read <= 200 + 200 * SHARDS
         assert stage.queries <= 6 + SHARDS
         found, pages, position = found + page.records, pages + 1, page.position
     assert [r["station"] for r in found] == ["bottom"]
