@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import string
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +22,11 @@ from loupe.errors import LoupeError
 if TYPE_CHECKING:
     from loupe.stack.target import Target
 
+# Cognito's own limits, so that the local cloud refuses what AWS would refuse:
+# https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_AdminCreateUser.html
+_LONGEST_NAME = 128
+_NAME_CATEGORIES = "LMNPS"  # letters, marks, numbers, punctuation, symbols
+_EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 _LENGTH = 16
 _ALPHABET = string.ascii_letters + string.digits
 
@@ -81,8 +88,9 @@ def add(target: Target, name: str, group: Group, email: str | None = None) -> st
         A temporary password, which is stored nowhere. The user chooses another at the first sign-in.
 
     Raises:
-        LoupeError: There is such a user, or Cognito refuses the name or the address.
+        LoupeError: There is such a user, or the name or the address is not one.
     """
+    _check(name, email)
     pool, password = target.output("UserPoolId"), _temporary_password()
     attributes: Any = (
         [{"Name": "email", "Value": email}, {"Name": "email_verified", "Value": "true"}] if email else []
@@ -155,6 +163,18 @@ def _user(user: Any, groups: dict[str, list[str]]) -> User:
         enabled=user["Enabled"],
         since=user["UserCreateDate"].isoformat(),
     )
+
+
+def _check(name: str, email: str | None) -> None:
+    """Raise LoupeError if Cognito would not accept a name or an address."""
+    named = all(unicodedata.category(character)[0] in _NAME_CATEGORIES for character in name)
+    if not named or not 1 <= len(name) <= _LONGEST_NAME:
+        raise LoupeError(
+            f"a user's name has 1 to {_LONGEST_NAME} characters and no spaces: {plain(name)!r}",
+            "Choose another, such as maria or maria@example.com.",
+        )
+    if email is not None and not _EMAIL.fullmatch(email):
+        raise LoupeError(f"this is no e-mail address: {plain(email)!r}")
 
 
 def _record(target: Target, name: str, action: str, old: str = "", new: str = "") -> None:

@@ -96,6 +96,24 @@ def test_a_user_is_added_once(stack: Target):
     assert users.users(stack)[0].groups == ["viewer"]
 
 
+@pytest.mark.parametrize("name", ["", "maria weber", "maria\n", "a\u200b", "x" * 129])
+def test_a_name_that_cognito_does_not_accept_is_refused(stack_without_account: Target, name: str):
+    with pytest.raises(LoupeError, match="no spaces"):
+        users.add(stack_without_account, name, Group.VIEWER)
+
+
+@pytest.mark.parametrize("email", ["", "maria", "maria@", "a b@example.com", "a@b@example.com"])
+def test_an_address_that_is_none_is_refused(stack_without_account: Target, email: str):
+    with pytest.raises(LoupeError, match="no e-mail address"):
+        users.add(stack_without_account, "maria", Group.VIEWER, email)
+
+
+@pytest.mark.parametrize("name", ["maria", "maria@example.com", "Jürgen", "王", "o'neill_2"])
+def test_other_names_are_accepted(stack: Target, name: str):
+    users.add(stack, name, Group.VIEWER)
+    assert [user.name for user in users.users(stack)] == [name]
+
+
 def test_a_user_is_in_one_group_after_a_move(stack: Target):
     users.add(stack, "maria", Group.ADMIN)
     users.move(stack, "maria", Group.VIEWER)
