@@ -333,7 +333,6 @@ export const texts = {
     noModel: "No model serves yet. Images wait in the queue until one does.",
     alarm: "Alarm",
     alarms: (n: number): string => count(n, "alarm", "alarms"),
-    since: "since",
     rules: "Rules",
     endpoint: "Endpoint",
     model: "Model",

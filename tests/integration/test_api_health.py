@@ -30,6 +30,7 @@ def cloud(api_cloud: ApiCloud, monkeypatch: pytest.MonkeyPatch) -> ApiCloud:
     for alarm in ("press-DeadLetterAlarm-1WKS4P0LKXIIG", "presses-Other-1WKS4P0LKXIIG"):
         boto3.client("cloudwatch").put_metric_alarm(
             AlarmName=alarm,
+            AlarmDescription="Redrive the queue.",
             Namespace="x",
             MetricName="x",
             ComparisonOperator="GreaterThanThreshold",

@@ -610,9 +610,11 @@ export interface components {
     schemas: {
         /**
          * Alarm
-         * @description An alarm. state: OK, ALARM or INSUFFICIENT_DATA.
+         * @description An alarm. description: what it means and what to do. state: OK, ALARM or INSUFFICIENT_DATA.
          */
         Alarm: {
+            /** Description */
+            description: string;
             /** Name */
             name: string;
             /** Reason */

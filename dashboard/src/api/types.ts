@@ -187,6 +187,8 @@ export interface Change {
 
 export interface Alarm {
   name: string;
+  /** What it means, and what to do. */
+  description: string;
   state: string;
   reason: string;
   since: string;

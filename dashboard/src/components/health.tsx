@@ -21,13 +21,10 @@ export function HealthNotices({ health }: { health: Health }) {
       ))}
       {on.map((alarm) => (
         <Notice key={alarm.name} kind="review">
-          <strong>
-            {texts.health.alarm}: {alarm.name}
-          </strong>{" "}
-          <span class="muted">
-            {texts.health.since} {ago(alarm.since)}
-          </span>
-          <div>{alarm.reason}</div>
+          <strong>{alarm.description || alarm.name}</strong>
+          <div class="muted small" title={alarm.reason}>
+            {texts.health.alarm} {alarm.name}, {ago(alarm.since)}
+          </div>
         </Notice>
       ))}
     </>

@@ -62,9 +62,10 @@ class Line(TypedDict):
 
 
 class Alarm(TypedDict):
-    """An alarm. state: OK, ALARM or INSUFFICIENT_DATA."""
+    """An alarm. description: what it means and what to do. state: OK, ALARM or INSUFFICIENT_DATA."""
 
     name: str
+    description: str
     state: str
     reason: str
     since: str
@@ -169,6 +170,7 @@ def _alarms() -> list[Alarm]:
     found: list[Alarm] = [
         {
             "name": short_name(alarm["AlarmName"], stack),
+            "description": plain(alarm.get("AlarmDescription", "")),
             "state": alarm["StateValue"],
             "reason": plain(alarm.get("StateReason", "")),
             "since": timestamp(alarm["StateUpdatedTimestamp"]),
