@@ -7,7 +7,8 @@ import logging
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from PIL import Image
@@ -28,8 +29,7 @@ MAX_BYTES = 6_000
 _NONE = ""  # what a record says of an image that can have no thumbnail, so that it is not tried again
 _LONGEST = max(SIDES)
 _QUALITIES = (80, 70, 60, 50, 40, 30, 20, 10)
-# Pictures that are decoded at a time. Each may be of a hundred megapixels.
-_THREADS = 2
+_READERS = 4
 _SECONDS = 15.0  # for a page of them; the function has 29
 _logger = logging.getLogger(__name__)
 
@@ -83,6 +83,8 @@ class Thumbnails:
     inspections: Inspections
     artefacts_bucket: str
     max_pixels: int
+    # A picture of a hundred megapixels and 16 bits takes 700 MB, so images are read side by side, and decoded in turn.
+    _decoding: Lock = field(default_factory=Lock, repr=False)
 
     def of(self, records: Sequence[Record]) -> dict[str, str | None]:
         """Return the keys of thumbnails by the ids of their inspections; None for an image that has none.
@@ -90,7 +92,7 @@ class Thumbnails:
         An inspection for whose thumbnail there was no time is left out.
         """
         deadline = time.monotonic() + _SECONDS
-        with ThreadPoolExecutor(_THREADS) as pool:
+        with ThreadPoolExecutor(_READERS) as pool:
             keys = list(pool.map(lambda record: self._of(record, deadline), records))
         found = zip((record["id"] for record in records), keys, strict=True)
         return {identity: key or None for identity, key in found if key is not None}
@@ -115,7 +117,8 @@ class Thumbnails:
         """Make and store the thumbnail of an image. Return its key; empty if there can be none."""
         key = f"{THUMBNAILS}{record['id']}.jpg"
         try:
-            picture = thumbnail(data, self.max_pixels)
+            with self._decoding:
+                picture = thumbnail(data, self.max_pixels)
         except UnreadableError:
             return _NONE
         # A picture whose decoder fails in a way of its own must not fail the page of which it is one.

@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -12,9 +13,9 @@ import pytest
 from PIL import Image
 
 from contract.inspections import Verdict
-from inspection import clients
+from inspection import clients, thumbnails
 from inspection.rules import Reason
-from inspection.thumbnails import MAX_BYTES
+from inspection.thumbnails import MAX_BYTES, thumbnail
 from tests.api_support import Answer, call, forget
 from tests.inspection_support import detection, jpeg, picture
 from tests.integration.api_cloud import ApiCloud
@@ -239,6 +240,37 @@ def test_an_image_that_is_gone_has_no_thumbnail(cloud: ApiCloud) -> None:
         Bucket=cloud.images, Key="incoming/line-1/top/1.jpg", VersionId=record["version_id"]
     )
     assert _thumbnails(cloud, record) == [None]
+
+
+def test_pictures_are_decoded_in_turn_because_one_may_fill_the_memory(
+    cloud: ApiCloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoding: list[int] = []
+    most = 0
+
+    def slowly(data: bytes, max_pixels: int) -> bytes:
+        nonlocal most
+        decoding.append(1)
+        most = max(most, len(decoding))
+        made = thumbnail(data, max_pixels)
+        time.sleep(0.01)
+        decoding.pop()
+        return made
+
+    monkeypatch.setattr(thumbnails, "thumbnail", slowly)
+    records = [cloud.add(f"incoming/line-1/top/{n}.jpg", data=jpeg()) for n in range(6)]
+    assert all(_thumbnails(cloud, *records))
+    assert most == 1
+
+
+def test_a_page_for_which_there_is_no_time_is_answered_in_part(
+    cloud: ApiCloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(thumbnails, "_SECONDS", -1.0)
+    record = cloud.add("incoming/line-1/top/1.jpg", data=jpeg())
+    answer = call("POST", "/inspections/thumbnails", "viewer", body={"ids": [record["id"]]})
+    assert answer.body == {"items": []}
+    assert "thumbnail" not in cloud.record(record)
 
 
 def test_a_thumbnail_is_upright_and_shows_16_bits_as_bright_as_they_are(cloud: ApiCloud) -> None:
