@@ -19,7 +19,7 @@ Item = dict[str, Any]
 BY_QUEUE, BY_DECIDED = "by_queue", "by_decided"
 DISAGREEMENT = "disagreement"  # the queue of the images about which people disagree
 MOST_COUNTED = 2000  # of open items: a longer queue needs no exact number
-LINES = "lines"  # the id of the item that names the lines with a queue
+LINES = "lines"  # the queue of the items that name the lines, one each
 _PAGE = 25
 _MONTHS = 15  # of decided items; after about a year the records are deleted, and their reviews with them
 
@@ -116,8 +116,7 @@ class ReviewLists:
 
     def lines(self) -> list[str]:
         """Return the lines that ever had a queue."""
-        reply = self.client.get_item(TableName=self.table_name, Key=to_item({"id": LINES}))
-        return sorted(reply.get("Item", {}).get("names", {}).get("SS", []))
+        return [item["rank"] for item in self._query(BY_QUEUE, "queue = :queue", {":queue": LINES})]
 
     def _of_line(self, line: str, after: str | None) -> Iterator[Item]:
         values = {":queue": open_queue(line)}

@@ -148,12 +148,8 @@ class ReviewQueue(ReviewLists):
     def _remember(self, line: str) -> None:
         if line in self._known_lines:
             return
-        self.client.update_item(
-            TableName=self.table_name,
-            Key=to_item({"id": LINES}),
-            UpdateExpression="ADD #names :line",
-            ExpressionAttributeNames={"#names": "names"},
-            ExpressionAttributeValues={":line": {"SS": [line]}},
+        self.client.put_item(
+            TableName=self.table_name, Item=to_item({"id": f"line#{line}", "queue": LINES, "rank": line})
         )
         self._known_lines.add(line)
 

@@ -96,7 +96,7 @@ def test_what_is_released_is_free(desk: Desk) -> None:
     assert desk.queue.claim(identity, "bob")["claim"]["by"] == "bob"
 
 
-@pytest.mark.parametrize("identity", ["0" * 32, "lines", "pictures#line-1"])
+@pytest.mark.parametrize("identity", ["0" * 32, "line#line-1", "pictures#line-1"])
 def test_what_is_not_in_the_queue_cannot_be_claimed(desk: Desk, identity: str) -> None:
     desk.enqueue()
 
