@@ -1,7 +1,9 @@
 """The people who may use the dashboard, and its upload, on moto's Cognito, S3 and CloudFront."""
 
 import json
+import uuid
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +24,9 @@ from loupe.stack.users import Group
 ADDRESS = "https://d111.cloudfront.net"
 
 
-@pytest.fixture
-def stack() -> Iterator[Target]:
-    """A stack whose user pool has the template's policy and groups."""
+@pytest.fixture(scope="module")
+def account() -> Iterator[Target]:
+    """A stack whose user pool has the template's policy and groups. To make a pool takes moto a second."""
     with mock_aws():
         session = boto3.Session("testing", "testing", region_name="us-east-1")
         cognito = session.client("cognito-idp")
@@ -53,6 +55,17 @@ def stack() -> Iterator[Target]:
         )
         outputs = {"UserPoolId": pool, "DashboardUrl": ADDRESS, "HistoryTableName": "history"}
         yield Target(session, None, outputs)
+
+
+@pytest.fixture
+def stack(account: Target) -> Iterator[Target]:
+    """The stack, without any user and history before and after a test."""
+    yield account
+    pool, table = account.output("UserPoolId"), account.dynamodb.Table("history")
+    for user in users.users(account):
+        account.cognito.admin_delete_user(UserPoolId=pool, Username=user.name)
+    for entry in table.scan()["Items"]:
+        table.delete_item(Key={"subject": entry["subject"], "at_id": entry["at_id"]})
 
 
 @pytest.fixture
@@ -207,12 +220,12 @@ def test_a_group_that_there_is_not_is_a_wrong_command_line(run: Any):
 
 
 @pytest.fixture
-def site(stack: Target) -> Target:
+def site(stack: Target) -> Iterator[Target]:
     """The stack, with a bucket and a distribution for the page."""
     stack.s3.create_bucket(Bucket="page")
     distribution = stack.cloudfront.create_distribution(
         DistributionConfig={
-            "CallerReference": "x",
+            "CallerReference": str(uuid.uuid4()),
             "Comment": "",
             "Enabled": True,
             "Origins": {
@@ -228,9 +241,12 @@ def site(stack: Target) -> Target:
             "DefaultCacheBehavior": {"TargetOriginId": "page", "ViewerProtocolPolicy": "https-only"},
         }
     )["Distribution"]["Id"]
-    return Target(
-        stack.session, None, stack.outputs | {"DashboardBucketName": "page", "DistributionId": distribution}
+    yield replace(
+        stack, outputs=stack.outputs | {"DashboardBucketName": "page", "DistributionId": distribution}
     )
+    for entry in stack.s3.list_objects_v2(Bucket="page").get("Contents", []):
+        stack.s3.delete_object(Bucket="page", Key=entry["Key"])
+    stack.s3.delete_bucket(Bucket="page")
 
 
 @pytest.fixture
