@@ -8,7 +8,7 @@ import { LazyPage } from "./components/lazy";
 import { Page } from "./components/page";
 import { Shell } from "./components/shell";
 import { Empty, Notice } from "./components/states";
-import { path, useHashPath, useHashQuery } from "./logic/location";
+import { decoded, path, useHashPath, useHashQuery } from "./logic/location";
 import SignIn from "./pages/sign-in";
 import { routes } from "./routes";
 import { texts } from "./texts";
@@ -38,7 +38,7 @@ export function App() {
                     <LazyPage
                       key={route.stays ? route.path : path.value}
                       route={route}
-                      params={params as Record<string, string>}
+                      params={decoded(params as Record<string, string>)}
                     />
                   )}
                 </Route>

@@ -20,9 +20,21 @@ export function navigate(to: string, options?: { replace?: boolean }): void {
   }
 }
 
-/** Wouter's `hook`: path and `navigate`. */
-export const useHashPath = (): [string, typeof navigate] => [path.value, navigate];
+/** Wouter's `hook`: path and `navigate`. Wouter decodes what it takes for a URL; `decoded` does the whole. */
+export const useHashPath = (): [string, typeof navigate] => [path.value.replaceAll("%", "%25"), navigate];
 useHashPath.hrefs = (href: string): string => `#${href}`;
+
+/** The parameters of an address, as `encodeURIComponent` took them. What it did not encode stays as it is. */
+export function decoded(params: Record<string, string | undefined>): Record<string, string> {
+  const decode = (value: string): string => {
+    try {
+      return decodeURIComponent(value);
+    } catch {
+      return value;
+    }
+  };
+  return Object.fromEntries(Object.entries(params).map(([name, value]) => [name, decode(value ?? "")]));
+}
 
 /** Wouter's `searchHook`: the query, without `?`. */
 export const useHashQuery = (): string => query.value;
