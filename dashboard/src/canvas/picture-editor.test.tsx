@@ -1,5 +1,5 @@
 // @vitest-environment happy-dom
-import { act, cleanup, fireEvent, render, screen } from "@testing-library/preact";
+import { act, cleanup, fireEvent, render, screen, waitFor } from "@testing-library/preact";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { useEditing } from "./editing";
 import type { Shape } from "./model";
@@ -106,4 +106,18 @@ test("a zone is added by a key, and its points are reached and moved by keys", (
   expect(said()).toMatch(/^Point 1 of 4 at \d+, \d+$/);
   press("i");
   expect(screen.getByRole("button", { name: /^Point 2 of 5/ }).getAttribute("aria-pressed")).toBe("true");
+});
+
+test("keys that follow each other faster than the screen is drawn leave the focus on the last box", async () => {
+  render(<Editor />);
+  act(() => stage().focus());
+  // Outside of `act`, which would wait for all effects between the keys.
+  const key = (name: string) =>
+    stage().dispatchEvent(new KeyboardEvent("keydown", { key: name, bubbles: true, cancelable: true }));
+  key("]");
+  await waitFor(() => expect(document.querySelector('[data-shape="m0"][aria-pressed="true"]')).not.toBeNull(), {
+    interval: 1,
+  });
+  key("n");
+  await waitFor(() => expect(document.activeElement?.getAttribute("data-shape")).toBe("new-1"));
 });

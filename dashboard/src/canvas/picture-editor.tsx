@@ -203,7 +203,8 @@ function useView(root: { current: HTMLDivElement | null }, picture: Size) {
 /** Moves the focus to the shape that a command from the picture has selected, or to the picture if there is none. */
 function useFocus(root: { current: HTMLDivElement | null }, selected: string | null, point: number | null) {
   const wanted = useRef(false);
-  useEffect(() => {
+  // Not useEffect: that of the render before may run only now, and would take the wish for the old selection.
+  useLayoutEffect(() => {
     if (!wanted.current || !root.current) return;
     wanted.current = false;
     const vertex = point === null ? ":not([data-vertex])" : `[data-vertex="${point}"]`;

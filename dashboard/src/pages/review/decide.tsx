@@ -242,15 +242,17 @@ function Lost({ claim, onNext }: { claim: ReturnType<typeof useClaim>; onNext: (
       : "";
   return (
     <Notice kind="review">
-      <p>
-        <strong>{words.lost.title}</strong> {claim.lost?.message ?? words.claim.over} {taken}
-      </p>
-      <p>{words.lost.kept}</p>
-      <div class="row wrap">
-        <Button onClick={() => void claim.renew()}>{words.lost.again}</Button>
-        <Button kind="quiet" onClick={onNext}>
-          {words.lost.next}
-        </Button>
+      <div class="stack tight">
+        <p>
+          <strong>{words.lost.title}</strong> {claim.lost?.message ?? words.claim.over} {taken}
+        </p>
+        <p>{words.lost.kept}</p>
+        <div class="row wrap">
+          <Button onClick={() => void claim.renew()}>{words.lost.again}</Button>
+          <Button kind="quiet" onClick={onNext}>
+            {words.lost.next}
+          </Button>
+        </div>
       </div>
     </Notice>
   );

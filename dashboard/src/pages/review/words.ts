@@ -36,7 +36,7 @@ export const words = {
   claim: {
     left: (text: string): string => `Yours for ${text}`,
     title: "While you work on an image, nobody else gets it. The time starts anew each minute while you are active.",
-    over: "Your time for this image is over",
+    over: "Not yours",
   },
   lost: {
     title: "This image is no longer yours.",
