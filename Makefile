@@ -26,7 +26,7 @@ check: .venv/.dev .tools/sam/.done .tools/checkov/.done dashboard/node_modules/.
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	PYTHONPATH=functions $(BIN)/lint-imports
-	PYTHONPATH=functions $(BIN)/python -m api.openapi --check
+	$(BIN)/python -m docs.openapi --check
 	$(BIN)/cfn-lint template.yaml
 	SAM_CLI_TELEMETRY=0 .tools/sam/bin/sam validate --lint --region eu-central-1
 	.tools/checkov/bin/checkov --config-file .checkov.yaml --file template.yaml
@@ -67,7 +67,7 @@ lock: .venv/.uv ## renew the locked requirement files (UPGRADE=--upgrade for new
 	  $(LOCK) $(UPGRADE) --group $$tool --python-version 3.11 -o requirements/$$tool.txt || exit 1; done
 
 openapi: .venv/.dev dashboard/node_modules/.done ## describe the HTTP API in docs/openapi.json, from its routes
-	PYTHONPATH=functions $(BIN)/python -m api.openapi
+	$(BIN)/python -m docs.openapi
 	cd dashboard && $(NPM) run --silent api
 
 fuzz: .venv/.dev ## damaged and hostile images against the decoder, for ten minutes

@@ -1,4 +1,4 @@
-"""The description of the API, made from its routes: python -m api.openapi writes docs/openapi.json
+"""The description of the API, made from its routes.
 
 It names for each route the group that may use it, as `x-group`. https://spec.openapis.org/oas/v3.1.0
 """
@@ -6,8 +6,6 @@ It names for each route the group that may use it, as `x-group`. https://spec.op
 from __future__ import annotations
 
 import json
-import sys
-from pathlib import Path
 from typing import Any
 
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver
@@ -15,7 +13,6 @@ from aws_lambda_powertools.event_handler.openapi.models import HTTPBearer
 
 from api.access import Access, access_of
 
-FILE = Path(__file__).parents[2] / "docs" / "openapi.json"
 _TOKEN = "token"  # noqa: S105 - a name
 _ERROR = {
     "type": "object",
@@ -66,23 +63,3 @@ def describe(app: APIGatewayHttpResolver) -> dict[str, Any]:
             operation["x-group"] = str(access)
         operation["responses"]["default"] = _ERROR_RESPONSE
     return document
-
-
-def text_of(document: dict[str, Any]) -> str:
-    """Return a description as its file holds it."""
-    return json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
-
-
-def main() -> None:
-    """Write the file; with --check, exit with 1 if it is not current."""
-    from api.app import app
-
-    text = text_of(describe(app))
-    if "--check" not in sys.argv[1:]:
-        FILE.write_text(text, encoding="utf-8")
-    elif not FILE.is_file() or FILE.read_text(encoding="utf-8") != text:
-        sys.exit("docs/openapi.json is not current: make openapi")
-
-
-if __name__ == "__main__":
-    main()

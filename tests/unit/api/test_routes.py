@@ -8,7 +8,8 @@ import pytest
 
 from api.access import Access, Group, access_of
 from api.app import app
-from api.openapi import FILE, describe, text_of
+from api.openapi import describe
+from docs import openapi
 from tests.api_support import Answer, event, jwt, send
 
 REPOSITORY = Path(__file__).parents[3]
@@ -117,7 +118,7 @@ def test_a_route_that_declares_no_group_is_closed(monkeypatch: pytest.MonkeyPatc
 
 
 def test_the_description_in_the_manual_is_current() -> None:
-    assert FILE.read_text(encoding="utf-8") == text_of(describe(app)), "make openapi"
+    assert openapi.FILE.read_text(encoding="utf-8") == openapi.text(), "make openapi"
 
 
 def test_the_description_names_the_group_of_each_route() -> None:
