@@ -78,6 +78,14 @@ def test_the_rules_that_judged_an_image_judge_it_again_as_they_did(
     assert shown["current"] == shown["proposed"]
 
 
+def test_a_box_is_judged_as_its_record_holds_it() -> None:
+    # Rounded to the record's six digits it has 100 square pixels, and before it has less.
+    box = (0.0, 0.0, 10.00000004, 9.99999995)
+    using = rules(default={"smallest_area": 100})
+    record = record_of(using, prediction(detection("scratches", 0.9, box)))
+    assert record["verdict"] == case_of(record).verdict(using) == "fail"
+
+
 @settings(max_examples=30)
 @given(documents(), documents(), st.lists(answers(), min_size=1, max_size=6))
 def test_a_preview_counts_the_verdicts_that_the_proposed_rules_give(

@@ -17,6 +17,7 @@ from inspection.zones import Zones
 SIZE = Size(width=1000, height=500)
 LEFT_HALF = [[0, 0], [0.5, 0], [0.5, 1], [0, 1]]
 TOP_HALF = [[0, 0], [1, 0], [1, 0.5], [0, 0.5]]
+LOWER_LEFT, LOWER_RIGHT = [[0, 0], [1, 0], [0, 1]], [[0, 0], [1, 0], [1, 1]]
 DIAMOND = [[0.5, 0], [1, 0.5], [0.5, 1], [0, 0.5]]
 
 
@@ -52,6 +53,10 @@ def judged(using: Rules, *detections: Detection, line: str = "line-1", size: Siz
         # A notch from the right: not convex.
         ({"ignored": [[[0, 0], [1, 0], [0.5, 0.5], [1, 1], [0, 1]]]}, (0.5, 0, 1, 1), 0.5),
         ({}, (0.1, 0.1, 0.2, 0.2), 1.0),
+        # Edges that cross a side of the box, and edges that cross each other between their corners.
+        ({"regions": [LOWER_LEFT]}, (0.2, 0, 0.6, 1), 0.6),
+        ({"ignored": [LOWER_LEFT, LOWER_RIGHT]}, (0, 0, 1, 1), 0.25),
+        ({"regions": [LOWER_LEFT], "ignored": [LOWER_RIGHT]}, (0, 0, 1, 1), 0.25),
     ],
 )
 def test_the_share_of_a_box_is_exact(polygons: dict[str, Any], box: tuple[float, ...], share: float) -> None:
