@@ -2,7 +2,7 @@ import { Lock } from "lucide-preact";
 import type { ComponentChildren } from "preact";
 import { useEffect, useErrorBoundary } from "preact/hooks";
 import { Route, Router, Switch } from "wouter-preact";
-import { can, rank, sessionState } from "./api/session";
+import { can, expired, rank, sessionState } from "./api/session";
 import { Button } from "./components/button";
 import { LazyPage } from "./components/lazy";
 import { Page } from "./components/page";
@@ -15,7 +15,7 @@ import { texts } from "./texts";
 
 export function App() {
   if (sessionState.value === "unknown") return null;
-  if (sessionState.value === "out") return <SignIn />;
+  if (sessionState.value === "out") return <SignIn message={expired.value ? texts.session.ended : undefined} />;
   if (rank.value < 0) {
     return (
       <Shell>

@@ -33,7 +33,6 @@ export const texts = {
     statistics: "Statistics",
     review: "Review",
     thresholds: "Thresholds",
-    zones: "Zones",
     datasets: "Data sets",
     models: "Models",
     runs: "Training",
@@ -48,7 +47,6 @@ export const texts = {
     title: "Sign in to Loupe",
     user: "User name",
     password: "Password",
-    show: "Show password",
     submit: "Sign in",
     newTitle: "Choose a new password",
     newHint: "Your password was set by somebody else. Choose one that only you know.",
@@ -88,22 +86,16 @@ export const texts = {
     loading: "Loading…",
     close: "Close",
     cancel: "Cancel",
-    save: "Save",
     all: "All",
     more: "Show more",
     clear: "Clear filters",
     unknown: "unknown",
-    none: "none",
     table: "Show as a table",
-    chart: "Show as a chart",
-    images: (n: number): string => count(n, "image", "images"),
     pictures: (n: number): string => count(n, "picture", "pictures"),
-    of: "of",
     by: "by",
   },
 
   ranges: {
-    label: "Period",
     presets: {
       "15m": "Last 15 minutes",
       "1h": "Last hour",
@@ -116,7 +108,6 @@ export const texts = {
     since: "From",
     until: "To",
     apply: "Apply",
-    custom: "Own period",
     backwards: "The end lies before the beginning.",
     to: "to",
     now: "now",
@@ -140,8 +131,6 @@ export const texts = {
     toReview: "To review",
     yield: "Yield",
     station: "Station",
-    last: "last",
-    quiet: "No image for",
     nothing: "No image in the last 8 hours",
     disconnected: "Loupe does not answer. What you see may be old.",
   },
@@ -327,15 +316,10 @@ export const texts = {
   },
 
   health: {
-    serving: "Model serving",
     notServing: (status: string): string =>
       `The model endpoint is not in service (${status}). Images wait in the queue.`,
     noModel: "No model serves yet. Images wait in the queue until one does.",
     alarm: "Alarm",
-    alarms: (n: number): string => count(n, "alarm", "alarms"),
-    rules: "Rules",
-    endpoint: "Endpoint",
-    model: "Model",
   },
 
   ago: {

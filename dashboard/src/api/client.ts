@@ -2,7 +2,7 @@
 import createClient from "openapi-fetch";
 import { errorOf } from "./errors";
 import type { Paths } from "./paths";
-import { bearer, end, renew } from "./session";
+import { bearer, expire, renew } from "./session";
 
 /** `fetch` with the token. After a 401 it renews the session once and asks again; then the sign-in page comes up. */
 export async function authorised(request: Request): Promise<Response> {
@@ -16,7 +16,7 @@ export async function authorised(request: Request): Promise<Response> {
   if (first.status !== 401) return first;
   if (!(await renew())) return first;
   const second = await send();
-  if (second.status === 401) end();
+  if (second.status === 401) expire();
   return second;
 }
 

@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { authorised } from "./client";
 import { ApiError, errorOf, sentence } from "./errors";
-import { bearer, can, end, renew, renewalDelay, sessionState, setPassword, signIn, signOut } from "./session";
+import { bearer, can, end, expired, renew, renewalDelay, sessionState, setPassword, signIn, signOut } from "./session";
 
 const answer = (status: number, body: unknown): Response => new Response(JSON.stringify(body), { status });
 const session = (token: string, group = "operator") => ({
@@ -71,7 +71,7 @@ describe("a session", () => {
     expect(sessionState.value).toBe("in");
     fetched.mockResolvedValueOnce(answer(401, {}));
     expect(await renew()).toBe(false);
-    expect(sessionState.value).toBe("out");
+    expect([sessionState.value, expired.value]).toEqual(["out", true]);
   });
 
   it("is renewed once for all who ask meanwhile", async () => {
@@ -92,7 +92,7 @@ describe("a session", () => {
     fetched.mockRejectedValueOnce(new TypeError("network"));
     await expect(signOut()).rejects.toThrow();
     expect(bearer()).toBeNull();
-    expect(sessionState.value).toBe("out");
+    expect([sessionState.value, expired.value]).toEqual(["out", false]);
   });
 });
 

@@ -12,6 +12,8 @@ export type SignInAnswer = Session | { challenge: "new_password"; session: strin
 
 /** `unknown` until the first refresh has answered. */
 export const sessionState = signal<"unknown" | "out" | "in">("unknown");
+/** The session was ended by the server, not by the person. */
+export const expired = signal(false);
 export const user = signal<User | null>(null);
 export const rank = computed(() => Math.max(-1, ...(user.value?.groups ?? []).map((group) => RANK.indexOf(group))));
 
@@ -43,8 +45,15 @@ function begin(session: Session): void {
   token = session.token;
   user.value = session.user;
   sessionState.value = "in";
+  expired.value = false;
   clearTimeout(timer);
   timer = setTimeout(() => void renew(), renewalDelay(session.expires_in));
+}
+
+/** Ends a session that the server no longer accepts. */
+export function expire(): void {
+  expired.value = sessionState.value === "in";
+  end();
 }
 
 /** Forgets the session in this tab. */
@@ -81,7 +90,7 @@ export function renew(): Promise<boolean> {
       return true;
     })
     .catch((error: unknown) => {
-      if (error instanceof ApiError && error.status < 500 && error.status !== 429) end();
+      if (error instanceof ApiError && error.status < 500 && error.status !== 429) expire();
       else if (sessionState.value === "unknown") sessionState.value = "out";
       return false;
     })

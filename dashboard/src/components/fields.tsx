@@ -1,7 +1,6 @@
 import { Search } from "lucide-preact";
 import type { ComponentChildren } from "preact";
 import { useEffect, useState } from "preact/hooks";
-import { texts } from "../texts";
 
 export function Field({ name, children }: { name: string; children: ComponentChildren }) {
   return (
@@ -13,7 +12,7 @@ export function Field({ name, children }: { name: string; children: ComponentChi
   );
 }
 
-export interface Option {
+interface Option {
   value: string;
   name: string;
 }
@@ -116,5 +115,3 @@ export function SearchField({
     </div>
   );
 }
-
-export const allOf = (name: string): string => `${texts.common.all}: ${name}`;
