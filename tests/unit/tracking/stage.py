@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -121,6 +122,7 @@ class Stage:
     Attributes:
         client: Of DynamoDB.
         calls: AWS operations of the function so far.
+        used: The same as IAM sees them: the action and the table.
         crash_at: The number of the operation at which the function is killed.
         crash_before: Whether it is killed before or after the effect of that operation.
         answer: Returns DynamoDB's error for the body of a transaction, or None to let it through.
@@ -128,6 +130,7 @@ class Stage:
 
     client: Any
     calls: list[str] = field(default_factory=list)
+    used: set[tuple[str, str]] = field(default_factory=set)
     crash_at: int | None = None
     crash_before: bool = True
     answer: Callable[[bytes], Any] | None = None
@@ -163,6 +166,7 @@ class Stage:
 
         def before_call(model: Any, params: Any, **_: Any) -> Any:
             self.calls.append(model.name)
+            self.used |= _uses(model.name, json.loads(params["body"]))
             if self.crash_at is not None and self.crash_before and len(self.calls) >= self.crash_at:
                 raise Crash
             if self.answer is None or model.name != "TransactWriteItems":
@@ -189,6 +193,7 @@ class Stage:
         """Let the next call find a new process."""
         track._stream.cache_clear()
         self.calls.clear()
+        self.used.clear()
 
     def deliver(self, *records: Record, name: str = "INSERT") -> list[int]:
         """Invoke the function with new records. Return the numbers of those that it wants again."""
@@ -235,6 +240,14 @@ class Stage:
         self.restart()
         self.deliver(*batch)
         return len(self.calls)
+
+
+def _uses(operation: str, request: dict[str, Any]) -> set[tuple[str, str]]:
+    """Return the actions of a request. IAM sees a transaction as its actions."""
+    if operation != "TransactWriteItems":
+        return {(operation, request["TableName"])}
+    actions = [action for item in request["TransactItems"] for action in item.items()]
+    return {(f"{name}Item", content["TableName"]) for name, content in actions}
 
 
 def mixed(number: int) -> list[Record]:
