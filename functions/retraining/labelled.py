@@ -113,7 +113,7 @@ def current(documents: Documents, dataset: str, own: str) -> Snapshot:
     Raises:
         LabelledDataError: Nothing was imported, or a snapshot or a reviewed image is not valid.
     """
-    base = last_import(documents, dataset)
+    base = _last_import(documents, dataset)
     if dataset != own:
         return base
     ready, waiting = ready_to_merge(base.document, _reviewed(documents))
@@ -126,7 +126,7 @@ def current(documents: Documents, dataset: str, own: str) -> Snapshot:
     return Snapshot(document, documents.uri(key), waiting)
 
 
-def last_import(documents: Documents, dataset: str) -> Snapshot:
+def _last_import(documents: Documents, dataset: str) -> Snapshot:
     """Return the last import into a data set. Merged snapshots are skipped, so that the test set stays.
 
     Raises:
@@ -134,10 +134,15 @@ def last_import(documents: Documents, dataset: str) -> Snapshot:
     """
     stored = list(documents.listing(SNAPSHOTS))
     own = [item for item in stored if dataset_of(item["Key"]) == dataset]
-    for item in sorted(own, key=lambda item: (item["LastModified"], item["Key"]), reverse=True):
-        snapshot = read(documents, item["Key"])
-        if snapshot.document["info"].get("format") != "merged":
+    keys = [item["Key"] for item in sorted(own, key=lambda item: (item["LastModified"], item["Key"]))]
+    while keys:
+        snapshot = read(documents, keys.pop())
+        info = snapshot.document["info"]
+        if info.get("format") != "merged":
             return snapshot
+        # A snapshot is merged from the import that was the last one then, and after which no other one came.
+        merged_from = [key for key in keys if key.endswith(f"/{file_name(info.get('previous') or '')}")]
+        keys = merged_from or keys
     option = "" if dataset == DEFAULT_DATASET else f" --dataset {dataset}"
     advice = f"import images with `loupe import PATH{option}`"
     if others := sorted({name for item in stored if (name := dataset_of(item["Key"]))}):

@@ -15,9 +15,9 @@ from api.access import Group, allow
 from api.reviews import queue
 from api.settings import Records, Retraining, Statistics
 from api.times import parse_time
+from retraining import datasets
 from retraining.documents import Documents
 from retraining.errors import LabelledDataError
-from retraining.labelled import last_import
 from review.usual import UsualStore
 from tracking import statistics
 from tracking.counters import DEFECT, DOUBT
@@ -44,30 +44,29 @@ class LabelList(TypedDict):
 @allow(Group.VIEWER)
 def show_all() -> LabelList:
     """Return the classes of the imported data, of people's decisions, and of what was found in the last 30 days."""
-    counts: Counter[str] = Counter(_imported(f"{datetime.now(UTC):%Y-%m-%dT%H:%M}"))
-    store = UsualStore(queue().client, queue().table_name)
+    counts = dict(_imported(f"{datetime.now(UTC):%Y-%m-%dT%H:%M}"))
+    store, labelled = UsualStore(queue().client, queue().table_name), Counter[str]()
     for line in queue().lines():
-        counts.update(store.labelled(line))
-    for name in _found():
-        counts.setdefault(name, 0)
+        labelled.update(store.labelled(line))
+    # The newest snapshot has most of them already.
+    for name in labelled.keys() | _found():
+        counts[name] = max(counts.get(name, 0), labelled[name])
     ordered = sorted(counts, key=lambda name: (-counts[name], name))
-    return {"items": [{"name": name, "images": max(0, counts[name])} for name in ordered]}
+    return {"items": [{"name": name, "images": counts[name]} for name in ordered]}
 
 
 # minute: so that an answer is at most a minute old. A snapshot of many images takes a second to read.
 @functools.lru_cache(maxsize=1)
 def _imported(minute: str) -> dict[str, int]:
-    """Return by class how many images of the last import show it."""
-    dataset = Retraining.read().dataset_name
+    """Return by class how many images of the newest snapshot show it."""
+    documents = Documents(aws.s3(), Records.read().artefacts_bucket)
     try:
-        document = last_import(Documents(aws.s3(), Records.read().artefacts_bucket), dataset).document
+        newest = datasets.describe(documents, Retraining.read().dataset_name, limit=1)
     except LabelledDataError:
-        # Nothing was imported yet.
-        return {}
-    names: dict[Any, str] = {item["id"]: str(item["name"]) for item in document["categories"]}
-    shown = {(item["image_id"], item["category_id"]) for item in document["annotations"]}
-    counts = Counter(names[category] for _, category in shown)
-    return {name: counts[name] for name in names.values()}
+        # A damaged snapshot stops the training, which says so; it need not stop who reviews.
+        newest = []
+    labels: dict[str, Any] = newest[0]["labels"] if newest else {}
+    return {name: sum(described["images"].values()) for name, described in labels.items()}
 
 
 def _found() -> set[str]:

@@ -9,6 +9,7 @@ import pytest
 from retraining import labelled
 from retraining.documents import Documents
 from retraining.errors import LabelledDataError
+from retraining.snapshots import read
 from tests.unit.retraining.snapshots import BOX, label, sha, snapshot
 
 BASE = snapshot()
@@ -73,6 +74,22 @@ def test_the_latest_import_is_used_not_the_first_by_name(
         Documents, "listing", lambda _, prefix: iter(listed if prefix == labelled.SNAPSHOTS else [])
     )
     assert labelled.current(documents, "default", "default").id == last["id"]
+
+
+def test_however_many_snapshots_were_merged_the_last_import_is_found_by_the_newest_of_them(
+    documents: Documents, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(documents, BASE)
+    for number in range(5):
+        put_label(documents, sha(f"new {number}"), ("dent", BOX))
+        labelled.current(documents, "default", "default")
+    keys = list[str]()
+    monkeypatch.setattr(labelled, "read", lambda store, key: (keys.append(key), read(store, key))[1])
+
+    merged = labelled.current(documents, "default", "default")
+
+    assert merged.document["info"]["previous"] == BASE["id"]
+    assert len(keys) <= 2
 
 
 def test_each_data_set_has_its_own_last_import_and_labels_belong_to_the_stack_s_own(
