@@ -219,8 +219,12 @@ class Reader:
                 self.budget.queries -= 1
 
     def _size(self, limit: int, shards: int) -> int:
-        """Return how many records to ask a partition for: about its share of a page, and more if few will match."""
-        return 200 if self.wanted.is_narrow else max(8, 2 * limit // shards)
+        """Return how many records to ask a partition for.
+
+        About its share of a page; if few of them will match, its share of a third of what may still be read.
+        """
+        wanted = self.budget.records // 3 if self.wanted.is_narrow else 2 * limit
+        return max(8, wanted // shards)
 
     def _fetch(self, shard: _Shard, stretch: Stretch, size: int) -> int:
         """Read more of a partition. Return how many records were read."""

@@ -236,7 +236,7 @@ def test_a_search_for_what_is_rare_reads_a_bounded_number_and_goes_on(stage: Sta
     while pages == 0 or position:
         stage.calls.clear()
         page = search.page(wanted, 10, position)
-        assert stage.read <= 200 + 200 * SHARDS
+        assert stage.read <= 200 + 8 * SHARDS
         assert stage.queries <= 6 + SHARDS
         found, pages, position = found + page.records, pages + 1, page.position
     assert [r["station"] for r in found] == ["bottom"]
