@@ -2,7 +2,7 @@
 
 import type { ClaimedReview, DecisionBody, ReviewVerdict } from "../../api/paths.review";
 import type { Decision, Detection, Inspection, Reason } from "../../api/types";
-import { type Box, tenth } from "../../canvas/geometry";
+import { tenth } from "../../canvas/geometry";
 import type { Editor, Shape } from "../../canvas/model";
 import type { Layer } from "../../canvas/shapes";
 
@@ -75,9 +75,4 @@ export function decidedToday(items: readonly { decisions: Decision[] }[], name: 
   return items.filter(({ decisions }) =>
     decisions.some(({ by, at }) => by === name && new Date(at).toDateString() === day),
   ).length;
-}
-
-/** The same box in whole pixels, for a person. */
-export function rounded(box: Box): string {
-  return box.map(Math.round).join(", ");
 }

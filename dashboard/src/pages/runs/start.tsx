@@ -13,7 +13,7 @@ import { Problems } from "../thresholds/changes";
 import { words } from "./words";
 
 /** The detector families (functions/retraining/families.json). */
-export const FAMILIES = [
+const FAMILIES = [
   "dfine_nano",
   "dfine_small",
   "faster_rcnn_mobilenet",

@@ -57,7 +57,6 @@ export const words = {
     submit: "Start",
     done: "The training has started.",
     follow: "Follow the run that is in progress",
-    adminsOnly: "Only administrators start a training.",
   },
 
   stages: {
@@ -104,7 +103,6 @@ export const words = {
   winner: "may be promoted",
   report: "Open the report",
   evaluation: "Open the evaluation",
-  request: "Asked for",
   dataset: "Data set",
   version: (version: number): string => `Version ${version}`,
   history: "Who did what",

@@ -103,7 +103,7 @@ function RatePair({ name, hint, rates, scale }: RatePairProps) {
 }
 
 /** A rate with its 95 % interval, in words and as a line with a dot. */
-export function RateText({
+function RateText({
   name,
   rate,
   scale,

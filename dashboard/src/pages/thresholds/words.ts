@@ -44,7 +44,7 @@ export const words = {
     escapeHint: "Of the defective parts, those that pass",
     overkill: "Overkill",
     overkillHint: "Of the good parts, those that fail",
-    unknown: "no decisions yet",
+    unknown: "not known yet",
     interval: (low: string, high: string): string => `${low} to ${high}`,
     from: (wrong: number, reviewed: number): string => `${wrong} of ${reviewed} decided`,
   },
@@ -71,7 +71,6 @@ export const words = {
 
   changes: {
     title: "Your changes",
-    none: "Nothing is changed.",
     count: (n: number): string => (n === 1 ? "1 change" : `${n} changes`),
     place: "Place",
     before: "In force",
@@ -91,7 +90,6 @@ export const words = {
     commentHint: "Why, for those who read the history",
     submit: "Put into force",
     done: (version: string): string => `${version} is in force.`,
-    problems: "These rules are not valid:",
   },
   stale: {
     title: (by: string): string => `${by} has changed the rules since you opened them:`,
@@ -103,7 +101,7 @@ export const words = {
   },
   history: {
     title: "History",
-    columns: { number: "Number", version: "Name", when: "When", by: "By", changes: "Changes", comment: "Comment" },
+    columns: { number: "Number", version: "Name", when: "When", by: "By", changes: "Changes" },
     back: "Put into force again",
     confirm: (version: string): string => `Put ${version} into force again?`,
     confirmHint: "The rules in force stay in the history. What differs from them:",
