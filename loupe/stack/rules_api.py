@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from botocore.exceptions import ClientError
+
 from loupe.errors import LoupeError
 from loupe.stack import api, rules
 from loupe.stack.rules import LEFT, Document, RulesVersion
@@ -23,15 +25,24 @@ def signed(target: Target, versions: list[RulesVersion]) -> list[RulesVersion]:
     """
     if not versions or not has_api(target):
         return versions
+    try:
+        made = _made(target, versions[-1].number)
+    except (LoupeError, ClientError):
+        # Who may read the parameter sees the rules also without the API.
+        return versions
+    return [_signed(version, made.get(version.number, {})) for version in versions]
+
+
+def _made(target: Target, oldest: int) -> dict[int, Document]:
+    """Return the API's entries by the number of their version, at least back to `oldest`, if it has them."""
     made: dict[int, Document] = {}
     cursor = None
-    while not made or (cursor and min(made) > versions[-1].number):
+    while True:
         page = api.call(target, "GET", "/rules/history", {"limit": _PAGE, "cursor": cursor})
         made |= {entry["number"]: entry for entry in page["items"]}
         cursor = page["next"]
-        if cursor is None:
-            break
-    return [_signed(version, made.get(version.number, {})) for version in versions]
+        if cursor is None or min(made) <= oldest:
+            return made
 
 
 def _signed(version: RulesVersion, entry: Document) -> RulesVersion:

@@ -130,6 +130,13 @@ def test_the_history_goes_on_over_the_pages_of_the_api(loupe: Command, press: Ta
     assert (len(listed), listed[-2]["who"]) == (57, "maria")
 
 
+def test_rules_are_shown_also_if_the_api_fails(loupe: Command, press: Target) -> None:
+    functions: Functions = press.__dict__["functions"]
+    functions.answer = {"errorMessage": "Task timed out after 29.00 seconds"}
+    assert "Rules 1, in force since" in words(loupe("show"))
+    assert len(json.loads(loupe("history", "--json").stdout)["history"]) == 1
+
+
 def test_a_comment_needs_the_api(loupe: Command, press: Target) -> None:
     del press.outputs["ApiFunctionName"]
     result = loupe("set", file(MINE), "--comment", "why")
