@@ -116,7 +116,9 @@ def decide(
     found: Annotated[
         bool, typer.Option("--found", help="The defects are those that the model has framed.")
     ] = False,
-    comment: Annotated[str | None, typer.Option("--comment", "-m", metavar="TEXT", help="Why, for the history.")] = None,
+    comment: Annotated[
+        str | None, typer.Option("--comment", "-m", metavar="TEXT", help="Why, for the history.")
+    ] = None,
     stack: Stack = None,
     json_: Json = False,
 ) -> None:
