@@ -17,15 +17,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 import urllib3
 from PIL import Image
 
 from benchmarks.filling import RARE, fill
-from benchmarks.local_cloud import LocalCloud, local_cloud
+from benchmarks.local_cloud import local_cloud
 from benchmarks.output import machine, say, show
 from contract.keys import incoming
+from localcloud.home import administrator
 from loupe.stack.target import Target
 
 _WARM_UP = 3
@@ -47,12 +48,11 @@ class Page:
     http: urllib3.PoolManager
 
     @classmethod
-    def enter(cls, cloud: LocalCloud) -> Page:
-        """Sign in by the one-time link of `loupe up`."""
-        link, http = urlsplit(cloud.dashboard), urllib3.PoolManager()
-        origin = f"{link.scheme}://{link.netloc}"
-        code = link.fragment.rpartition("/")[2]
-        reply = http.request("POST", f"{origin}/api/session/one-time", json={"code": code})
+    def enter(cls, target: Target, home: Path) -> Page:
+        """Sign in as the local cloud's administrator."""
+        origin, http = target.output("DashboardUrl"), urllib3.PoolManager()
+        credentials = {"username": administrator.USER, "password": administrator.password(home)}
+        reply = http.request("POST", f"{origin}/api/session", json=credentials)
         return cls(origin, reply.json()["token"], http)
 
     def get(self, path: str, query: dict[str, Any] | None = None) -> tuple[float, Any]:
@@ -153,16 +153,16 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="loupe-bench-") as folder:
         home = Path(folder) / "home"
         say("starting the local cloud with the null model ...")
-        with local_cloud(home) as cloud:
+        with local_cloud(home) as process:
             target = Target.local(home)
             began = time.monotonic()
             made = fill(target, options.records)
             say(f"{options.records} records written in {time.monotonic() - began:.0f} s; asking ...")
-            page = Page.enter(cloud)
+            page = Page.enter(target, home)
             result["requests"] = _requests(page, made, options.rounds)
             say("from a record to the feed ...")
             result["record_to_feed"] = _until_in_the_feed(page, target, options.images)
-            result["cloud_mib"] = round(cloud.process.memory_info().rss / (1 << 20))
+            result["cloud_mib"] = round(process.memory_info().rss / (1 << 20))
     show(result, options.json)
 
 

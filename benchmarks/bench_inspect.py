@@ -129,8 +129,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="loupe-bench-") as folder:
         home = Path(folder) / "home"
         say("starting the local cloud with the null model ...")
-        with local_cloud(home) as cloud:
-            process = cloud.process
+        with local_cloud(home) as process:
             target = Target.local(home)
             say("warming up, then one image at a time ...")
             _single_images(target, 5)
