@@ -99,7 +99,7 @@ def record(name: str = "SN1", verdict: str = "review", **changes: Any) -> dict[s
 
 
 @functools.cache
-def _declared() -> Any:
+def declared() -> Any:
     """Return the template's resources. It takes a second to parse."""
     return yaml_parse((Path(__file__).parents[3] / "template.yaml").read_text())["Resources"]
 
@@ -127,9 +127,9 @@ class Desk:
     @classmethod
     def make(cls) -> Desk:
         """Create the tables as the template declares them, and the buckets."""
-        client, s3, declared = boto3.client("dynamodb"), boto3.client("s3"), _declared()
+        client, s3 = boto3.client("dynamodb"), boto3.client("s3")
         for name, resource in TABLES.items():
-            properties = declared[resource]["Properties"]
+            properties = declared()[resource]["Properties"]
             wanted = ("BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes")
             client.create_table(
                 TableName=name, **{key: properties[key] for key in wanted if key in properties}

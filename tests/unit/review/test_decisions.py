@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from typing import Any
 
 import pytest
@@ -25,7 +26,7 @@ from review.errors import (
     NotClaimedError,
     StaleVersionError,
 )
-from tests.unit.review.desk import PASSED, SCRATCH, UNUSABLE, Desk, failed, picture, sha256
+from tests.unit.review.desk import PASSED, SCRATCH, UNUSABLE, Desk, declared, failed, picture, sha256
 
 
 def test_a_decision_is_in_the_item_the_record_the_counters_the_history_and_the_label(desk: Desk) -> None:
@@ -66,6 +67,14 @@ def test_a_decision_is_in_the_item_the_record_the_counters_the_history_and_the_l
     assert list(desk.queue.open_items()) == []
     assert [decided["id"] for decided in desk.queue.decided()] == [inspected["id"]]
     assert "claim" not in item
+
+
+@pytest.mark.parametrize("role", ["TrainingRole", "SageMakerRole"])
+def test_whoever_trains_or_tries_a_model_may_read_the_copies_of_the_pictures(role: str) -> None:
+    policies = declared()[role]["Properties"]["Policies"]
+    statements = [item for policy in policies for item in policy["PolicyDocument"]["Statement"]]
+    readable = json.dumps([item["Resource"] for item in statements if "s3:GetObject" in item["Action"]])
+    assert re.search(r"labelled/(images/)?\*", readable)
 
 
 def test_a_good_part_leaves_a_label_without_objects_and_counts_what_the_model_named(desk: Desk) -> None:
