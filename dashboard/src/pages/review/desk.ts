@@ -32,7 +32,9 @@ export const decide = (id: string, body: DecisionBody): Promise<Outcome> =>
 
 /** Give a claim back. If that fails, it ends by itself. */
 export async function release(id: string): Promise<void> {
-  await api.DELETE("/api/reviews/{identity}/claim", { params: { path: { identity: id } } }).catch(() => undefined);
+  const params = { path: { identity: id } };
+  // Also while the tab is being closed.
+  await api.DELETE("/api/reviews/{identity}/claim", { params, keepalive: true }).catch(() => undefined);
 }
 
 async function claimBest(line: string, but: readonly string[]): Promise<ClaimedReview | null> {

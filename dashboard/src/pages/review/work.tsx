@@ -56,13 +56,17 @@ export function Work({ id }: { id: string }) {
   const begin = useCallback(() => (id === NEXT ? next() : show(() => renewClaim(id))), [id, next, show]);
 
   useEffect(() => void begin(), [begin]);
-  useEffect(
-    () => () => {
+  useEffect(() => {
+    const giveBack = () => {
       if (held.current) void release(held.current);
       void leave();
-    },
-    [],
-  );
+    };
+    window.addEventListener("pagehide", giveBack);
+    return () => {
+      window.removeEventListener("pagehide", giveBack);
+      giveBack();
+    };
+  }, []);
 
   function done(verdict: ReviewVerdict) {
     if (!item) return;
