@@ -13,8 +13,11 @@ from api.activity import CountedActivity
 from api.errors import not_found
 from api.links import Links, PictureLinks
 from inspection.index_reading import Table
+from inspection.objects import Objects
 from inspection.records import Record
 from inspection.search import Search
+from inspection.store import Inspections
+from inspection.views import Views
 from tracking.places import Places
 from tracking.statistics import Statistics
 
@@ -115,6 +118,23 @@ def existing(identity: str) -> Record:
     if record is None:
         raise not_found("There is no such inspection.")
     return record
+
+
+def with_view(record: Record) -> Record:
+    """Return a record whose picture every browser shows as it was judged."""
+    return _views().added(record)
+
+
+@functools.cache
+def _views() -> Views:
+    environment = settings.Records.read()
+    return Views(
+        objects=Objects(aws.s3(), environment.max_image_bytes),
+        s3=aws.s3(),
+        inspections=Inspections(aws.dynamodb(), environment.table_name),
+        artefacts_bucket=environment.artefacts_bucket,
+        max_pixels=environment.max_image_pixels,
+    )
 
 
 @functools.cache

@@ -20,7 +20,13 @@ _UNKNOWN_TYPE = "application/octet-stream"
 
 
 class PictureLinks(TypedDict):
-    """The links of an inspection: its image, the picture with what counts framed, and the thumbnail."""
+    """The links of an inspection.
+
+    Attributes:
+        picture: Its image; once somebody has looked at it, its view, if a browser does not show the image itself.
+        annotated: The picture with what counts framed.
+        thumbnail: A small picture.
+    """
 
     picture: str
     annotated: str | None
@@ -51,7 +57,7 @@ class Links:
         if record["version_id"] != UNVERSIONED:
             parameters["VersionId"] = record["version_id"]
         return {
-            "picture": self._sign(parameters),
+            "picture": self.artefact(record.get("view_key")) or self._sign(parameters),
             "annotated": self.artefact(record.get("picture")),
             "thumbnail": self.artefact(record.get("thumbnail")),
         }

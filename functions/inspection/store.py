@@ -92,6 +92,14 @@ class Inspections:
         """
         return self._mark(record, {"thumbnail": thumbnail})
 
+    def mark_view(self, record: Record, view: str) -> bool:
+        """Add the key of its view to a record; an empty one if its image needs none, or can have none.
+
+        Returns:
+            As `mark_thumbnail`.
+        """
+        return self._mark(record, {"view_key": view})
+
     def _mark(self, record: Record, marks: Record) -> bool:
         """Add fields to a record, unless it has the first of them. What is None is left out."""
         fields = {name: value for name, value in marks.items() if value is not None}

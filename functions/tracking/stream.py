@@ -12,7 +12,7 @@ from tracking.tracker import Tracker
 
 _logger = logging.getLogger(__name__)
 # What is added to a record later. A new record has none of them, also if it replaces another one.
-_ADDED_LATER = ("alert", "picture", "thumbnail", "review", "acknowledged")
+_ADDED_LATER = ("alert", "picture", "thumbnail", "view_key", "review", "acknowledged")
 
 
 @dataclass(frozen=True, slots=True)

@@ -323,3 +323,24 @@ def test_no_route_scans_a_table(cloud: ApiCloud, monkeypatch: pytest.MonkeyPatch
     assert "Query" in operations
     assert "Scan" not in operations
     assert json.dumps(operations)
+
+
+def test_an_image_that_no_browser_shows_gets_a_view_when_somebody_looks_at_it(cloud: ApiCloud) -> None:
+    buffer = io.BytesIO()
+    Image.new("L", (320, 200), 180).save(buffer, "TIFF")
+    record = cloud.add("incoming/line-1/top/1.tiff", data=buffer.getvalue())
+    listed = call("GET", "/inspections", "viewer").body["items"][0]["links"]["picture"]
+    assert "/incoming/line-1/top/1.tiff" in listed
+    for _ in range(2):  # it is made once
+        answer = call("GET", f"/inspections/{record['id']}", "viewer")
+        assert f"/thumbnails/{record['id']}-view.jpg" in answer.body["links"]["picture"]
+    stored = boto3.client("s3").get_object(Bucket=cloud.artefacts, Key=f"thumbnails/{record['id']}-view.jpg")
+    with Image.open(stored["Body"]) as view:
+        assert (view.format, view.size, view.getpixel((0, 0))) == ("JPEG", (320, 200), (180, 180, 180))
+
+
+def test_an_image_that_a_browser_shows_keeps_its_own_link(cloud: ApiCloud) -> None:
+    record = cloud.add("incoming/line-1/top/1.jpg", data=jpeg())
+    answer = call("GET", f"/inspections/{record['id']}", "viewer")
+    assert "/incoming/line-1/top/1.jpg" in answer.body["links"]["picture"]
+    assert cloud.record(record)["view_key"] == ""

@@ -14,7 +14,7 @@ from typing_extensions import TypedDict
 from api import aws, settings
 from api.access import CurrentCaller, Group, allow
 from api.asked import EVER, Asked
-from api.inspections import Inspection, existing, links, shown, table
+from api.inspections import Inspection, existing, links, shown, table, with_view
 from api.times import LONGEST
 from contract.inspections import Verdict
 from inspection.objects import Objects
@@ -96,7 +96,7 @@ def find(
 @allow(Group.VIEWER)
 def show(identity: Identity, caller: CurrentCaller) -> InspectionDetails:
     """Return an inspection with its history and its place in the review queue."""
-    record, item = existing(identity), _queue().find(identity)
+    record, item = with_view(existing(identity)), _queue().find(identity)
     queued = queue.shown(item, caller.name, datetime.now(UTC)) if item else None
     return {**shown(record), "history": _history().read(inspection_subject(identity)), "queue": queued}
 
