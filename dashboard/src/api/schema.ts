@@ -1483,7 +1483,12 @@ export interface components {
         };
         /**
          * PictureLinks
-         * @description The links of an inspection: its image, the picture with what counts framed, and the thumbnail.
+         * @description The links of an inspection.
+         *
+         *     Attributes:
+         *         picture: Its image; once somebody has looked at it, its view, if a browser does not show the image itself.
+         *         annotated: The picture with what counts framed.
+         *         thumbnail: A small picture.
          */
         PictureLinks: {
             /** Annotated */
