@@ -52,10 +52,10 @@ def test_names_with_separators_are_kept_apart(stage: Stage) -> None:
 
 
 def test_a_batch_that_does_not_fit_into_one_transaction_is_counted_in_several(stage: Stage) -> None:
-    batch = mixed(100)
+    batch = mixed(60)
     assert stage.deliver(*batch) == []
     assert stage.counters() == expected(batch)
-    assert stage.calls.count("TransactWriteItems") == 3
+    assert stage.calls.count("TransactWriteItems") == 2
 
 
 def uploads_of(draw: Any) -> list[Record]:
@@ -96,7 +96,7 @@ def surviving(uploads: list[Record]) -> list[Record]:
     return list(table.values())
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data(), order=st.randoms(use_true_random=False))
 def test_repeated_and_shuffled_records_are_counted_as_if_each_had_come_once(
     stage: Stage, data: st.DataObject, order: random.Random
@@ -117,8 +117,10 @@ def test_repeated_and_shuffled_records_are_counted_as_if_each_had_come_once(
     }
 
 
-@pytest.mark.parametrize("before", [True, False], ids=["before", "after"])
-@pytest.mark.parametrize("kind", ["with versions", "replaced"])
+# Before a call is after the one before it: both are tried where more is at stake.
+@pytest.mark.parametrize(
+    ("kind", "before"), [("with versions", False), ("replaced", False), ("replaced", True)]
+)
 def test_a_crash_at_any_call_and_a_new_delivery_count_each_record_once(
     stage: Stage, kind: str, before: bool
 ) -> None:

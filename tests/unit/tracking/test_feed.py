@@ -154,7 +154,7 @@ def test_asking_an_idle_feed_again_and_again_reads_next_to_nothing(stage: Stage)
     assert feed.after(["line-1"], position, 20)[0] == []
 
 
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(chance=st.randoms(use_true_random=False), limit=st.sampled_from([1, 3, 20]))
 def test_who_follows_gets_every_record_in_spite_of_late_and_reordered_writes(
     chance: random.Random, limit: int

@@ -67,9 +67,9 @@ def uploads() -> list[Record]:
             verdict,
             line=f"line-{index % 2}",
             model=str(7 + index % 3),
-            at=at("2026-01-30T06:00") + index * 5 * HOUR,
+            at=at("2026-01-30T06:00") + index * 8 * HOUR,
         )
-        for index, verdict in zip(range(20), verdicts, strict=False)
+        for index, verdict in zip(range(12), verdicts, strict=False)
     ]
 
 
