@@ -12,12 +12,12 @@ import { Button } from "../../components/button";
 import { Notice } from "../../components/states";
 import { toast, toastError } from "../../components/toasts";
 import { VerdictBadge } from "../../components/verdict";
-import { ago, time } from "../../logic/format";
+import { ago, score, time } from "../../logic/format";
 import { texts } from "../../texts";
 import { isLost, useClaim } from "./claim";
 import { decide, draftOf, dropDraft, keepDraft } from "./desk";
 import { Help } from "./help";
-import { bodyOf, labelsFor, layersOf, shapesOf, verdictOf, weakerOf } from "./logic";
+import { bodyOf, type Folded, folded, labelsFor, layersOf, shapesOf, verdictOf, weakerOf } from "./logic";
 import { type ShownPicture, usePicture } from "./picture-size";
 import { words } from "./words";
 
@@ -269,10 +269,11 @@ function Why({ item }: { item: ClaimedReview }) {
       <p class="small">{words.causeOf(item.cause, item.share, texts.verdicts[item.verdict] ?? item.verdict)}</p>
       <ul class="why">
         {reasons.length === 0 && <li class="muted">{words.noReasons}</li>}
-        {reasons.map((reason, index) => (
-          <li key={`${index} ${reason.code}`}>{reason.message}</li>
+        {folded(reasons).map((each) => (
+          <li key={`${each.reason.code} ${each.reason.message}`}>{reasonText(each)}</li>
         ))}
-        {item.why?.map((sentence) => (
+        {/* Of a random check there is no more to say than its share, which stands above. */}
+        {(item.cause === "sample" ? [] : (item.why ?? [])).map((sentence) => (
           <li key={sentence} class="muted">
             {sentence}
           </li>
@@ -280,6 +281,12 @@ function Why({ item }: { item: ClaimedReview }) {
       </ul>
     </section>
   );
+}
+
+function reasonText({ reason, count, scores }: Folded): string {
+  const kind = words.kinds[reason.code];
+  if (count === 1 || !scores || !kind || !reason.label) return reason.message;
+  return words.times(kind, reason.label, count, score(scores[0]), score(scores[1]));
 }
 
 function Others({ decisions, disagreement }: { decisions: Decision[]; disagreement: boolean }) {

@@ -49,6 +49,14 @@ export const words = {
   last: (serial: string, decision: string): string => `Before: ${serial}, ${decision}`,
   change: "Change",
   why: "Why it is here",
+  kinds: {
+    defect: "Defect",
+    doubtful: "Possible defect",
+    allowed: "Defect within the allowed count",
+    ignored: "In an ignored zone",
+  } as Record<string, string>,
+  times: (kind: string, label: string, count: number, most: string, least: string): string =>
+    `${kind}: ${label}, ${count} times, ${most} to ${least}`,
   noReasons: "The model found nothing that counts.",
   others: "Other decisions",
   othersHint: "Their boxes are dotted in the picture.",

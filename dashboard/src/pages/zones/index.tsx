@@ -3,6 +3,7 @@ import "./zones.css";
 import { ArrowLeft } from "lucide-preact";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { api, ask } from "../../api/client";
+import type { RulesDocument } from "../../api/paths.rules";
 import { can } from "../../api/session";
 import type { Inspection } from "../../api/types";
 import { useEditing } from "../../canvas/editing";
@@ -19,6 +20,7 @@ import { Thumbnail } from "../../components/thumbnail";
 import { useLoad } from "../../hooks/load";
 import { usePicture } from "../review/picture-size";
 import { Changes } from "../thresholds/changes";
+import { ruleOf } from "../thresholds/document";
 import { type Draft, useDraft } from "../thresholds/draft";
 import { usePreview } from "../thresholds/previewed";
 import { WhatIf } from "../thresholds/what-if";
@@ -122,7 +124,7 @@ function Editor({
   const [kind, setKind] = useState<Kind>("ignored");
   const [picking, setPicking] = useState(false);
   const { editor } = editing;
-  const detections = useMemo(() => detectionsOf(images), [images]);
+  const detections = useMemo(() => detectionsOf(images, draft.document, line), [images, draft.document, line]);
   const leftOut = useMemo(() => detections.map(({ box }) => isLeftOut(box, zones)), [detections, zones]);
   const preview = usePreview(draft.document, line);
   const readOnly = !can("reviewer");
@@ -252,12 +254,12 @@ function useZoneEditing(line: string, draft: Draft, size: Size) {
   return { editing, zones };
 }
 
-/** The detections that reasons name: others are too weak to count anywhere. */
-const detectionsOf = (images: readonly Inspection[]) =>
-  images.flatMap(({ detections, reasons, image_width: width, image_height: height }) =>
+/** The detections that would count without zones; weaker ones count nowhere. */
+const detectionsOf = (images: readonly Inspection[], document: RulesDocument, line: string) =>
+  images.flatMap(({ detections, image_width: width, image_height: height }) =>
     width && height
       ? detections
-          .filter((_, index) => reasons.some((reason) => reason.detection === index))
+          .filter(({ label, score }) => score >= ruleOf(document, line, label).review_score)
           .map((detection) => ({ label: detection.label, box: shareBox(detection, { width, height }) }))
       : [],
   );
