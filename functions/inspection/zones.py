@@ -30,7 +30,7 @@ MOST_INSPECTED = 0.1
 _ROUNDING = 1e-9
 # Of the picture: one pixel of a million.
 _LEAST_AREA = 1e-6
-_CACHED = 256  # polygons, or groups of them: more than a document holds
+_CACHED = 256  # polygons: more than a document holds
 
 
 def _checked(corners: tuple[Point, ...]) -> tuple[Point, ...]:
@@ -140,12 +140,19 @@ def _slabs(polygons: tuple[Polygon, ...], box: Box) -> list[float]:
     return sorted({top, bottom, *(y for y in bends if top < y < bottom)})
 
 
-@functools.lru_cache(_CACHED)
-def _levels(polygons: tuple[Polygon, ...]) -> list[float]:
-    """Return the y of all corners, and of all points in which two edges cross."""
-    corners = [y for polygon in polygons for _, y in polygon]
-    pairs = itertools.combinations(itertools.chain.from_iterable(map(_edges, polygons)), 2)
-    return [*corners, *(y for first, second in pairs for y in _crossing(first, second))]
+def _levels(polygons: Sequence[Polygon]) -> Iterator[float]:
+    """Yield the y of all corners, and of all points in which edges of two polygons cross."""
+    for polygon in polygons:
+        yield from (y for _, y in polygon)
+    for first, second in itertools.combinations(polygons, 2):
+        yield from _crossings(first, second)
+
+
+# All pairs of the 40 polygons that a line may have.
+@functools.lru_cache(1024)
+def _crossings(first: Polygon, second: Polygon) -> list[float]:
+    pairs = itertools.product(_edges(first), _edges(second))
+    return [y for one, other in pairs for y in _crossing(one, other)]
 
 
 def _in_picture(box: Box, size: Size) -> Box:
