@@ -1,6 +1,6 @@
 # Every target bootstraps what it needs with plain python3 (3.11 or newer) into .venv; hashes are required.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow check dev format starter-model state-machine dashboard lock fuzz images clean
+.PHONY: help demo test test-browser test-slow check dev format starter-model state-machine dashboard lock openapi fuzz images clean
 PYTHON ?= python3
 BIN := .venv/bin
 UV := $(BIN)/uv
@@ -11,12 +11,18 @@ INSTALL = $(UV) pip install --quiet --require-hashes
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "make %-14s %s\n", $$1, $$2}' Makefile
 
-demo: .venv/.local ## sample images through the whole path on this laptop
-	@$(BIN)/loupe demo
+demo: .venv/.local ## sample images through the whole path on this laptop (KEEP=1: then show them in the dashboard)
+	@$(BIN)/loupe demo $(if $(KEEP),--keep)
 
 test: .venv/.dev ## every fast test: unit, property, integration, and the local cloud
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests -n auto --dist loadfile
 	@$(BIN)/python -m pytest --doctest-modules contract functions training loupe localcloud statemachine docs  # the docstrings' examples
+
+# A browser of the distribution: Playwright's own would be a download from elsewhere. Without one the tests are skipped.
+test-browser: .venv/.dev dashboard/node_modules/.done ## the dashboard in Chromium, on the local cloud
+	@if ! command -v chromium >/dev/null && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  echo "Installing chromium ..." >&2; apt-get -qq update && apt-get -qq install -y --no-install-recommends chromium >/dev/null || true; fi
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/browser -m browser
 
 test-slow: .venv/.dev ## the heavy detector families, a whole retraining, and the tutorial
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests -m slow -n auto --dist loadfile
