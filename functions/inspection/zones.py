@@ -12,9 +12,9 @@ import functools
 import itertools
 import operator
 from collections.abc import Iterator, Sequence
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from inspection.detector import Size
 from inspection.strict import Strict
@@ -30,6 +30,7 @@ MOST_INSPECTED = 0.1
 _ROUNDING = 1e-9
 # Of the picture: one pixel of a million.
 _LEAST_AREA = 1e-6
+_MOST_POINTS = 200
 _CACHED = 256  # polygons: more than a document holds
 
 
@@ -63,6 +64,13 @@ class Zones(Strict):
 
     regions: Annotated[tuple[Polygon, ...], Field(max_length=20)] = ()
     ignored: Annotated[tuple[Polygon, ...], Field(max_length=20)] = ()
+
+    @model_validator(mode="after")
+    def _few_points(self) -> Self:
+        # The time of an inspection grows with them.
+        if (points := sum(map(len, (*self.regions, *self.ignored)))) > _MOST_POINTS:
+            raise ValueError(f"the polygons have {points} points, at most {_MOST_POINTS} in all")
+        return self
 
     def ignores(self, box: Box, size: Size) -> bool:
         """Return whether a detection does not count. One whose box has no area in the picture does.

@@ -251,6 +251,16 @@ def test_what_is_no_polygon_is_refused_with_its_place(polygon: str, problem: str
     assert refused.value.problems[0].endswith(problem)
 
 
+def test_a_line_has_at_most_200_points() -> None:
+    # A saw of 50 points.
+    saw = [[n / 100, n % 2 / 10] for n in range(48)] + [[0.47, 0.9], [0.0, 0.9]]
+    assert zones(regions=[saw] * 2, ignored=[saw] * 2).inspected((0, 0.2, 0.4, 0.8)) == 0
+    with pytest.raises(
+        RulesDocumentError, match=r"zones\.line-1: the polygons have 203 points, at most 200 in all"
+    ):
+        validate({"version": "1", "zones": {"line-1": {"regions": [saw] * 4, "ignored": [LOWER_LEFT]}}})
+
+
 @settings(max_examples=30)
 @given(stars())
 def test_a_polygon_is_one_in_both_directions_and_from_any_corner(polygon: list[list[float]]) -> None:
