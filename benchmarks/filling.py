@@ -40,7 +40,6 @@ _COMMON = ("crazing", "inclusion", "patches", "pitted_surface", "scratches")
 _FEED = timedelta(days=2)
 _RULES = Rules(version="1")
 _RETENTION_DAYS = 400
-_SHARDS = 8
 _SETTINGS = (
     *("EventSourceArn", "BatchSize", "MaximumBatchingWindowInSeconds", "FilterCriteria", "DestinationConfig"),
     *(
@@ -52,7 +51,7 @@ _SETTINGS = (
 )
 
 
-def records(number: int, until: datetime) -> Iterator[Record]:
+def records(number: int, until: datetime, shards: int) -> Iterator[Record]:
     """Yield records evenly spread over the last 30 days, oldest first: 7 % fail, 3 % review, the others pass."""
     chance = random.Random(0)  # noqa: S311 - no secret
     for index in range(number):
@@ -81,7 +80,7 @@ def records(number: int, until: datetime) -> Iterator[Record]:
             rules_version=_RULES.version,
             timings_ms={"download": 8.0, "endpoint": 14.0},
         )
-        yield build_record(inspection, at + timedelta(milliseconds=800), _SHARDS, _RETENTION_DAYS)
+        yield build_record(inspection, at + timedelta(milliseconds=800), shards, _RETENTION_DAYS)
 
 
 def _detections(chance: random.Random) -> list[Detection]:
@@ -97,7 +96,7 @@ def fill(target: Target, number: int) -> list[Record]:
     Returns:
         The records, oldest first.
     """
-    made = list(records(number, datetime.now(UTC)))
+    made = list(records(number, datetime.now(UTC), int(target.output("IndexShards"))))
     client = target.session.client("dynamodb", endpoint_url=target.endpoint_url)
     statistics = target.output("StatisticsTableName")
     with _without_triggers(target):

@@ -23,14 +23,17 @@ _DIGEST_TAG = "loupe:digest"
 _TIMEOUT_S = 120
 _POLL_S = 0.03
 # Values for a laptop: container images are only names here, and neither a canary nor a change of the rules need take as
-# long as in a factory.
+# long as in a factory. One process writes no faster into several partitions, and each one is one more query for a page.
 _LOCAL_PARAMETERS = {
     "TrainingImageUri": "loupe/train:local",
     "ServingImageUri": "loupe/serve:local",
     "EndpointMinInstances": "2",
     "CanarySeconds": "5",
+    "IndexShards": "1",
     "RulesCacheSeconds": "2",
 }
+# What a stack keeps from its creation on: its records are where these parameters said.
+_LASTING_PARAMETERS = ("IndexShards",)
 # The state machine's values that are not parameters, because on AWS there is no reason to change them.
 _LOCAL_SUBSTITUTIONS = {"PollSeconds": "1"}
 _SUCCEEDED = ("CREATE_COMPLETE", "UPDATE_COMPLETE")
@@ -59,11 +62,12 @@ def deploy(connection: Connection, repo: Path, parameters: dict[str, str]) -> di
     template = read_template(repo / "template.yaml")
     set_local_substitutions(template)
     declared = template.get("Parameters", {})
-    parameters = {name: value for name, value in _LOCAL_PARAMETERS.items() if name in declared} | parameters
     sources = _read_sources(template, repo)
-    digest = _digest(template, parameters, sources)
     cloudformation = connection.client("cloudformation")
     stack = _delete_if_never_created(cloudformation, connection.stack_name)
+    chosen = {name: value for name, value in _LOCAL_PARAMETERS.items() if name in declared}
+    parameters = chosen | lasting_parameters(stack) | parameters
+    digest = _digest(template, parameters, sources)
     if stack and stack["StackStatus"] in _SUCCEEDED and _deployed_digest(stack) == digest:
         return _outputs(stack)
     template_url = _upload(connection, template, sources, digest)
@@ -179,6 +183,15 @@ def _digest(template: dict[str, Any], parameters: dict[str, str], sources: _Sour
     for _, content in sorted(sources.items()):
         digest.update(content)
     return digest.hexdigest()
+
+
+def lasting_parameters(stack: dict[str, Any] | None) -> dict[str, str]:
+    """Return the parameters that a stack keeps."""
+    return {
+        parameter["ParameterKey"]: parameter["ParameterValue"]
+        for parameter in (stack or {}).get("Parameters", [])
+        if parameter["ParameterKey"] in _LASTING_PARAMETERS
+    }
 
 
 def _deployed_digest(stack: dict[str, Any]) -> str | None:

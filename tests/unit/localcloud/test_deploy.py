@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from localcloud import DeployError
-from localcloud.deploy import package, read_template, set_local_substitutions
+from localcloud.deploy import lasting_parameters, package, read_template, set_local_substitutions
 from localcloud.sources import PACKAGES
 
 
@@ -72,3 +72,12 @@ def test_no_template_is_a_clear_error(tmp_path: Path) -> None:
     (tmp_path / "template.yaml").write_text("Resources: [")
     with pytest.raises(DeployError, match="is not YAML"):
         read_template(tmp_path / "template.yaml")
+
+
+def test_a_stack_keeps_the_number_of_index_partitions_with_which_its_records_were_written() -> None:
+    deployed = {"IndexShards": "8", "RulesCacheSeconds": "30"}
+    listed = [{"ParameterKey": name, "ParameterValue": value} for name, value in deployed.items()]
+    assert lasting_parameters({"StackStatus": "UPDATE_ROLLBACK_COMPLETE", "Parameters": listed}) == {
+        "IndexShards": "8"
+    }
+    assert lasting_parameters(None) == {}
