@@ -41,7 +41,7 @@ class Shot:
 
     Attributes:
         name: The file's name, without its suffix.
-        address: The page's, after the `#`; {id} is that of a failed image.
+        address: The page's, after the `#`; {id} and {review} are those of `_ids`.
         ready: What is on the page once it is complete (a CSS selector).
         theme: Light or dark.
         size: The window's, in CSS pixels.
@@ -71,7 +71,7 @@ SHOTS = (
     Shot("inspection", "/inspections/{id}", ".picture-label"),
     Shot("statistics", "/statistics?since=30d", ".uplot", size=(1280, 1000)),
     Shot("queue", "/review", ".review-table img"),
-    Shot("review", "/review/next", ".canvas-drawing", size=(1280, 860)),
+    Shot("review", "/review/{review}", ".canvas-drawing", size=(1280, 860)),
     Shot("thresholds", "/rules", ".histogram svg", size=(1280, 1000), prepare=_propose),
     Shot("zones", "/rules/zones/line-2", ".canvas-drawing", size=(1280, 900)),
     Shot("datasets", "/datasets", ".page"),
@@ -205,7 +205,7 @@ def _shoot(chromium: Browser, home: Path, out: Path, only: str) -> None:
             if ids is None:
                 page.goto(f"{cloud.site_url}/#/enter/{one_time.create(home)}")
                 page.wait_for_selector(".rail")
-                ids = _ids(page)
+                ids = _ids(page, cloud.site_url)
             page.goto("about:blank")
             page.goto(f"{cloud.site_url}/#{shot.address.format(**ids)}")
             page.wait_for_selector(shot.ready)
@@ -217,11 +217,15 @@ def _shoot(chromium: Browser, home: Path, out: Path, only: str) -> None:
         context.close()
 
 
-def _ids(page: Page) -> dict[str, str]:
-    """Return the ids of what the pages show: a failed image."""
-    page.goto(page.url.partition("#")[0] + "#/inspections?verdict=fail")
-    failed = page.locator(".gallery-item").first.get_attribute("href") or ""
-    return {"id": failed.rpartition("/")[2]}
+def _ids(page: Page, site: str) -> dict[str, str]:
+    """Return the ids of what the pages show: the newest failed image, and a doubtful one to review."""
+    ids = {}
+    for name, verdict in (("id", "fail"), ("review", "review")):
+        page.goto("about:blank")
+        page.goto(f"{site}/#/inspections?verdict={verdict}")
+        newest = page.locator(".gallery-item").first.get_attribute("href") or ""
+        ids[name] = newest.rpartition("/")[2]
+    return ids
 
 
 def _write(png: bytes, file: Path) -> None:
