@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import quote, unquote
 
 from inspection.records import Record
@@ -59,14 +58,14 @@ def days_partition(month: str) -> str:
     return f"day#{month}"
 
 
-def cell_at(item: dict[str, Any]) -> Cell:
-    """Return the cell of an item. The hour of an item by the day is only its date.
+def cell_at(pk: str, sk: str) -> Cell:
+    """Return the cell of an item with this key. The hour of an item by the day is only its date.
 
-    >>> cell_at({"pk": "day#2026-01", "sk": "31#line%20%231#top#7"})
+    >>> cell_at("day#2026-01", "31#line%20%231#top#7")
     Cell(hour='2026-01-31', line='line #1', station='top', model='7')
     """
-    kind, _, span = item["pk"].partition("#")
-    part, *names = item["sk"].split("#")
+    kind, _, span = pk.partition("#")
+    part, *names = sk.split("#")
     line, station, model = map(unquote, names)
     return Cell(f"{span}{'T' if kind == 'hour' else '-'}{part}", line, station, model)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -14,6 +15,7 @@ from tracking.statistics import EVERYTHING, Statistics, Wanted
 
 _NEVER = "9999"
 _DAY = timedelta(days=1)
+_MOST_TOGETHER = 8  # days
 # Counting lags a little behind, so that the newest hours with counts are not taken as complete.
 _UNSETTLED = timedelta(hours=2)
 
@@ -71,8 +73,8 @@ class Hours:
     def between(self, since: datetime, until: datetime) -> Iterator[Hour]:
         """Yield the hours in which images may match, newest first. The others contain none.
 
-        A month is one query, and each of its days with such images another one. Both are asked when the reader gets
-        there.
+        A month is one query, and each of its days with such images another one. They are asked when the reader gets
+        there: a day at first, then two together, and more.
 
         Args:
             since: The earliest time at which an image was received.
@@ -80,18 +82,34 @@ class Hours:
         """
         began = self._began()
         settled = ""  # the hours before this one are counted as a whole
-        for day, hours in _days(since, until):
-            numbers = Counts()
-            if not settled or self._is_in(day):
-                counted = self.statistics.counts(Span.of_day(day), self.sought.where)
-                settled = settled or _settled([cell for cell, _ in counted])
-                for cell, counts in counted:
-                    numbers[cell.hour] += self.sought.number_in(counts)
-            for hour in hours:
-                if hour <= began or not settled or hour >= settled:
-                    yield Hour(hour, None)
-                elif numbers[hour]:
-                    yield Hour(hour, numbers[hour])
+        days, together = list(_days(since, until)), 1
+        while days:
+            batch, days, together = days[:together], days[together:], min(2 * together, _MOST_TOGETHER)
+            counted = self._read([day for day, _ in batch if not settled or self._is_in(day)])
+            for day, hours in batch:
+                cells = counted.get(day, [])
+                settled = settled or _settled([cell for cell, _ in cells])
+                numbers = self._numbers(cells)
+                for hour in hours:
+                    if hour <= began or not settled or hour >= settled:
+                        yield Hour(hour, None)
+                    elif numbers[hour]:
+                        yield Hour(hour, numbers[hour])
+
+    def _read(self, days: list[str]) -> dict[str, list[tuple[Cell, Counts]]]:
+        """Return the counters of some days by the hour. The days are read at the same time."""
+        if len(days) <= 1:
+            return {day: self.statistics.counts(Span.of_day(day)) for day in days}
+        with ThreadPoolExecutor(_MOST_TOGETHER) as pool:
+            return dict(zip(days, pool.map(self.statistics.counts, map(Span.of_day, days)), strict=True))
+
+    def _numbers(self, cells: list[tuple[Cell, Counts]]) -> Counts:
+        """Return how many images match, by hour or day."""
+        numbers = Counts()
+        for cell, counts in cells:
+            if self.sought.where.accepts(cell):
+                numbers[cell.hour] += self.sought.number_in(counts)
+        return numbers
 
     def _began(self) -> str:
         return (Beginning(self.statistics.client, self.statistics.table_name).read() or _NEVER)[:13]
@@ -100,9 +118,7 @@ class Hours:
         """Return whether a day has matching images."""
         month = day[:7]
         if month not in self._months:
-            numbers = self._months[month] = Counts()
-            for cell, counts in self.statistics.counts(Span.of_month(month), self.sought.where):
-                numbers[cell.hour] += self.sought.number_in(counts)
+            self._months[month] = self._numbers(self.statistics.counts(Span.of_month(month)))
         return self._months[month][day] > 0
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +36,7 @@ class Wanted:
 
 
 EVERYTHING = Wanted()
+_CONNECTIONS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,15 +60,17 @@ class Statistics:
             span: The time. By the day, the hour of a cell is only its date.
             wanted: Of which images.
         """
-        found = [
-            (cell_at({"pk": item["pk"]["S"], "sk": item["sk"]["S"]}), item)
-            for partition, first, last in _ranges(span)
-            for item in self.query(partition, first, last)
-        ]
+        ranges = list(_ranges(span))
+        if len(ranges) == 1:
+            parts: Iterable[list[Any]] = [self._query(*ranges[0])]
+        else:
+            with ThreadPoolExecutor(_CONNECTIONS) as pool:
+                parts = list(pool.map(lambda part: self._query(*part), ranges))
+        found = [(cell_at(item["pk"]["S"], item["sk"]["S"]), item) for part in parts for item in part]
         return [(cell, counts_in(item)) for cell, item in found if wanted.accepts(cell)]
 
-    def query(self, partition: str, first: str, last: str, *, backwards: bool = False) -> Iterator[Any]:
-        """Yield the items of a partition between two sort keys."""
+    def _query(self, partition: str, first: str, last: str) -> list[Any]:
+        """Return the items of a partition between two sort keys."""
         pages = self.client.get_paginator("query").paginate(
             TableName=self.table_name,
             KeyConditionExpression="pk = :pk AND sk BETWEEN :first AND :last",
@@ -75,10 +79,8 @@ class Statistics:
                 ":first": {"S": first},
                 ":last": {"S": last},
             },
-            ScanIndexForward=not backwards,
         )
-        for page in pages:
-            yield from page["Items"]
+        return [item for page in pages for item in page["Items"]]
 
 
 def counts_in(item: Any) -> Counts:

@@ -68,6 +68,7 @@ _NAMES = {
     "services.dynamodb": (
         "_INDEX_MEMBERS",
         "_condition_syntax_error",
+        "_evaluate_condition",
         "_get_attr_type",
         "_index_def",
         "_index_key_lists",

@@ -26,6 +26,8 @@ _CACHED = 4096
 _Table = dict[str, Any]
 # The name and the content of the table that a query sees instead of the real one.
 _cut: contextvars.ContextVar[tuple[str, _Table] | None] = contextvars.ContextVar("cut", default=None)
+# Whether the key condition has been held against one item of the cut table. Then it holds for all of them.
+_is_checked: contextvars.ContextVar[bool] = contextvars.ContextVar("is_checked", default=False)
 
 
 class _Tables(AccountRegionScopedDict):  # type: ignore[misc]
@@ -46,11 +48,24 @@ def apply() -> None:
         table = dynamodb._tables.get(name) if isinstance(name, str) else None
         cut = _cut_down(table, data) if table else None
         token = _cut.set((name, cut) if isinstance(name, str) and cut is not None else None)
+        checked = _is_checked.set(False)
         try:
             return query(data)
         finally:
+            _is_checked.reset(checked)
             _cut.reset(token)
 
+    def evaluate_once(expression: str, item: Any, *arguments: Any, **options: Any) -> Any:
+        if options.get("slot") != "KeyConditionExpression" or _cut.get() is None:
+            return evaluate(expression, item, *arguments, **options)
+        if _is_checked.get():
+            return True
+        holds = evaluate(expression, item, *arguments, **options)
+        _is_checked.set(bool(holds))
+        return holds
+
+    evaluate = dynamodb._evaluate_condition
+    dynamodb._evaluate_condition = evaluate_once
     dynamodb._query = cut_and_query
     # They only depend on a text that is nearly always the same, and are called for each item.
     for pure in ("_condition_syntax_error", "_number_size_bytes"):

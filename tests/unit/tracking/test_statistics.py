@@ -196,5 +196,17 @@ def test_a_search_looks_into_hours_that_are_not_or_not_yet_counted(stage: Stage)
     assert {hour.number for hour in hours} == {None}
 
 
+def test_a_search_for_a_line_that_has_been_idle_for_days_skips_those_days(stage: Stage) -> None:
+    Beginning(stage.client, "statistics").remember(at("2026-01-01T00:00"))
+    stage.deliver(
+        record("OLD", "fail", at=at("2026-01-20T09:00"), line="line-2"),
+        record("NEW", "fail", at=at("2026-01-30T09:00")),
+    )
+    since, until = at("2026-01-15T00:00"), at("2026-01-30T10:00")
+    hours = found(stage, Sought(Wanted(line="line-2"), verdict="fail"), since, until)
+    unsettled = [f"2026-01-30T{hour:02d}" for hour in (10, 9, 8, 7)]
+    assert [hour.start for hour in hours] == [*unsettled, "2026-01-20T09"]
+
+
 def test_a_search_in_a_stack_that_never_counted_looks_everywhere(stage: Stage) -> None:
     assert len(found(stage, Sought(verdict="fail"), START - DAY, START)) == 25
