@@ -142,6 +142,7 @@ export const texts = {
     sound: "Sound at NG",
     hold: "Stop at NG until it is acknowledged",
     full: "Full screen",
+    several: (label: string, count: number, surest: string): string => `${label} × ${count}, up to ${surest}`,
     waiting: "Waiting for the first image",
     waitingHint: "The line has sent nothing in the last two days.",
     live: "Back to live",

@@ -11,6 +11,7 @@ import { VerdictIcon, verdictClass } from "../../components/verdict";
 import { useNow } from "../../hooks/now";
 import { boxesOf } from "../../logic/boxes";
 import { ago } from "../../logic/format";
+import { inShort } from "../../logic/reasons";
 import { texts } from "../../texts";
 
 /** The verdict in large letters over its picture, and why. */
@@ -77,9 +78,7 @@ export function Call({
           </Button>
         )}
       </div>
-      {inspection.reasons.length > 0 && (
-        <p class="line-call-reasons clip">{inspection.reasons.map((reason) => reason.message).join(" · ")}</p>
-      )}
+      {inspection.reasons.length > 0 && <p class="line-call-reasons clip">{inShort(inspection.reasons)}</p>}
     </section>
   );
 }

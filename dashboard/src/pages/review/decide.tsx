@@ -13,11 +13,12 @@ import { Notice } from "../../components/states";
 import { toast, toastError } from "../../components/toasts";
 import { VerdictBadge } from "../../components/verdict";
 import { ago, score, time } from "../../logic/format";
+import { type Folded, folded } from "../../logic/reasons";
 import { texts } from "../../texts";
 import { isLost, useClaim } from "./claim";
 import { decide, draftOf, dropDraft, keepDraft } from "./desk";
 import { Help } from "./help";
-import { bodyOf, type Folded, folded, labelsFor, layersOf, shapesOf, verdictOf, weakerOf } from "./logic";
+import { bodyOf, labelsFor, layersOf, shapesOf, verdictOf, weakerOf } from "./logic";
 import { type ShownPicture, usePicture } from "./picture-size";
 import { words } from "./words";
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { Decision, Inspection } from "../../api/types";
 import { apply, start } from "../../canvas/model";
-import { bodyOf, countdown, decidedToday, folded, labelsFor, layersOf, shapesOf, verdictOf, weakerOf } from "./logic";
+import { bodyOf, countdown, decidedToday, labelsFor, layersOf, shapesOf, verdictOf, weakerOf } from "./logic";
 
 const found: Pick<Inspection, "detections" | "reasons"> = {
   detections: [
@@ -97,24 +97,4 @@ test("only one's own decisions of this day are counted", () => {
     { decisions: [decision("bruno", at(2))] },
   ];
   expect(decidedToday(items, "anna", now)).toBe(1);
-});
-
-test("reasons of one kind and class are one, with the highest and the lowest score", () => {
-  const doubtful = (label: string, score: number) => ({
-    code: "doubtful",
-    message: `possible defect: ${label} ${score}`,
-    label,
-    score,
-  });
-  const reasons = [
-    doubtful("scratch", 0.4),
-    doubtful("dent", 0.3),
-    doubtful("scratch", 0.1),
-    ...found.reasons.slice(2, 3),
-  ];
-  expect(folded(reasons).map(({ reason, count, scores }) => [reason.label ?? reason.message, count, scores])).toEqual([
-    ["scratch", 2, [0.4, 0.1]],
-    ["dent", 1, [0.3, 0.3]],
-    ["blurred", 1, null],
-  ]);
 });

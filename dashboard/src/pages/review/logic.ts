@@ -22,30 +22,6 @@ export function shapesOf({ detections, reasons }: Pick<Inspection, "detections" 
   });
 }
 
-export interface Folded {
-  readonly reason: Reason;
-  readonly count: number;
-  /** The highest and the lowest score; null for reasons that have none. */
-  readonly scores: readonly [number, number] | null;
-}
-
-/** The reasons, with those of one kind and class as one: a picture may have a dozen doubtful scratches. */
-export function folded(reasons: readonly Reason[]): Folded[] {
-  const groups = new Map<string, Reason[]>();
-  for (const reason of reasons) {
-    const key = reason.label ? `${reason.code} ${reason.label}` : reason.message;
-    groups.set(key, [...(groups.get(key) ?? []), reason]);
-  }
-  return [...groups.values()].map((group) => {
-    const scores = group.flatMap(({ score }) => score ?? []);
-    return {
-      reason: group[0] as Reason,
-      count: group.length,
-      scores: scores.length ? [Math.max(...scores), Math.min(...scores)] : null,
-    };
-  });
-}
-
 /** The detections that do not count: below the review score, too small, or in an ignored zone. */
 export function weakerOf({ detections, reasons }: Pick<Inspection, "detections" | "reasons">): Detection[] {
   return detections.filter((_, index) => !markOf(reasons, index));
