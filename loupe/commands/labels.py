@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from contract.keys import DEFAULT_DATASET
 from loupe.commands import program_runner
 from loupe.commands.help import commands, epilog
 from loupe.commands.options import Home, Json, Stack, open_target
@@ -91,25 +92,29 @@ def import_labelled_images(
 @app.command(
     "export",
     epilog=epilog(
-        "loupe export --format yolo default out",
+        "loupe export --format coco",
+        "loupe export --format yolo press-2 out",
         "loupe export --format jumpstart loupe-data out",
         "loupe export --format coco s3://BUCKET/labelled/snapshots/default out",
         statuses={1: "there is no such snapshot, or OUT is not empty; nothing was written"},
     ),
 )
 def export_data_set(
-    snapshot: Annotated[
-        str,
-        typer.Argument(
-            metavar="SNAPSHOT", help="A data set's name, a snapshot, its folder, or s3://BUCKET/PREFIX."
-        ),
-    ],
-    out_folder: Annotated[Path, typer.Argument(metavar="OUT", help="A new folder.")],
     home: Home,
     format_: Annotated[
         str,
         typer.Option("--format", metavar="NAME", help="jumpstart, coco, recordio, yolo or voc."),
     ],
+    snapshot: Annotated[
+        str,
+        typer.Argument(
+            metavar="SNAPSHOT", help="A data set's name, a snapshot, its folder, or s3://BUCKET/PREFIX."
+        ),
+    ] = DEFAULT_DATASET,
+    out_folder: Annotated[
+        Path | None,
+        typer.Argument(metavar="OUT", help="A new folder; without it one named after SNAPSHOT and format."),
+    ] = None,
     stack: Stack = None,
     json_: Json = False,
 ) -> None:
@@ -118,6 +123,7 @@ def export_data_set(
     The newest snapshot of a data set is written, with its images, boxes, classes and parts. `loupe import` reads each
     of these formats again.
     """
+    out_folder = out_folder or Path(f"{Path(snapshot).name}-{format_}")
     options = ExportOptions(snapshot=snapshot, out=out_folder, format=format_, json=json_)
     call = exports.prepare(options, stack, home)
     program_runner.become_program("training.export", call.arguments, call.environment)
