@@ -18,6 +18,7 @@ from retraining.errors import (
     SmokeTestError,
 )
 from tests.inspection_support import detection, http, jpeg, prediction
+from tests.unit.retraining.account import BEGAN
 from tests.unit.retraining.cloud import EXECUTION, HANDLERS, SAGEMAKER, Cloud, variables
 from tests.unit.retraining.evaluations import evaluation, proposal
 from tests.unit.retraining.snapshots import BOX, label, sha, snapshot
@@ -81,6 +82,20 @@ def serving(cloud: Cloud, number: int = 1) -> str:
     cloud.deployed(name, day=number, family="ssdlite")
     cloud.serve(name)
     return name
+
+
+def registered(cloud: Cloud) -> None:
+    """Register version 1, which does not serve."""
+    arn = f"{SAGEMAKER}:model-package/{cloud.stack.environment('PlanFunction')['MODEL_PACKAGE_GROUP']}/1"
+    cloud.answers["ListModelPackages"] = lambda _: {"ModelPackageSummaryList": [{"ModelPackageArn": arn}]}
+    cloud.answers["DescribeModelPackage"] = lambda _: {
+        "ModelPackageArn": arn,
+        "ModelPackageVersion": 1,
+        "CreationTime": BEGAN,
+        "ModelApprovalStatus": "Approved",
+        "InferenceSpecification": {"Containers": [{"ModelDataUrl": "s3://artefacts/models/1/model.tar.gz"}]},
+        "CustomerMetadataProperties": {"rules_proposal": "s3://artefacts/reports/r/ssdlite/rules.json"},
+    }
 
 
 def plan(cloud: Cloud, request: Any = None, **environment: str | None) -> Any:
@@ -348,6 +363,9 @@ def test_the_role_of_plan_allows_exactly_its_calls(cloud: Cloud) -> None:
         cloud.job(candidate["name"], "InProgress")
         cloud.job(candidate["evaluation"]["name"], "InProgress")
     plan(cloud, {"tune": True, "families": ["ssdlite", "dfine_nano"]})
+    calls |= cloud.needs
+    registered(cloud)
+    assert plan(cloud, {"serve": 1})["status"] == "serve"
     calls |= cloud.needs
 
     assert check(cloud, "PlanRole", calls) | LAMBDA == cloud.stack.actions("PlanRole")

@@ -27,7 +27,7 @@ SINCE = "since=1h"
 @pytest.fixture(scope="module")
 def records(target: Target) -> dict[str, Inspection]:
     """Records of the samples, by their serial."""
-    sources = [Source(f"incoming/line-1/top/{path.name}", path.read_bytes, path.stem) for path in SAMPLES]
+    sources = [Source(f"incoming/line-api/top/{path.name}", path.read_bytes, path.stem) for path in SAMPLES]
     sources.append(Source(f"incoming/line-2/top/{SERIAL}.jpg", SAMPLES[0].read_bytes, SERIAL))
     uploads = upload(target, sources, lambda _: None)
     found = follow(target, uploads, lambda _: None, patience=60)
@@ -80,23 +80,23 @@ def test_uploaded_images_are_found_by_every_filter(viewer: Client, records: dict
     # The lines become known when the stream has delivered their records.
     eventually(counted)
     failed = {record["id"] for record in records.values() if record["verdict"] == "fail"}
-    found = get(viewer, f"/inspections?{SINCE}&line=line-1&station=top&verdict=fail")["items"]
+    found = get(viewer, f"/inspections?{SINCE}&line=line-api&station=top&verdict=fail")["items"]
     assert failed
     assert {item["id"] for item in found} == failed
     label = found[0]["reasons"][0]["label"]
     assert found[0]["id"] in {item["id"] for item in get(viewer, f"/inspections?defect={label}")["items"]}
     version = quote(found[0]["model"]["version"])
-    assert len(get(viewer, f"/inspections?{SINCE}&model={version}&line=line-1")["items"]) >= len(SAMPLES) - 1
+    assert len(get(viewer, f"/inspections?{SINCE}&model={version}&line=line-api")["items"]) >= len(SAMPLES) - 1
 
 
 def test_pages_go_through_all(viewer: Client, records: dict[str, Inspection]) -> None:
     found: list[str] = []
     cursor = ""
     while cursor is not None:
-        page = get(viewer, f"/inspections?{SINCE}&line=line-1&limit=3{cursor and f'&cursor={cursor}'}")
+        page = get(viewer, f"/inspections?{SINCE}&line=line-api&limit=3{cursor and f'&cursor={cursor}'}")
         found += [item["id"] for item in page["items"]]
         cursor = page["next"]
-    expected = sorted((r for r in records.values() if r["line"] == "line-1"), key=lambda r: r["time_id"])
+    expected = sorted((r for r in records.values() if r["line"] == "line-api"), key=lambda r: r["time_id"])
     assert found == [record["id"] for record in reversed(expected)]
 
 
@@ -150,7 +150,7 @@ def test_health_shows_what_serves_and_what_was_inspected(
     health = get(viewer, "/health")
     assert health["endpoint"]["status"] == "InService"
     assert health["endpoint"]["model"]["version"]
-    line = next(line for line in health["lines"] if line["line"] == "line-1")
+    line = next(line for line in health["lines"] if line["line"] == "line-api")
     assert line["last_hour"]["inspected"] >= len(SAMPLES)
     assert health["alarms"]
     assert health["rules_version"]

@@ -148,6 +148,10 @@ class Cloud(Account):
 def _sagemaker(operation: str, request: dict[str, Any]) -> str:
     if operation == "ListTags":
         return str(request["ResourceArn"])
+    if operation == "DescribeModelPackage":
+        return str(request["ModelPackageName"])
+    if operation == "ListModelPackages":
+        return f"{SAGEMAKER}:model-package/{request['ModelPackageGroupName']}/*"
     if operation.startswith("List"):
         return "*"
     (name,) = request.values()
