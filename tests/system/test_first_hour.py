@@ -298,9 +298,16 @@ def test_a_person_lets_a_model_into_service_or_not(the_day_after: Newcomer, tuto
         learner.run(again)
         waiting = eventually(lambda: learner.json("loupe status")["approvals"], 120)
         learner.run(f"loupe {answer.format(waiting[0]['version'])}")
-        assert learner.json("loupe retrain --follow")["decision"] == decision
+        # The run may have ended before another command can follow it.
+        ended = eventually(lambda: _newest_run(learner)["ended"] and _newest_run(learner), 120)
+        assert ended["decision"] == decision
         serves = what_decides(learner)["model"]
         assert (serves == before) == (decision == "rejected")
+
+
+def _newest_run(learner: Newcomer) -> dict[str, Any]:
+    newest: dict[str, Any] = learner.json("loupe runs")["runs"][0]
+    return newest
 
 
 # --- a stop in the middle ---
