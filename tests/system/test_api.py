@@ -86,7 +86,9 @@ def test_uploaded_images_are_found_by_every_filter(viewer: Client, records: dict
     label = found[0]["reasons"][0]["label"]
     assert found[0]["id"] in {item["id"] for item in get(viewer, f"/inspections?defect={label}")["items"]}
     version = quote(found[0]["model"]["version"])
-    assert len(get(viewer, f"/inspections?{SINCE}&model={version}&line=line-api")["items"]) >= len(SAMPLES) - 1
+    assert (
+        len(get(viewer, f"/inspections?{SINCE}&model={version}&line=line-api")["items"]) >= len(SAMPLES) - 1
+    )
 
 
 def test_pages_go_through_all(viewer: Client, records: dict[str, Inspection]) -> None:
