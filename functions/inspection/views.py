@@ -21,6 +21,7 @@ from contract.s3 import split
 from inspection.objects import Objects
 from inspection.records import Record
 from inspection.store import Inspections
+from inspection.stored_pictures import keep
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -102,11 +103,4 @@ class Views:
         if picture is None:
             return _NONE
         key = f"{THUMBNAILS}{record['id']}-view.jpg"
-        self.s3.put_object(
-            Bucket=self.artefacts_bucket,
-            Key=key,
-            Body=picture,
-            ContentType="image/jpeg",
-            CacheControl="private, max-age=31536000, immutable",
-        )
-        return key
+        return keep(self.s3, self.artefacts_bucket, key, picture)

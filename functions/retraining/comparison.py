@@ -28,9 +28,19 @@ class Figures(TypedDict):
     model_version: str | None
 
 
-def figures_of(documents: Documents, version: Version) -> Figures:
+def evaluation_of(documents: Documents, version: Version) -> dict[str, Any] | None:
+    """Return the evaluation of a version; None if no run has recorded one, or if it cannot be read."""
+    if version.evaluation is None:
+        return None
+    try:
+        evaluation = documents.read(version.evaluation, "evaluation")
+    except (BrokenReportError, ValueError):
+        return None
+    return evaluation if isinstance(evaluation, dict) else None
+
+
+def figures_of(version: Version, evaluation: dict[str, Any] | None) -> Figures:
     """Return the figures of a version: of its evaluation, else what the registry has."""
-    evaluation = _evaluation(documents, version)
     if evaluation is None:
         known = version.metadata.get("map")
         return {
@@ -50,17 +60,17 @@ def figures_of(documents: Documents, version: Version) -> Figures:
     }
 
 
-def pictures(documents: Documents, versions: Sequence[Version]) -> list[dict[str, Any]]:
-    """Return the golden pictures that the evaluations of all these versions contain, with each one's detections.
+def pictures(evaluations: Sequence[dict[str, Any] | None]) -> list[dict[str, Any]]:
+    """Return the golden pictures that all these evaluations contain, with each one's detections.
 
     Returns:
         For each picture its `uri`, its `labels` (of the defects that people have labelled), and `detections`, one list
-        for each version, in the order of `versions`.
+        for each evaluation, in their order.
     """
-    golden = []
-    for version in versions:
-        evaluation = _evaluation(documents, version) or {}
-        golden.append({str(image["uri"]): image for image in evaluation.get("golden") or []})
+    golden = [
+        {str(image["uri"]): image for image in (evaluation or {}).get("golden") or []}
+        for evaluation in evaluations
+    ]
     if not golden:
         return []
     return [
@@ -86,13 +96,3 @@ def _per_class(evaluation: dict[str, Any]) -> dict[str, Any]:
         }
         for label in {**scores, **counts}
     }
-
-
-def _evaluation(documents: Documents, version: Version) -> dict[str, Any] | None:
-    if version.evaluation is None:
-        return None
-    try:
-        evaluation = documents.read(version.evaluation, "evaluation")
-    except (BrokenReportError, ValueError):
-        return None
-    return evaluation if isinstance(evaluation, dict) else None

@@ -80,8 +80,7 @@ class Return(BaseModel):
 def show_all() -> Models:
     """Return all registered versions with their figures. What serves is read from the endpoint."""
     versions = _versions()
-    with ThreadPoolExecutor(_PARALLEL_REQUESTS) as pool:
-        return {"items": list(pool.map(_model, versions))}
+    return {"items": list(map(_model, versions, _evaluations(versions)))}
 
 
 @router.get("/models/compare", summary="Compare models")
@@ -98,17 +97,17 @@ def compare(versions: Annotated[str, Query(max_length=60, pattern="^[0-9]+(,[0-9
     if missing := [number for number in numbers if number not in known]:
         raise not_found(f"There is no version {missing[0]}.")
     chosen = [known[number] for number in numbers]
+    evaluations = _evaluations(chosen)
     links = Links(aws.s3(), Records.read().artefacts_bucket)
-    pictures = comparison.pictures(_documents(), chosen)
     return {
-        "models": [_model(version) for version in chosen],
+        "models": list(map(_model, chosen, evaluations)),
         "pictures": [
             {
                 "link": links.object(*split(picture["uri"])),
                 "labels": picture["labels"],
                 "detections": picture["detections"],
             }
-            for picture in pictures
+            for picture in comparison.pictures(evaluations)
         ],
     }
 
@@ -148,8 +147,15 @@ def _versions() -> list[Version]:
     return registry.versions(aws.sagemaker(), settings.model_package_group, settings.endpoint_name)
 
 
-def _model(version: Version) -> Model:
-    figures = comparison.figures_of(_documents(), version)
+def _evaluations(versions: list[Version]) -> list[dict[str, Any] | None]:
+    """Return the evaluation of each version. They are read side by side."""
+    documents = _documents()
+    with ThreadPoolExecutor(_PARALLEL_REQUESTS) as pool:
+        return list(pool.map(lambda version: comparison.evaluation_of(documents, version), versions))
+
+
+def _model(version: Version, evaluation: dict[str, Any] | None) -> Model:
+    figures = comparison.figures_of(version, evaluation)
     metadata, since = version.metadata, version.serving_since
     return {
         "version": version.number,

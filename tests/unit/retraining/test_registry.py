@@ -85,11 +85,13 @@ def _version(number: int, **metadata: str) -> Version:
     return Version(number, f"{_ARN}/{number}", "Approved", _CREATED, f"s3://m/{number}", metadata)
 
 
+def _figures(documents: MemoryDocuments, version: Version) -> comparison.Figures:
+    return comparison.figures_of(version, comparison.evaluation_of(documents, version))
+
+
 def test_the_figures_come_from_the_evaluation() -> None:
     documents = MemoryDocuments({"reports/r/ssdlite/evaluation.json": evaluation(0.4)})
-    figures = comparison.figures_of(
-        documents, _version(1, rules_proposal="s3://artefacts/reports/r/ssdlite/rules.json")
-    )
+    figures = _figures(documents, _version(1, rules_proposal="s3://artefacts/reports/r/ssdlite/rules.json"))
     assert figures["model_version"] == "0123456789ab"
     assert (figures["metrics"]["map"], figures["metrics"]["map_interval"]) == (
         0.4,
@@ -102,8 +104,8 @@ def test_the_figures_come_from_the_evaluation() -> None:
 def test_without_an_evaluation_there_is_the_registrys_map_alone() -> None:
     damaged = MemoryDocuments({"reports/r/ssdlite/evaluation.json": "{"})
     version = _version(1, rules_proposal="s3://artefacts/reports/r/ssdlite/rules.json", map="0.31")
-    assert comparison.figures_of(damaged, version)["metrics"] == {"map": 0.31}
-    assert comparison.figures_of(damaged, _version(2, map="null"))["metrics"] == {}
+    assert _figures(damaged, version)["metrics"] == {"map": 0.31}
+    assert _figures(damaged, _version(2, map="null"))["metrics"] == {}
 
 
 def test_versions_are_compared_on_the_pictures_that_all_of_them_were_tested_on() -> None:
@@ -119,10 +121,10 @@ def test_versions_are_compared_on_the_pictures_that_all_of_them_were_tested_on()
     versions = [
         _version(n, rules_proposal=f"s3://artefacts/reports/{run}/x/rules.json") for n, run in enumerate("ab")
     ]
-    (picture,) = comparison.pictures(documents, versions)
+    (picture,) = comparison.pictures([comparison.evaluation_of(documents, version) for version in versions])
     assert (picture["uri"], picture["labels"]) == ("s3://i/2", ["dent"])
     assert picture["detections"] == [[{"label": "s3://i/2"}], [{"label": "s3://i/2"}]]
-    assert comparison.pictures(documents, []) == []
+    assert comparison.pictures([]) == []
 
 
 def test_a_data_set_shows_its_parts_classes_and_good_images() -> None:
