@@ -52,7 +52,7 @@ def instance(instance_type: str, use: Use | None = None) -> Instance:
         What it needs of us.
 
     Raises:
-        UnsuitableInstanceError: Our images do not run there, SageMaker does not offer it for this use, or it is unknown.
+        UnsuitableInstanceError: Our images do not run there, it is not offered for this use, or it is unknown.
 
     >>> instance("ml.g5.xlarge").serving_image, instance("ml.c6i.large").serving_image
     ('serve-gpu', 'serve')
