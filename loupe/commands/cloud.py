@@ -1,178 +1,45 @@
-"""The local cloud: `up`, `down` and `reset`."""
+"""Loupe in an AWS account, from an empty account on: `loupe cloud status`."""
 
 from __future__ import annotations
 
-import sys
-import time
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from botocore.exceptions import BotoCoreError, ClientError
 
-from localcloud import stop
-from localcloud.cloud import LocalCloud
-from localcloud.home.reset import parts, reset
-from localcloud.signals import StopSignals
-from loupe.commands import interrupts
+from loupe.account.account import Account
 from loupe.commands.help import commands, epilog
-from loupe.commands.options import Home, Json, target_options
-from loupe.errors import LoupeError
-from loupe.stack import dashboard, deployment, detached, endpoint, trial
-from loupe.stack.feed import Feed
-from loupe.stack.target import Target
-from loupe.views import feed as feed_view
-from loupe.views.console import err, out, print_json
+from loupe.commands.options import Home, Json
+from loupe.views.console import out, print_json
 
-app = commands()
+app = commands("Create, update, show and remove Loupe in an AWS account.")
 
-# After a failed look at what has happened.
-_PAUSE_SECONDS = 5.0
+StackName = Annotated[str, typer.Option("--stack", metavar="NAME", help="The stack's name.")]
+Local = Annotated[
+    bool,
+    typer.Option(
+        "--local", help="In the local cloud of --home instead of AWS: a rehearsal (loupe up --empty)."
+    ),
+]
 
 
-@app.command(
-    epilog=epilog("loupe up", "loupe up --detach", "loupe up --model runs/first/model.tar.gz --port 4566")
-)
-def up(
-    home: Home,
-    model: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="The model.tar.gz to serve. Without it: the starter model, if none serves yet.",
-        ),
-    ] = None,
-    port: Annotated[
-        int | None,
-        typer.Option(min=1, max=65535, help="A port on 127.0.0.1. Without it: one that is free."),
-    ] = None,
-    detach: Annotated[bool, typer.Option("--detach", "-d", help="Start in the background.")] = False,
-    json_: Json = False,
-) -> None:
-    """Start the local cloud, and print what needs attention.
+def open_account(stack: str, home: Path, local: bool) -> Account:
+    """Return the account that the options choose.
 
-    Runs until Ctrl+C or `loupe down`. Prints defects and doubtful parts with their framed picture, alarms, and
-    the notices of retraining runs. The state is kept, and the next `loupe up` continues with it.
+    Raises:
+        LoupeError: There is no such AWS profile.
+        NotRunningError: No local cloud runs on `home`.
     """
-    if detach:
-        _show_detached(detached.start(home, model, port), home, json_)
-        return
-    StopSignals().install()
-    try:
-        _run(home, model, port, json_)
-    except KeyboardInterrupt:
-        if not json_:
-            err.print("Stopped. The state is kept, and the next `loupe up` continues with it.")
+    return Account.open(stack, home if local else None)
 
 
-def _run(home: Path, model: Path | None, port: int | None, json_: bool) -> None:
-    tried = trial.run(model, [], force=False).text if model else None
-    with err.status("starting the local cloud") as status, LocalCloud(home, port) as cloud:
-        status.update("deploying template.yaml")
-        cloud.deploy()
-        target = Target.local(home)
-        if model or not endpoint.exists(target):
-            archive = model or deployment.STARTER
-            deployment.deploy(target, archive, deployment.Hosting(), status.update, trial=tried)
-        feed = Feed(target, home)
-        status.stop()
-        if json_:
-            print_json(
-                {
-                    "endpoint_url": target.endpoint_url,
-                    "dashboard": dashboard.sign_in_link(home),
-                    "home": str(home),
-                    "outputs": target.outputs,
-                }
-            )
-        else:
-            options = target_options(None, home)
-            out.print(f"Loupe is running on {target.endpoint_url}; its state is in {home}.", soft_wrap=True)
-            _show_dashboard(home)
-            out.print(f"In another shell: loupe drop LINE/STATION --wait{options}", soft_wrap=True)
-            out.print("What needs attention appears here. Ctrl+C stops Loupe.")
-        sys.stdout.flush()
-        cloud.on_step = lambda step: err.print(f"stopping: {step}", soft_wrap=True)
-        _print_feed(feed, json_)
-
-
-def _print_feed(feed: Feed, json_: bool) -> None:
-    """Print what happens, without end. A failed look does not stop the cloud."""
-    while True:
-        try:
-            for event in feed.receive(wait_seconds=2):
-                feed_view.show(event, json_)
-        except (BotoCoreError, ClientError, LoupeError) as error:
-            err.print(f"what happens cannot be read: {error}", soft_wrap=True)
-            time.sleep(_PAUSE_SECONDS)
-
-
-def _show_detached(process: detached.Detached, home: Path, json_: bool) -> None:
+@app.command(epilog=epilog("loupe cloud status --stack loupe", "loupe cloud status --stack trial --local"))
+def status(home: Home, stack: StackName = "loupe", local: Local = False, json_: Json = False) -> None:
+    """Show the stack and what belongs to it."""
+    account = open_account(stack, home, local)
+    outputs = account.target().outputs
     if json_:
-        link = dashboard.sign_in_link(home)
-        print_json(
-            {
-                "pid": process.pid,
-                "endpoint_url": process.endpoint_url,
-                "dashboard": link,
-                "home": str(home),
-            }
-        )
+        print_json({"stack": stack, "outputs": outputs})
         return
-    options = target_options(None, home)
-    out.print(f"Loupe is running on {process.endpoint_url}, in process {process.pid}.", soft_wrap=True)
-    _show_dashboard(home)
-    out.print(f"Alerts and alarms: {process.log}", soft_wrap=True)
-    out.print(f"Next: loupe drop LINE/STATION --wait{options}. Stop: loupe down{options}", soft_wrap=True)
-
-
-def _show_dashboard(home: Path) -> None:
-    out.print(
-        f"The dashboard, signed in once within ten minutes: {dashboard.sign_in_link(home)}", soft_wrap=True
-    )
-
-
-@app.command(epilog=epilog("loupe down"))
-def down(home: Home, json_: Json = False) -> None:
-    """Stop the local cloud; its state is kept.
-
-    A retraining run that is in progress continues at the next `loupe up`.
-    """
-    with (
-        interrupts.explained("The local cloud goes on stopping. See: loupe status"),
-        err.status("stopping") as status,
-    ):
-        pid = stop(home, on_step=status.update)
-    if json_:
-        print_json({"stopped": pid})
-    else:
-        out.print("The local cloud has stopped. Its state is kept; start again: loupe up")
-
-
-@app.command(
-    "reset", epilog=epilog("loupe reset", "loupe reset --yes", statuses={1: "an error, or not confirmed"})
-)
-def reset_home(
-    home: Home,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing.")] = False,
-    json_: Json = False,
-) -> None:
-    """Delete the local cloud's state.
-
-    That is: images, inspections, models, labels, rules and logs. Asks first.
-    """
-    if not parts(home):
-        if json_:
-            print_json({"deleted": []})
-        else:
-            out.print(f"There is nothing to delete in {home}.", soft_wrap=True)
-        return
-    if not yes:
-        if not sys.stdin.isatty():
-            raise LoupeError(f"this deletes the state in {home}, and nobody can be asked", "Add --yes.")
-        typer.confirm(f"Delete the state in {home}? It cannot be restored.", abort=True, err=True)
-    deleted = [str(path) for path in reset(home)]
-    if json_:
-        print_json({"deleted": deleted})
-    else:
-        out.print(f"Deleted {len(deleted)} files and folders in {home}.", soft_wrap=True)
+    for name, value in outputs.items():
+        out.print(f"{name:<24} {value}", soft_wrap=True)

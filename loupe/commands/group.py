@@ -16,13 +16,14 @@ from typer.core import TyperGroup
 SECTIONS: dict[str, list[tuple[str, str, str]]] = {
     "Start": [
         ("demo", "demo", "Inspect the sample images in a temporary local cloud."),
-        ("up", "cloud", "Start the local cloud, and print what needs attention."),
-        ("down", "cloud", "Stop the local cloud; its state is kept."),
+        ("up", "laptop", "Start the local cloud, and print what needs attention."),
+        ("down", "laptop", "Stop the local cloud; its state is kept."),
         ("status", "status", "Show what runs, serves and waits, and the alarms."),
-        ("reset", "cloud", "Delete the local cloud's state."),
+        ("reset", "laptop", "Delete the local cloud's state."),
         ("dashboard", "dashboard", "Open the dashboard in the browser."),
         ("users", "users", "Add, list and remove the people who may use the dashboard."),
     ],
+    "AWS": [("cloud", "cloud", "Create, update, show and remove Loupe in an AWS account.")],
     "Images": [
         ("drop", "images", "Upload images as a camera would."),
         ("inspections", "images", "List inspections, newest first."),

@@ -8,6 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+# typer has no public names for them.
+from typer._click.core import ParameterSource
+from typer._click.globals import get_current_context
+
 from loupe.home import default_home
 
 if TYPE_CHECKING:
@@ -27,7 +31,9 @@ Home = Annotated[
 Stack = Annotated[
     str | None,
     typer.Option(
-        metavar="NAME", help="A stack on AWS, reached with your AWS profile. Without it: the local cloud."
+        metavar="NAME",
+        help="A stack on AWS, reached with your AWS profile; with --home, one of that name in the local cloud. "
+        "Without it: the local cloud.",
     ),
 ]
 Line = Annotated[str | None, typer.Option(metavar="NAME", help="The production line.")]
@@ -42,11 +48,19 @@ def open_target(stack: str | None, home: Path) -> Target:
     """
     from loupe.stack.target import Target
 
-    return Target.aws(stack) if stack else Target.local(home)
+    if stack is None:
+        return Target.local(home)
+    return Target.local_stack(home, stack) if _given_home() else Target.aws(stack)
+
+
+def _given_home() -> bool:
+    """Return whether the command line itself names the home: LOUPE_HOME alone does not turn AWS into a laptop."""
+    context = get_current_context(silent=True)
+    return context is not None and context.get_parameter_source("home") == ParameterSource.COMMANDLINE
 
 
 def target_options(stack: str | None, home: Path) -> str:
     """Return the options with which another command works on the same target; empty if it does without any."""
     if stack:
-        return f" --stack {stack}"
+        return f" --stack {stack}" + (f" --home {home}" if _given_home() else "")
     return "" if str(home) in (os.environ.get("LOUPE_HOME"), str(default_home())) else f" --home {home}"

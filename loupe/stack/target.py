@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -63,23 +64,46 @@ class Target:
         return cls(cloud.session, cloud.endpoint_url, dict(cloud.outputs), cloud.stack_name)
 
     @classmethod
+    def local_stack(cls, home: Path, stack: str) -> Target:
+        """Return the stack of that name, such as `loupe cloud create` made it, in the local cloud that runs on `home`.
+
+        Raises:
+            NotRunningError: No local cloud runs there.
+            LoupeError: It has no such stack.
+        """
+        cloud = connection(home)
+        return cls.of(cloud.session, cloud.endpoint_url, stack)
+
+    @classmethod
     def aws(cls, stack: str) -> Target:
         """Return the stack of that name in the account and region of the user's AWS profile.
+
+        With AWS_ENDPOINT_URL and its credentials in the environment, that is a local cloud.
 
         Raises:
             LoupeError: No credentials, no region, or no such stack.
         """
         try:
             session = boto3.Session()
-            client: CloudFormationClient = session.client("cloudformation")
+        except BotoCoreError as error:
+            raise _unreadable(stack, error) from error
+        # Every client reads AWS_ENDPOINT_URL itself; here it also tells how S3 is to be addressed.
+        return cls.of(session, os.environ.get("AWS_ENDPOINT_URL") or None, stack)
+
+    @classmethod
+    def of(cls, session: boto3.Session, endpoint_url: str | None, stack: str) -> Target:
+        """Return the stack of that name that a session reaches.
+
+        Raises:
+            LoupeError: No credentials, no region, or no such stack.
+        """
+        try:
+            client: CloudFormationClient = session.client("cloudformation", endpoint_url=endpoint_url)
             description = client.describe_stacks(StackName=stack)["Stacks"][0]
         except (BotoCoreError, ClientError) as error:
-            raise LoupeError(
-                f"cannot read the stack {stack!r}: {error}",
-                "Check AWS_PROFILE and AWS_REGION, or deploy the stack first (docs/deploy.md).",
-            ) from error
+            raise _unreadable(stack, error) from error
         outputs = {output["OutputKey"]: output["OutputValue"] for output in description.get("Outputs", [])}
-        return cls(session, None, outputs, stack)
+        return cls(session, endpoint_url, outputs, stack)
 
     def output(self, name: str) -> str:
         """Return a stack output.
@@ -175,3 +199,10 @@ class Target:
     @cached_property
     def dynamodb(self) -> DynamoDBServiceResource:
         return self.session.resource("dynamodb", endpoint_url=self.endpoint_url, config=_CLIENT_CONFIG)
+
+
+def _unreadable(stack: str, error: Exception) -> LoupeError:
+    return LoupeError(
+        f"cannot read the stack {stack!r}: {error}",
+        "Check AWS_PROFILE and AWS_REGION, or create the stack first: loupe cloud create (docs/deploy.md).",
+    )

@@ -1,0 +1,1 @@
+"""The AWS account around the stack: from an empty account to the first verdict, and away again."""
