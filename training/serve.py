@@ -30,6 +30,7 @@ from contract.text import plain
 from training.job import by_hand
 from training.job.container import Container, cores, emit, run
 from training.job.errors import TrainingError
+from training.job.stopping import check
 from training.model.artefact import ModelCard, unpack
 from training.serving.app import Endpoint
 from training.serving.inference import Predictor, ThreadPredictor
@@ -116,6 +117,8 @@ def serve(
     # uvicorn drains at the first two, then sends itself the signal again. With this handler, that is a plain exit.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _exit)
+    # A stop that a library has swallowed meanwhile: nobody sends it again.
+    check()
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
         signal.signal(signal.SIGHUP, stop)
     server.run(sockets=[listener])
@@ -164,7 +167,9 @@ def _threads(settings: Settings) -> int:
     return max(1, cores() // settings.workers) if settings.batch == 1 else cores()
 
 
-def _exit(_number: int, _frame: FrameType | None) -> None:
+def _exit(number: int, _frame: FrameType | None) -> None:
+    # The next one would interrupt the removal of the temporary folder.
+    signal.signal(number, signal.SIG_IGN)
     raise SystemExit(0)
 
 

@@ -15,7 +15,7 @@ from typing import NoReturn
 
 from contract.text import error_text, system_error
 from training.job.errors import TrainingError
-from training.job.stopping import Stopped, finishing, signals_stop, stop_received
+from training.job.stopping import Stopped, finishing, signals_handled, signals_stop, stop_received
 
 _AGAIN = "The same command starts again."
 
@@ -41,7 +41,7 @@ def run(work: Callable[[], int], *, outcome: str = "nothing was written", again:
         The exit status.
     """
     try:
-        with signals_stop():
+        with signals_handled():
             return _guarded(work, outcome, again)
     except BrokenPipeError:
         # The reader of the output, such as `head`, has ended; Python would complain again at its own end.
@@ -51,7 +51,8 @@ def run(work: Callable[[], int], *, outcome: str = "nothing was written", again:
 
 def _guarded(work: Callable[[], int], outcome: str, again: str) -> int:
     try:
-        return work()
+        with signals_stop():
+            return work()
     except KeyboardInterrupt as error:
         stop = error if isinstance(error, Stopped) else Stopped()
     except BrokenPipeError:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from training.job.errors import TrainingError
-from training.job.stopping import Stopped, signals_stop
+from training.job.stopping import Stopped, signals_handled, signals_stop, stop_received
 
 DEFAULT_ROOT = "/opt/ml"
 
@@ -103,18 +103,32 @@ def run(job: Callable[[Container], None]) -> int:
         The exit status: 0, or 1 with the reason in output/failure, where SageMaker reads it; after a signal 128 + its
         number, which is no failure.
     """
-    container = Container()
+    with signals_handled():
+        return _guarded(job, Container())
+
+
+def _guarded(job: Callable[[Container], None], container: Container) -> int:
     try:
         with signals_stop():
             job(container)
-    except Stopped as stop:
-        emit("stopped", {"signal": stop.number, "done": stop.done, "outcome": stop.outcome}, to=sys.stderr)
-        return stop.exit_status
-    except TrainingError as error:
-        return _fail(container, "\n".join(filter(None, [f"{type(error).__name__}: {error}", error.hint])))
-    except Exception:  # noqa: BLE001 - the last resort: the reason must reach output/failure
-        return _fail(container, traceback.format_exc())
-    return 0
+    except Stopped as error:
+        stop = error
+    except Exception as error:  # noqa: BLE001 - the last resort: the reason must reach output/failure
+        # A library may turn the stop into an error of its own.
+        received = stop_received()
+        if received is None:
+            return _fail(container, _reason(error))
+        stop = received
+    else:
+        return 0
+    emit("stopped", {"signal": stop.number, "done": stop.done, "outcome": stop.outcome}, to=sys.stderr)
+    return stop.exit_status
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, TrainingError):
+        return "\n".join(filter(None, [f"{type(error).__name__}: {error}", error.hint]))
+    return "".join(traceback.format_exception(error))
 
 
 def _fail(container: Container, reason: str) -> int:

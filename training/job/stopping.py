@@ -44,6 +44,7 @@ class Stopped(KeyboardInterrupt):
 class _State:
     first: int | None = None
     at: float = 0.0
+    raises: bool = False
     finishing: bool = False
 
 
@@ -51,14 +52,18 @@ _state = _State()
 
 
 @contextmanager
-def signals_stop() -> Iterator[None]:
-    """Raise Stopped in the main thread at the first of SIGNALS; a later one ends the process at once."""
+def signals_handled() -> Iterator[None]:
+    """Note SIGNALS instead of dying of them; the second one ends the process at once.
+
+    The first raises Stopped inside `signals_stop` only, which the block enters where it can handle the exception. So
+    a signal that comes while the handlers are set, or after the work is done, raises nothing.
+    """
     if threading.current_thread() is not threading.main_thread():
         # Only the main thread may set handlers. The program that started this thread has its own.
         yield
         return
     before = {number: signal.getsignal(number) for number in SIGNALS}
-    _state.first, _state.finishing = None, False
+    _state.first, _state.raises, _state.finishing = None, False, False
     for number, handler in before.items():
         if handler is not signal.SIG_IGN:
             signal.signal(number, _stop)
@@ -70,6 +75,23 @@ def signals_stop() -> Iterator[None]:
         for number, handler in before.items():
             signal.signal(number, handler)
         _state.first = None
+
+
+@contextmanager
+def signals_stop() -> Iterator[None]:
+    """Raise Stopped in the main thread at the first of SIGNALS, also at one that `signals_handled` has noted already.
+
+    After the block, `stop_received` still tells whether there was a signal.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    try:
+        _state.raises = True
+        check()
+        yield
+    finally:
+        _state.raises = False
 
 
 @contextmanager
@@ -107,7 +129,8 @@ def _stop(number: int, _frame: FrameType | None) -> None:
         return
     if _state.first is None:
         _state.first, _state.at = number, time.monotonic()
-        raise Stopped(number)
-    if time.monotonic() - _state.at > _SAME_WISH_SECONDS:
+        if _state.raises:
+            raise Stopped(number)
+    elif time.monotonic() - _state.at > _SAME_WISH_SECONDS:
         signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)
