@@ -31,9 +31,11 @@ _LOCAL_PARAMETERS = {
     "CanarySeconds": "5",
     "IndexShards": "1",
     "RulesCacheSeconds": "2",
+    "UniquePart": "first",
 }
-# What a stack keeps from its creation on: its records are where these parameters said.
-_LASTING_PARAMETERS = ("IndexShards",)
+# What a stack keeps from its creation on: its records and its buckets are where these parameters said. The value is
+# that of a stack which was created before the parameter existed, if it differs from the one for a new stack.
+_LASTING_PARAMETERS: dict[str, str | None] = {"IndexShards": None, "UniquePart": "last"}
 # The state machine's values that are not parameters, because on AWS there is no reason to change them.
 _LOCAL_SUBSTITUTIONS = {"PollSeconds": "1"}
 _SUCCEEDED = ("CREATE_COMPLETE", "UPDATE_COMPLETE")
@@ -66,7 +68,8 @@ def deploy(connection: Connection, repo: Path, parameters: dict[str, str]) -> di
     cloudformation = connection.client("cloudformation")
     stack = _delete_if_never_created(cloudformation, connection.stack_name)
     chosen = {name: value for name, value in _LOCAL_PARAMETERS.items() if name in declared}
-    parameters = chosen | lasting_parameters(stack) | parameters
+    lasting = {name: value for name, value in lasting_parameters(stack).items() if name in declared}
+    parameters = chosen | lasting | parameters
     digest = _digest(template, parameters, sources)
     if stack and stack["StackStatus"] in _SUCCEEDED and _deployed_digest(stack) == digest:
         return _outputs(stack)
@@ -186,12 +189,14 @@ def _digest(template: dict[str, Any], parameters: dict[str, str], sources: _Sour
 
 
 def lasting_parameters(stack: dict[str, Any] | None) -> dict[str, str]:
-    """Return the parameters that a stack keeps."""
-    return {
-        parameter["ParameterKey"]: parameter["ParameterValue"]
-        for parameter in (stack or {}).get("Parameters", [])
-        if parameter["ParameterKey"] in _LASTING_PARAMETERS
+    """Return the parameters that a stack keeps; none if it is still to be created."""
+    if stack is None or stack["StackStatus"] == "REVIEW_IN_PROGRESS":
+        return {}
+    deployed = {
+        parameter["ParameterKey"]: parameter["ParameterValue"] for parameter in stack.get("Parameters", [])
     }
+    kept = {name: deployed.get(name, former) for name, former in _LASTING_PARAMETERS.items()}
+    return {name: value for name, value in kept.items() if value is not None}
 
 
 def _deployed_digest(stack: dict[str, Any]) -> str | None:

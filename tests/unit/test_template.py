@@ -363,7 +363,7 @@ def test_the_rule_finds_a_template_that_breaks_it(
 
 def test_the_sections_are_in_the_order_in_which_they_are_read() -> None:
     header = ["AWSTemplateFormatVersion", "Transform", "Description", "Metadata"]
-    assert list(TEMPLATE) == [*header, "Parameters", "Conditions", "Globals", "Resources", "Outputs"]
+    assert list(TEMPLATE) == [*header, "Parameters", "Rules", "Conditions", "Globals", "Resources", "Outputs"]
 
 
 def test_what_resources_share_is_written_once() -> None:

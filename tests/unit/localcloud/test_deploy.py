@@ -37,7 +37,9 @@ def test_a_package_holds_sources_only(tmp_path: Path) -> None:
     names = set(zipfile.ZipFile(BytesIO(package(tmp_path))).namelist())
     contract = {name for name in names if name.startswith("contract/")}
     assert names - contract == {"handlers/inspect.py", "requirements"}
-    assert contract == {f"contract/{file.name}" for file in (PACKAGES / "contract").glob("*.py")}
+    assert contract == {
+        f"contract/{file.name}" for file in (PACKAGES / "contract").iterdir() if file.is_file()
+    }
 
 
 def test_the_short_forms_of_a_template_are_written_out(tmp_path: Path) -> None:
@@ -74,10 +76,16 @@ def test_no_template_is_a_clear_error(tmp_path: Path) -> None:
         read_template(tmp_path / "template.yaml")
 
 
-def test_a_stack_keeps_the_number_of_index_partitions_with_which_its_records_were_written() -> None:
-    deployed = {"IndexShards": "8", "RulesCacheSeconds": "30"}
+def test_a_stack_keeps_what_says_where_its_records_and_buckets_are() -> None:
+    deployed = {"IndexShards": "8", "RulesCacheSeconds": "30", "UniquePart": "first"}
     listed = [{"ParameterKey": name, "ParameterValue": value} for name, value in deployed.items()]
     assert lasting_parameters({"StackStatus": "UPDATE_ROLLBACK_COMPLETE", "Parameters": listed}) == {
-        "IndexShards": "8"
+        "IndexShards": "8",
+        "UniquePart": "first",
     }
+
+
+def test_a_stack_from_before_the_choice_of_names_keeps_its_names() -> None:
+    assert lasting_parameters({"StackStatus": "UPDATE_COMPLETE", "Parameters": []}) == {"UniquePart": "last"}
     assert lasting_parameters(None) == {}
+    assert lasting_parameters({"StackStatus": "REVIEW_IN_PROGRESS", "Parameters": []}) == {}

@@ -11,10 +11,10 @@ from samtranslator.yaml_helper import yaml_parse
 
 TEMPLATE: dict[str, Any] = yaml_parse((Path(__file__).parents[3] / "template.yaml").read_text())
 ACCOUNT, REGION = "123456789012", "eu-central-1"
-OWN = "0123456789ab"  # the end of the stack's id
+OWN = "01234567"  # the first field of the UUID in the stack's id
 _PSEUDO = {
     "AWS::StackName": "press",
-    "AWS::StackId": f"arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/press/aaaaaaaa-bbbb-cccc-dddd-{OWN}",
+    "AWS::StackId": f"arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/press/{OWN}-bbbb-cccc-dddd-aaaaaaaaaaaa",
     "AWS::AccountId": ACCOUNT,
     "AWS::Region": REGION,
     "AWS::Partition": "aws",
