@@ -31,7 +31,12 @@ _PAUSE_SECONDS = 5.0
 
 
 @app.command(
-    epilog=epilog("loupe up", "loupe up --detach", "loupe up --model runs/first/model.tar.gz --port 4566")
+    epilog=epilog(
+        "loupe up",
+        "loupe up --detach",
+        "loupe up --model runs/first/model.tar.gz --port 4566",
+        "loupe up --empty --detach",
+    )
 )
 def up(
     home: Home,
@@ -47,6 +52,12 @@ def up(
         typer.Option(min=1, max=65535, help="A port on 127.0.0.1. Without it: one that is free."),
     ] = None,
     detach: Annotated[bool, typer.Option("--detach", "-d", help="Start in the background.")] = False,
+    empty: Annotated[
+        bool,
+        typer.Option(
+            "--empty", help="Deploy nothing: an empty AWS account, for `loupe cloud create --local`."
+        ),
+    ] = False,
     json_: Json = False,
 ) -> None:
     """Start the local cloud, and print what needs attention.
@@ -54,12 +65,17 @@ def up(
     Runs until Ctrl+C or `loupe down`. Prints defects and doubtful parts with their framed picture, alarms, and
     the notices of retraining runs. The state is kept, and the next `loupe up` continues with it.
     """
+    if empty and model:
+        raise LoupeError("--empty deploys nothing, so no --model either", "Leave one of them out.")
     if detach:
-        _show_detached(detached.start(home, model, port), home, json_)
+        _show_detached(detached.start(home, model, port, empty), home, empty, json_)
         return
     StopSignals().install()
     try:
-        _run(home, model, port, json_)
+        if empty:
+            _run_empty(home, port, json_)
+        else:
+            _run(home, model, port, json_)
     except KeyboardInterrupt:
         if not json_:
             err.print("Stopped. The state is kept, and the next `loupe up` continues with it.")
@@ -96,6 +112,30 @@ def _run(home: Path, model: Path | None, port: int | None, json_: bool) -> None:
         _print_feed(feed, json_)
 
 
+def _run_empty(home: Path, port: int | None, json_: bool) -> None:
+    """Run the local cloud until Ctrl+C, and deploy nothing."""
+    with err.status("starting the local cloud") as status, LocalCloud(home, port) as cloud:
+        status.stop()
+        address = cloud.connection.endpoint_url
+        if json_:
+            print_json({"endpoint_url": address, "home": str(home)})
+        else:
+            out.print(f"Loupe is running on {address}; its state is in {home}.", soft_wrap=True)
+            _show_empty(home)
+            out.print("Ctrl+C stops it.")
+        sys.stdout.flush()
+        cloud.on_step = lambda step: err.print(f"stopping: {step}", soft_wrap=True)
+        # Not without a limit: Python handles signals only between calls.
+        while True:
+            time.sleep(_PAUSE_SECONDS)
+
+
+def _show_empty(home: Path) -> None:
+    out.print("It is an AWS account of its own, into which nothing was deployed.")
+    where = target_options(None, home)
+    out.print(f"Next, as on AWS: loupe cloud create --stack trial --local{where}", soft_wrap=True)
+
+
 def _print_feed(feed: Feed, json_: bool) -> None:
     """Print what happens, without end. A failed look does not stop the cloud."""
     while True:
@@ -107,20 +147,17 @@ def _print_feed(feed: Feed, json_: bool) -> None:
             time.sleep(_PAUSE_SECONDS)
 
 
-def _show_detached(process: detached.Detached, home: Path, json_: bool) -> None:
+def _show_detached(process: detached.Detached, home: Path, empty: bool, json_: bool) -> None:
     if json_:
-        link = dashboard.sign_in_link(home)
-        print_json(
-            {
-                "pid": process.pid,
-                "endpoint_url": process.endpoint_url,
-                "dashboard": link,
-                "home": str(home),
-            }
-        )
+        document = {"pid": process.pid, "endpoint_url": process.endpoint_url, "home": str(home)}
+        print_json(document if empty else document | {"dashboard": dashboard.sign_in_link(home)})
         return
     options = target_options(None, home)
     out.print(f"Loupe is running on {process.endpoint_url}, in process {process.pid}.", soft_wrap=True)
+    if empty:
+        _show_empty(home)
+        out.print(f"Stop: loupe down{options}", soft_wrap=True)
+        return
     _show_dashboard(home)
     out.print(f"Alerts and alarms: {process.log}", soft_wrap=True)
     out.print(f"Next: loupe drop LINE/STATION --wait{options}. Stop: loupe down{options}", soft_wrap=True)

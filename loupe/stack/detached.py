@@ -34,13 +34,14 @@ class Detached:
     log: Path
 
 
-def start(home: Path, model: Path | None, port: int | None) -> Detached:
+def start(home: Path, model: Path | None, port: int | None, empty: bool = False) -> Detached:
     """Start `loupe up` in the background, and return once it serves.
 
     Args:
         home: The local cloud's private folder.
         model: The model to serve; None for the one that serves, or the starter.
         port: The port; None for any.
+        empty: Deploy nothing into it.
 
     Raises:
         LoupeError: It ended instead; the message is its own.
@@ -50,6 +51,7 @@ def start(home: Path, model: Path | None, port: int | None) -> Detached:
     options = [f"--home={home}"]
     options += [f"--model={model}"] if model else []
     options += [f"--port={port}"] if port else []
+    options += ["--empty"] if empty else []
     # A file of its own until it serves: a second `up` on the same home must not empty the first one's log.
     starting = home / f"{_LOG}.{os.getpid()}"
     with starting.open("wb") as output:

@@ -59,8 +59,14 @@ class Target:
 
         Raises:
             NotRunningError: No local cloud runs there.
+            LoupeError: It has no stack: it is starting, or was started empty.
         """
         cloud = connection(home)
+        if not cloud.outputs:
+            raise LoupeError(
+                f"nothing is deployed yet in the local cloud in {home}",
+                "Wait until it has started; after `loupe up --empty`, name the stack too: --stack NAME --home FOLDER",
+            )
         return cls(cloud.session, cloud.endpoint_url, dict(cloud.outputs), cloud.stack_name)
 
     @classmethod
