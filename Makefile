@@ -79,11 +79,8 @@ openapi: .venv/.dev dashboard/node_modules/.done ## describe the HTTP API in doc
 fuzz: .venv/.dev ## damaged and hostile images against the decoder, for ten minutes
 	$(BIN)/python -m tests.fuzz.images --minutes 10
 
-images: ## build the containers loupe-train, loupe-serve and loupe-serve-gpu with docker
-	docker build -f training/Dockerfile --target train --build-arg GIT_SHA=$$(git rev-parse HEAD) -t loupe-train .
-	for kind in serve serve-gpu; do \
-	  docker build -f training/Dockerfile --target serve --build-arg REQUIREMENTS=$$kind \
-	    --build-arg GIT_SHA=$$(git rev-parse HEAD) -t loupe-$$kind . || exit 1; done
+images: .venv/.local ## build the containers with docker, podman or buildah (BUILDER=podman), as SageMaker takes them
+	@BUILDER=$(BUILDER) $(BIN)/python -m loupe.account.builders
 
 clean: ## remove what was built; the local cloud's state stays
 	rm -rf .venv .tools .aws-sam build loupe-demo dashboard/node_modules

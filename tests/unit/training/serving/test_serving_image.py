@@ -38,9 +38,20 @@ def requirements(path):
     return [line for line in joined.splitlines() if line and not line.startswith("#")]
 
 
-def test_both_targets_exist_and_each_starts_its_own_program():
+def test_every_target_exists_and_starts_its_own_program():
     commands = {stage: arguments for stage, name, arguments in instructions() if name == "CMD"}
-    assert commands == {"train": '["train"]', "serve": '["serve"]'}
+    assert commands == {"train": '["train"]', "serve": '["serve"]', "serve-gpu": '["serve"]'}
+
+
+def test_every_image_asks_for_the_gpus_and_knows_which_it_is():
+    common = [arguments for stage, name, arguments in instructions() if (stage, name) == ("common", "ENV")]
+    assert "NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility" in common
+    for target in ("train", "serve", "serve-gpu"):
+        (environment,) = [
+            arguments for stage, name, arguments in instructions() if (stage, name) == (target, "ENV")
+        ]
+        assert f"LOUPE_IMAGE={target}" in environment.split()
+        assert ("LOUPE_DEVICE=cuda" in environment.split()) == (target == "serve-gpu")
 
 
 def test_every_source_that_is_copied_exists_and_is_not_ignored():
@@ -64,7 +75,7 @@ def test_nothing_is_installed_without_a_hash():
     installs = [
         arguments for _, name, arguments in instructions() if name == "RUN" and "install" in arguments
     ]
-    assert len(installs) == 2
+    assert len(installs) == 3
     assert all("pip install" in install and "--require-hashes" in install for install in installs)
     locked = [arguments.split()[0] for _, name, arguments in instructions() if name == "COPY"]
     for path in {ROOT / source for source in locked if source.startswith("requirements/")}:
