@@ -11,6 +11,7 @@ from botocore.model import OperationNotFoundError
 
 from contract.endpoint import MAX_BODY_BYTES
 from localcloud.sagemaker.aws_errors import AwsError, endpoint_not_found, model_error
+from localcloud.sagemaker.ended_jobs import EndedJobs
 from localcloud.sagemaker.hosting.endpoints import SERVING, Endpoints
 from localcloud.sagemaker.hosting.model_server import NoAnswerError
 from localcloud.sagemaker.hosting.models import Models
@@ -101,6 +102,7 @@ class SageMaker:
             **self._training.operations(),
             **self._processing.operations(),
             **self._tuning.operations(),
+            **EndedJobs(self._resources).operations(),
         }
 
     def resume(self) -> None:
