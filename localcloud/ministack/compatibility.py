@@ -43,7 +43,12 @@ _NAMES = {
         "set_request_region",
     ),
     "core.router": ("extract_access_key_id", "extract_region"),
-    "services.cloudformation.provisioners": ("_RESOURCE_HANDLERS", "_ssm_attrs", "_ssm_put_data"),
+    "services.cloudformation.provisioners": (
+        "_RESOURCE_HANDLERS",
+        "_STACK_TAG_PROPERTY",
+        "_ssm_attrs",
+        "_ssm_put_data",
+    ),
     "services.cloudwatch": (
         "_alarms",
         "_calc_stats",
@@ -103,7 +108,7 @@ _NAMES = {
         "executions_in_flight",
         "load_persisted_state",
     ),
-    "services.s3": ("_object_versions", "_persist_object", "_version_file_exists"),
+    "services.s3": ("_bucket_tags", "_object_versions", "_persist_object", "_version_file_exists"),
     "services.sns": ("_fanout",),
     "services.sqs": ("_queues",),
     "services.stepfunctions": (

@@ -5,6 +5,7 @@ from typing import Any
 from ministack.services import s3
 
 from localcloud.ministack import (
+    bucket_tags,
     functions,
     http_api,
     parameters,
@@ -34,6 +35,7 @@ def apply(observability: Observability, secret: bytes) -> None:
     parameters.apply()
     http_api.apply()
     _keep_object_versions_on_disk()
+    bucket_tags.apply()
     observability.apply()
 
 
