@@ -32,6 +32,7 @@ _DELETIONS: dict[str, Callable[[Work, Item], None]] = {
     "scaling alarm": hosting.delete_alarm,
     "job logs": logs.delete_streams,
     "log group": logs.delete_group,
+    "image builder": deployment.delete_builder,
     "repository": deployment.delete_repository,
     "deployment files": deployment.delete_deployment,
     "user pool": storage.delete_user_pool,

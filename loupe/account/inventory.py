@@ -19,13 +19,13 @@ _DENIED = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "Au
 _FINDERS: tuple[Callable[[Scope], list[Item]], ...] = (
     *(jobs.find_runs, jobs.find_jobs, hosting.find_scaling, hosting.find_endpoints, hosting.find_configs),
     *(hosting.find_models, hosting.find_groups, deployment.find_stack, logs.find_groups, logs.find_streams),
-    *(deployment.find_repositories, deployment.find_deployment),
+    *(deployment.find_builder, deployment.find_repositories, deployment.find_deployment),
     *(storage.find_buckets, storage.find_tables, storage.find_user_pools),
 )
 # boto3 makes clients in one thread only.
 _SERVICES = (
     *("cloudformation", "stepfunctions", "sagemaker", "application-autoscaling", "cloudwatch", "logs", "ecr"),
-    *("s3", "dynamodb", "cognito-idp", "kms", "resourcegroupstaggingapi", "sts"),
+    *("s3", "dynamodb", "cognito-idp", "kms", "resourcegroupstaggingapi", "sts", "codebuild", "iam"),
 )
 # What AWS itself ends: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch_concepts.html and
 # https://docs.aws.amazon.com/xray/latest/devguide/aws-xray.html

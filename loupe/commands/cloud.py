@@ -8,11 +8,13 @@ from typing import Annotated
 import typer
 
 from loupe.account.account import Account
+from loupe.commands import cloud_destroy
 from loupe.commands.help import commands, epilog
 from loupe.commands.options import Home, Json
 from loupe.views.console import out, print_json
 
 app = commands("Create, update, show and remove Loupe in an AWS account.")
+app.add_typer(cloud_destroy.app)
 
 StackName = Annotated[str, typer.Option("--stack", metavar="NAME", help="The stack's name.")]
 Local = Annotated[

@@ -7,6 +7,7 @@ from collections import Counter
 from typing import Any
 
 from loupe.account.account import REPOSITORIES
+from loupe.account.builders import build_role, codebuild
 from loupe.account.holdings import storage
 from loupe.account.holdings.scope import Item, Scope, Work, existing, size
 from loupe.errors import LoupeError
@@ -92,6 +93,21 @@ def find_repositories(scope: Scope) -> list[Item]:
 def delete_repository(work: Work, item: Item) -> None:
     """Delete a repository with its images."""
     existing(work.account.client("ecr").delete_repository, repositoryName=item.name, force=True)
+
+
+def find_builder(scope: Scope) -> list[Item]:
+    """Return what builds images in the account: a CodeBuild project with its role and its log group."""
+    account = scope.account
+    project, role = build_role.project_name(account), build_role.role_name(account)
+    projects = account.client("codebuild").batch_get_projects(names=[project])["projects"]
+    if projects or existing(account.client("iam").get_role, RoleName=role):
+        return [Item("image builder", project, f"a CodeBuild project and the role {role}")]
+    return []
+
+
+def delete_builder(work: Work, item: Item) -> None:
+    """Delete the project, its role and its log group."""
+    codebuild.remove(work.account)
 
 
 def find_deployment(scope: Scope) -> list[Item]:

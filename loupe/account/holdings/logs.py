@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from loupe.account.builders import build_role
 from loupe.account.holdings.scope import Item, Scope, Work, existing, size
 
 # SageMaker's groups for all jobs of the account; a job's streams begin with its name.
@@ -14,6 +15,7 @@ def find_groups(scope: Scope) -> list[Item]:
     """Return the log groups that exist and are the stack's alone."""
     client = scope.account.client("logs")
     names = {f"/aws/sagemaker/Endpoints/{endpoint}" for endpoint in scope.endpoints}
+    names.add(build_role.log_group_name(scope.account))
     names |= {f"/aws/lambda/{function}" for function in scope.names("AWS::Lambda::Function")}
     # The groups of a stack that exists go with it.
     within = {

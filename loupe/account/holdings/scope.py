@@ -17,7 +17,7 @@ from loupe.account.history import Incarnation
 STACK_TAG = "aws:cloudformation:stack-name"
 # AWS's error codes for what is not there.
 _MISSING = (
-    *("ValidationException", "ResourceNotFound", "ResourceNotFoundException", "ObjectNotFoundException"),
+    *("ResourceNotFound", "ResourceNotFoundException", "ObjectNotFoundException"),
     *(
         "NoSuchBucket",
         "404",
@@ -25,8 +25,10 @@ _MISSING = (
         "StateMachineDoesNotExist",
         "ExecutionDoesNotExist",
     ),
-    *("NoSuchEntity", "NoSuchEntityException", "ValidationError", "NotFoundException"),
+    *("NoSuchEntity", "NoSuchEntityException", "NotFoundException"),
 )
+_INVALID = ("ValidationException", "ValidationError")
+_MISSING_WORDS = ("could not find", "does not exist", "not found")
 # The ARN's service and kind, for what outlives its stack, and CloudFormation's type.
 _TAGGED = {
     re.compile(r"^arn:[\w-]+:s3:::([^/]+)$"): "AWS::S3::Bucket",
@@ -158,9 +160,8 @@ def existing(call: Callable[..., Any], **request: Any) -> dict[str, Any] | None:
 def is_missing(error: ClientError) -> bool:
     """Return whether AWS answered that there is no such resource."""
     code, message = error.response["Error"]["Code"], error.response["Error"].get("Message", "").lower()
-    if code == "ValidationException":
-        return "could not find" in message or "does not exist" in message or "not found" in message
-    return code in _MISSING or "does not exist" in message
+    # SageMaker and CloudFormation have one code for this and for much else.
+    return code in _MISSING or (code in _INVALID and any(words in message for words in _MISSING_WORDS))
 
 
 def size(number: float) -> str:

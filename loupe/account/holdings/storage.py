@@ -39,7 +39,9 @@ class Content(NamedTuple):
         versions = (
             f"{more}{self.objects:,} version{'' if self.objects == 1 else 's'} of objects, {size(self.bytes)}"
         )
-        return f"{versions}, {self.markers:,} delete markers" if self.markers else versions
+        if not self.markers:
+            return versions
+        return f"{versions}, {self.markers:,} delete marker{'' if self.markers == 1 else 's'}"
 
 
 def find_buckets(scope: Scope) -> list[Item]:
