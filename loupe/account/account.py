@@ -16,12 +16,11 @@ from botocore.exceptions import BotoCoreError, ClientError, ProfileNotFound, Unk
 
 from localcloud import connection
 from loupe.errors import LoupeError
-from loupe.stack.target import Target
+from loupe.stack.target import LOOPBACK, Target
 
 Repository = Literal["serve", "serve-gpu", "train"]
 REPOSITORIES: tuple[Repository, ...] = ("serve", "serve-gpu", "train")
 
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _CHECK_CREDENTIALS = (
     "Check the profile: aws sts get-caller-identity (AWS_PROFILE, AWS_REGION, aws sso login)."
 )
@@ -74,7 +73,7 @@ class Account:
     @property
     def local(self) -> bool:
         """Whether this is a cloud on this machine, and not AWS."""
-        return bool(self.endpoint_url) and urlsplit(self.endpoint_url or "").hostname in _LOOPBACK
+        return urlsplit(self.endpoint_url or "").hostname in LOOPBACK
 
     @property
     def region(self) -> str:

@@ -23,21 +23,27 @@ app = commands()
 @app.command(
     epilog=epilog(
         "loupe deploy runs/first/model.tar.gz",
-        "loupe deploy model.tar.gz --stack loupe --image-uri $ACCOUNT.dkr.ecr.$REGION.amazonaws.com/loupe-serve",
+        "loupe deploy model.tar.gz --stack loupe",
+        "loupe deploy model.tar.gz --stack loupe --instance-type ml.c6i.xlarge --image-uri $REGISTRY/loupe/serve:1.2",
     )
 )
 def deploy(
     model: Annotated[Path, typer.Argument(help="A model.tar.gz.")],
     home: Home,
     image_uri: Annotated[
-        str | None, typer.Option(metavar="URI", help="On AWS: the serving container in ECR.")
+        str | None, typer.Option(metavar="URI", help="The serving container. Without it: the stack's.")
     ] = None,
-    instance_type: Annotated[str, typer.Option(metavar="TYPE", help="On AWS.")] = Hosting.instance_type,
-    instance_count: Annotated[int, typer.Option(help="On AWS.", min=1)] = 1,
+    instance_type: Annotated[
+        str | None, typer.Option(metavar="TYPE", help="Without it: the stack's HostingInstanceType.")
+    ] = None,
+    instance_count: Annotated[
+        int | None,
+        typer.Option(help="Without it: as many as now; at first the stack's EndpointMinInstances.", min=1),
+    ] = None,
     inference_ami_version: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME", help="On AWS: the host's machine image, for a container with CUDA 12.4 or newer."
+            metavar="NAME", help="The host's machine image. Without it: what the instance type needs."
         ),
     ] = None,
     golden: Annotated[
@@ -45,7 +51,12 @@ def deploy(
         typer.Option(metavar="PATH", help="A picture that shows a defect, or a folder of them; repeatable."),
     ] = None,
     force: Annotated[
-        bool, typer.Option("--force", help="Serve a model that finds nothing on the golden pictures.")
+        bool,
+        typer.Option(
+            "--force",
+            help="Serve a model that finds nothing on the golden pictures, or a container that does not suit the "
+            "instance type.",
+        ),
     ] = False,
     stack: Stack = None,
     json_: Json = False,
@@ -56,17 +67,23 @@ def deploy(
     training has put into the file. If it finds nothing, it does not go live. The current one serves until the new one
     is ready.
     """
-    if stack and not image_uri:
-        raise LoupeError(
-            "on AWS the endpoint needs the serving container", "Add --image-uri (docs/deploy.md)."
-        )
-    image = image_uri or deployment.LOCAL_IMAGE_URI
-    hosting = Hosting(image, instance_type, instance_count, inference_ami_version)
     target = open_target(stack, home)
+    hosting = Hosting.of(target, image_uri, instance_type, instance_count, inference_ami_version)
+    if not force and (problem := hosting.unsuitable()):
+        raise LoupeError(
+            problem, "Choose the other container (--image-uri), another --instance-type, or add --force."
+        )
     with err.status("asking the model about its golden pictures") as status:
         tried = trial.run(model, golden or [], force)
         with interrupts.explained(*_switch_goes_on(stack, home)):
-            name = deployment.deploy(target, model, hosting, status.update, trial=tried.text)
+            name = deployment.deploy(
+                target,
+                model,
+                hosting,
+                status.update,
+                trial=tried.text,
+                keep_instance_count=not instance_count,
+            )
     if json_:
         outcome = {
             "pictures": tried.pictures,

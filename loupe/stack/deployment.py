@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import re
 import tarfile
 import zlib
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from botocore.exceptions import ClientError
 
-from contract import model_card
+from contract import instances, model_card
 from contract.endpoint import VARIANT_NAME
+from contract.instances import UnsuitableInstanceError
 from contract.keys import MODELS
 from contract.s3 import join, split
 from localcloud.sources import REPOSITORY
@@ -44,6 +48,58 @@ class Hosting:
     instance_type: str = "ml.g5.xlarge"
     instance_count: int = 1
     inference_ami_version: str | None = None
+
+    @classmethod
+    def of(
+        cls,
+        target: Target,
+        image_uri: str | None = None,
+        instance_type: str | None = None,
+        instance_count: int | None = None,
+        inference_ami_version: str | None = None,
+    ) -> Hosting:
+        """Return what the stack was deployed with, except for what is given here.
+
+        Raises:
+            LoupeError: The stack was deployed without a serving container, and none is given.
+        """
+        outputs = target.outputs
+        image = image_uri or outputs.get("ServingImageUri") or (LOCAL_IMAGE_URI if target.local_cloud else "")
+        if not image:
+            raise LoupeError(
+                "the endpoint needs a serving container, and the stack was deployed without one",
+                "Give it one: loupe cloud update --stack NAME. Or name it here: --image-uri URI",
+            )
+        kind = instance_type or outputs.get("HostingInstanceType") or cls.instance_type
+        ami = inference_ami_version
+        if ami is None and kind == outputs.get("HostingInstanceType"):
+            ami = outputs.get("InferenceAmiVersion")
+        if ami is None:
+            with suppress(UnsuitableInstanceError):
+                ami = instances.instance(kind).host_image
+        count = instance_count or int(outputs.get("EndpointMinInstances", cls.instance_count))
+        return cls(image, kind, count, ami)
+
+    def unsuitable(self) -> str | None:
+        """Return why this container does not run on this instance; None if it does, or is not one of ours.
+
+        >>> Hosting("1.dkr.ecr.eu-central-1.amazonaws.com/loupe/serve:1", "ml.g5.xlarge").unsuitable()
+        'ml.g5.xlarge has a GPU, which the image serve does not use: it needs serve-gpu'
+        >>> Hosting("1.dkr.ecr.eu-central-1.amazonaws.com/loupe/serve-gpu:1", "ml.g5.xlarge").unsuitable()
+        """
+        registry, *path = self.image_uri.split("/")
+        name = re.split("[:@]", path[-1])[0].removeprefix("loupe-") if path else ""
+        # A name without a registry is one of the local cloud's, which runs the program of this installation.
+        if "." not in registry or name not in ("serve", "serve-gpu"):
+            return None
+        try:
+            needed = instances.instance(self.instance_type, "endpoint").serving_image
+        except UnsuitableInstanceError as error:
+            return str(error)
+        if needed == name:
+            return None
+        has = "has a GPU, which the image serve does not use" if needed == "serve-gpu" else "has no GPU"
+        return f"{self.instance_type} {has}: it needs {needed}"
 
     def config_request(self) -> dict[str, Any]:
         """Return the CreateEndpointConfig request without its name and the model's."""
@@ -88,6 +144,7 @@ def deploy(
     on_status: Callable[[str], None],
     timeout_s: float = TIMEOUT_SECONDS,
     trial: str | None = None,
+    keep_instance_count: bool = False,
 ) -> str:
     """Make the endpoint serve a model archive, and wait until it does.
 
@@ -98,6 +155,7 @@ def deploy(
         on_status: Receives a text for each step.
         timeout_s: How long to wait for the endpoint.
         trial: What came out of the model's trial, for its tag; None if there was none.
+        keep_instance_count: Keep the number of instances of an endpoint that exists; autoscaling may have changed it.
 
     Returns:
         The name of the SageMaker model.
@@ -107,8 +165,9 @@ def deploy(
     """
     card = read_card(archive)
     on_status(f"uploading {card['name']}")
-    digest, uri = _upload(target, archive)
-    name = endpoint.model_name(target, digest)
+    uri = _upload(target, archive)
+    container: Any = {"Image": hosting.image_uri, "ModelDataUrl": uri}
+    name = endpoint.model_name(target, _digest(container))
     # Retraining starts from a model of the same family, and finds the family here.
     tags = {"loupe:family": str(card["family"])} | ({TRIAL_TAG: trial} if trial else {})
     tag_list: Any = [{"Key": tag, "Value": value} for tag, value in tags.items()]
@@ -118,11 +177,11 @@ def deploy(
     else:
         target.sagemaker.create_model(
             ModelName=name,
-            PrimaryContainer={"Image": hosting.image_uri, "ModelDataUrl": uri},
+            PrimaryContainer=container,
             ExecutionRoleArn=target.output("SageMakerRoleArn"),
             Tags=tag_list,
         )
-    endpoint.switch(target, name, hosting.config_request(), on_status, timeout_s)
+    endpoint.switch(target, name, hosting.config_request(), on_status, timeout_s, keep_instance_count)
     return name
 
 
@@ -132,13 +191,23 @@ def trial_of(target: Target, model: dict[str, Any]) -> str | None:
     return next((tag["Value"] for tag in tags if tag["Key"] == TRIAL_TAG), None)
 
 
-def _upload(target: Target, archive: Path) -> tuple[str, str]:
-    """Put an archive into the artefacts bucket under its hash; return the hash and the S3 URI."""
+def _digest(container: Mapping[str, Any]) -> str:
+    """Return what tells a SageMaker model from others: artefact, image and environment."""
+    parts = [container["ModelDataUrl"], container["Image"], container.get("Environment", {})]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def artefact_key(content: bytes) -> str:
+    """Return the key of a model archive in the artefacts bucket, which has the archive's hash."""
+    return f"{MODELS}{hashlib.sha256(content).hexdigest()[:12]}/model.tar.gz"
+
+
+def _upload(target: Target, archive: Path) -> str:
+    """Put an archive into the artefacts bucket; return its S3 URI."""
     content = archive.read_bytes()
-    digest = hashlib.sha256(content).hexdigest()[:12]
-    bucket, key = target.output("ArtefactsBucketName"), f"{MODELS}{digest}/model.tar.gz"
+    bucket, key = target.output("ArtefactsBucketName"), artefact_key(content)
     target.s3.put_object(Bucket=bucket, Key=key, Body=content)
-    return digest, join(bucket, key)
+    return join(bucket, key)
 
 
 def deploy_uri(
@@ -174,8 +243,7 @@ def deploy_uri(
         ) from error
     container = {**current.container, "ModelDataUrl": uri}
     container.pop("ModelDataSource", None)
-    digest = hashlib.sha256(f"{uri} {container['Image']}".encode()).hexdigest()[:12]
-    name = endpoint.model_name(target, digest)
+    name = endpoint.model_name(target, _digest(container))
     if not endpoint.describe_or_none(lambda: target.sagemaker.describe_model(ModelName=name)):
         request = endpoint.copy_request(target, "CreateModel", current.model)
         request |= {"ModelName": name, "PrimaryContainer": container}

@@ -6,12 +6,14 @@ import hashlib
 import json
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from botocore.exceptions import ClientError
 
 from loupe.errors import LoupeError
+from loupe.stack import limits, scaling
 from loupe.stack.target import Target
 
 if TYPE_CHECKING:
@@ -161,7 +163,7 @@ def switch(
         keep_instance_count: Keep the current number of instances, which autoscaling may have changed.
 
     Raises:
-        LoupeError: The endpoint did not come into service with this model.
+        LoupeError: The endpoint did not come into service with this model, or is not scaled.
     """
     variant = {**config_request["ProductionVariants"][0], "ModelName": model}
     request = {**config_request, "ProductionVariants": [variant]}
@@ -169,8 +171,56 @@ def switch(
     config = f"{model[: _NAME_LIMIT - 7]}-{digest}"
     if not describe_or_none(lambda: target.sagemaker.describe_endpoint_config(EndpointConfigName=config)):
         target.sagemaker.create_endpoint_config(EndpointConfigName=config, **request)
-    _create_or_update(target, config, keep_instance_count)
-    _wait_until_in_service(target, config, on_status, timeout_s)
+    former = _variant(target)
+    # SageMaker refuses another instance type while autoscaling is registered.
+    # https://docs.aws.amazon.com/sagemaker/latest/dg/endpoint-scaling-update.html
+    if former and (former["VariantName"], former.get("InstanceType")) != (
+        variant["VariantName"],
+        variant.get("InstanceType"),
+    ):
+        scaling.deregister(target, former["VariantName"])
+    try:
+        _create_or_update(target, config, keep_instance_count)
+        _wait_until_in_service(target, config, on_status, timeout_s)
+    except BaseException:
+        _scale_former(target, former)
+        raise
+    on_status("registering autoscaling")
+    scale(target, variant["VariantName"])
+
+
+def scale(target: Target, variant: str) -> None:
+    """Register the autoscaling of the endpoint, as the stack's outputs say; a second time changes nothing.
+
+    Raises:
+        LoupeError: It cannot be registered; the endpoint serves all the same.
+    """
+    try:
+        scaling.register(target, variant)
+    except ClientError as error:
+        raise LoupeError(
+            f"the endpoint serves, but its autoscaling could not be registered: {error}",
+            "Allow application-autoscaling:RegisterScalableTarget and PutScalingPolicy, and deploy again.",
+        ) from error
+
+
+def _scale_former(target: Target, former: dict[str, Any] | None) -> None:
+    """Scale again what an update has left in service; why it failed is more important than whether this works."""
+    if former is None:
+        return
+    with suppress(ClientError):
+        endpoint = _describe_endpoint(target)
+        if endpoint and endpoint["EndpointStatus"] == "InService":
+            scaling.register(target, former["VariantName"])
+
+
+def _variant(target: Target) -> dict[str, Any] | None:
+    """Return the variant of the endpoint's configuration; None if there is no endpoint."""
+    endpoint = _describe_endpoint(target)
+    if endpoint is None:
+        return None
+    config = target.sagemaker.describe_endpoint_config(EndpointConfigName=endpoint["EndpointConfigName"])
+    return dict(config["ProductionVariants"][0])
 
 
 def switch_model(
@@ -216,12 +266,13 @@ def _create_or_update(target: Target, config: str, keep_instance_count: bool) ->
         target.sagemaker.delete_endpoint(EndpointName=name)
         while endpoint := _describe_endpoint(target):
             time.sleep(0.5)
-    if endpoint is None:
-        target.sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=config)
-    elif endpoint["EndpointConfigName"] != config:
-        target.sagemaker.update_endpoint(
-            EndpointName=name, EndpointConfigName=config, RetainAllVariantProperties=keep_instance_count
-        )
+    with limits.explained():
+        if endpoint is None:
+            target.sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=config)
+        elif endpoint["EndpointConfigName"] != config:
+            target.sagemaker.update_endpoint(
+                EndpointName=name, EndpointConfigName=config, RetainAllVariantProperties=keep_instance_count
+            )
 
 
 def _wait_until_in_service(
@@ -235,14 +286,16 @@ def _wait_until_in_service(
         if status == "InService":
             if endpoint["EndpointConfigName"] == config:
                 return
+            reason = endpoint.get("FailureReason", "")
             raise LoupeError(
-                f"the endpoint {name} kept its previous model: {endpoint.get('FailureReason', '')}",
-                "Check the container's log.",
+                f"the endpoint {name} kept its previous model: {reason}",
+                limits.hint(reason) or "Check the container's log: loupe logs endpoint",
             )
         if status in ("Failed", "OutOfService", "UpdateRollbackFailed"):
+            reason = endpoint.get("FailureReason", "no reason given")
             raise LoupeError(
-                f"the endpoint {name} is {status}: {endpoint.get('FailureReason', 'no reason given')}",
-                "Check the container's log, fix the model, and deploy again.",
+                f"the endpoint {name} is {status}: {reason}",
+                limits.hint(reason) or "Check the container's log, fix the model, and deploy again.",
             )
         time.sleep(0.2 if target.endpoint_url else 10)
     raise LoupeError(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import boto3
 from botocore.config import Config
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
     from mypy_boto3_sts import STSClient
 
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
 # Uploads and look-ups run in parallel; with botocore's default pool of 10 connections some would wait.
 _CLIENT_CONFIG = Config(max_pool_connections=32, retries={"mode": "standard", "max_attempts": 4})
 
@@ -111,6 +113,11 @@ class Target:
         outputs = {output["OutputKey"]: output["OutputValue"] for output in description.get("Outputs", [])}
         return cls(session, endpoint_url, outputs, stack)
 
+    @property
+    def local_cloud(self) -> bool:
+        """Whether the stack is in a cloud on this machine, and not on AWS."""
+        return urlsplit(self.endpoint_url or "").hostname in LOOPBACK
+
     def output(self, name: str) -> str:
         """Return a stack output.
 
@@ -169,6 +176,12 @@ class Target:
     @cached_property
     def sagemaker(self) -> SageMakerClient:
         return self.session.client("sagemaker", endpoint_url=self.endpoint_url, config=_CLIENT_CONFIG)
+
+    @cached_property
+    def scaling(self) -> Any:
+        return self.session.client(
+            "application-autoscaling", endpoint_url=self.endpoint_url, config=_CLIENT_CONFIG
+        )
 
     @cached_property
     def stepfunctions(self) -> SFNClient:

@@ -127,7 +127,6 @@ def test_a_wrong_command_line_is_one_message_and_the_help_to_read(
         (["status", "--home", "{tmp}/nothing"], "No local cloud is running"),
         (["drop", "{tmp}/nothing"], "does not exist"),
         (["drop", "{tmp}", "--line", "a/b"], "--line"),
-        (["deploy", "m", "--stack", "press"], "serving container"),
         (["bench", "nope"], "no benchmark 'nope'"),
         (["export", "nothing", "out", "--format", "coco", "--home", "{tmp}/nothing"], "no cloud runs"),
         (["import", "x", "--check", "--out", "y"], "--check writes nothing"),

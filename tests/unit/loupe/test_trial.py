@@ -118,7 +118,8 @@ def deploy(press: Stack, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(models, "open_target", lambda *_: press.target)
 
     def run(archive: Path, *options: str) -> Any:
-        return CliRunner().invoke(cli.app, ["deploy", str(archive), "--instance-type", INSTANCE, *options])
+        hosting = ["--instance-type", INSTANCE, "--image-uri", deployment.LOCAL_IMAGE_URI]
+        return CliRunner().invoke(cli.app, ["deploy", str(archive), *hosting, *options])
 
     return run
 
