@@ -261,6 +261,7 @@ class LocalCloud:
         from localcloud.ministack import metrics, patches
         from localcloud.ministack.autosave import Autosave
         from localcloud.ministack.observability import Observability
+        from localcloud.ministack.scaling_alarms import ScalingAlarms
         from localcloud.sagemaker import SageMaker
         from localcloud.sagemaker.roles import Roles
         from localcloud.server import Server
@@ -270,7 +271,15 @@ class LocalCloud:
         patches.apply(self._observability, self.home.secret())
         self._observability.start()
         roles = Roles(f"http://127.0.0.1:{environment.port}", REGION, ACCOUNT)
-        sagemaker = SageMaker(self.home.sagemaker, self.home.logs, self.programs, roles, metrics.record)
+        sagemaker = SageMaker(
+            self.home.sagemaker,
+            self.home.logs,
+            self.programs,
+            roles,
+            metrics.record,
+            ScalingAlarms(),
+            self.home.root / "quotas.json",
+        )
         gateway = Gateway(environment.port, environment.root_key, sagemaker)
         site_port = int(site_listener.getsockname()[1])
         self._site = Site(site_port, gateway, environment.port, self.home.root, self.repo)

@@ -1,7 +1,8 @@
 """The entrance of the local cloud: an ASGI application in front of MiniStack's.
 
 It refuses what no AWS client sends (requests of web pages, unsigned requests, MiniStack's own administration
-paths), and passes SageMaker's requests to our SageMaker, under the same signatures and policies as all others.
+paths), and passes the requests for SageMaker, Application Auto Scaling and Service Quotas to our own, under the
+same signatures and policies as all others.
 """
 
 import asyncio
@@ -10,7 +11,7 @@ import logging
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import parse_qs, quote, unquote
 
 from ministack import app as ministack_app
@@ -19,9 +20,10 @@ from ministack.core import iam_actions, iam_evaluator, responses, router
 from contract.endpoint import MAX_BODY_BYTES
 from localcloud.daemon_pool import DaemonPool
 from localcloud.guard import is_public, refusal
-from localcloud.sagemaker import SageMaker
+from localcloud.sagemaker import SageMaker, service_quotas
 from localcloud.sagemaker.api import Answer
 from localcloud.sagemaker.aws_errors import AwsError
+from localcloud.sagemaker.hosting import scaling
 from localcloud.stopping import stopping
 
 logger = logging.getLogger(__name__)
@@ -31,10 +33,23 @@ Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 Query = Mapping[str, list[str]]
 
-_TARGET = "SageMaker."
 # What these services are told while the cloud stops would be lost, because their state is saved as it was before.
-_CLOSED_BY_STOP = (_TARGET, "AWSStepFunctions.")
+_CLOSED_BY_STOP = ("SageMaker.", "AnyScaleFrontendService.", "ServiceQuotasV20190624.", "AWSStepFunctions.")
 _MAX_BUFFERED = 2 * MAX_BODY_BYTES
+
+
+class _Service(NamedTuple):
+    """An API of ours, whose requests have a target.
+
+    Attributes:
+        prefix: The service in IAM's actions.
+        call: Calls an operation with its parameters, and returns its answer.
+        resource: Returns the ARN that policies are compared with, for an operation with its parameters.
+    """
+
+    prefix: str
+    call: Callable[[str, dict[str, Any]], dict[str, Any]]
+    resource: Callable[[str, dict[str, Any]], str]
 
 
 @dataclass(frozen=True)
@@ -57,6 +72,18 @@ class Gateway:
 
     def __init__(self, port: int, root_key: str, sagemaker: SageMaker) -> None:
         self.port, self.root_key, self.sagemaker = port, root_key, sagemaker
+        # By the target's part before the operation.
+        self._services = {
+            "SageMaker": _Service("sagemaker", sagemaker.call, sagemaker.resource),
+            "AnyScaleFrontendService": _Service(
+                scaling.SERVICE, sagemaker.scaling.call, sagemaker.scaling.resource
+            ),
+            "ServiceQuotasV20190624": _Service(
+                service_quotas.IAM_PREFIX,
+                sagemaker.service_quotas.call,
+                sagemaker.service_quotas.resource,
+            ),
+        }
         # Its own threads: sixteen slow invocations must not block MiniStack's functions.
         self._threads = DaemonPool(16, thread_name_prefix="loupe-sagemaker")
 
@@ -88,21 +115,23 @@ class Gateway:
         if stopping.is_set() and headers.get("x-amz-target", "").startswith(_CLOSED_BY_STOP):
             error = AwsError("ServiceUnavailable", "The local cloud is stopping.", status=503)
             await _send_error(send, error, request_id=str(uuid.uuid4()), json_error=True)
-        elif headers.get("x-amz-target", "").startswith(_TARGET):
-            await self._control_plane(_Request(scope, headers, query), receive, send)
+        elif service := self._services.get(headers.get("x-amz-target", "").partition(".")[0]):
+            await self._control_plane(service, _Request(scope, headers, query), receive, send)
         elif scope["path"].startswith("/endpoints/") and scope["path"].endswith("/invocations"):
             await self._invoke_endpoint(_Request(scope, headers, query), receive, send)
         else:
             await ministack_app.app(scope, receive, send)
 
-    async def _control_plane(self, request: _Request, receive: Receive, send: Send) -> None:
-        operation = request.headers["x-amz-target"].removeprefix(_TARGET)
+    async def _control_plane(
+        self, service: _Service, request: _Request, receive: Receive, send: Send
+    ) -> None:
+        operation = request.headers["x-amz-target"].partition(".")[2]
         request_id = str(uuid.uuid4())
         try:
             body = await _read_body(receive)
             parameters = _parse_json(body)
-            _authorize(request, body, operation, self.sagemaker.resource(operation, parameters))
-            result = await self._in_thread(self.sagemaker.call, operation, parameters)
+            _authorize(request, body, service.prefix, operation, service.resource(operation, parameters))
+            result = await self._in_thread(service.call, operation, parameters)
         except AwsError as error:
             await _send_error(send, error, request_id, json_error=True)
             return
@@ -114,7 +143,7 @@ class Gateway:
         request_id = str(uuid.uuid4())
         try:
             body = await _read_body(receive)
-            _authorize(request, body, "InvokeEndpoint", self.sagemaker.arn("Endpoint", name))
+            _authorize(request, body, "sagemaker", "InvokeEndpoint", self.sagemaker.arn("Endpoint", name))
             answer = await self._in_thread(self.sagemaker.invoke, name, body, request.headers)
         except AwsError as error:
             await _send_error(send, error, request_id)
@@ -131,7 +160,7 @@ class Gateway:
             raise AwsError("InternalFailure", f"{type(error).__name__}: {error}", status=500) from error
 
 
-def _authorize(request: _Request, body: bytes, operation: str, resource: str) -> None:
+def _authorize(request: _Request, body: bytes, service: str, operation: str, resource: str) -> None:
     """Check signature and policies by MiniStack's IAM, as its own dispatcher does. Raises AwsError."""
     scope = request.scope
     access_key = router.extract_access_key_id(request.headers, request.query)
@@ -142,8 +171,8 @@ def _authorize(request: _Request, body: bytes, operation: str, resource: str) ->
     raw_path = (scope.get("raw_path") or quote(scope["path"]).encode()).decode("latin-1")
     iam_evaluator.pin_signed_request(scope["method"], raw_path, request.query, scope["headers"])
     iam_evaluator.pin_signed_body(body)
-    action = f"sagemaker:{operation}"
-    denied = iam_evaluator.enforce(access_key, action, "sagemaker", region, resource_arn=resource)
+    action = f"{service}:{operation}"
+    denied = iam_evaluator.enforce(access_key, action, service, region, resource_arn=resource)
     if isinstance(denied, iam_evaluator.AuthError):
         raise AwsError(denied.code, denied.message, status=403)
     if denied is not None:

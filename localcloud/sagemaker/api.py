@@ -16,6 +16,7 @@ from localcloud.sagemaker.hosting.endpoints import SERVING, Endpoints
 from localcloud.sagemaker.hosting.model_server import NoAnswerError
 from localcloud.sagemaker.hosting.models import Models
 from localcloud.sagemaker.hosting.scaling import Scaling
+from localcloud.sagemaker.hosting.tracking_alarms import Alarms
 from localcloud.sagemaker.jobs.metrics import RecordMetric
 from localcloud.sagemaker.jobs.processing_jobs import ProcessingJobs
 from localcloud.sagemaker.jobs.program_job import end_leftovers
@@ -23,8 +24,10 @@ from localcloud.sagemaker.jobs.queue import JobQueue
 from localcloud.sagemaker.jobs.training_jobs import TrainingJobs
 from localcloud.sagemaker.jobs.training_records import TrainingRecords
 from localcloud.sagemaker.programs import Machine
+from localcloud.sagemaker.quotas import Quotas
 from localcloud.sagemaker.registry import Registry
 from localcloud.sagemaker.resources import KINDS, Operation, Resources
+from localcloud.sagemaker.service_quotas import ServiceQuotas
 from localcloud.sagemaker.store import Store
 from localcloud.sagemaker.tuning.tuning_jobs import TuningJobs
 from localcloud.sagemaker.validation import operation, shape_answer, validate
@@ -61,10 +64,18 @@ class SageMaker:
 
     Attributes:
         scaling: The autoscaling of endpoints.
+        service_quotas: The API of the account's quotas.
     """
 
     def __init__(
-        self, folder: Path, logs: Path, repo: Path, roles: "Roles", record_metric: RecordMetric
+        self,
+        folder: Path,
+        logs: Path,
+        repo: Path,
+        roles: "Roles",
+        record_metric: RecordMetric,
+        alarms: Alarms,
+        quotas_file: Path,
     ) -> None:
         """Read the state, but start nothing yet.
 
@@ -74,6 +85,8 @@ class SageMaker:
             repo: The folder that contains training/, the container's programs.
             roles: The account's roles.
             record_metric: Records a data point in CloudWatch.
+            alarms: The account's CloudWatch alarms.
+            quotas_file: The quotas that have other values than the defaults.
 
         Raises:
             ValueError: If the number of jobs in LOUPE_LOCAL_JOBS, or the file with the state, is not valid.
@@ -84,16 +97,23 @@ class SageMaker:
         self._resources = Resources(Store(folder / "sagemaker.json"), roles.region, roles.account)
         registry = Registry(self._resources)
         models = Models(self._resources, registry, roles)
-        self._endpoints = Endpoints(self._resources, models, folder / "endpoints", machine)
+        store = self._resources.store
+        quotas = Quotas(store, quotas_file)
+        self.service_quotas = ServiceQuotas(store, quotas, roles.region, roles.account)
+        self.scaling = Scaling(self._resources, alarms)
+        self._endpoints = Endpoints(
+            self._resources, models, self.scaling, quotas, folder / "endpoints", machine
+        )
         self._queue = JobQueue(_jobs_at_once())
         folders = {
             kind: self._jobs_folder / KINDS[kind].arn_segment for kind in ("TrainingJob", "ProcessingJob")
         }
         records = TrainingRecords(self._resources, folders["TrainingJob"], machine, record_metric)
-        self._training = TrainingJobs(records, self._queue)
-        self._processing = ProcessingJobs(self._resources, self._queue, folders["ProcessingJob"], machine)
-        self._tuning = TuningJobs(self._resources, self._training)
-        self.scaling = Scaling(self._resources)
+        self._training = TrainingJobs(records, self._queue, quotas)
+        self._processing = ProcessingJobs(
+            self._resources, self._queue, quotas, folders["ProcessingJob"], machine
+        )
+        self._tuning = TuningJobs(self._resources, self._training, quotas)
         self._operations: dict[str, Operation] = {
             **self._resources.operations(),
             **registry.operations(),

@@ -78,9 +78,10 @@ def check(config: dict[str, Any] | None, instances: int) -> None:
     kind, canary, step = routing["Type"], routing.get("CanarySize"), routing.get("LinearStepSize")
     if (kind == "CANARY") != (canary is not None) or (kind == "LINEAR") != (step is not None):
         raise invalid("CanarySize goes with traffic routing of type CANARY, LinearStepSize with LINEAR.")
-    if canary is not None and _share(canary, instances) > 0.5:
+    # No share of one instance is at most half of it.
+    if canary is not None and (instances < 2 or _share(canary, instances) > 0.5):
         raise invalid("CanarySize must be less than or equal to 50% of the variant's total instance count.")
-    if step is not None and not 0.1 <= _share(step, instances) <= 0.5:
+    if step is not None and (instances < 2 or not 0.1 <= _share(step, instances) <= 0.5):
         raise invalid("LinearStepSize must be 10-50% of the variant's total instance count.")
     limit_s = policy.get("MaximumExecutionTimeoutInSeconds", _MAX_EXECUTION_S)
     waits_s = len(_shares(routing, instances)) * routing["WaitIntervalInSeconds"]

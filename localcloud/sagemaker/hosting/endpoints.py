@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from localcloud.sagemaker.aws_errors import invalid
-from localcloud.sagemaker.hosting import deployments
+from localcloud.sagemaker.hosting import capacity, deployments
 from localcloud.sagemaker.hosting.deployments import Deployment, RolledBackError, Traffic
 from localcloud.sagemaker.hosting.fleets import START_FAILURES, Fleet
 from localcloud.sagemaker.hosting.model_server import ModelServer
 from localcloud.sagemaker.hosting.models import Models, Plan
+from localcloud.sagemaker.hosting.scaling import Scaling
 from localcloud.sagemaker.programs import Machine
+from localcloud.sagemaker.quotas import Quotas
 from localcloud.sagemaker.resources import Operation, Resources
 from localcloud.sagemaker.store import Record
 
@@ -30,16 +32,27 @@ _CLOSING_S = 1.0
 class Endpoints:
     """Creates, updates, deletes, describes and lists endpoints, and has every endpoint's traffic."""
 
-    def __init__(self, resources: Resources, models: Models, folder: Path, machine: Machine) -> None:
+    def __init__(
+        self,
+        resources: Resources,
+        models: Models,
+        scaling: Scaling,
+        quotas: Quotas,
+        folder: Path,
+        machine: Machine,
+    ) -> None:
         """Initialize the operations.
 
         Args:
             resources: The records of every kind.
             models: Tells what an endpoint runs.
+            scaling: The endpoints' scalable targets.
+            quotas: How many instances may run.
             folder: The folder for the servers' files.
             machine: What every program shares.
         """
         self._resources, self._models, self._machine = resources, models, machine
+        self._scaling, self._quotas = scaling, quotas
         self._store = resources.store
         self._folder = folder
         self._lock = threading.Lock()
@@ -53,6 +66,7 @@ class Endpoints:
         return {
             "CreateEndpoint": self._create,
             "UpdateEndpoint": self._update,
+            "UpdateEndpointWeightsAndCapacities": self._update_capacity,
             "DeleteEndpoint": self._delete,
             "DescribeEndpoint": lambda request: self._describe(request["EndpointName"]),
             "ListEndpoints": lambda request: self._resources.list_page(KIND, request),
@@ -105,15 +119,19 @@ class Endpoints:
 
     def _create(self, request: dict[str, Any]) -> dict[str, Any]:
         name = request["EndpointName"]
+        self._resources.check_name_free(KIND, name)
         plan = self._models.plan(request["EndpointConfigName"])
-        created = self._resources.create(KIND, request, EndpointStatus="Creating", plan=plan)
+        with self._quotas.lock:
+            self._quotas.check_endpoint(plan)
+            created = self._resources.create(KIND, request, EndpointStatus="Creating", plan=plan)
         self._in_background(self._bring_up, name)
         return created
 
     def _update(self, request: dict[str, Any]) -> dict[str, Any]:
         name, config_name = request["EndpointName"], request["EndpointConfigName"]
         record = self._resources.get(KIND, name)
-        plan = self._models.plan(config_name)
+        plan = capacity.retained(self._models.plan(config_name), record["plan"], request)
+        self._scaling.check_update(name, record["plan"], plan)
         deployment = request.get("DeploymentConfig")
         if deployment is None and request.get("RetainDeploymentConfig"):
             deployment = record.get("LastDeploymentConfig")
@@ -124,13 +142,26 @@ class Endpoints:
             "deployment": deployment,
             "started": time.time(),
         }
-        self._begin(record, EndpointStatus="Updating", LastDeploymentConfig=deployment, pending=pending)
+        with self._quotas.lock:
+            self._quotas.check_endpoint(plan)
+            self._begin(record, EndpointStatus="Updating", LastDeploymentConfig=deployment, pending=pending)
         self._in_background(self._switch_over if name in self._traffic else self._bring_up, name)
+        return {"EndpointArn": record["EndpointArn"]}
+
+    def _update_capacity(self, request: dict[str, Any]) -> dict[str, Any]:
+        name = request["EndpointName"]
+        record = self._resources.get(KIND, name)
+        plan = capacity.changed(record["plan"], request)
+        with self._quotas.lock:
+            self._quotas.check_endpoint(plan | {"instances": plan["instances"] - record["plan"]["instances"]})
+            self._begin(record, EndpointStatus="Updating", plan=plan)
+        self._in_background(self._scale, name)
         return {"EndpointArn": record["EndpointArn"]}
 
     def _delete(self, request: dict[str, Any]) -> dict[str, Any]:
         name = request["EndpointName"]
         self._begin(self._resources.get(KIND, name), EndpointStatus="Deleting")
+        self._scaling.forget(name)
         self._in_background(self._take_down, name)
         return {}
 
@@ -210,6 +241,14 @@ class Endpoints:
         self._forget(green)
         reason = str(error)[:_MAX_REASON_LENGTH]
         self._change(name, EndpointStatus="InService", FailureReason=reason, pending=None)
+
+    def _scale(self, name: str) -> None:
+        """Let the fleet have the instances of the plan; one server stays one server."""
+        with self._lock:
+            traffic = self._traffic.get(name)
+            if traffic is not None:
+                traffic.blue.plan = self._resources.get(KIND, name)["plan"]
+        self._change(name, EndpointStatus="InService" if traffic is not None else "Failed")
 
     def _take_down(self, name: str) -> None:
         with self._lock:

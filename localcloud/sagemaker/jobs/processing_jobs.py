@@ -12,6 +12,7 @@ from localcloud.sagemaker.jobs.program_job import MAX_REASON_LENGTH, ProgramEnd,
 from localcloud.sagemaker.jobs.queue import JobQueue
 from localcloud.sagemaker.program_log import ProgramLog
 from localcloud.sagemaker.programs import Machine
+from localcloud.sagemaker.quotas import Quotas
 from localcloud.sagemaker.resources import Operation, Resources
 from localcloud.sagemaker.storage import CancelledError, Mirror, download
 from localcloud.sagemaker.store import Record
@@ -26,16 +27,20 @@ _OUTPUT_ROOT = "/opt/ml/"
 class ProcessingJobs:
     """Creates, stops, describes and lists processing jobs."""
 
-    def __init__(self, resources: Resources, queue: JobQueue, folder: Path, machine: Machine) -> None:
+    def __init__(
+        self, resources: Resources, queue: JobQueue, quotas: Quotas, folder: Path, machine: Machine
+    ) -> None:
         """Initialize the operations.
 
         Args:
             resources: The records of every kind.
             queue: Runs the jobs.
+            quotas: How many instances may run.
             folder: Contains a folder for each running job.
             machine: What every program shares.
         """
         self._resources, self._queue, self._folder, self._machine = resources, queue, folder, machine
+        self._quotas = quotas
 
     def operations(self) -> dict[str, Operation]:
         """Return the operations by name."""
@@ -60,12 +65,15 @@ class ProcessingJobs:
         self._machine.roles.environment(request["RoleArn"])
         name = request["ProcessingJobName"]
         condition = {"MaxRuntimeInSeconds": _DEFAULT_MAX_RUNTIME_S} | request.get("StoppingCondition", {})
-        created = self._resources.create(
-            KIND,
-            request | {"StoppingCondition": condition},
-            ProcessingJobStatus="InProgress",
-            log_stream=f"{name}/algo-1-{int(time.time())}",
-        )
+        with self._quotas.lock:
+            self._resources.check_name_free(KIND, name)
+            self._quotas.check_processing(request)
+            created = self._resources.create(
+                KIND,
+                request | {"StoppingCondition": condition},
+                ProcessingJobStatus="InProgress",
+                log_stream=f"{name}/algo-1-{int(time.time())}",
+            )
         self._submit(name)
         return created
 

@@ -8,6 +8,7 @@ from localcloud.sagemaker.jobs.program_job import remove_leftovers
 from localcloud.sagemaker.jobs.queue import JobQueue
 from localcloud.sagemaker.jobs.training_job import TrainingJob
 from localcloud.sagemaker.jobs.training_records import KIND, TrainingRecords
+from localcloud.sagemaker.quotas import Quotas
 from localcloud.sagemaker.resources import Operation
 from localcloud.sagemaker.storage import StorageError, check_readable
 
@@ -21,8 +22,8 @@ class TrainingJobs:
         records: The jobs' records.
     """
 
-    def __init__(self, records: TrainingRecords, queue: JobQueue) -> None:
-        self.records, self._queue = records, queue
+    def __init__(self, records: TrainingRecords, queue: JobQueue, quotas: Quotas) -> None:
+        self.records, self._queue, self._quotas = records, queue, quotas
 
     def operations(self) -> dict[str, Operation]:
         """Return the operations by name."""
@@ -33,18 +34,20 @@ class TrainingJobs:
             "ListTrainingJobs": lambda request: self.records.resources.list_page(KIND, request),
         }
 
-    def create(self, request: dict[str, Any], **members: Any) -> dict[str, str]:
+    def create(self, request: dict[str, Any], counted: bool = False, **members: Any) -> dict[str, str]:
         """Check a request, and create and queue the job.
 
         Args:
             request: The parameters of CreateTrainingJob.
+            counted: Whether its instances were compared with the quota before, with those of its tuning job.
             **members: Further members of the job's record.
 
         Returns:
             The answer of CreateTrainingJob.
 
         Raises:
-            AwsError: ValidationException for a request that cannot be accepted; ResourceInUse, if the name is taken.
+            AwsError: ValidationException for a request that cannot be accepted; ResourceInUse, if the name is taken;
+                ResourceLimitExceeded, if the quota is too small.
         """
         self.check(request)
         name, role = request["TrainingJobName"], request["RoleArn"]
@@ -55,9 +58,12 @@ class TrainingJobs:
                 check_readable(self.records.machine.roles.client("s3", role), source["S3Uri"], role)
             except StorageError as error:
                 raise invalid(str(error)) from error
-        self.records.series_file(name).unlink(missing_ok=True)
         condition = {"MaxRuntimeInSeconds": _DEFAULT_MAX_RUNTIME_S} | request.get("StoppingCondition", {})
-        created = self.records.create(request | {"StoppingCondition": condition}, **members)
+        with self._quotas.lock:
+            if not counted:
+                self._quotas.check_training(request)
+            self.records.series_file(name).unlink(missing_ok=True)
+            created = self.records.create(request | {"StoppingCondition": condition}, **members)
         self._submit(name)
         return created
 

@@ -132,6 +132,7 @@ class Tuner:
             name = f"{self._name}-{number:03}-{secrets.token_hex(4)}"
             self._training.create(
                 child_request(self._record, name, hyperparameters),
+                counted=True,
                 TuningJobArn=self._arn,
                 tuned=hyperparameters,
                 objective=self._objective,

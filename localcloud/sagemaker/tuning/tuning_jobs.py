@@ -6,6 +6,7 @@ from typing import Any
 
 from localcloud.sagemaker.aws_errors import invalid
 from localcloud.sagemaker.jobs.training_jobs import TrainingJobs
+from localcloud.sagemaker.quotas import Quotas
 from localcloud.sagemaker.resources import Operation, Resources
 from localcloud.sagemaker.store import Record
 from localcloud.sagemaker.tuning.children import (
@@ -23,8 +24,8 @@ from localcloud.sagemaker.tuning.tuner import Tuner
 class TuningJobs:
     """Creates, stops, describes and lists tuning jobs; each running one has a thread."""
 
-    def __init__(self, resources: Resources, training: TrainingJobs) -> None:
-        self._resources, self._training = resources, training
+    def __init__(self, resources: Resources, training: TrainingJobs, quotas: Quotas) -> None:
+        self._resources, self._training, self._quotas = resources, training, quotas
         self._closing = threading.Event()
 
     def operations(self) -> dict[str, Operation]:
@@ -54,7 +55,10 @@ class TuningJobs:
             if status in ("InProgress", "Stopping"):
                 raise invalid(f"The parent tuning job {parent} is {status}.")
         name, config = request[f"{KIND}Name"], request["HyperParameterTuningJobConfig"]
-        self._training.check(child_request(request, f"{name}-000", {}))
+        child = child_request(request, f"{name}-000", {})
+        self._training.check(child)
+        self._resources.check_name_free(KIND, name)
+        self._quotas.check_training(child, at_once=limits["MaxParallelTrainingJobs"])
         created = self._resources.create(
             KIND,
             request | {"HyperParameterTuningJobConfig": config | {"ResourceLimits": limits}},

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from moto import mock_aws
 
-from tests.unit.localcloud.stage import Stage
+from localcloud.sagemaker.hosting import endpoints
+from tests.unit.localcloud.stage import SocketlessFleet, Stage
 
 
 @pytest.fixture
@@ -14,6 +15,7 @@ def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
     monkeypatch.setenv("LOUPE_LOCAL_JOBS", "2")
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "moto")
+    monkeypatch.setattr(endpoints, "Fleet", SocketlessFleet)
     with mock_aws():
         stage = Stage(tmp_path)
         yield stage

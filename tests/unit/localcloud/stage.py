@@ -11,6 +11,8 @@ from typing import Any
 import boto3
 
 from localcloud.sagemaker import SageMaker
+from localcloud.sagemaker.hosting.fleets import Fleet
+from localcloud.sagemaker.hosting.model_server import ServerError
 
 REPO = Path(__file__).parents[2] / "system" / "cloud"
 ROLE = "arn:aws:iam::000000000000:role/model"
@@ -27,6 +29,24 @@ class MotoRoles:
 
     def client(self, service: str, role_arn: str) -> Any:
         return boto3.client(service, region_name=self.region)  # type: ignore[call-overload]
+
+
+class SocketlessFleet(Fleet):
+    """A fleet whose server is not started, because unit tests open no sockets; it fails if its environment says so."""
+
+    def start(self) -> None:
+        if reason := self.plan["environment"].get("BROKEN"):
+            raise ServerError(reason)
+
+
+class MotoAlarms:
+    """The alarms of moto's CloudWatch."""
+
+    def put(self, alarm: dict[str, Any]) -> None:
+        boto3.client("cloudwatch", region_name="us-east-1").put_metric_alarm(**alarm)
+
+    def delete(self, names: list[str]) -> None:
+        boto3.client("cloudwatch", region_name="us-east-1").delete_alarms(AlarmNames=names)
 
 
 class Stage:
@@ -55,6 +75,8 @@ class Stage:
             REPO,
             MotoRoles(),  # type: ignore[arg-type]
             lambda *point: self.measured.append(point),
+            MotoAlarms(),
+            self.folder / "quotas.json",
         )
 
     def restart(self) -> None:
@@ -109,6 +131,36 @@ class Stage:
         """The description of a new training job once it has ended."""
         self.train(name, hyperparameters, **members)
         return self.ended("TrainingJob", name)
+
+    def config(
+        self, name: str, instances: int = 1, instance_type: str = "ml.m5.large", **environment: str
+    ) -> None:
+        """Create a model and an endpoint configuration of that name; `environment` is the container's."""
+        container = {"Image": "loupe/serve:local", "Environment": environment}
+        self.call("CreateModel", ModelName=name, PrimaryContainer=container, ExecutionRoleArn=ROLE)
+        variant = {
+            "VariantName": "AllTraffic",
+            "ModelName": name,
+            "InstanceType": instance_type,
+            "InitialInstanceCount": instances,
+        }
+        self.call("CreateEndpointConfig", EndpointConfigName=name, ProductionVariants=[variant])
+
+    def serve(self, name: str, **config: Any) -> None:
+        """Create an endpoint with a configuration of the same name, and wait until it serves."""
+        self.config(name, **config)
+        self.call("CreateEndpoint", EndpointName=name, EndpointConfigName=name)
+        assert self.settled(name)["EndpointStatus"] == "InService"
+
+    def settled(self, name: str) -> dict[str, Any]:
+        """The description of an endpoint once no change is in progress."""
+
+        def look() -> dict[str, Any] | None:
+            description = self.call("DescribeEndpoint", EndpointName=name)
+            return description if description["EndpointStatus"] in ("InService", "Failed") else None
+
+        result: dict[str, Any] = eventually(look)
+        return result
 
     def log(self, name: str) -> str:
         """The output of a training job's programs so far."""

@@ -31,9 +31,24 @@ class FakeRoles:
             raise ClientError({"ResponseMetadata": {"HTTPStatusCode": 404}}, "HeadObject")  # type: ignore[typeddict-item]
 
 
+class NoAlarms:
+    """CloudWatch without anything to watch."""
+
+    def put(self, alarm: dict[str, Any]) -> None:
+        raise AssertionError(alarm)
+
+    def delete(self, names: list[str]) -> None:
+        assert not names
+
+
+def make_sagemaker(folder: Path) -> SageMaker:
+    roles: Any = FakeRoles()
+    return SageMaker(folder, folder, folder, roles, lambda *point: None, NoAlarms(), folder / "quotas.json")
+
+
 @pytest.fixture
 def sagemaker(tmp_path: Path) -> SageMaker:
-    return SageMaker(tmp_path, tmp_path, tmp_path, FakeRoles(), lambda *point: None)  # type: ignore[arg-type]
+    return make_sagemaker(tmp_path)
 
 
 def create_model(sagemaker: SageMaker, name: str = "m", **members: Any) -> dict[str, Any]:
@@ -63,7 +78,7 @@ def refusal(sagemaker: SageMaker, operation: str, request: dict[str, Any]) -> Aw
 
 def test_a_model_is_remembered_across_restarts(sagemaker: SageMaker, tmp_path: Path) -> None:
     assert create_model(sagemaker) == {"ModelArn": "arn:aws:sagemaker:us-east-1:000000000000:model/m"}
-    again = SageMaker(tmp_path, tmp_path, tmp_path, FakeRoles(), lambda *point: None)  # type: ignore[arg-type]
+    again = make_sagemaker(tmp_path)
     assert again.call("DescribeModel", {"ModelName": "m"})["PrimaryContainer"] == CONTAINER
 
 
@@ -214,4 +229,4 @@ def test_policies_are_compared_with_the_most_specific_resource(
 def test_a_wrong_number_of_jobs_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOUPE_LOCAL_JOBS", "0")
     with pytest.raises(ValueError, match="LOUPE_LOCAL_JOBS must be a whole number of at least 1, not '0'"):
-        SageMaker(tmp_path, tmp_path, tmp_path, FakeRoles(), lambda *point: None)  # type: ignore[arg-type]
+        make_sagemaker(tmp_path)
