@@ -163,7 +163,7 @@ def soak(model: Path, minutes: float) -> dict[str, Any]:
             memory.append(resident_mib(process))
             totals["answers"] += result["answers"]
             totals["wrong"] += result["wrong"]
-            totals["busy"] += result["statuses"].get("503", 0)
+            totals["busy"] += sum(result["statuses"].get(status, 0) for status in ("429", "503"))
             totals["lost"] += sum(n for name, n in result["statuses"].items() if not name.isdecimal())
             say(f"  {part + 1} of 10: {result['answers']} answers, {memory[-1]} MiB {result['first_wrong']}")
     return {"minutes": minutes, **totals, "resident_mib": memory}

@@ -124,7 +124,8 @@ class Load:
                 continue
             self.times.append(time.perf_counter() - began)
             self.statuses[str(status)] = self.statuses.get(str(status), 0) + 1
-            if status == 503:
+            # Loupe answers 429 when it is full, others 503.
+            if status in (429, 503):
                 time.sleep(0.05)
             elif status != expected or (code and json.loads(text)["error"]["code"] != code):
                 self.wrong.append(f"{status} {text[:100]!r} instead of {expected} {code}")

@@ -10,17 +10,27 @@ MAX_BODY_BYTES = 6 * 1024 * 1024
 ATTRIBUTES_HEADER = "X-Amzn-SageMaker-Custom-Attributes"
 BIT_DEPTHS = range(8, 17)  # of a camera whose files have 16 bits
 _BIT_DEPTH = re.compile(r"(?:^|[;,\s])bit-depth=(\d{1,2})(?:$|[;,\s])")
+_INSPECTION = re.compile(r"(?:^|[;,\s])inspection=([\w-]{1,64})(?:$|[;,\s])", re.ASCII)
+_TRACE = re.compile(r"(?:^|[;,\s])trace=([\w-]{1,64})(?:$|[;,\s])", re.ASCII)
 # The alarms in template.yaml and the state machine use the same name. A canary needs a name that never changes.
 VARIANT_NAME = "AllTraffic"
 
 
-def attributes(bit_depth: int) -> str:
-    """Return the attributes of a request for a picture of a camera with this bit depth.
+def attributes(bit_depth: int | None = None, inspection: str | None = None, trace: str | None = None) -> str:
+    """Return the attributes of a request: at most 1,024 visible ASCII characters pass through SageMaker.
+
+    Args:
+        bit_depth: Of the camera, for a picture that does not state it.
+        inspection: The id of the record that the request is for.
+        trace: The id of the trace that the request belongs to.
 
     >>> attributes(12)
     'bit-depth=12'
+    >>> attributes(inspection="6d0f", trace="1-5759e988-bd86")
+    'inspection=6d0f; trace=1-5759e988-bd86'
     """
-    return f"bit-depth={bit_depth}"
+    values = {"bit-depth": bit_depth, "inspection": inspection, "trace": trace}
+    return "; ".join(f"{name}={value}" for name, value in values.items() if value is not None)
 
 
 def bit_depth_of(text: str) -> int | None:
@@ -31,6 +41,16 @@ def bit_depth_of(text: str) -> int | None:
     """
     found = _BIT_DEPTH.search(text)
     return int(found[1]) if found and int(found[1]) in BIT_DEPTHS else None
+
+
+def ids_of(text: str) -> dict[str, str]:
+    """Return the ids in a request's attributes by which its log lines are found.
+
+    >>> ids_of("bit-depth=12; inspection=6d0f; trace=1-5759e988-bd86")
+    {'inspection': '6d0f', 'trace': '1-5759e988-bd86'}
+    """
+    found = {"inspection": _INSPECTION.search(text), "trace": _TRACE.search(text)}
+    return {name: match[1] for name, match in found.items() if match}
 
 
 def reference(bucket: str, key: str, version_id: str) -> tuple[bytes, str]:

@@ -34,6 +34,7 @@ from training.job.stopping import check
 from training.model.artefact import ModelCard, unpack
 from training.serving.app import Endpoint
 from training.serving.inference import Predictor, ThreadPredictor
+from training.serving.protocol import HttpProtocol
 from training.serving.session import CPU, CUDA, ServedModel, cuda_offered
 from training.serving.settings import SettingError, Settings
 from training.serving.workers import Workers
@@ -129,6 +130,8 @@ def serve(
 def _server_settings(endpoint: Endpoint) -> uvicorn.Config:
     return uvicorn.Config(
         endpoint.app(),
+        http=HttpProtocol,
+        ws="none",
         lifespan="on",
         log_level="warning",
         access_log=False,

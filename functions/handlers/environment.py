@@ -1,4 +1,4 @@
-"""The environment of the functions that inspect. It is checked at the first call, before any image is read."""
+"""The environment of the functions around the endpoint. It is checked at the first call, before any image is read."""
 
 from pydantic import Field
 
@@ -21,6 +21,8 @@ class InspectEnvironment(_Environment):
     max_image_pixels: int = Field(ge=1024)
     max_receive_count: int = Field(ge=1)
     record_retention_days: int = Field(ge=1)
+    endpoint_hours: str = ""
+    endpoint_timezone: str = "UTC"
 
 
 class AlertEnvironment(_Environment):
@@ -40,3 +42,16 @@ class TrackEnvironment(_Environment):
     reviews_table: str = Field(min_length=3)
     review_pass_share: float = Field(ge=0, le=1)
     review_fail_share: float = Field(ge=0, le=1)
+
+
+class HoursEnvironment(Environment):
+    """The variables of `hours`. endpoint_hours: empty for always."""
+
+    endpoint_name: str = Field(min_length=1)
+    endpoint_hours: str
+    endpoint_timezone: str
+    hours_parameter: str = Field(min_length=1)
+    state_machine_arn: str = Field(min_length=1)
+    min_instances: int = Field(ge=1)
+    max_instances: int = Field(ge=1)
+    invocations_per_instance: int = Field(ge=1)

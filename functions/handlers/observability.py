@@ -15,6 +15,7 @@ _PLAIN = "".join(map(chr, range(32, 127)))
 def publish(outcome: Outcome) -> None:
     """Write one EMF line for the batch's totals, and one for each production line and station; log the problems.
 
+    With one id, `inspection`, the lines here and in the container's log are found (training/serving/request_log.py).
     For CloudWatch each set of dimensions is a separate metric: alarms read the totals, dashboards the lines and
     stations. https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format.html
     """
@@ -33,8 +34,20 @@ def publish(outcome: Outcome) -> None:
     for problem in outcome.problems:
         logger.warning(
             problem.message,
-            extra={"code": problem.code, "message_id": problem.message_id},
+            extra={"code": problem.code, "message_id": problem.message_id, "inspection": problem.inspection},
             exc_info=problem.error,
+        )
+
+    for record in outcome.records:
+        # Only on the level DEBUG: a line for each image costs more than everything else that the function does.
+        logger.debug(
+            "inspected",
+            extra={
+                "inspection": record["id"],
+                "image": record["image"],
+                "verdict": record["verdict"],
+                "milliseconds": float(record["timings_ms"]["total"]),
+            },
         )
 
 

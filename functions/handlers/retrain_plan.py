@@ -5,6 +5,7 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from hours.memory import Memory
 from inspection import clients
 from retraining.documents import Documents
 from retraining.plan import Planner
@@ -25,4 +26,11 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 def _planner() -> Planner:
     settings = Settings.read()
     documents = Documents(clients.s3(), settings.artefacts_bucket)
-    return Planner(settings, documents, clients.sagemaker(), clients.states())
+    memory = Memory(clients.ssm(), settings.hours_parameter)
+    return Planner(
+        settings,
+        documents,
+        clients.sagemaker(),
+        clients.states(),
+        remembered=lambda: memory.read().resting,
+    )

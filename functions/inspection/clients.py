@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore import UNSIGNED
@@ -67,6 +67,10 @@ def dynamodb_once() -> DynamoDBClient:
 
 def sagemaker() -> SageMakerClient:
     return boto3.client("sagemaker", config=_DEFAULT)
+
+
+def scaling() -> Any:
+    return boto3.client("application-autoscaling", config=_DEFAULT)
 
 
 def states() -> SFNClient:

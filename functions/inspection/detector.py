@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from mypy_boto3_sagemaker import SageMakerClient
     from mypy_boto3_sagemaker_runtime import SageMakerRuntimeClient
 
-# The container answers with these if it has no time for a request. Any other status below 500 is about the image.
+# The container answers 429 if all its places are taken, and 503 if it is not ready. Any other status below 500 is about
+# the image.
 _BUSY = frozenset({429, 503})
 _SERVING = frozenset({"InService", "Updating", "SystemUpdating", "RollingBack"})
 
@@ -116,7 +117,13 @@ class Detector:
         self._endpoint_name = endpoint_name
 
     def detect(
-        self, data: bytes, content_type: str, deadline: float, bit_depth: int | None = None
+        self,
+        data: bytes,
+        content_type: str,
+        deadline: float,
+        bit_depth: int | None = None,
+        inspection: str | None = None,
+        trace: str | None = None,
     ) -> Prediction:
         """Return the model's detections in an image.
 
@@ -125,25 +132,32 @@ class Detector:
             content_type: The MIME type of `data`.
             deadline: On the clock of time.monotonic(). No attempt starts that might not end before it.
             bit_depth: Of the camera, for 16-bit files that do not state it.
+            inspection: The id of the image's record, by which the container's log line is found.
+            trace: The id of the trace that this call belongs to.
 
         Raises:
             UnreadableError: The container refuses the image.
             NotReadyError: There is no endpoint, it is busy, updating or down, or too little time is left.
             ModelError: The model failed on this image, or its answer does not fit the contract.
         """
+        known: dict[str, Any] = {}
+        if text := attributes(bit_depth, inspection, trace):
+            known["CustomAttributes"] = text
+        if inspection:
+            # With data capture on the endpoint, the captured picture has the id too.
+            known["InferenceId"] = inspection
         for pause in (*self.BUSY_PAUSES, None):
             if deadline - time.monotonic() < ENDPOINT_SECONDS:
                 raise NotReadyError("too little time is left in this invocation", "no_time")
             try:
-                return self._invoke(data, content_type, bit_depth)
+                return self._invoke(data, content_type, known)
             except NotReadyError as error:
                 if error.code != "endpoint_busy" or pause is None:
                     raise
                 time.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, no secret
         raise AssertionError("the last attempt returns or raises")
 
-    def _invoke(self, data: bytes, content_type: str, bit_depth: int | None) -> Prediction:
-        known = {} if bit_depth is None else {"CustomAttributes": attributes(bit_depth)}
+    def _invoke(self, data: bytes, content_type: str, known: dict[str, Any]) -> Prediction:
         try:
             reply = self._runtime.invoke_endpoint(
                 EndpointName=self._endpoint_name,
@@ -181,14 +195,15 @@ class Detector:
             return ModelError(f"the model failed with status {status}", retryable=True)
         if code == "ValidationError":
             # The same code stands for an endpoint that does not exist and for a request that can never succeed.
-            if self._is_serving():
+            if self.is_serving():
                 message = error.response["Error"].get("Message", "")
                 return ModelError(f"the endpoint refuses the request: {message}", retryable=False)
             return NotReadyError("there is no endpoint in service", "no_endpoint")
         # Throttling, a failure of the service, a model that is loading, a missing permission: not about the image.
         return NotReadyError(f"the endpoint answers {code}", "endpoint_down")
 
-    def _is_serving(self) -> bool:
+    def is_serving(self) -> bool:
+        """Return whether the endpoint is in a state in which it answers."""
         try:
             description = self._sagemaker.describe_endpoint(EndpointName=self._endpoint_name)
         except (ClientError, BotoCoreError):

@@ -23,10 +23,12 @@ from inspection.errors import ModelError, NotReadyError
 from inspection.events import ImageEvent, parse
 from inspection.objects import Objects
 from inspection.queue import Message, Queue
-from inspection.records import Inspection, build_record
+from inspection.records import Inspection, Record, build_record, record_id
+from inspection.resting import Resting
 from inspection.rules import Judgement, Reason, judge
 from inspection.rules_parameter import RulesParameter
 from inspection.store import Inspections
+from inspection.trace import trace_id
 
 Dimensions = tuple[tuple[str, str], ...]
 _METRICS = {
@@ -50,12 +52,14 @@ class Problem:
         code: Stable, for programs.
         message: For people.
         error: The exception, if it was not expected.
+        inspection: The id of the image's record; None if the message names no image.
     """
 
     message_id: str
     code: str
     message: str
     error: BaseException | None = None
+    inspection: str | None = None
 
 
 @dataclass
@@ -67,6 +71,8 @@ class Outcome:
         counts: Metric → number, by dimensions. The empty dimensions hold the totals.
         timings_ms: Metric → milliseconds of each image, by dimensions.
         problems: Warnings for the log.
+        records: The new records.
+        current: The id of the record that each message is at.
     """
 
     failed: list[str] = field(default_factory=list)
@@ -77,6 +83,8 @@ class Outcome:
         default_factory=lambda: defaultdict(lambda: defaultdict(list))
     )
     problems: list[Problem] = field(default_factory=list)
+    records: list[Record] = field(default_factory=list)
+    current: dict[str, str] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock, repr=False)
 
     def count(self, metric: str, dimensions: Dimensions = ()) -> None:
@@ -85,7 +93,7 @@ class Outcome:
             for key in {(), dimensions}:
                 self.counts[key][metric] += 1
 
-    def add(self, inspection: Inspection, latency_ms: float) -> None:
+    def add(self, inspection: Inspection, record: Record, latency_ms: float) -> None:
         """Count a new record. latency_ms: from the upload to the verdict."""
         image_place = place(inspection.event.key)
         dimensions = (("line", image_place.line), ("station", image_place.station))
@@ -96,6 +104,7 @@ class Outcome:
         if prediction and (model_ms := prediction.timings_ms.get("total")) is not None:
             timings["ModelLatency"] = model_ms
         with self._lock:
+            self.records.append(record)
             for metric, milliseconds in timings.items():
                 self.timings_ms[()][metric].append(milliseconds)
                 self.timings_ms[dimensions][metric].append(milliseconds)
@@ -111,6 +120,7 @@ class Inspector:
         rules: The rules in force.
         inspections: Stores records.
         queue: The queue of the messages.
+        resting: Whether the endpoint rests until the next shift.
         max_pixels: The most pixels that an image may have.
         max_receive_count: After how many receives the queue gives a message up.
         index_shards: Over how many partitions each index spreads a day.
@@ -122,6 +132,7 @@ class Inspector:
     rules: RulesParameter
     inspections: Inspections
     queue: Queue
+    resting: Resting
     max_pixels: int
     max_receive_count: int
     index_shards: int
@@ -140,17 +151,20 @@ class Inspector:
             records: The event's `Records`.
             seconds_left: The time that remains for this invocation.
         """
-        outcome = Outcome()
+        outcome, trace = Outcome(), trace_id()
         deadline = time.monotonic() + seconds_left
         messages = [Message.from_record(record) for record in records]
         with ThreadPoolExecutor(_THREADS) as pool:
-            futures = [pool.submit(self._process_message, message, deadline, outcome) for message in messages]
+            futures = [
+                pool.submit(self._process_message, message, deadline, trace, outcome) for message in messages
+            ]
         for message, future in zip(messages, futures, strict=True):
             error = future.exception()
             if error is not None:
                 outcome.failed.append(message.id)
                 outcome.count("Errors")
-                outcome.problems.append(Problem(message.id, type(error).__name__, str(error), error))
+                current = outcome.current.get(message.id)
+                outcome.problems.append(Problem(message.id, type(error).__name__, str(error), error, current))
                 self._hasten(message, outcome)
         return outcome
 
@@ -159,9 +173,12 @@ class Inspector:
             self.queue.hasten(message)
         except (ClientError, BotoCoreError) as error:
             # The message then returns after the whole visibility timeout.
-            outcome.problems.append(Problem(message.id, "not_hastened", str(error)))
+            current = outcome.current.get(message.id)
+            outcome.problems.append(Problem(message.id, "not_hastened", str(error), inspection=current))
 
-    def _process_message(self, message: Message, deadline: float, outcome: Outcome) -> None:
+    def _process_message(
+        self, message: Message, deadline: float, trace: str | None, outcome: Outcome
+    ) -> None:
         unknown: list[str] = []
         events = parse(message.body, unknown.append)
         if not events:
@@ -169,35 +186,46 @@ class Inspector:
         if unknown:
             outcome.count("UnknownMessages")
             outcome.problems += [Problem(message.id, "unknown_message", reason) for reason in unknown]
+        if events and (shift := self.resting.until()):
+            # Neither a fault nor news: it is counted apart, and not logged.
+            self.queue.rest(message, (shift - datetime.now(UTC)).total_seconds())
+            outcome.count("Resting")
+            return
         try:
             for event in events:
-                self._process_image(event, message, deadline, outcome)
+                outcome.current[message.id] = record_id(event.image, event.version_id)
+                self._process_image(event, message, deadline, trace, outcome)
         except NotReadyError as error:
             delay = self.queue.defer(message)
             outcome.count("Deferred")
-            outcome.problems.append(Problem(message.id, error.code, f"{error}; again in {delay} s"))
+            reason, current = f"{error}; again in {delay} s", outcome.current.get(message.id)
+            outcome.problems.append(Problem(message.id, error.code, reason, inspection=current))
 
-    def _process_image(self, event: ImageEvent, message: Message, deadline: float, outcome: Outcome) -> None:
+    def _process_image(
+        self, event: ImageEvent, message: Message, deadline: float, trace: str | None, outcome: Outcome
+    ) -> None:
         started_at, start = datetime.now(UTC), time.perf_counter()
-        inspection = self._inspect_image(event, message, deadline)
+        inspection = self._inspect_image(event, message, deadline, trace)
         received_at = datetime.fromisoformat(event.received_at)
         inspection.timings_ms["queued"] = max(0.0, (started_at - received_at).total_seconds() * 1000)
         inspection.timings_ms["total"] = (time.perf_counter() - start) * 1000
         now = datetime.now(UTC)
         record = build_record(inspection, now, self.index_shards, self.retention_days)
         if self.inspections.put(record):
-            outcome.add(inspection, max(0.0, (now - received_at).total_seconds() * 1000))
+            outcome.add(inspection, record, max(0.0, (now - received_at).total_seconds() * 1000))
         else:
             outcome.count("Duplicate")
 
-    def _inspect_image(self, event: ImageEvent, message: Message, deadline: float) -> Inspection:
+    def _inspect_image(
+        self, event: ImageEvent, message: Message, deadline: float, trace: str | None
+    ) -> Inspection:
         """Read an image, call the model, and apply the rules, as far as that is possible.
 
         Raises:
             NotReadyError: The image must wait.
             ModelError: The model failed on the image, and the queue will deliver it again.
         """
-        inspection = Inspection(event, Judgement(Verdict.UNREADABLE, []))
+        inspection = Inspection(event, Judgement(Verdict.UNREADABLE, []), trace=trace)
         try:
             with _timed(inspection, "read"):
                 stored = self.objects.read(event.bucket, event.key, event.version_id)
@@ -211,7 +239,8 @@ class Inspector:
             rules = self.rules.current()
             with _timed(inspection, "endpoint"):
                 bit_depth = rules.picture_rule(place(event.key).line).bit_depth
-                prediction = self.detector.detect(body, content_type, deadline, bit_depth)
+                identity = record_id(event.image, event.version_id)
+                prediction = self.detector.detect(body, content_type, deadline, bit_depth, identity, trace)
             # During a swap two models answer, each with its own scores.
             rules = rules.for_model(prediction.model.version)
         except UnreadableError as error:

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 # All in seconds.
 _FIRST_DELAY = 5
 _LONGEST_DELAY = 900  # SQS's own limit
+# Below the age that raises OldestMessageAlarm by default (OldestMessageAlarmSeconds in template.yaml).
+_LONGEST_REST = 540
+_SPREAD = 10.0
 _FIRST_RETRY, _LONGEST_RETRY = 10, 360  # four retries span ten minutes of trouble with AWS
 
 
@@ -64,15 +67,31 @@ class Queue:
         """
         longest: int = min(_LONGEST_DELAY, _FIRST_DELAY << min(message.deferrals, 10))
         delay = round(longest * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, no secret
+        self._send(message, delay, message.deferrals + 1)
+        return delay
+
+    def rest(self, message: Message, seconds: float) -> None:
+        """Send the message again, so that it comes back at the beginning of the shift, or once before it.
+
+        It does not count as a deferral: the delays during the shift begin anew.
+
+        Args:
+            message: The message, which the caller then acknowledges.
+            seconds: The time until the shift begins.
+        """
+        if seconds > _LONGEST_REST:
+            delay = _LONGEST_REST * random.uniform(0.5, 1.0)  # noqa: S311 - jitter, no secret
+        else:
+            delay = seconds + random.uniform(0.0, _SPREAD)  # noqa: S311 - jitter, no secret
+        self._send(message, round(delay), message.deferrals)
+
+    def _send(self, message: Message, delay: int, deferrals: int) -> None:
         self._client.send_message(
             QueueUrl=self._url,
             MessageBody=message.body,
             DelaySeconds=delay,
-            MessageAttributes={
-                "deferrals": {"DataType": "Number", "StringValue": str(message.deferrals + 1)}
-            },
+            MessageAttributes={"deferrals": {"DataType": "Number", "StringValue": str(deferrals)}},
         )
-        return delay
 
     def hasten(self, message: Message) -> None:
         """Make a failed message visible again in seconds, longer each time, not after the whole visibility timeout."""

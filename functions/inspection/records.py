@@ -32,6 +32,7 @@ class Inspection:
         prediction: The endpoint's answer.
         rules_version: The version of the rules behind the verdict.
         timings_ms: Milliseconds by step.
+        trace: The id of the X-Ray trace of the function's invocation.
     """
 
     event: ImageEvent
@@ -42,6 +43,7 @@ class Inspection:
     prediction: Prediction | None = None
     rules_version: str | None = None
     timings_ms: dict[str, float] = field(default_factory=dict)
+    trace: str | None = None
 
 
 def record_id(image: str, version_id: str) -> str:
@@ -73,6 +75,7 @@ def build_record(inspection: Inspection, now: datetime, index_shards: int, reten
         "received_at": event.received_at,
         "inspected_at": timestamp(now),
         "rules_version": inspection.rules_version,
+        "trace": inspection.trace,
         "timings_ms": dict(inspection.timings_ms),
         "expires_at": int((now + timedelta(days=retention_days)).timestamp()),
         **_judgement_fields(inspection.judgement),

@@ -16,16 +16,17 @@ from starlette.routing import Route
 from contract.endpoint import ATTRIBUTES_HEADER, bit_depth_of
 from contract.images import UnreadableError
 from training.job.container import emit
+from training.serving.bodies import read_body
 from training.serving.inference import Predictor, Timings
 from training.serving.metrics import Metrics
 from training.serving.objects import ObjectReader
 from training.serving.refusals import RefusedError, internal_error
+from training.serving.request_log import RequestLog
 from training.serving.settings import Settings
 
 MEDIA_TYPES = ("application/octet-stream", "application/x-image", "binary/octet-stream")
 REFERENCE = "application/json"
 MAX_REFERENCE_BYTES = 16 * 1024
-BODY_SECONDS = 30.0  # for a request's body: a slow client must not occupy a place for long
 
 
 class Endpoint:
@@ -54,6 +55,7 @@ class Endpoint:
         self._readers = ThreadPoolExecutor(objects_at_once, thread_name_prefix="reader")
         self._object_places = asyncio.Semaphore(objects_at_once)
         self._metrics = Metrics(predictor.card.name, predictor.card.version)
+        self._log = RequestLog(self._settings.slow_ms, bool(self._settings.log_requests))
         self._inside = 0
         self._warm = False
         self.failure: Exception | None = None
@@ -103,8 +105,9 @@ class Endpoint:
         )
 
     async def _invocations(self, request: Request) -> Response:
+        timings = Timings()
         try:
-            return await self._admitted(request)
+            response = await self._admitted(request, timings)
         except UnreadableError as error:
             refusal = RefusedError(422, error.code, str(error))
         except RefusedError as error:
@@ -114,22 +117,25 @@ class Endpoint:
             return Response(status_code=499)
         except Exception as error:  # noqa: BLE001 - the client gets an answer, and the metrics count it
             refusal = internal_error(error)
+        else:
+            self._log.answered(request.headers, timings.elapsed())
+            return response
         self._metrics.refused(refusal.status, refusal.code)
+        self._log.refused(request.headers, timings.elapsed(), refusal)
         content = {"error": {"code": refusal.code, "message": str(refusal)}}
         return JSONResponse(content, refusal.status, refusal.headers)
 
-    async def _admitted(self, request: Request) -> Response:
+    async def _admitted(self, request: Request, timings: Timings) -> Response:
         if not self._warm:
             raise RefusedError(503, "not_ready", "the model is warming up; try again shortly")
         if self._inside >= self._settings.workers + self._settings.waiting:
-            raise RefusedError(503, "busy", "all workers are busy; try again shortly")
+            raise RefusedError(429, "busy", "all workers are busy; try again shortly")
         self._inside += 1
         self._metrics.queued(self._inside)
         try:
-            timings = Timings()
             media_type = request.headers.get("content-type", MEDIA_TYPES[0]).split(";")[0].strip().lower()
             if media_type == REFERENCE:
-                reference = await _body(request, MAX_REFERENCE_BYTES)
+                reference = await read_body(request, MAX_REFERENCE_BYTES)
                 async with self._object_places:
                     loop = asyncio.get_running_loop()
                     data = await loop.run_in_executor(self._readers, self._objects.read, reference)
@@ -140,7 +146,9 @@ class Endpoint:
                     "unsupported_media_type",
                     f"send an image's bytes or {REFERENCE}, not {media_type[:100]}",
                 )
-            return await self._answer(await _body(request, self._settings.max_body_bytes), timings, request)
+            return await self._answer(
+                await read_body(request, self._settings.max_body_bytes), timings, request
+            )
         finally:
             self._inside -= 1
 
@@ -148,28 +156,5 @@ class Endpoint:
         timings.received = time.perf_counter()
         bit_depth = bit_depth_of(request.headers.get(ATTRIBUTES_HEADER, ""))
         answer = await self._predictor.answer(data, timings, bit_depth)
-        self._metrics.answered((time.perf_counter() - timings.arrived) * 1000, answer.batch_size)
+        self._metrics.answered(timings.elapsed(), answer.batch_size)
         return Response(answer.body, media_type="application/json")
-
-
-async def _body(request: Request, limit: int) -> bytes:
-    """Read the request's body. A body over the limit is refused as soon as that is known."""
-    declared = request.headers.get("content-length", "0")
-    chunks: list[bytes] = []
-    length = int(declared) if declared.isdecimal() else 0
-    if length <= limit:
-        length = 0
-        try:
-            async with asyncio.timeout(BODY_SECONDS):
-                async for chunk in request.stream():
-                    length += len(chunk)
-                    if length > limit:
-                        break
-                    chunks.append(chunk)
-        except TimeoutError as error:
-            raise RefusedError(
-                503, "body_too_slow", f"the body did not arrive within {BODY_SECONDS:g} s"
-            ) from error
-    if length > limit:
-        raise RefusedError(413, "body_too_large", f"the body is larger than {limit:,} bytes")
-    return b"".join(chunks)

@@ -60,6 +60,10 @@ class Timings:
     inferring: float = 0.0
     inferred: float = 0.0
 
+    def elapsed(self) -> float:
+        """Return the milliseconds since the request arrived."""
+        return (time.perf_counter() - self.arrived) * 1000
+
     def milliseconds(self) -> dict[str, float]:
         """Return how long each stage took, and the total up to now.
 

@@ -12,6 +12,8 @@ import time
 from collections import Counter
 from typing import Any
 
+from training.serving.refusals import LATER
+
 NAMESPACE = "Loupe/Endpoint"
 _MAX_VALUES = 100  # of one metric in one line, by the format's specification
 _UNITS = {
@@ -70,8 +72,12 @@ class Metrics:
         values: dict[str, Any] = {
             "Requests": requests,
             "Judged": self._answered,
-            "Refused": sum(count for status, count in self._statuses.items() if 400 <= status < 500),
-            "Busy": self._statuses[503],
+            "Refused": sum(
+                count
+                for status, count in self._statuses.items()
+                if 400 <= status < 500 and status not in LATER
+            ),
+            "Busy": sum(self._statuses[status] for status in LATER),
             "Failed": self._statuses[500],
             "QueueDepth": self._depth,
         }

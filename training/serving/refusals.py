@@ -6,13 +6,17 @@ import sys
 import traceback
 from collections.abc import Mapping
 
+# The statuses of requests that may succeed later.
+LATER = (429, 503)
+
 
 class RefusedError(Exception):
     """A request that gets an error instead of an answer.
 
     Attributes:
-        status: 4xx if the request or its image is at fault, so that sending it again does not help; 503 if it may
-            succeed later; 500 if the model or this program failed.
+        status: 429 if all places are taken, 503 if something else is not ready: both may succeed later. Another 4xx if
+            the request or its image is at fault, so that sending it again does not help; 500 if the model or this
+            program failed. CloudWatch counts a 5xx as an error of the model, a backlog's 429 not.
         code: Stable, for programs; docs/serving.md lists them.
     """
 
@@ -23,8 +27,11 @@ class RefusedError(Exception):
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """Response headers. A 503 tells the client when to try again."""
-        return {"Retry-After": "1"} if self.status == 503 else {}
+        """Response headers. What may succeed later tells the client when to try again."""
+        if self.status in LATER:
+            return {"Retry-After": "1"}
+        # https://www.rfc-editor.org/rfc/rfc9110#section-12.5.3: which encodings of a body are known.
+        return {"Accept-Encoding": "gzip, deflate"} if self.code == "unsupported_encoding" else {}
 
 
 def internal_error(error: Exception) -> RefusedError:

@@ -12,6 +12,14 @@ from contract.images import MAX_PIXELS
 from training.job.container import cores
 from training.job.errors import TrainingError
 
+_MAY_BE_ZERO = (
+    "LOUPE_WAITING",
+    "LOUPE_BATCH_WAIT_MS",
+    "LOUPE_REPORT_SECONDS",
+    "LOUPE_SLOW_MS",
+    "LOUPE_LOG_REQUESTS",
+)
+
 
 class SettingError(TrainingError):
     """An environment variable or the port is not usable."""
@@ -23,7 +31,7 @@ class Settings:
 
     Attributes:
         workers: Images decoded at once. Without batching, the same thread runs the inference, too.
-        waiting: Further images that may be inside before the endpoint answers 503.
+        waiting: Further images that may be inside before the endpoint answers 429.
         batch: The most images that share one inference; 1: none share one.
         batch_wait_ms: How long a batch waits for images that are on their way.
         max_body_bytes: Of a request.
@@ -31,6 +39,8 @@ class Settings:
         max_pixels: Of an image, checked before a pixel is decoded.
         image_seconds: For decoding one image and running the inference of its tiles.
         report_seconds: Between two lines of metrics; 0: never.
+        slow_ms: A request that takes longer gets a line in the log; 0: none does.
+        log_requests: 1 for a line about every request; 0: about failed and slow ones.
     """
 
     workers: int = 2
@@ -42,6 +52,8 @@ class Settings:
     max_pixels: int = MAX_PIXELS
     image_seconds: float = 20.0
     report_seconds: float = 60.0
+    slow_ms: float = 2000.0
+    log_requests: int = 0
 
     @classmethod
     def read(cls, gpu: bool, environment: Mapping[str, str] = os.environ) -> Settings:
@@ -69,7 +81,7 @@ class Settings:
 def _number(environment: Mapping[str, str], name: str, default: float) -> float:
     """Read a setting of its default's type."""
     text = environment.get(name, str(default))
-    may_be_zero = name in ("LOUPE_WAITING", "LOUPE_BATCH_WAIT_MS", "LOUPE_REPORT_SECONDS")
+    may_be_zero = name in _MAY_BE_ZERO
     try:
         value = type(default)(text)
     except ValueError:

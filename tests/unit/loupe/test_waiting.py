@@ -117,7 +117,7 @@ def test_an_endpoint_that_serves_is_not_the_cause(target: Target, status: str) -
     [
         ("rules_invalid", "the rules in loupe-rules are not valid: classes: wrong", "loupe rules check"),
         ("rules_missing", "the rules cannot be read: ParameterNotFound", "loupe rules set"),
-        ("endpoint_busy", "the container is busy (503)", "too small"),
+        ("endpoint_busy", "the container is busy (429)", "too small"),
         ("endpoint_down", "the endpoint answers ServiceUnavailable", "loupe logs endpoint"),
         ("endpoint_timeout", "the endpoint takes too long", "loupe logs endpoint"),
         ("no_endpoint", "there is no endpoint in service", "now that the endpoint is in service"),

@@ -38,7 +38,14 @@ class Answer:
 
 
 async def call(
-    app, body=b"", path="/invocations", method="POST", content_type="image/jpeg", chunk=65536, attributes=""
+    app,
+    body=b"",
+    path="/invocations",
+    method="POST",
+    content_type="image/jpeg",
+    chunk=65536,
+    attributes="",
+    encoding=None,
 ):
     pieces = [body[i : i + chunk] for i in range(0, len(body), chunk)] or [b""]
     answer = Answer()
@@ -57,6 +64,8 @@ async def call(
     headers = [(b"content-type", content_type.encode())]
     if attributes:
         headers.append((ATTRIBUTES_HEADER.lower().encode(), attributes.encode()))
+    if encoding is not None:
+        headers.append((b"content-encoding", encoding.encode()))
     scope = {"type": "http", "method": method, "path": path, "headers": headers, "query_string": b""}
     await app(scope | {"http_version": "1.1", "scheme": "http", "root_path": ""}, receive, send)
     return answer

@@ -13,8 +13,7 @@ from tests.unit.training.serving.serving_support import Brightness, ask, call, p
 from training.datasets.generated.synthetic import draw
 from training.job.container import cores
 from training.model.tiling import Tiles
-from training.serving import app as serving_app
-from training.serving import inference
+from training.serving import bodies, inference
 from training.serving.inference import ThreadPredictor
 from training.serving.settings import SettingError, Settings
 
@@ -77,7 +76,7 @@ def test_a_body_beyond_the_cap_is_refused_while_it_arrives():
 
 
 def test_a_body_that_stops_arriving_gives_its_place_back(monkeypatch):
-    monkeypatch.setattr(serving_app, "BODY_SECONDS", 0.05)
+    monkeypatch.setattr(bodies, "BODY_SECONDS", 0.05)
     sent = []
 
     async def stall_then_ask():
@@ -164,7 +163,7 @@ class Held(Brightness):
 
 
 @pytest.mark.parametrize("batch", [1, 8])
-def test_when_every_place_is_taken_the_answer_is_503_and_later_200(batch):
+def test_when_every_place_is_taken_the_answer_is_429_and_later_200(batch):
     model = Held()
 
     async def crowd():
@@ -177,7 +176,7 @@ def test_when_every_place_is_taken_the_answer_is_503_and_later_200(batch):
             return refused, await asyncio.gather(*first), await call(app, png(9))
 
     refused, accepted, later = asyncio.run(crowd())
-    assert (refused.status, refused.code) == (503, "busy")
+    assert (refused.status, refused.code) == (429, "busy")
     assert refused.headers["retry-after"] == "1"
     assert [answer.status for answer in (*accepted, later)] == [200, 200, 200]
 
