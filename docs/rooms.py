@@ -19,6 +19,7 @@ ROOT_PACKAGES = (
     "api",
     "contract",
     "handlers",
+    "hours",
     "inspection",
     "localcloud",
     "loupe",
@@ -27,7 +28,7 @@ ROOT_PACKAGES = (
     "tracking",
     "training",
 )
-_FUNCTIONS = ("api", "handlers", "inspection", "retraining", "review", "tracking")
+_FUNCTIONS = ("api", "handlers", "hours", "inspection", "retraining", "review", "tracking")
 _WITH_FLOORS = ("localcloud", "loupe", "training")
 # Modules beside a room's packages: its programs, its entry point, or the room itself.
 _TOP_FLOOR = {"training": "programs", "loupe": "cli", "localcloud": "cloud"}

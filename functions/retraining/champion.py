@@ -1,7 +1,8 @@
-"""The champion: the model that serves now."""
+"""The champion: the model that serves now, or serves again when the endpoint's hours begin."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -32,8 +33,29 @@ class Champion:
         return asdict(self)
 
 
-def find(sagemaker: SageMakerClient, endpoint: str) -> Champion | None:
-    """Return the champion. None if there is no endpoint, or if the endpoint never came into service."""
+def find(
+    sagemaker: SageMakerClient, endpoint: str, remembered: Callable[[], str | None] = lambda: None
+) -> Champion | None:
+    """Return the champion.
+
+    Args:
+        sagemaker: The SageMaker client.
+        endpoint: The endpoint's name.
+        remembered: Returns the configuration with which an endpoint that rests comes back; None if it does not rest.
+
+    Returns:
+        The champion. None if there is no endpoint, and none rests, or if it never came into service.
+    """
+    config = _serving(sagemaker, endpoint) or remembered()
+    if config is None:
+        return None
+    variant = sagemaker.describe_endpoint_config(EndpointConfigName=config)["ProductionVariants"][0]
+    model = sagemaker.describe_model(ModelName=variant["ModelName"])
+    return Champion(model["ModelName"], model["ModelArn"], config, model["PrimaryContainer"]["ModelDataUrl"])
+
+
+def _serving(sagemaker: SageMakerClient, endpoint: str) -> str | None:
+    """Return the configuration that serves; None if none does."""
     try:
         description = sagemaker.describe_endpoint(EndpointName=endpoint)
     except ClientError as error:
@@ -42,7 +64,4 @@ def find(sagemaker: SageMakerClient, endpoint: str) -> Champion | None:
         raise
     if description["EndpointStatus"] in ("Creating", "Failed", "OutOfService", "Deleting"):
         return None
-    config = description["EndpointConfigName"]
-    variant = sagemaker.describe_endpoint_config(EndpointConfigName=config)["ProductionVariants"][0]
-    model = sagemaker.describe_model(ModelName=variant["ModelName"])
-    return Champion(model["ModelName"], model["ModelArn"], config, model["PrimaryContainer"]["ModelDataUrl"])
+    return description["EndpointConfigName"]

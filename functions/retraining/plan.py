@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -41,12 +41,14 @@ class Planner:
         documents: The artefacts bucket.
         sagemaker: The SageMaker client.
         states: The Step Functions client.
+        remembered: Returns the configuration with which an endpoint that rests comes back.
     """
 
     settings: Settings
     documents: Documents
     sagemaker: SageMakerClient
     states: SFNClient
+    remembered: Callable[[], str | None] = lambda: None
 
     def plan(self, document: dict[str, Any], execution: str) -> dict[str, Any]:
         """Return the plan for the state machine.
@@ -72,12 +74,12 @@ class Planner:
             versions = registry.versions(
                 self.sagemaker, self.settings.model_package_group, self.settings.endpoint_name
             )
-            serving = champion.find(self.sagemaker, self.settings.endpoint_name)
+            serving = self._champion()
             return returning.plan(request.serve, versions, serving, execution)
         dataset = request.dataset or self.settings.dataset_name
         snapshot = labelled.current(self.documents, dataset, self.settings.dataset_name)
         snapshot.check()
-        serving = champion.find(self.sagemaker, self.settings.endpoint_name)
+        serving = self._champion()
         families = self._families(request)
         model_settings = self._model_settings(request, families)
         run = _hash(
@@ -103,6 +105,9 @@ class Planner:
             "approval": self._asks(request, dataset, tags.get("loupe:dataset")),
             "settings": settings,
         }
+
+    def _champion(self) -> Champion | None:
+        return champion.find(self.sagemaker, self.settings.endpoint_name, self.remembered)
 
     def _check_container(self) -> None:
         if not self.settings.training_image_uri:

@@ -25,6 +25,7 @@ class Settings(_Environment):
         name_prefix: The beginning of the names of the stack's jobs.
         dataset_name: The data set that the stack trains on. Reviewed labels belong to it.
         training_image_uri: Empty until somebody sets the stack's parameter.
+        hours_parameter: Where it is remembered with what the endpoint comes back that rests.
     """
 
     name_prefix: str = Field(min_length=1, max_length=12)
@@ -42,6 +43,7 @@ class Settings(_Environment):
     tuning_parallel_jobs: int = Field(ge=1)
     tuning_strategy: Literal["Bayesian", "Hyperband", "Random"]
     approval: bool
+    hours_parameter: str = Field(min_length=1)
 
 
 class GateSettings(_Environment):
@@ -69,11 +71,15 @@ class RulesSettings(_Environment):
     Attributes:
         apply_proposed_rules: Whether a new model's operating points go into force with it.
         rules_cache_seconds: For how long `inspect` may use rules that have changed.
+        endpoint_hours: When the endpoint runs; empty for always.
+        endpoint_timezone: The time zone of these hours.
     """
 
     rules_parameter: str = Field(min_length=1)
     apply_proposed_rules: bool
     rules_cache_seconds: int = Field(ge=1)
+    endpoint_hours: str
+    endpoint_timezone: str
 
 
 class NoticeSettings(_Environment):

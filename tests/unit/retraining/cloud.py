@@ -24,7 +24,7 @@ from tests.unit.retraining.account import Account
 from tests.unit.retraining.template import ACCOUNT, REGION, Stack
 
 EXECUTION = f"arn:aws:states:{REGION}:{ACCOUNT}:execution:press-retrain:one"
-RULES_PARAMETER = "/press/rules"
+RULES_PARAMETER, HOURS_PARAMETER = "/press/rules", "/press/endpoint"
 RULES = '{"version": "1", "classes": {"dent": {"severity": "critical"}}}'
 SAGEMAKER = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}"
 HANDLERS: dict[str, tuple[ModuleType, str]] = {
@@ -40,9 +40,11 @@ HANDLERS: dict[str, tuple[ModuleType, str]] = {
 def variables(name: str) -> list[str]:
     """Return the names of a function's environment variables."""
     return list(
-        Stack({}, {}, {"ArtefactsBucket": "", "OperationsTopic": "", "RulesParameter": ""}).environment(
-            f"{name}Function"
-        )
+        Stack(
+            {},
+            {},
+            {"ArtefactsBucket": "", "OperationsTopic": "", "RulesParameter": "", "HoursParameter": ""},
+        ).environment(f"{name}Function")
     )
 
 
@@ -72,6 +74,7 @@ class Cloud(Account):
                 "ImagesBucket": "images",
                 "OperationsTopic": self.topic,
                 "RulesParameter": RULES_PARAMETER,
+                "HoursParameter": HOURS_PARAMETER,
             },
             {"ArtefactsBucket": "arn:aws:s3:::artefacts", "ImagesBucket": "arn:aws:s3:::images", **roles},
             {"TrainingImageUri": "loupe-train:1", "RetrainFamilies": "ssdlite"},
@@ -88,7 +91,8 @@ class Cloud(Account):
         for item in list(self.documents.listing("")):
             self.s3.delete_object(Bucket="artefacts", Key=item["Key"])
         self._topic().sent_notifications.clear()
-        self.ssm.put_parameter(Name=RULES_PARAMETER, Value=RULES, Type="String", Overwrite=True)
+        for name, value in ((RULES_PARAMETER, RULES), (HOURS_PARAMETER, "{}")):
+            self.ssm.put_parameter(Name=name, Value=value, Type="String", Overwrite=True)
 
     def _topic(self) -> Any:
         return sns_backends[DEFAULT_ACCOUNT_ID][REGION].topics[self.topic]

@@ -31,6 +31,7 @@ SETTINGS: dict[str, Any] = {
     "tuning_parallel_jobs": 2,
     "tuning_strategy": "Bayesian",
     "approval": False,
+    "hours_parameter": "/press/endpoint",
 }
 
 
