@@ -119,6 +119,7 @@ _NAMES = {
         "_SFN_WAIT_SCALE",
         "_apply_state_assign",
         "_emit_execution_status_event",
+        "_error_matches",
         "_call_lambda",
         "_execute_choice",
         "_execute_map",
