@@ -4,6 +4,8 @@ import re
 
 # https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-properties-name.html
 _RANDOM_END = re.compile(r"-[0-9A-Za-z]{8,16}$")
+# An alarm's name in template.yaml, and CloudFormation's end.
+_OWN = re.compile(r"[0-9A-Za-z]+Alarm(-[0-9A-Za-z]{8,16})?")
 
 
 def prefix(stack: str) -> str:
@@ -18,3 +20,14 @@ def short_name(name: str, stack: str) -> str:
     'DeadLetterAlarm'
     """
     return _RANDOM_END.sub("", name.removeprefix(prefix(stack)))
+
+
+def belongs(name: str, stack: str) -> bool:
+    """Return whether an alarm is one of a stack, and not of another one whose name begins like the stack's.
+
+    >>> belongs("loupe-DeadLetterAlarm-1WKS4P0LKXIIG", "loupe")
+    True
+    >>> belongs("loupe-2-DeadLetterAlarm-1WKS4P0LKXIIG", "loupe")
+    False
+    """
+    return name.startswith(prefix(stack)) and _OWN.fullmatch(name.removeprefix(prefix(stack))) is not None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from contract.alarms import prefix, short_name
+from contract.alarms import belongs, prefix, short_name
 from loupe.stack.target import Target
 
 
@@ -38,5 +38,6 @@ def alarms(target: Target) -> list[Alarm]:
         )
         for page in pages
         for alarm in page["MetricAlarms"]
+        if belongs(alarm["AlarmName"], target.name)
     ]
     return sorted(found, key=lambda alarm: alarm.name)

@@ -27,7 +27,11 @@ def cloud(api_cloud: ApiCloud, monkeypatch: pytest.MonkeyPatch) -> ApiCloud:
     boto3.client("ssm").put_parameter(
         Name="/press/rules", Value='{"version": "7"}', Type="String", Overwrite=True
     )
-    for alarm in ("press-DeadLetterAlarm-1WKS4P0LKXIIG", "presses-Other-1WKS4P0LKXIIG"):
+    for alarm in (
+        "press-DeadLetterAlarm-1WKS4P0LKXIIG",
+        "presses-Other-1WKS4P0LKXIIG",
+        "press-2-DeadLetterAlarm-1WKS4P0LKXIIG",
+    ):
         boto3.client("cloudwatch").put_metric_alarm(
             AlarmName=alarm,
             AlarmDescription="Redrive the queue.",

@@ -17,7 +17,7 @@ from typing_extensions import TypedDict
 from api import aws, settings
 from api.access import Group, allow
 from api.inspections import Model
-from contract.alarms import prefix, short_name
+from contract.alarms import belongs, prefix, short_name
 from contract.inspections import timestamp
 from contract.text import plain
 from inspection.errors import NotReadyError
@@ -177,6 +177,7 @@ def _alarms() -> list[Alarm]:
         }
         for page in pages
         for alarm in page["MetricAlarms"]
+        if belongs(alarm["AlarmName"], stack)
     ]
     return sorted(found, key=lambda alarm: alarm["name"])
 
