@@ -63,13 +63,10 @@ def deploy(connection: Connection, repo: Path, parameters: dict[str, str]) -> di
     """
     template = read_template(repo / "template.yaml")
     set_local_substitutions(template)
-    declared = template.get("Parameters", {})
     sources = _read_sources(template, repo)
     cloudformation = connection.client("cloudformation")
     stack = _delete_if_never_created(cloudformation, connection.stack_name)
-    chosen = {name: value for name, value in _LOCAL_PARAMETERS.items() if name in declared}
-    lasting = {name: value for name, value in lasting_parameters(stack).items() if name in declared}
-    parameters = chosen | lasting | parameters
+    parameters = _parameters(template, stack) | parameters
     digest = _digest(template, parameters, sources)
     if stack and stack["StackStatus"] in _SUCCEEDED and _deployed_digest(stack) == digest:
         return _outputs(stack)
@@ -93,6 +90,23 @@ def deploy(connection: Connection, repo: Path, parameters: dict[str, str]) -> di
         raise DeployError(f"CloudFormation refused template.yaml: {reason}") from error
     _wait_for_change_set(cloudformation, change_set)
     return _execute(cloudformation, change_set)
+
+
+def is_current(connection: Connection, repo: Path) -> bool:
+    """Return whether the stack is what `deploy` would make of this template and these functions, as they are now."""
+    stack = _describe(connection.client("cloudformation"), connection.stack_name)
+    if stack is None:
+        return False
+    template = read_template(repo / "template.yaml")
+    set_local_substitutions(template)
+    digest = _digest(template, _parameters(template, stack), _read_sources(template, repo))
+    return _deployed_digest(stack) == digest
+
+
+def _parameters(template: dict[str, Any], stack: dict[str, Any] | None) -> dict[str, str]:
+    """Return the values for a laptop, and those that the stack keeps."""
+    values = _LOCAL_PARAMETERS | lasting_parameters(stack)
+    return {name: value for name, value in values.items() if name in template.get("Parameters", {})}
 
 
 def read_template(file: Path) -> dict[str, Any]:
