@@ -53,6 +53,7 @@ SECTIONS: dict[str, list[tuple[str, str, str]]] = {
         ("serve", "programs", "Run a model's endpoint on this machine."),
     ],
     "Watch and measure": [
+        ("doctor", "doctor", "Find what is wrong, and what mends it."),
         ("logs", "logs", "Print the logs of functions, endpoint and jobs."),
         ("stats", "stats", "Show how many images were inspected, and how many failed."),
         ("bench", "programs", "Run a benchmark; in the repository only."),
