@@ -37,7 +37,7 @@ _LOCAL_PARAMETERS = {
 # that of a stack which was created before the parameter existed, if it differs from the one for a new stack.
 _LASTING_PARAMETERS: dict[str, str | None] = {"IndexShards": None, "UniquePart": "last"}
 # The state machine's values that are not parameters, because on AWS there is no reason to change them.
-_LOCAL_SUBSTITUTIONS = {"PollSeconds": "1"}
+_LOCAL_SUBSTITUTIONS = {"PollSeconds": "1", "AlarmSeconds": "5"}
 _SUCCEEDED = ("CREATE_COMPLETE", "UPDATE_COMPLETE")
 # A stack that was never created completely cannot be updated: CloudFormation requires its deletion first.
 _NEVER_CREATED = ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -30,8 +31,13 @@ _DEFAULT = Config(
     max_pool_connections=_MAX_CONNECTIONS,
     retries={"mode": "standard", "total_max_attempts": 3},
 )
-# Without this, presigned links get the old signature version, which new regions refuse.
-_S3 = _DEFAULT.merge(Config(signature_version="s3v4"))
+# Presigned links: without s3v4 they get the old signature version, which new regions refuse. Without virtual addressing
+# they name the bucket's global host, which answers 307 or SignatureDoesNotMatch outside us-east-1
+# (https://github.com/boto/boto3/pull/4768). And they must name the host that CloudFront asks: the regional one,
+# also in us-east-1.
+_S3_LINKS = {"addressing_style": "virtual", "us_east_1_regional_endpoint": "regional"}
+# The local cloud has one host for all buckets.
+_S3_LINKS_OF_ONE_HOST = {"addressing_style": "path"}
 # At most two attempts of 22 s and a pause of a second.
 _ENDPOINT = _DEFAULT.merge(Config(read_timeout=20, retries={"mode": "standard", "total_max_attempts": 2}))
 # Who signs in has no credentials yet, so these calls are not signed, and need no permission.
@@ -40,7 +46,10 @@ ENDPOINT_SECONDS = 45.0  # the longest that one call of the endpoint takes, retr
 
 
 def s3() -> S3Client:
-    return boto3.client("s3", config=_S3)
+    """Return a client whose presigned links work in every region, and in the local cloud."""
+    has_one_host = any(os.environ.get(name) for name in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"))
+    links = _S3_LINKS_OF_ONE_HOST if has_one_host else _S3_LINKS
+    return boto3.client("s3", config=_DEFAULT.merge(Config(signature_version="s3v4", s3=links)))
 
 
 def sqs() -> SQSClient:

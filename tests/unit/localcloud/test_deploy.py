@@ -52,7 +52,7 @@ def test_on_a_laptop_a_swap_is_watched_every_second() -> None:
     template = read_template(Path(__file__).parents[3] / "template.yaml")
     on_aws = template["Resources"]["RetrainStateMachine"]["Properties"]["DefinitionSubstitutions"]
     assert on_aws["PollSeconds"] == "20"
-    expected = on_aws | {"PollSeconds": "1"}
+    expected = on_aws | {"PollSeconds": "1", "AlarmSeconds": "5"}
     set_local_substitutions(template)
     assert on_aws == expected
 

@@ -6,6 +6,7 @@ changes from one request to the next, so nothing waits.
 
 import json
 import threading
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -14,7 +15,7 @@ from typing import Any
 
 from contract.s3 import split
 from inspection.rules import Rules
-from localcloud.sagemaker.aws_errors import in_use, invalid
+from localcloud.sagemaker.aws_errors import AwsError, in_use, invalid
 from localcloud.sagemaker.validation import validate
 from retraining.documents import Documents
 from tests.unit.retraining.evaluations import evaluation, proposal
@@ -39,6 +40,7 @@ class Endpoint:
     config: str
     status: str = "InService"
     reason: str | None = None
+    instances: int = 2
     upcoming: list[_Step] = field(default_factory=list)
 
     def step(self) -> None:
@@ -86,6 +88,11 @@ class Account:
         meanwhile: What happens when a task's state is entered, by its name.
         running_execution: The ARN of another execution that is running.
         applies_rules: The stack's setting.
+        alarms: The alarms that are on, at each look at them; the last entry stays.
+        champion_type: What the champion runs on.
+        refusals: For how many requests of a kind SageMaker has no instance, and what it says.
+        requests: Every request, by its operation.
+        tuning_ends: Whether tuning jobs end.
     """
 
     def __init__(self, s3: Any, bucket: str, ssm: Any, rules_parameter: str) -> None:
@@ -112,10 +119,16 @@ class Account:
         self.new_tags: dict[str, str] = {}
         self.configs = {CHAMPION: CHAMPION}
         self.endpoint: Endpoint | None = Endpoint(CHAMPION)
+        self.registered = False
         self.scaled: list[str] = []
         self.scores_at_the_swap: list[tuple[float, float]] = []
         self.scaling = SimpleNamespace(call=self._scale)
         self._lock = threading.RLock()
+        self.alarms: list[list[str]] = [[]]
+        self.champion_type = "ml.c6i.xlarge"
+        self.refusals: dict[str, tuple[int, str]] = {}
+        self.tuning_ends = True
+        self.requests: dict[str, list[dict[str, Any]]] = defaultdict(list)
         self.documents.write("labelled/snapshots/0123456789abcdef.json", snapshot(12))
 
     # ------------------------------------------------------------ SageMaker
@@ -124,6 +137,8 @@ class Account:
         """Answer an operation, as localcloud.sagemaker does."""
         validate(name, request)
         with self._lock:
+            self.requests[name].append(request)
+            self._refuse_for_quota(name)
             for kind in self.records:
                 if name == f"Create{kind}":
                     return self._create_job(kind, request)
@@ -131,6 +146,22 @@ class Account:
                     return self._job(kind, request[f"{kind}Name"])
             answer: dict[str, Any] = getattr(self, f"_{name}")(request) or {}
             return answer
+
+    def _refuse_for_quota(self, name: str) -> None:
+        times, words = self.refusals.get(name, (0, ""))
+        if times:
+            self.refusals[name] = (times - 1, words)
+            raise AwsError("ResourceLimitExceeded", words)
+
+    def describe_alarms(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Answer CloudWatch's DescribeAlarms."""
+        on = self.alarms.pop(0) if len(self.alarms) > 1 else self.alarms[0]
+        return {"MetricAlarms": [{"AlarmName": name} for name in request["AlarmNames"] if name in on]}
+
+    def _StopHyperParameterTuningJob(self, request: dict[str, Any]) -> None:
+        self.records["HyperParameterTuningJob"][request["HyperParameterTuningJobName"]][
+            "HyperParameterTuningJobStatus"
+        ] = "Stopped"
 
     def _job(self, kind: str, name: str) -> dict[str, Any]:
         record = self.records[kind].get(name)
@@ -148,6 +179,8 @@ class Account:
             record["FailureReason"] = reason
         elif kind == "TrainingJob":
             record |= _trained(name, request["OutputDataConfig"]["S3OutputPath"])
+        elif kind == "HyperParameterTuningJob" and not self.tuning_ends:
+            record[f"{kind}Status"] = "InProgress"
         elif kind == "HyperParameterTuningJob":
             best, definition = f"{name}-001-abc", request["TrainingJobDefinition"]
             self.records["TrainingJob"][best] = {
@@ -212,16 +245,32 @@ class Account:
         self._refuse_in_progress(endpoint)
         if endpoint.status != "InService" or endpoint.config == config:
             raise invalid("To update an endpoint, you must create a new EndpointConfig.")
+        if self.registered and self._type_of(config) != self._type_of(endpoint.config):
+            raise invalid("You cannot change the instance type of a variant that is a scalable target.")
         self.scores_at_the_swap += [self.scores_for(NEW_VERSION)] if config != CHAMPION else []
+        deployment = request.get("DeploymentConfig", {})
+        self._check_canary(endpoint, deployment)
         before, alarm = endpoint.config, "An alarm went into ALARM state: [latency]"
         end: dict[str, list[_Step]] = {
             "well": [("Updating", before, None), ("InService", config, None)],
             "fails": [("RollingBack", before, alarm), ("InService", before, alarm)],
             "never ends": [],
         }
-        self.endpoint = Endpoint(before, "Updating", upcoming=end[self.swap])
+        instances = endpoint.instances if request.get("RetainAllVariantProperties") else 1
+        watching = deployment.get("AutoRollbackConfiguration", {}).get("Alarms", [])
+        trips = any(alarm["AlarmName"] in self.alarms[0] for alarm in watching)
+        self.endpoint = Endpoint(before, "Updating", None, instances, end["fails" if trips else self.swap])
         self.swap = "well"  # the rollback goes well
         return {"EndpointArn": f"{ARN}endpoint/{ENDPOINT}"}
+
+    def _type_of(self, config: str) -> str:
+        return self.champion_type if config == CHAMPION else "ml.c6i.xlarge"
+
+    def _check_canary(self, endpoint: Endpoint, deployment: dict[str, Any]) -> None:
+        """https://docs.aws.amazon.com/sagemaker/latest/dg/deployment-guardrails-blue-green-canary.html"""
+        routing = deployment.get("BlueGreenUpdatePolicy", {}).get("TrafficRoutingConfiguration", {})
+        if routing.get("Type") == "CANARY" and 2 * routing["CanarySize"]["Value"] > endpoint.instances:
+            raise invalid("The canary is larger than half of the variant's instances.")
 
     def _DeleteEndpoint(self, request: dict[str, Any]) -> None:
         endpoint = self._existing_endpoint()
@@ -236,6 +285,13 @@ class Account:
             "EndpointStatus": endpoint.status,
             "LastModifiedTime": 1_790_000_000.0,
             "EndpointConfigName": endpoint.config,
+            "ProductionVariants": [
+                {
+                    "VariantName": "AllTraffic",
+                    "CurrentInstanceCount": endpoint.instances,
+                    "DesiredInstanceCount": endpoint.instances,
+                }
+            ],
             **({"FailureReason": endpoint.reason} if endpoint.reason else {}),
         }
         endpoint.step()
@@ -253,7 +309,10 @@ class Account:
 
     def _DescribeEndpointConfig(self, request: dict[str, Any]) -> dict[str, Any]:
         model = self._require(self.configs, request["EndpointConfigName"], "endpoint configuration")
-        return {"ProductionVariants": [{"VariantName": "AllTraffic", "ModelName": model}]}
+        variant = {"VariantName": "AllTraffic", "ModelName": model}
+        return {
+            "ProductionVariants": [variant | {"InstanceType": self._type_of(request["EndpointConfigName"])}]
+        }
 
     def _ListEndpointConfigs(self, request: dict[str, Any]) -> dict[str, Any]:
         first = datetime(2026, 1, 1, tzinfo=UTC)
@@ -358,6 +417,9 @@ class Account:
     def _scale(self, name: str, request: dict[str, Any]) -> dict[str, Any]:
         validate(name, request, "application-autoscaling")
         self._existing_endpoint()
+        if name == "DeregisterScalableTarget" and not self.registered:
+            raise AwsError("ObjectNotFoundException", "No scalable target registered for the variant")
+        self.registered = name != "DeregisterScalableTarget"
         self.scaled.append(name)
         return {}
 

@@ -29,6 +29,7 @@ from tests.unit.statemachine.account import ENDPOINT, REGION, Account
 
 TOPIC = f"arn:aws:sns:{REGION}:000000000000:operations"
 SUBSTITUTIONS = {
+    "Partition": "aws",
     **{
         f"{name}Function": f"arn:aws:lambda:{REGION}:000000000000:function:{name}"
         for name in ("Plan", "Gate", "Approval", "Smoke", "Rules", "Report")
@@ -48,7 +49,9 @@ SUBSTITUTIONS = {
     "InvocationsPerInstance": "100",
     "CanaryPercent": "10",
     "CanarySeconds": "600",
+    "VariantName": "AllTraffic",
     "PollSeconds": "300",
+    "AlarmSeconds": "900",
     "EndpointErrorsAlarm": "errors",
     "EndpointLatencyAlarm": "latency",
     "DefectRateAlarm": "defects",
@@ -125,6 +128,7 @@ class ScriptedClients:
             tuning_parallel_jobs=2,
             tuning_strategy="Bayesian",
             approval=False,
+            hours_parameter="/press/endpoint",
         )
         planner = Planner(settings, documents, self.sagemaker, self.states)
         gate = Gate(documents, Bounds(0.0, 0.05, 0.02, 1000.0))
@@ -133,6 +137,7 @@ class ScriptedClients:
         rules = ProposedRules(documents, self.ssm, account.rules_parameter, account.applies_rules, 30)
         patch.setattr(retrain_plan, "_planner", lambda: planner)
         patch.setattr(retrain_rules, "_rules", lambda: rules)
+        patch.setattr(retrain_rules, "_shifts", lambda: None)
         patch.setattr(retrain_gate, "_gate", lambda: gate)
         patch.setattr(retrain_report, "_reporter", lambda: reporter)
         patch.setattr(retrain_approval, "_approval", lambda: approval)
@@ -206,6 +211,8 @@ def _connect(account: Account, patch: pytest.MonkeyPatch) -> None:
     def invoke_resource(resource: str, arguments: dict[str, Any]) -> Any:
         if resource.endswith(":sns:publish"):
             return _with_fault(account, lambda: publish(arguments))
+        if resource.endswith(":cloudwatch:describeAlarms"):
+            return _with_fault(account, lambda: account.describe_alarms(arguments))
         return _with_fault(account, lambda: invoke(resource, arguments))
 
     def invoke_with_callback(*arguments: Any) -> Any:

@@ -12,6 +12,8 @@ import jsonata
 from statemachine.definition import Definition, Scope, State, is_terminal, scopes, transitions
 
 NOTICES = {"Notice", "NoticeFailure"}
+# The variables that count the rounds of a loop.
+COUNTERS = ("$polls", "$waits", "$looks")
 
 
 def states(definition: Definition) -> Iterator[tuple[str, State]]:
@@ -124,7 +126,7 @@ def loops_have_a_bound(definition: Definition) -> Iterator[str]:
         counted = {
             name
             for name, state in scope.states.items()
-            if any("$polls" in rule["Condition"] for rule in state.get("Choices", []))
+            if any(counter in rule["Condition"] for rule in state.get("Choices", []) for counter in COUNTERS)
         }
         successors: dict[str, set[str]] = {}
         for transition in transitions(scope.states):

@@ -148,6 +148,21 @@ def the_swap_never_ends(account: Account) -> None:
     account.swap = "never ends"
 
 
+def on_other_instances(account: Account) -> None:
+    """The champion runs on another instance type than the stack now asks for, and is scaled."""
+    account.champion_type, account.registered = "ml.g5.xlarge", True
+
+
+def on_other_instances_and_fails_its_smoke_test(account: Account) -> None:
+    on_other_instances(account)
+    fails_its_smoke_test(account)
+
+
+def the_tuning_never_ends(account: Account) -> dict[str, Any]:
+    account.tuning_ends = False
+    return {"tune": True}
+
+
 def _raise(error: Exception) -> Any:
     raise error
 
@@ -155,13 +170,19 @@ def _raise(error: Exception) -> Any:
 # The scenario that enters a task. All other tasks are entered by `a_better_model`.
 _SCENARIOS: dict[str, Scenario] = {
     "Tune": tuned_too,
+    "AwaitTuning": tuned_too,
+    "StopTuning": the_tuning_never_ends,
     "Children": tuned_too,
+    "PauseScaling": on_other_instances,
+    "PauseScalingAgain": on_other_instances_and_fails_its_smoke_test,
+    "ForgetFailedScaling": the_endpoint_failed_before,
+    "RestoreScaling": fails_its_smoke_test,
+    "RestoreScalingPolicy": fails_its_smoke_test,
+    "ForgetScaling": first_model_fails_its_smoke_test,
     "AskApproval": a_person_approves,
     "Reject": a_person_rejects,
     "DeleteFailedEndpoint": the_endpoint_failed_before,
     "CreateEndpoint": first_model,
-    "RegisterScaling": first_model,
-    "PutScalingPolicy": first_model,
     "RollBack": fails_its_smoke_test,
     "AwaitRollBack": fails_its_smoke_test,
     "DeleteEndpoint": first_model_fails_its_smoke_test,

@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
+from contract.endpoint import VARIANT_NAME
 from statemachine.build import SOURCE, build, main, to_json
 from statemachine.definition import FILE, Definition, load
 from tests.unit.statemachine import aws_rules, rules
+from tests.unit.statemachine.scenarios import Start, tuned_too
 
 DEFINITION = load()
 Rule = Callable[[Definition], Iterator[str]]
@@ -57,7 +59,7 @@ RULES: dict[Rule, list[Change]] = {
         at("UpdateEndpoint", "Retry"),
         at("Candidates", "Catch"),
         at("AskApproval", "Catch", -1),
-        at(*INNER, "Evaluate", "Catch", 0, "ErrorEquals", to=["States.TaskFailed"]),
+        at(*INNER, "Evaluate", "Catch", -1, "ErrorEquals", to=["States.TaskFailed"]),
         at("Notice", "Retry", 0, "ErrorEquals", to=["SNS.InternalError", "States.ALL"]),
         lambda definition: definition["States"]["AskApproval"]["Catch"].reverse(),
     ],
@@ -74,8 +76,11 @@ RULES: dict[Rule, list[Change]] = {
     ],
     rules.every_path_ends: [at("Explain", "Next", to="Retract"), at("Done", "End")],
     rules.loops_have_a_bound: [
-        at("Swapped", "Choices", slice(6, None)),
+        at("Swapped", "Choices", slice(5, None)),
         at("EndpointState", "Choices", 2),
+        at("Alarmed", "Choices", 1),
+        at(*INNER, "NoInstance", "Choices", 1),
+        at(*INNER, "Tuned", "Choices", 2),
         at("Missing", "Default", to="DescribeEndpoint"),
         at("NotDeleted", "Choices", 2, "Condition", to="{% false %}"),
     ],
@@ -127,14 +132,12 @@ RULES: dict[Rule, list[Change]] = {
         at("Register", "Arguments", "InferenceSpecification", "Containers"),
         at("CreateModel", "Arguments", "ModelName"),
         at("CreateEndpointConfig", "Arguments", "EndpointConfigName"),
-        at("UpdateEndpoint", "Arguments", "DeploymentConfig", "BlueGreenUpdatePolicy", "Wait", to=1),
+        at("UpdateEndpoint", "Arguments", "Deployment", to=1),
         at("PutScalingPolicy", "Arguments", "PolicyType", to="Tracking"),
         at("Notice", "Arguments", "Title", to="x"),
     ],
     aws_rules.the_role_allows_its_tasks: [
-        at(
-            "RollBack", "Resource", to="arn:aws:states:::aws-sdk:sagemaker:updateEndpointWeightsAndCapacities"
-        ),
+        at("RollBack", "Resource", to="arn:aws:states:::aws-sdk:sagemaker:deleteModel"),
         at(*INNER, "Train", "Resource", to="arn:aws:states:::sagemaker:createTransformJob.sync"),
         at("Smoke", "Arguments", "FunctionName", to="${InspectFunction}"),
     ],
@@ -197,12 +200,74 @@ def test_shared_parts_are_resolved_and_left_out() -> None:
     }
 
 
-def test_the_alarm_and_autoscaling_watch_the_variant_that_the_definition_creates() -> None:
+def test_alarm_dashboard_and_autoscaling_watch_the_variant_that_the_definition_and_the_command_create() -> (
+    None
+):
     states = DEFINITION["States"]
-    (variant,) = re.findall(
-        r"'VariantName': '(\w+)'", states["CreateEndpointConfig"]["Arguments"]["ProductionVariants"]
+    variant = aws_rules.PROPERTIES["DefinitionSubstitutions"]["VariantName"]
+    assert variant == VARIANT_NAME
+    assert (
+        "'VariantName': '${VariantName}'" in states["CreateEndpointConfig"]["Arguments"]["ProductionVariants"]
     )
     dimensions = aws_rules.TEMPLATE["EndpointErrorsAlarm"]["Properties"]["Dimensions"]
     assert {"Name": "VariantName", "Value": variant} in dimensions
-    for state in ("RegisterScaling", "PutScalingPolicy"):
-        assert states[state]["Arguments"]["ResourceId"] == f"endpoint/${{EndpointName}}/variant/{variant}"
+    assert aws_rules.TEMPLATE["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"][1]["Variant"] == variant
+    scaled = [state for state in states.values() if "applicationautoscaling" in state.get("Resource", "")]
+    assert {state["Arguments"]["ResourceId"] for state in scaled} == {
+        "endpoint/${EndpointName}/variant/${VariantName}"
+    }
+
+
+def test_no_partition_of_aws_is_written_into_the_definition() -> None:
+    """In GovCloud and in China every ARN begins otherwise."""
+    arns = re.findall(r"arn:[^:]*:", FILE.read_text())
+    assert set(arns) == {"arn:${Partition}:"}
+
+
+# What the optimised integrations take. They end an execution by States.Runtime, which nothing catches, for any other
+# field: https://docs.aws.amazon.com/step-functions/latest/dg/connect-sagemaker.html
+# (spot training: https://github.com/aws/aws-step-functions-data-science-sdk-python/issues/42)
+OPTIMISED = {
+    "createTrainingJob": {
+        "AlgorithmSpecification",
+        "CheckpointConfig",
+        "EnableManagedSpotTraining",
+        "HyperParameters",
+        "InputDataConfig",
+        "OutputDataConfig",
+        "ResourceConfig",
+        "RoleArn",
+        "StoppingCondition",
+        "Tags",
+        "TrainingJobName",
+        "VpcConfig",
+    },
+    "createProcessingJob": {
+        "AppSpecification",
+        "Environment",
+        "ExperimentConfig",
+        "NetworkConfig",
+        "ProcessingInputs",
+        "ProcessingJobName",
+        "ProcessingOutputConfig",
+        "ProcessingResources",
+        "RoleArn",
+        "StoppingCondition",
+        "Tags",
+    },
+}
+
+
+def test_optimised_integrations_get_only_fields_that_they_know(start: Start) -> None:
+    account = start(tuned_too).account
+    optimised = {
+        task["Resource"].split(":")[-1].removesuffix(".sync")
+        for _, task in rules.tasks(DEFINITION)
+        if ":sagemaker:" in task["Resource"] and "aws-sdk" not in task["Resource"]
+    }
+    assert optimised == OPTIMISED.keys()
+    for operation, known in OPTIMISED.items():
+        requests = account.requests[operation[0].upper() + operation[1:]]
+        assert requests
+        for request in requests:
+            assert request.keys() <= known

@@ -20,6 +20,7 @@ from tests.unit.statemachine.scenarios import (
     fails_its_smoke_test,
     first_model,
     first_model_fails_its_smoke_test,
+    on_other_instances_and_fails_its_smoke_test,
     scenario_for,
     the_swap_never_ends,
 )
@@ -66,6 +67,8 @@ PERMANENT: dict[str, tuple[str, str | None, str | None]] = {
     "Plan": ("FAILED", None, "champion"),
     "Train": ("SUCCEEDED", "kept", "champion"),
     "Tune": ("SUCCEEDED", "promoted", "new"),  # the other candidate wins
+    "AwaitTuning": ("SUCCEEDED", "promoted", "new"),
+    "StopTuning": ("SUCCEEDED", "promoted", "new"),
     "Children": ("SUCCEEDED", "promoted", "new"),  # only the cost stays unknown
     "DescribeJob": ("SUCCEEDED", "kept", "champion"),
     "Evaluate": ("FAILED", None, "champion"),  # the champion's evaluation fails, too
@@ -77,13 +80,20 @@ PERMANENT: dict[str, tuple[str, str | None, str | None]] = {
     "CreateModel": ("FAILED", None, "champion"),
     "CreateEndpointConfig": ("FAILED", None, "champion"),
     "StageRules": ("FAILED", None, "champion"),
+    "DescribeAlarms": ("FAILED", None, "champion"),
     "DescribeEndpoint": ("FAILED", None, "champion"),
+    "DescribeServingConfig": ("FAILED", None, "champion"),
+    "ForgetFailedScaling": ("SUCCEEDED", "promoted", "new"),  # SageMaker deregisters what is left
+    "PauseScaling": ("FAILED", None, "champion"),  # SageMaker refuses the change
     "DeleteFailedEndpoint": ("FAILED", None, None),
     "CreateEndpoint": ("FAILED", None, None),
     "UpdateEndpoint": ("FAILED", None, "champion"),
     "AwaitSwap": ("SUCCEEDED", "rolled_back", "champion"),
-    "RegisterScaling": ("SUCCEEDED", "rolled_back", None),
-    "PutScalingPolicy": ("SUCCEEDED", "rolled_back", None),
+    "RegisterScaling": ("SUCCEEDED", "rolled_back", "champion"),
+    "PutScalingPolicy": ("SUCCEEDED", "rolled_back", "champion"),
+    "RestoreScaling": ("SUCCEEDED", "rolled_back", "champion"),  # the report says that nothing scales it
+    "RestoreScalingPolicy": ("SUCCEEDED", "rolled_back", "champion"),
+    "ForgetScaling": ("SUCCEEDED", "rolled_back", None),
     "Smoke": ("SUCCEEDED", "rolled_back", "champion"),
     "AwaitRollBack": ("FAILED", None, "champion"),
     "ApplyRules": ("SUCCEEDED", "promoted", "new"),  # the staged scores still apply
@@ -94,7 +104,7 @@ PERMANENT: dict[str, tuple[str, str | None, str | None]] = {
     "Retract": ("FAILED", None, "champion"),
 }
 # Failures that no state can repair: the endpoint refuses the rollback or its deletion, or the notice itself fails.
-BEYOND_REPAIR = {"RollBack", "DeleteEndpoint", "NoticeFailure"}
+BEYOND_REPAIR = {"RollBack", "PauseScalingAgain", "DeleteEndpoint", "NoticeFailure"}
 
 
 def test_every_task_has_an_expected_outcome() -> None:
@@ -115,7 +125,8 @@ def test_a_task_that_fails_permanently_leaves_a_proven_model(start: Start, task:
     if not lost:
         assert (outcome.status, outcome.decision, outcome.serves) == PERMANENT[task]
     if not lost and outcome.status == "FAILED" and task != "Retract":
-        assert "Rate exceeded" in outcome.notice
+        # A target that stays makes SageMaker refuse the change that follows.
+        assert ("scalable target" if task == "PauseScaling" else "Rate exceeded") in outcome.notice
     if outcome.serves is None:
         assert outcome.account.endpoint is None or outcome.account.endpoint.config == CHAMPION
 
@@ -135,6 +146,13 @@ def test_a_rollback_that_is_always_refused_is_reported_with_the_model_that_serve
         assert part in outcome.notice
     assert outcome.versions == ["Rejected"]
     assert outcome.account.visited.count("RollBack") == 3
+
+
+def test_a_rollback_to_another_instance_type_is_reported_if_autoscaling_stays(start: Start) -> None:
+    fault = Fault("PauseScalingAgain", "ApplicationAutoScaling.InternalServiceException")
+    outcome = start(on_other_instances_and_fails_its_smoke_test, fault)
+    assert (outcome.status, outcome.output["Error"]) == ("FAILED", "RollBackFailed")
+    assert "scalable target" in outcome.notice
 
 
 def test_a_rollback_whose_answer_is_lost_is_recognised_as_done(start: Start) -> None:

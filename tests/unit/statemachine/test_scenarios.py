@@ -27,7 +27,7 @@ def test_a_better_model_is_promoted(start: Start) -> None:
     assert (outcome.status, outcome.decision, outcome.serves) == ("SUCCEEDED", "promoted", "new")
     assert outcome.output["champion_before"] == CHAMPION
     assert outcome.output["endpoint_model"] in outcome.account.models
-    assert outcome.account.scaled == []
+    assert outcome.account.scaled == ["RegisterScalableTarget", "PutScalingPolicy"]
     (package,) = outcome.account.packages
     assert package["CustomerMetadataProperties"]["model_name"] == outcome.output["endpoint_model"]
 
