@@ -1,6 +1,6 @@
 # Every target bootstraps what it needs with plain python3 (3.11 or newer) into .venv; hashes are required.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-browser test-slow check dev format starter-model state-machine dashboard lock openapi fuzz images clean
+.PHONY: help demo test test-browser test-slow test-nightly check dev format starter-model state-machine dashboard lock openapi fuzz images clean
 PYTHON ?= python3
 BIN := .venv/bin
 # Container images set it. Without compiled files each of the hundreds of processes of a test run would compile torch and
@@ -17,8 +17,11 @@ help: ## this list
 demo: .venv/.local ## sample images through the whole path on this laptop (KEEP=1: then show them in the dashboard)
 	@$(BIN)/loupe demo $(if $(KEEP),--keep)
 
+# A file is run by one process: its tests share a local cloud or a model. tests/conftest.py gives the files' order.
+PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests -n auto --dist loadfile --no-loadscope-reorder
+
 test: .venv/.dev ## every fast test: unit, property, integration, and the local cloud
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests -n auto --dist loadfile
+	@$(PYTEST)
 	@$(BIN)/python -m pytest --doctest-modules contract functions training loupe localcloud statemachine docs  # the docstrings' examples
 
 # A browser of the distribution: Playwright's own would be a download from elsewhere. Without one the tests are skipped.
@@ -28,7 +31,10 @@ test-browser: .venv/.dev dashboard/node_modules/.done ## the dashboard in Chromi
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/browser -m browser
 
 test-slow: .venv/.dev ## the heavy detector families, a whole retraining, and the tutorial
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests -m slow -n auto --dist loadfile
+	@$(PYTEST) -m slow
+
+test-nightly: .venv/.dev ## what repeats the proofs of other tests: every heavy family in every test, every signal
+	@$(PYTEST) -m nightly
 
 check: .venv/.dev .tools/sam/.done .tools/checkov/.done dashboard/node_modules/.done ## the gate: lint, types, imports, template, dashboard
 	$(BIN)/ruff format --check .

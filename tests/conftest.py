@@ -1,8 +1,46 @@
-"""For all tests: AWS's service descriptions are parsed once in a process, not once for each session."""
+"""For all tests: how they are spread over processes, and AWS's service descriptions parsed once in each."""
+
+from __future__ import annotations
 
 import functools
+import os
+from pathlib import Path
 
 import botocore.session
+import pytest
 
 # A session has a loader of its own, which parses megabytes of JSON for each client; hundreds of tests make clients.
 botocore.session.create_loader = functools.cache(botocore.session.create_loader)
+
+# A worker runs whole files. The longest ones come first, so that no worker has one left when the others are done.
+_FIRST = (
+    "test_first_hour.py",
+    "test_retrain.py",
+    "test_detectors.py",
+    "test_local_cloud_stop.py",
+    "test_training_programs.py",
+)
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One process more than cores: a test of the local cloud waits half of its time."""
+    return len(os.sched_getaffinity(0)) + 1 if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1) + 1
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Do not import a file without any of the rare tests that are asked for: all of them take 20 seconds."""
+    wanted = config.getoption("markexpr")
+    if wanted not in ("slow", "nightly", "browser") or not collection_path.name.startswith("test_"):
+        return None
+    return f"mark.{wanted}" not in collection_path.read_text(encoding="utf-8") or None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest files, then with all that run local clouds, then with those that train."""
+
+    def place(item: pytest.Item) -> tuple[int, int]:
+        folders, name = item.path.parent.parts, item.path.name
+        long = _FIRST.index(name) if name in _FIRST else len(_FIRST)
+        return long, 0 if "system" in folders else 1 if "training" in folders else 2
+
+    items.sort(key=place)

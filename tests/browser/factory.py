@@ -126,7 +126,7 @@ def _show_every_failed_image_to_people(factory: Factory) -> None:
     functions.update_function_configuration(FunctionName=name, Environment={"Variables": variables})
 
 
-def soon(check: Callable[[], Any], timeout_s: float = 20) -> Any:
+def soon(check: Callable[[], Any], timeout_s: float = 60) -> Any:
     """Return the first true result of a check, asked ten times a second."""
     deadline = time.monotonic() + timeout_s
     while not (result := check()):

@@ -19,7 +19,7 @@ from playwright.sync_api import (
 
 from tests.browser.factory import PASSWORD, Factory
 
-PATIENCE_MS = 20_000  # for a machine that is busy; what happens at once costs none of it
+PATIENCE_MS = 60_000  # for a machine that is busy; what happens at once costs none of it
 # Chromium says so about each answer with such a status; what the page makes of it is tested.
 _STATUS = re.compile(r"Failed to load resource: the server responded with a status of 4\d\d")
 

@@ -1,6 +1,7 @@
-"""The first hour of a newcomer: the demo, the tutorial as it is written, a stop in the middle of a run, the way back.
+"""The first hour of a newcomer: the tutorial as it is written, a stop in the middle of a run, the way back.
 
-The commands are those of README.md and docs/tutorial.md, so that the pages and the product cannot part.
+The commands are those of README.md and docs/tutorial.md, so that the pages and the product cannot part. The demo is in
+test_wheel.py.
 """
 
 import json
@@ -112,16 +113,6 @@ def newcomer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Newcomer]:
         yield newcomer
     finally:
         newcomer.down()
-
-
-# --- the demo ---
-
-
-@pytest.mark.slow
-def test_the_demo_ends_with_the_line_that_the_readme_shows(tmp_path: Path):
-    (shown,) = re.findall(r"^demo: .*", README, re.MULTILINE)
-    printed = Newcomer(tmp_path).run("loupe demo").splitlines()[-1]
-    assert re.fullmatch(re.escape(shown).replace("…", r"[\d.]+"), printed), printed
 
 
 # --- looking around ---

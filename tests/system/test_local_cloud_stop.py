@@ -27,8 +27,8 @@ STOP_S = 15
 # One code handles all three.
 SIGNALS = [
     signal.SIGINT,
-    pytest.param(signal.SIGTERM, marks=pytest.mark.slow),
-    pytest.param(signal.SIGHUP, marks=pytest.mark.slow),
+    pytest.param(signal.SIGTERM, marks=pytest.mark.nightly),
+    pytest.param(signal.SIGHUP, marks=pytest.mark.nightly),
 ]
 # A job that waits after its second epoch until it is ended, and has one to train when it continues.
 PAUSED = {"epochs": "3", "pause_after": "2"}
@@ -279,8 +279,8 @@ def servers(cloud: CloudProcess) -> list[psutil.Process]:
     [
         (signal.SIGKILL, 1.2),
         pytest.param(signal.SIGTERM, 0.6, marks=pytest.mark.slow),
-        pytest.param(signal.SIGTERM, 2.0, marks=pytest.mark.slow),
-        pytest.param(signal.SIGKILL, 0.3, marks=pytest.mark.slow),
+        pytest.param(signal.SIGTERM, 2.0, marks=pytest.mark.nightly),
+        pytest.param(signal.SIGKILL, 0.3, marks=pytest.mark.nightly),
     ],
 )
 def test_a_start_that_is_interrupted_can_be_repeated(

@@ -324,8 +324,9 @@ def test_users_sessions_and_addresses_survive_a_kill(process: CloudProcess, admi
     cognito.admin_add_user_to_group(UserPoolId=pool, Username="maria", GroupName="reviewer")
     maria = Client(cloud.site_url)
     cookie = maria.sign_in("maria", "Sufficient-1234").headers["set-cookie"].split(";")[0]
-    wait_until_saved(process.home, "maria", "cognito")
-    time.sleep(2.5)  # two saves: the session, too
+    # What is made later is saved with or after the session.
+    cognito.admin_create_user(UserPoolId=pool, Username="later", MessageAction="SUPPRESS")
+    wait_until_saved(process.home, "later", "cognito")
     process.kill()
 
     restarted = CloudProcess(process.home, REPOSITORY)

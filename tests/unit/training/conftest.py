@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from training.evaluation import latency
 from training.model.artefact import unpack
 from training.model.onnx_model import OnnxModel
 
@@ -21,6 +22,16 @@ ROOT = Path(__file__).parents[3]
 STARTER = ROOT / "models/starter/model.tar.gz"
 
 Encode = Callable[..., bytes]
+MEASURED_IMAGES = latency._MAX_IMAGES
+
+
+@pytest.fixture(scope="session", autouse=True)
+def few_latency_samples() -> Iterator[None]:
+    """Measure the latency of two images in each evaluation, not of thirty."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(latency, "_MAX_IMAGES", 2)
+        patch.setattr(latency, "_WARM_UP", 1)
+        yield
 
 
 @pytest.fixture(scope="session")

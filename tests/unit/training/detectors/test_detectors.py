@@ -30,11 +30,18 @@ HEAVY = {
 }
 torch.set_num_threads(1)
 
-every_family = pytest.mark.parametrize(
-    "family",
-    [pytest.param(name, marks=pytest.mark.slow) if name in HEAVY else name for name in families()],
-    scope="module",
-)
+
+def _each_family(heavy: pytest.MarkDecorator, heaviest: pytest.MarkDecorator) -> pytest.MarkDecorator:
+    marks = dict.fromkeys(HEAVY, heavy) | {"faster_rcnn_resnet50": heaviest}
+    names = [pytest.param(name, marks=marks[name]) if name in marks else name for name in families()]
+    return pytest.mark.parametrize("family", names, scope="module")
+
+
+every_family = _each_family(pytest.mark.slow, pytest.mark.slow)
+# The heaviest one takes as long as the five others together.
+every_family_trained = _each_family(pytest.mark.slow, pytest.mark.nightly)
+# What the lighter family of the same architecture proves already.
+every_family_nightly = _each_family(pytest.mark.nightly, pytest.mark.nightly)
 
 
 @functools.cache
@@ -173,7 +180,7 @@ def test_a_family_describes_itself(family):
     assert len(addresses) == len(set(addresses)), "two names of one tensor: they could not be saved"
 
 
-@every_family
+@every_family_trained
 def test_the_graph_returns_boxes_and_scores_of_every_class(trained):
     detector = trained.detector
     with torch.no_grad():
@@ -187,13 +194,13 @@ def test_the_graph_returns_boxes_and_scores_of_every_class(trained):
     assert (boxes[..., 2:] >= boxes[..., :2]).all()
 
 
-@every_family
+@every_family_trained
 def test_the_loss_falls_on_repeated_images(trained):
     assert np.isfinite(trained.losses).all()
     assert has_fallen(trained.losses), trained.losses
 
 
-@every_family
+@every_family_nightly
 @pytest.mark.parametrize("classes", [1, CLASSES])
 def test_images_without_objects_train_the_whole_network(family, classes):
     detector = new_detector(family, classes).train()
@@ -210,7 +217,7 @@ def test_images_without_objects_train_the_whole_network(family, classes):
         assert reached_by_gradients(detector) == (True, True)
 
 
-@every_family
+@every_family_nightly
 def test_images_without_objects_lower_the_scores(trained, family):
     detector = copy.deepcopy(trained.detector)
     images = images_for(detector)
@@ -234,14 +241,14 @@ def best_scores(detector: Detector, images: torch.Tensor) -> float:
     return float(scores.flatten().sort(descending=True).values[:10].sum()) / 10
 
 
-@every_family
+@every_family_trained
 def test_the_export_detects_what_the_model_detects(trained):
     strong = [result for result in trained.exported.detect(trained.images) if (result.scores >= 0.1).any()]
     assert strong, "nothing was compared"
     assert check_parity(trained.detector, trained.exported, trained.images) < 1e-3
 
 
-@every_family
+@every_family_nightly
 def test_a_batch_gives_the_detections_of_its_single_images(trained):
     many = trained.exported.detect(trained.images)
     assert len(many) == 3
@@ -258,7 +265,7 @@ def test_a_batch_gives_the_detections_of_its_single_images(trained):
     assert np.allclose(alone.scores, together.scores, atol=1e-4)
 
 
-@every_family
+@every_family_nightly
 def test_an_export_starts_the_next_training(trained, family):
     assert trained.exported
     source = trained.folder / "model.onnx"
@@ -280,7 +287,7 @@ def test_an_export_starts_the_next_training(trained, family):
         assert other.eval()(images_for(other, 1))[1].shape[-1] == 1
 
 
-@every_family
+@every_family_nightly
 def test_half_precision_changes_little(family):
     detector = new_detector(family).train()
     values = []
