@@ -258,12 +258,13 @@ class LocalCloud:
         """Start MiniStack, changed as needed, our SageMaker in front of it, and the dashboard beside it."""
         # These import MiniStack, which must come after its environment.
         from localcloud.gateway import Gateway
-        from localcloud.ministack import metrics, patches
+        from localcloud.ministack import container_registry, metrics, patches
         from localcloud.ministack.autosave import Autosave
         from localcloud.ministack.observability import Observability
         from localcloud.ministack.scaling_alarms import ScalingAlarms
         from localcloud.sagemaker import SageMaker
         from localcloud.sagemaker.roles import Roles
+        from localcloud.sagemaker.services import Services
         from localcloud.server import Server
         from localcloud.site.app import Site
 
@@ -276,8 +277,7 @@ class LocalCloud:
             self.home.logs,
             self.programs,
             roles,
-            metrics.record,
-            ScalingAlarms(),
+            Services(metrics.record, ScalingAlarms(), container_registry.layer),
             self.home.root / "quotas.json",
         )
         gateway = Gateway(environment.port, environment.root_key, sagemaker)

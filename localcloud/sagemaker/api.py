@@ -16,8 +16,7 @@ from localcloud.sagemaker.hosting.endpoints import SERVING, Endpoints
 from localcloud.sagemaker.hosting.model_server import NoAnswerError
 from localcloud.sagemaker.hosting.models import Models
 from localcloud.sagemaker.hosting.scaling import Scaling
-from localcloud.sagemaker.hosting.tracking_alarms import Alarms
-from localcloud.sagemaker.jobs.metrics import RecordMetric
+from localcloud.sagemaker.images import Images
 from localcloud.sagemaker.jobs.processing_jobs import ProcessingJobs
 from localcloud.sagemaker.jobs.program_job import end_leftovers
 from localcloud.sagemaker.jobs.queue import JobQueue
@@ -28,6 +27,7 @@ from localcloud.sagemaker.quotas import Quotas
 from localcloud.sagemaker.registry import Registry
 from localcloud.sagemaker.resources import KINDS, Operation, Resources
 from localcloud.sagemaker.service_quotas import ServiceQuotas
+from localcloud.sagemaker.services import Services
 from localcloud.sagemaker.store import Store
 from localcloud.sagemaker.tuning.tuning_jobs import TuningJobs
 from localcloud.sagemaker.validation import operation, shape_answer, validate
@@ -73,8 +73,7 @@ class SageMaker:
         logs: Path,
         repo: Path,
         roles: "Roles",
-        record_metric: RecordMetric,
-        alarms: Alarms,
+        services: Services,
         quotas_file: Path,
     ) -> None:
         """Read the state, but start nothing yet.
@@ -84,23 +83,23 @@ class SageMaker:
             logs: The folder for the programs' output.
             repo: The folder that contains training/, the container's programs.
             roles: The account's roles.
-            record_metric: Records a data point in CloudWatch.
-            alarms: The account's CloudWatch alarms.
+            services: The account's other services.
             quotas_file: The quotas that have other values than the defaults.
 
         Raises:
             ValueError: If the number of jobs in LOUPE_LOCAL_JOBS, or the file with the state, is not valid.
         """
-        self._roles, self._record_metric = roles, record_metric
+        self._roles, self._record_metric = roles, services.record_metric
         self._jobs_folder = folder / "jobs"
-        machine = Machine(logs, repo, roles)
+        images = Images(roles, services.read_layer)
+        machine = Machine(logs, repo, roles, images)
         self._resources = Resources(Store(folder / "sagemaker.json"), roles.region, roles.account)
         registry = Registry(self._resources)
-        models = Models(self._resources, registry, roles)
+        models = Models(self._resources, registry, roles, images)
         store = self._resources.store
         quotas = Quotas(store, quotas_file)
         self.service_quotas = ServiceQuotas(store, quotas, roles.region, roles.account)
-        self.scaling = Scaling(self._resources, alarms)
+        self.scaling = Scaling(self._resources, services.alarms)
         self._endpoints = Endpoints(
             self._resources, models, self.scaling, quotas, folder / "endpoints", machine
         )
@@ -108,7 +107,7 @@ class SageMaker:
         folders = {
             kind: self._jobs_folder / KINDS[kind].arn_segment for kind in ("TrainingJob", "ProcessingJob")
         }
-        records = TrainingRecords(self._resources, folders["TrainingJob"], machine, record_metric)
+        records = TrainingRecords(self._resources, folders["TrainingJob"], machine, services.record_metric)
         self._training = TrainingJobs(records, self._queue, quotas)
         self._processing = ProcessingJobs(
             self._resources, self._queue, quotas, folders["ProcessingJob"], machine

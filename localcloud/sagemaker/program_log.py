@@ -48,6 +48,12 @@ class ProgramLog:
         )
         self._thread.start()
 
+    def write(self, line: str) -> None:
+        """Add a line that no program has printed."""
+        with self.file.open("a") as file:
+            file.write(f"{line}\n")
+        self._take(line)
+
     def finish(self) -> None:
         """Read and send the rest after the program has ended."""
         if self._thread is not None:
@@ -91,9 +97,11 @@ class ProgramLog:
                 file.write(raw)
                 file.flush()
                 line = raw.decode(errors="replace").rstrip()[:_MAX_LINE_LENGTH]
-                if not line:
-                    continue
-                with self._lock:
-                    self._unsent.append({"timestamp": int(time.time() * 1000), "message": line})
-                if self._on_line is not None:
-                    self._on_line(line)
+                if line:
+                    self._take(line)
+
+    def _take(self, line: str) -> None:
+        with self._lock:
+            self._unsent.append({"timestamp": int(time.time() * 1000), "message": line})
+        if self._on_line is not None:
+            self._on_line(line)

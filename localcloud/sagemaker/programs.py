@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from localcloud.sagemaker.aws_errors import invalid
+from localcloud.sagemaker.images import Images
 
 if TYPE_CHECKING:  # its import brings MiniStack's
     from localcloud.sagemaker.roles import Roles
@@ -34,11 +35,13 @@ class Machine:
         logs: The folder for the programs' output.
         repo: The folder that the programs are imported from.
         roles: The account's roles; each program acts as one of them.
+        images: The images that the programs are said to be in.
     """
 
     logs: Path
     repo: Path
     roles: "Roles"
+    images: Images
 
 
 def start(

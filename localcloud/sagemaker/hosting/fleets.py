@@ -88,6 +88,7 @@ class Fleet:
         root = self._folder / uuid.uuid4().hex[:8]
         (root / "model").mkdir(parents=True)
         role, model_data = self.plan["role"], self.plan["model_data"]
+        self._check_image(role)
         credentials = self._machine.roles.environment(role)
         if model_data:
             archive = root / "model.tar.gz"
@@ -114,6 +115,21 @@ class Fleet:
             raise
         with self._lock:
             self._server = server
+
+    def _check_image(self, role: str) -> None:
+        """Check that the container could start on AWS. Raises ServerError."""
+        images, variant = self._machine.images, self.plan["variant"]
+        if not images.pull(self.plan["image"], role):
+            # https://github.com/aws/amazon-sagemaker-examples/issues/275
+            raise ServerError(
+                f"Please make sure all images included in the model for the production variant {variant} exist, "
+                "and that the execution role used to create the model has permissions to access them."
+            )
+        if error := images.exec_error(self.plan["image"], role, self.plan["instance_type"]):
+            raise ServerError(
+                f"The primary container for production variant {variant} did not pass the ping health check: "
+                f"{error}"
+            )
 
     def _remove(self, server: ModelServer) -> None:
         server.stop()

@@ -6,6 +6,7 @@ from botocore.exceptions import ClientError
 
 from localcloud.sagemaker.aws_errors import invalid
 from localcloud.sagemaker.hosting.model_server import STARTUP_TIMEOUT_S
+from localcloud.sagemaker.images import Images
 from localcloud.sagemaker.registry import Registry
 from localcloud.sagemaker.resources import Operation, Resources
 from localcloud.sagemaker.storage import split
@@ -22,8 +23,8 @@ Plan = dict[str, Any]
 class Models:
     """Creates, describes, lists and deletes models and endpoint configurations."""
 
-    def __init__(self, resources: Resources, registry: Registry, roles: "Roles") -> None:
-        self._resources, self._registry, self._roles = resources, registry, roles
+    def __init__(self, resources: Resources, registry: Registry, roles: "Roles", images: Images) -> None:
+        self._resources, self._registry, self._roles, self._images = resources, registry, roles, images
 
     def operations(self) -> dict[str, Operation]:
         """Return the operations by name."""
@@ -88,6 +89,7 @@ class Models:
         if not container.get("Image") or not role:
             raise invalid("A model needs an Image or a ModelPackageName, and an ExecutionRoleArn.")
         self._roles.environment(role)
+        self._images.check_model(container["Image"], role)
         model_data = _model_data(container)
         if model_data:
             self._check_model_data(model_data, role)

@@ -11,8 +11,8 @@ from typing import Any
 
 from localcloud.sagemaker.aws_errors import AwsError, invalid
 from localcloud.sagemaker.hosting import tracking_alarms
-from localcloud.sagemaker.hosting.tracking_alarms import Alarms
 from localcloud.sagemaker.resources import Resources
+from localcloud.sagemaker.services import Alarms
 from localcloud.sagemaker.store import Record
 from localcloud.sagemaker.validation import validate
 

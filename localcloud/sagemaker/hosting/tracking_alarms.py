@@ -4,7 +4,7 @@ https://docs.aws.amazon.com/autoscaling/application/userguide/target-tracking-sc
 """
 
 import uuid
-from typing import Any, Protocol
+from typing import Any
 
 # How many minutes the metric must be above the target before a scale-out, and below it before a scale-in.
 _MINUTES = {"High": 3, "Low": 15}
@@ -16,16 +16,6 @@ _PREDEFINED = {
     "SageMakerVariantInvocationsPerInstance": ("InvocationsPerInstance", "Sum"),
     "SageMakerVariantConcurrentRequestsPerModelHighResolution": ("ConcurrentRequestsPerModel", "Maximum"),
 }
-
-
-class Alarms(Protocol):
-    """The account's CloudWatch alarms."""
-
-    def put(self, alarm: dict[str, Any]) -> None:
-        """Create or replace an alarm, as PutMetricAlarm does."""
-
-    def delete(self, names: list[str]) -> None:
-        """Delete alarms; those that do not exist are skipped."""
 
 
 def alarms_of(policy: dict[str, Any]) -> list[dict[str, Any]]:

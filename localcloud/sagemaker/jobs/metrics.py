@@ -3,11 +3,11 @@
 import json
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
-# Records a data point in CloudWatch: namespace, name, value, unit, dimensions.
-RecordMetric = Callable[[str, str, float, str, dict[str, str]], None]
+from localcloud.sagemaker.services import RecordMetric
+
 METRICS_NAMESPACE = "/aws/sagemaker/TrainingJobs"
 
 

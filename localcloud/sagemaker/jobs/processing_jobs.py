@@ -63,6 +63,7 @@ class ProcessingJobs:
     def _create(self, request: dict[str, Any]) -> dict[str, str]:
         _check(request, self._machine.repo)
         self._machine.roles.environment(request["RoleArn"])
+        self._machine.images.check_job(request["AppSpecification"]["ImageUri"], request["RoleArn"])
         name = request["ProcessingJobName"]
         condition = {"MaxRuntimeInSeconds": _DEFAULT_MAX_RUNTIME_S} | request.get("StoppingCondition", {})
         with self._quotas.lock:
@@ -162,6 +163,11 @@ class ProcessingJob(ProgramJob):
         command = programs.command(self._record["AppSpecification"], None, self.machine.repo)
         variables = {"PROCESSING_JOB_NAME": self.name, "PROCESSING_JOB_ARN": self._record["ProcessingJobArn"]}
         return command, self._record.get("Environment", {}) | variables
+
+    def image(self) -> tuple[str, str]:
+        """Return the name of the image, and the instance type."""
+        cluster = self._record["ProcessingResources"]["ClusterConfig"]
+        return self._record["AppSpecification"]["ImageUri"], cluster["InstanceType"]
 
     def log(self) -> ProgramLog:
         """Return the log."""

@@ -102,6 +102,10 @@ class ProgramJob(Job):
         """Return the module with its arguments, and the job's own variables."""
 
     @abstractmethod
+    def image(self) -> tuple[str, str]:
+        """Return the name of the image, and the instance type."""
+
+    @abstractmethod
     def log(self) -> ProgramLog:
         """Return where the output goes."""
 
@@ -134,6 +138,11 @@ class ProgramJob(Job):
             environment = {"OMP_NUM_THREADS": str(threads)} | environment
         environment |= self.machine.roles.environment(self._role)
         log = self.log()
+        image, instance_type = self.image()
+        if error := self.machine.images.exec_error(image, self._role, instance_type):
+            log.write(error)
+            log.finish()
+            return ProgramEnd("exited", 1)
         process = programs.start(
             [programs.to_local(part, self.root) for part in command],
             self.root,

@@ -65,6 +65,11 @@ class TrainingJob(ProgramJob):
         self._began = time.time()
         return command, self._record.get("Environment", {}) | variables
 
+    def image(self) -> tuple[str, str]:
+        """Return the name of the image, and the instance type."""
+        image = self._record["AlgorithmSpecification"].get("TrainingImage", "")
+        return image, self._record["ResourceConfig"].get("InstanceType", "")
+
     def log(self) -> ProgramLog:
         """Return the log, which also records the metrics in it."""
         definitions = self._record["AlgorithmSpecification"].get("MetricDefinitions", [])

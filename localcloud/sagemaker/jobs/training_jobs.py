@@ -74,7 +74,9 @@ class TrainingJobs:
             AwsError: ValidationException, if the request cannot be accepted.
         """
         training_requests.check(request, self.records.machine.repo)
-        self.records.machine.roles.environment(request["RoleArn"])
+        machine, role = self.records.machine, request["RoleArn"]
+        machine.roles.environment(role)
+        machine.images.check_job(request["AlgorithmSpecification"].get("TrainingImage", ""), role)
 
     def stop(self, name: str) -> dict[str, Any]:
         """Stop a job.

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from localcloud.sagemaker.aws_errors import invalid
-from localcloud.sagemaker.jobs.metrics import RecordMetric, read_series
+from localcloud.sagemaker.jobs.metrics import read_series
 from localcloud.sagemaker.programs import Machine
 from localcloud.sagemaker.resources import Resources
+from localcloud.sagemaker.services import RecordMetric
 from localcloud.sagemaker.storage import CancelledError
 from localcloud.sagemaker.store import Record
 

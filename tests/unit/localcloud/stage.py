@@ -13,6 +13,7 @@ import boto3
 from localcloud.sagemaker import SageMaker
 from localcloud.sagemaker.hosting.fleets import Fleet
 from localcloud.sagemaker.hosting.model_server import ServerError
+from localcloud.sagemaker.services import Services
 
 REPO = Path(__file__).parents[2] / "system" / "cloud"
 ROLE = "arn:aws:iam::000000000000:role/model"
@@ -56,12 +57,14 @@ class Stage:
         folder: The state folder, which also contains the logs.
         measured: The recorded data points.
         s3: The client of S3.
+        layers: What the layers in ECR contain, by digest.
         cloud: The SageMaker that runs at the moment.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.measured: list[tuple[Any, ...]] = []
+        self.layers: dict[str, bytes] = {}
         self.s3 = boto3.client("s3", region_name="us-east-1")
         self.s3.create_bucket(Bucket=BUCKET)
         self.put("data/a.txt", "alpha")
@@ -74,10 +77,12 @@ class Stage:
             self.folder,
             REPO,
             MotoRoles(),  # type: ignore[arg-type]
-            lambda *point: self.measured.append(point),
-            MotoAlarms(),
+            Services(lambda *point: self.measured.append(point), MotoAlarms(), self._layer),
             self.folder / "quotas.json",
         )
+
+    def _layer(self, repository: str, digest: str) -> bytes | None:
+        return self.layers.get(digest)
 
     def restart(self) -> None:
         """End SageMaker, and start another with the same state."""

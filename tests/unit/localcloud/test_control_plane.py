@@ -8,6 +8,7 @@ from botocore.exceptions import ClientError
 
 from localcloud.sagemaker import SageMaker
 from localcloud.sagemaker.aws_errors import AwsError
+from localcloud.sagemaker.services import Services
 from localcloud.sagemaker.store import Store
 
 ROLE = "arn:aws:iam::000000000000:role/model"
@@ -43,7 +44,8 @@ class NoAlarms:
 
 def make_sagemaker(folder: Path) -> SageMaker:
     roles: Any = FakeRoles()
-    return SageMaker(folder, folder, folder, roles, lambda *point: None, NoAlarms(), folder / "quotas.json")
+    services = Services(lambda *point: None, NoAlarms(), lambda repository, digest: None)
+    return SageMaker(folder, folder, folder, roles, services, folder / "quotas.json")
 
 
 @pytest.fixture
