@@ -20,10 +20,12 @@ from ministack.core import iam_actions, iam_evaluator, responses, router
 from contract.endpoint import MAX_BODY_BYTES
 from localcloud.daemon_pool import DaemonPool
 from localcloud.guard import is_public, refusal
+from localcloud.ministack.environment import ACCOUNT, REGION
+from localcloud.permissions.roles import Check
 from localcloud.sagemaker import SageMaker, service_quotas
 from localcloud.sagemaker.api import Answer
+from localcloud.sagemaker.authorization import SAGEMAKER, SCALING, Authorization
 from localcloud.sagemaker.aws_errors import AwsError
-from localcloud.sagemaker.hosting import scaling
 from localcloud.stopping import stopping
 
 logger = logging.getLogger(__name__)
@@ -44,12 +46,10 @@ class _Service(NamedTuple):
     Attributes:
         prefix: The service in IAM's actions.
         call: Calls an operation with its parameters, and returns its answer.
-        resource: Returns the ARN that policies are compared with, for an operation with its parameters.
     """
 
     prefix: str
     call: Callable[[str, dict[str, Any]], dict[str, Any]]
-    resource: Callable[[str, dict[str, Any]], str]
 
 
 @dataclass(frozen=True)
@@ -74,16 +74,11 @@ class Gateway:
         self.port, self.root_key, self.sagemaker = port, root_key, sagemaker
         # By the target's part before the operation.
         self._services = {
-            "SageMaker": _Service("sagemaker", sagemaker.call, sagemaker.resource),
-            "AnyScaleFrontendService": _Service(
-                scaling.SERVICE, sagemaker.scaling.call, sagemaker.scaling.resource
-            ),
-            "ServiceQuotasV20190624": _Service(
-                service_quotas.IAM_PREFIX,
-                sagemaker.service_quotas.call,
-                sagemaker.service_quotas.resource,
-            ),
+            "SageMaker": _Service(SAGEMAKER, sagemaker.call),
+            "AnyScaleFrontendService": _Service(SCALING, sagemaker.scaling.call),
+            "ServiceQuotasV20190624": _Service(service_quotas.IAM_PREFIX, sagemaker.service_quotas.call),
         }
+        self._authorization = Authorization(sagemaker, REGION, ACCOUNT)
         # Its own threads: sixteen slow invocations must not block MiniStack's functions.
         self._threads = DaemonPool(16, thread_name_prefix="loupe-sagemaker")
 
@@ -130,7 +125,8 @@ class Gateway:
         try:
             body = await _read_body(receive)
             parameters = _parse_json(body)
-            _authorize(request, body, service.prefix, operation, service.resource(operation, parameters))
+            is_refused = _caller(request, body)
+            self._authorization.authorize(service.prefix, operation, parameters, is_refused)
             result = await self._in_thread(service.call, operation, parameters)
         except AwsError as error:
             await _send_error(send, error, request_id, json_error=True)
@@ -143,7 +139,8 @@ class Gateway:
         request_id = str(uuid.uuid4())
         try:
             body = await _read_body(receive)
-            _authorize(request, body, "sagemaker", "InvokeEndpoint", self.sagemaker.arn("Endpoint", name))
+            is_refused = _caller(request, body)
+            self._authorization.authorize(SAGEMAKER, "InvokeEndpoint", {"EndpointName": name}, is_refused)
             answer = await self._in_thread(self.sagemaker.invoke, name, body, request.headers)
         except AwsError as error:
             await _send_error(send, error, request_id)
@@ -160,8 +157,11 @@ class Gateway:
             raise AwsError("InternalFailure", f"{type(error).__name__}: {error}", status=500) from error
 
 
-def _authorize(request: _Request, body: bytes, service: str, operation: str, resource: str) -> None:
-    """Check signature and policies by MiniStack's IAM, as its own dispatcher does. Raises AwsError."""
+def _caller(request: _Request, body: bytes) -> Callable[[Check], str | None]:
+    """Return what says why the caller may not do something, by MiniStack's IAM, as its own dispatcher does.
+
+    The first call also checks the signature, and raises AwsError if it is not valid.
+    """
     scope = request.scope
     access_key = router.extract_access_key_id(request.headers, request.query)
     region = router.extract_region(request.headers, request.query)
@@ -171,15 +171,26 @@ def _authorize(request: _Request, body: bytes, service: str, operation: str, res
     raw_path = (scope.get("raw_path") or quote(scope["path"]).encode()).decode("latin-1")
     iam_evaluator.pin_signed_request(scope["method"], raw_path, request.query, scope["headers"])
     iam_evaluator.pin_signed_body(body)
-    action = f"{service}:{operation}"
-    denied = iam_evaluator.enforce(access_key, action, service, region, resource_arn=resource)
-    if isinstance(denied, iam_evaluator.AuthError):
-        raise AwsError(denied.code, denied.message, status=403)
-    if denied is not None:
-        message = iam_actions.identity_denial_message(
-            action, denied.principal_arn, resource, denied.decision == "Deny"
+
+    def refusal_of(check: Check) -> str | None:
+        service = check.action.partition(":")[0]
+        denied = iam_evaluator.enforce(
+            access_key,
+            check.action,
+            service,
+            region,
+            resource_arn=check.resource,
+            service_context=dict(check.context),
         )
-        raise AwsError("AccessDeniedException", message, status=403 if operation == "InvokeEndpoint" else 400)
+        if isinstance(denied, iam_evaluator.AuthError):
+            raise AwsError(denied.code, denied.message, status=403)
+        if denied is None:
+            return None
+        return check.refusal or iam_actions.identity_denial_message(
+            check.action, denied.principal_arn, check.resource, denied.decision == "Deny"
+        )
+
+    return refusal_of
 
 
 def _parse_json(body: bytes) -> dict[str, Any]:

@@ -6,6 +6,8 @@ from ministack.services import s3
 
 from localcloud.ministack import (
     bucket_tags,
+    callers,
+    container_registry,
     functions,
     http_api,
     parameters,
@@ -13,6 +15,7 @@ from localcloud.ministack import (
     step_functions,
     stopped_executions,
     streams,
+    terminal_errors,
 )
 from localcloud.ministack.observability import Observability
 
@@ -27,11 +30,14 @@ def apply(observability: Observability, secret: bytes) -> None:
     Raises:
         IncompatibleMiniStackError: If MiniStack's worker for functions reports errors in an unknown way.
     """
+    callers.apply()
     functions.apply(secret)
     streams.apply()
     queries.apply()
     stopped_executions.apply()
     step_functions.apply()
+    terminal_errors.apply()
+    container_registry.apply()
     parameters.apply()
     http_api.apply()
     _keep_object_versions_on_disk()

@@ -2,6 +2,10 @@
 
 MiniStack fails the executions that an earlier run left (States.ServiceRestart). Here they continue with the state
 they were in: a retraining takes hours, and a laptop is sometimes closed. AWS has no equivalent.
+
+MiniStack makes the calls of an execution as nobody in particular. Here they are the state machine's role's, and a call
+that the role may not make fails as on AWS:
+https://docs.aws.amazon.com/step-functions/latest/dg/service-integration-iam-templates.html
 """
 
 import contextvars
@@ -14,7 +18,7 @@ from typing import Any
 from ministack.core.responses import AccountRegionScopedDict, request_scope
 from ministack.services import stepfunctions
 
-from localcloud.ministack import metrics, stores
+from localcloud.ministack import metrics, stores, task_permissions
 
 logger = logging.getLogger(__name__)
 
@@ -48,6 +52,7 @@ def apply() -> None:
     stores.replace(stepfunctions, "_state_machines", _StateMachines)
     _save_variables()
     _count_executions()
+    task_permissions.apply()
     fail_callbacks_of_failed_functions()
 
 

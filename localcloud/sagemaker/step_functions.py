@@ -19,7 +19,9 @@ from ministack.services import stepfunctions
 
 from localcloud import stopping
 from localcloud.ministack.step_functions import was_resumed
+from localcloud.permissions.roles import Check, Role, acting
 from localcloud.sagemaker.api import SageMaker
+from localcloud.sagemaker.authorization import SAGEMAKER, SCALING, Authorization
 from localcloud.sagemaker.aws_errors import AwsError
 from localcloud.sagemaker.validation import operation
 
@@ -117,7 +119,7 @@ def _invoke_optimized(sagemaker: SageMaker, action: str, request: dict[str, Any]
     if name not in _OPERATIONS or pattern not in ("", "sync") or (pattern and kind is None):
         raise stepfunctions._ExecutionError("States.Runtime", f"The local cloud has no {_OPTIMIZED}{action}.")
     try:
-        answer = _call(sagemaker, _operation_name(name), request)
+        answer = _call(sagemaker, _operation_name(name), request, is_followed=bool(pattern))
     except AwsError as error:
         cause = (
             f"{error.message} (Service: AmazonSageMaker; Status Code: {error.status}; "
@@ -149,15 +151,25 @@ def _invoke_sdk(sagemaker: SageMaker, action: str, request: dict[str, Any]) -> A
 
 
 def _invoke_scaling(sagemaker: SageMaker, action: str, request: dict[str, Any]) -> dict[str, Any]:
+    role = acting()
     try:
+        if role is not None:
+            _authorize(sagemaker, role, SCALING, _operation_name(action), request)
         return sagemaker.scaling.call(_operation_name(action), request)
     except AwsError as error:
         name = f"ApplicationAutoScaling.{error.code.removesuffix('Exception')}Exception"
         raise stepfunctions._ExecutionError(name, error.message) from error
 
 
-def _call(sagemaker: SageMaker, name: str, request: dict[str, Any]) -> dict[str, Any]:
-    """Call an operation; what a state has created before a restart of the cloud is not created again."""
+def _call(
+    sagemaker: SageMaker, name: str, request: dict[str, Any], is_followed: bool = False
+) -> dict[str, Any]:
+    """Call an operation as the role; what a state has created before a restart of the cloud is not created again."""
+    role = acting()
+    if role is not None:
+        _authorize(sagemaker, role, SAGEMAKER, name, request)
+        if is_followed:
+            _authorize_following(sagemaker, role, name.removeprefix("Create"), request)
     try:
         return sagemaker.call(name, request)
     except AwsError as error:
@@ -168,6 +180,23 @@ def _call(sagemaker: SageMaker, name: str, request: dict[str, Any]) -> dict[str,
         if existing["CreationTime"] < datetime.fromisoformat(execution["startDate"]).timestamp():
             raise
         return {f"{kind}Arn": existing[f"{kind}Arn"]}
+
+
+def _authorize(sagemaker: SageMaker, role: Role, service: str, name: str, request: dict[str, Any]) -> None:
+    """Check what the state machine's role may do. Raises AwsError."""
+    Authorization(sagemaker, role.region, role.account).authorize(service, name, request, role.refusal)
+
+
+def _authorize_following(sagemaker: SageMaker, role: Role, kind: str, request: dict[str, Any]) -> None:
+    """Check what `.sync` needs: it tags the job as its own, and looks at it. Raises AwsError.
+
+    https://docs.aws.amazon.com/step-functions/latest/dg/connect-sagemaker.html#sagemaker-iam and
+    https://github.com/aws/aws-cdk/issues/32294
+    """
+    arn = sagemaker.arn(kind, str(request.get(f"{kind}Name")))
+    for name in ("AddTags", "ListTags", f"Describe{kind}"):
+        if (message := role.refusal(Check(f"{SAGEMAKER}:{name}", arn))) is not None:
+            raise AwsError("AccessDeniedException", message)
 
 
 def _wait_for_job(sagemaker: SageMaker, kind: str, name: str) -> dict[str, Any]:
@@ -187,8 +216,9 @@ def _wait_for_job(sagemaker: SageMaker, kind: str, name: str) -> dict[str, Any]:
             raise stepfunctions._ExecutionError("States.TaskFailed", json.dumps(description))
         if _task.get().abandoned():
             try:
-                sagemaker.call(f"Stop{kind}", {f"{kind}Name": name})
-            except AwsError:  # it has ended meanwhile
+                _call(sagemaker, f"Stop{kind}", {f"{kind}Name": name})
+            except AwsError:  # it has ended meanwhile, or the role may not stop it
+                stopping.pause(_POLL_S)
                 continue
             return description
         stopping.pause(_POLL_S)

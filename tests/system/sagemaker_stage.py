@@ -7,6 +7,8 @@ from localcloud import Connection
 from tests.system.cloud_process import eventually
 
 BUCKET = "loupe-jobs"
+# What a role needs to run jobs and host models in a state machine, besides their own data.
+RUNS_JOBS = ("sagemaker:*", "iam:PassRole", "ecr:*")
 _TRUST = {
     "Version": "2012-10-17",
     "Statement": {

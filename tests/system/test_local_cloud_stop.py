@@ -18,7 +18,7 @@ from localcloud import AlreadyRunningError, Connection, NotRunningError, StopErr
 from localcloud.cloud import LocalCloud
 from localcloud.home.folder import Home
 from tests.system.cloud_process import CloudProcess, eventually, host, settled
-from tests.system.sagemaker_stage import ended, make_data, make_role, processing, training
+from tests.system.sagemaker_stage import RUNS_JOBS, ended, make_data, make_role, processing, training
 
 pytestmark = pytest.mark.system
 REPO = Path(__file__).parent / "cloud"
@@ -111,7 +111,7 @@ def log(cloud: CloudProcess, job: str) -> str:
 def test_a_retraining_goes_on_after_a_stop(tmp_path: Path, started: Any, number: signal.Signals) -> None:
     first = started(tmp_path)
     make_data(first.connection)
-    role = make_role(first.connection, "trainer", "s3:*", "logs:*")
+    role = make_role(first.connection, "trainer", "s3:*", "logs:*", *RUNS_JOBS)
     execution = execute(first.connection, role, a_map_of_trainings(role), jobs=["one", "two"])
     eventually(lambda: all("paused" in log(first, job) for job in ("one", "two")))
     stop_by(first, number, again=3)
@@ -138,7 +138,7 @@ def test_tuning_evaluation_approval_and_time_go_on_after_a_stop(tmp_path: Path, 
     first = started(tmp_path)
     cloud = first.connection
     make_data(cloud)
-    role = make_role(cloud, "trainer", "s3:*", "logs:*", "sqs:*")
+    role = make_role(cloud, "trainer", "s3:*", "logs:*", "sqs:*", "lambda:*", *RUNS_JOBS)
     executions = {
         "tuning": execute(cloud, role, {"Tune": tune(role)}),
         "evaluation": execute(cloud, role, {"Evaluate": evaluate(role)}),
@@ -303,7 +303,7 @@ def test_a_start_that_is_interrupted_can_be_repeated(
 def start_stubborn_job(cloud: CloudProcess) -> None:
     """Start a training job, `stubborn`, whose program ignores SIGTERM, and wait until it trains."""
     make_data(cloud.connection)
-    role = make_role(cloud.connection, "trainer", "s3:*", "logs:*")
+    role = make_role(cloud.connection, "trainer", "s3:*", "logs:*", *RUNS_JOBS)
     stubborn = PAUSED | {"ignore_sigterm": "1"}
     cloud.connection.client("sagemaker").create_training_job(**training("stubborn", role, stubborn))
     eventually(lambda: "paused" in log(cloud, "stubborn"))

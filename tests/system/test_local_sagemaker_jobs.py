@@ -13,7 +13,15 @@ from botocore.exceptions import ClientError
 
 from localcloud import Connection
 from tests.system.cloud_process import CloudProcess, eventually
-from tests.system.sagemaker_stage import BUCKET, ended, make_data, make_role, processing, training
+from tests.system.sagemaker_stage import (
+    BUCKET,
+    RUNS_JOBS,
+    ended,
+    make_data,
+    make_role,
+    processing,
+    training,
+)
 
 pytestmark = pytest.mark.system
 REPO = Path(__file__).parent / "cloud"
@@ -39,7 +47,7 @@ def cloud(process: CloudProcess) -> Connection:
 
 @pytest.fixture(scope="module")
 def role(cloud: Connection) -> str:
-    return make_role(cloud, "trainer", "s3:*", "logs:*")
+    return make_role(cloud, "trainer", "s3:*", "logs:*", *RUNS_JOBS)
 
 
 def log(process: CloudProcess, name: str) -> str:
@@ -96,13 +104,26 @@ def test_a_policy_can_allow_only_jobs_with_a_name(cloud: Connection, role: str) 
     iam = cloud.client("iam")
     iam.create_user(UserName="operator")
     allowed = "arn:aws:sagemaker:us-east-1:000000000000:training-job/loupe-*"
-    statement = {"Effect": "Allow", "Action": "sagemaker:*", "Resource": allowed}
-    document = json.dumps({"Version": "2012-10-17", "Statement": statement})
-    iam.put_user_policy(UserName="operator", PolicyName="own", PolicyDocument=document)
+    jobs = {"Effect": "Allow", "Action": "sagemaker:*", "Resource": allowed}
+    passing = {
+        "Effect": "Allow",
+        "Action": "iam:PassRole",
+        "Resource": role,
+        "Condition": {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}},
+    }
+
+    def allow(*statements: dict[str, Any]) -> None:
+        document = json.dumps({"Version": "2012-10-17", "Statement": statements})
+        iam.put_user_policy(UserName="operator", PolicyName="own", PolicyDocument=document)
+
+    allow(jobs)
     key = iam.create_access_key(UserName="operator")["AccessKey"]
     operator = dataclasses.replace(
         cloud, access_key_id=key["AccessKeyId"], secret_access_key=key["SecretAccessKey"]
     ).client("sagemaker")
+    with pytest.raises(ClientError, match="not authorized to perform: iam:PassRole on resource"):
+        operator.create_training_job(**training("loupe-one", role))
+    allow(jobs, passing)
     operator.create_training_job(**training("loupe-one", role))
     assert operator.describe_training_job(TrainingJobName="loupe-one")["TrainingJobArn"].endswith(
         "/loupe-one"
@@ -275,7 +296,7 @@ class TestStateMachines:
     def test_a_killed_cloud_loses_no_job_and_no_execution_and_runs_none_twice(self, tmp_path: Path) -> None:
         first = CloudProcess(tmp_path, REPO, LOUPE_LOCAL_JOBS="3")
         make_data(first.connection)
-        role = make_role(first.connection, "trainer", "s3:*", "logs:*")
+        role = make_role(first.connection, "trainer", "s3:*", "logs:*", *RUNS_JOBS)
         sagemaker = first.connection.client("sagemaker")
         kept = {"CheckpointConfig": {"S3Uri": f"s3://{BUCKET}/kept"}}
         sagemaker.create_training_job(**training("kept", role, PAUSED, **kept))

@@ -1,0 +1,70 @@
+"""Changes to MiniStack's SNS: whoever publishes to an encrypted topic needs the topic's key.
+
+https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html
+"""
+
+import contextvars
+from collections.abc import Callable
+from typing import Any
+
+from ministack.core.iam_actions import identity_denial_message
+from ministack.core.responses import get_account_id, get_region
+from ministack.services import kms, sns
+
+from localcloud.permissions.definitions import definition
+from localcloud.permissions.roles import Check
+
+# Why the caller of the current request may not use the key of the topic that it publishes to.
+_refused: contextvars.ContextVar[str | None] = contextvars.ContextVar("refused", default=None)
+
+
+def apply() -> None:
+    """Patch MiniStack."""
+    publish = sns._publish
+
+    def publish_with_key(parameters: Any) -> Any:
+        message = _refused.get()
+        if message is not None:
+            return sns._error("KMSAccessDenied", message, 400)
+        return publish(parameters)
+
+    sns._publish = publish_with_key
+
+
+def check_key(topic_arn: str, denied: Callable[[Check], Any]) -> None:
+    """Let the publishing of the current request fail if its caller may not use the topic's key.
+
+    Args:
+        topic_arn: The topic.
+        denied: Returns MiniStack's reason why the caller may not do something; None if it may.
+    """
+    _refused.set(None)
+    for check in needs(topic_arn):
+        reason = denied(check)
+        if reason is not None:
+            message = identity_denial_message(
+                check.action, getattr(reason, "principal_arn", ""), check.resource, False
+            )
+            _refused.set(message)
+            return
+
+
+def needs(topic_arn: str) -> list[Check]:
+    """Return what publishing to a topic needs besides sns:Publish."""
+    key = _key_arn(topic_arn)
+    if key is None:
+        return []
+    context = {"kms:ViaService": f"sns.{get_region()}.amazonaws.com", "kms:CallerAccount": get_account_id()}
+    return [
+        Check(need.action, key, context) for need in definition("sns:Publish").needs if need.on == "topic-key"
+    ]
+
+
+def _key_arn(topic_arn: str) -> str | None:
+    """Return the ARN of the key that encrypts a topic; None if none does."""
+    topic = sns._topics.get(topic_arn)
+    key = (topic or {}).get("attributes", {}).get("KmsMasterKeyId")
+    if not key:
+        return None
+    record = kms._resolve_key(key)
+    return str(record["Arn"]) if record else f"arn:aws:kms:{get_region()}:{get_account_id()}:key/{key}"
