@@ -29,6 +29,7 @@ import uvicorn
 from contract.text import plain
 from training.job import by_hand
 from training.job.container import Container, cores, emit, run
+from training.job.device import wanted_device
 from training.job.errors import TrainingError
 from training.job.stopping import check
 from training.model.artefact import ModelCard, unpack
@@ -143,7 +144,7 @@ def _server_settings(endpoint: Endpoint) -> uvicorn.Config:
 
 def _load(folder: Path, environment: Mapping[str, str]) -> tuple[ServedModel, Settings]:
     """Load the model, and read the settings for the processor that it runs on."""
-    device = environment.get("LOUPE_DEVICE", "auto")
+    device = wanted_device(environment)
     cpu = Settings.read(gpu=False, environment=environment)
     settings = Settings.read(gpu=device != "cpu" and cuda_offered(), environment=environment)
     model = ServedModel(folder, _threads(settings), device)

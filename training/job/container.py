@@ -19,6 +19,7 @@ from training.job.errors import TrainingError
 from training.job.stopping import Stopped, signals_handled, signals_stop, stop_received
 
 DEFAULT_ROOT = "/opt/ml"
+_SHOWN_BYTES = 1024  # of the reason of a failure
 
 
 def in_a_job(name: str, value: str) -> str:
@@ -100,8 +101,8 @@ def run(job: Callable[[Container], None]) -> int:
     """Run a container program.
 
     Returns:
-        The exit status: 0, or 1 with the reason in output/failure, where SageMaker reads it; after a signal 128 + its
-        number, which is no failure.
+        The exit status: 0, or 1 with the reason in output/failure, where SageMaker reads that of a training, and in
+        output/message, where it reads that of a processing job; after a signal 128 + its number, which is no failure.
     """
     with signals_handled():
         return _guarded(job, Container())
@@ -132,9 +133,17 @@ def _reason(error: Exception) -> str:
 
 
 def _fail(container: Container, reason: str) -> int:
+    """Write the reason where SageMaker reads it, and to the log.
+
+    It shows the first KB, as FailureReason of a training job and as ExitMessage of a processing job:
+    https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-training-signal-success-failure.html
+    https://docs.aws.amazon.com/sagemaker/latest/dg/byoc-metadata.html
+    """
+    # A cut character would be no UTF-8, with which a processing job fails in words of SageMaker's own.
+    shown = reason.encode("utf-8", "replace")[:_SHOWN_BYTES].decode("utf-8", "ignore")
     container.output.mkdir(parents=True, exist_ok=True)
-    # SageMaker shows the first 1,024 characters.
-    (container.output / "failure").write_text(reason[:1024])
+    for name in ("failure", "message"):
+        (container.output / name).write_text(shown, encoding="utf-8")
     sys.stderr.write(reason.rstrip() + "\n")
     return 1
 

@@ -21,6 +21,7 @@ from training.learning.finishing import export_with_card
 from training.learning.hyperparameters import Hyperparameters
 from training.learning.loading import Loader
 from training.learning.memory import keep_freed_memory, peak_memory_mib
+from training.learning.processor import training_device
 from training.learning.progress import EventLines, Progress
 from training.learning.schedule import Schedule
 from training.learning.weights import load_pretrained
@@ -92,10 +93,11 @@ def _say_what_is_done(stop: Stopped, training: _Run) -> None:
 def _set_up(container: Container, progress: Progress) -> _Run:
     """Prepare a run, or the rest of one that was killed."""
     settings = parse(Hyperparameters, container.hyperparameters(), container.called).completed()
+    # Before the data is read: an instance that cannot train says so in its first second.
+    device = training_device(container.instance_type)
     torch.manual_seed(settings.seed)
     data = open_training_data(container, settings)
     labels = data.train.labels
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     job = {"git_sha": git_sha(), "device": device.type, "hyperparameters": settings.model_dump()}
     contents = {"dataset": data.description, "labels": labels, "dropped_boxes": data.train.dropped_boxes}
     progress.event("start", job | contents)

@@ -6,14 +6,10 @@ from pathlib import Path
 
 import onnxruntime
 
-from training.job.errors import TrainingError
+from training.job.device import DeviceError, Machine
 from training.model.onnx_model import OnnxModel
 
 CUDA, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
-
-
-class ProviderError(TrainingError):
-    """The processor that LOUPE_DEVICE asks for cannot be used."""
 
 
 class ServedModel(OnnxModel):
@@ -29,20 +25,31 @@ class ServedModel(OnnxModel):
 
         Raises:
             ArtefactError: The artefact is damaged, or ONNX Runtime cannot load it.
-            ProviderError: `device` is unknown, or "cuda" cannot be used. ONNX Runtime itself would silently continue
-                on the CPU, on an instance whose GPU is paid for.
+            DeviceError: "cuda" cannot be used, or with "auto" a serving image cannot use the GPU of its instance. ONNX
+                Runtime itself would silently continue on the CPU, on an instance whose GPU is paid for.
         """
-        if device not in ("auto", "cpu", "cuda"):
-            raise ProviderError(f"LOUPE_DEVICE={device!r} must be auto, cpu or cuda")
         if device != "cpu" and cuda_offered():
             # Find CUDA and cuDNN where pip installed them (onnxruntime-gpu[cuda,cudnn]).
             onnxruntime.preload_dlls()
         super().__init__(folder, threads)
         if device == "cpu" and self.provider != CPU:
             self._session.set_providers([CPU])
-        if device == "cuda" and self.provider != CUDA:
-            offered = ", ".join(onnxruntime.get_available_providers())
-            raise ProviderError(f"no CUDA: ONNX Runtime {onnxruntime.__version__} offers {offered}")
+        if device != "cpu" and self.provider != CUDA:
+            _refuse_the_cpu(device, Machine.seen())
+
+
+def _refuse_the_cpu(device: str, machine: Machine) -> None:
+    """Raise DeviceError unless the CPU will do."""
+    paid = machine.paid_gpu()
+    if device == "auto" and paid is None:
+        return
+    offered = ", ".join(onnxruntime.get_available_providers())
+    # Where CUDA is offered, ONNX Runtime has already logged why it could not be loaded.
+    problem = "could not load CUDA (see the lines above)" if cuda_offered() else f"offers {offered} only"
+    raise DeviceError(
+        f"{paid or 'LOUPE_DEVICE=cuda'}, but ONNX Runtime {onnxruntime.__version__} {problem}",
+        hint=machine.serving_hint() if machine.image else "",
+    )
 
 
 def cuda_offered() -> bool:

@@ -96,6 +96,26 @@ def test_an_invalid_request_fails_with_its_reason(start: Start) -> None:
     assert "Traceback" not in outcome.notice
 
 
+@pytest.mark.parametrize(
+    ("job", "reason"),
+    [
+        ({"ExitMessage": "DatasetError: no test images"}, "DatasetError: no test images"),
+        ({"ExitMessage": ""}, "AlgorithmError: , exit code: 1"),
+        ({}, "AlgorithmError: , exit code: 1"),
+    ],
+)
+def test_a_failed_evaluation_is_reported_with_its_programs_own_reason(
+    start: Start, job: dict[str, Any], reason: str
+) -> None:
+    answer = json.dumps(
+        {"ProcessingJobStatus": "Failed", "FailureReason": "AlgorithmError: , exit code: 1", **job}
+    )
+    outcome = start(lambda account: None, Fault("Evaluate", "States.TaskFailed", cause=answer))
+    assert_safe(outcome)
+    assert outcome.output["Cause"].endswith(f"so no candidate can be shown to be better: {reason}")
+    assert reason in outcome.notice
+
+
 def test_a_candidate_that_fails_does_not_stop_the_other_from_winning(start: Start) -> None:
     def one_fails(account: Account) -> dict[str, Any]:
         account.failing_jobs = {"-ssdlite": "AlgorithmError: loss is nan"}

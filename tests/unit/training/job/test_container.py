@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from training.job import container
+from training.job.errors import TrainingError
 
 COMMIT = ["-c", "user.name=a", "-c", "user.email=a@b.c", "commit", "--quiet", "--allow-empty", "-m", "theirs"]
 
@@ -21,3 +22,30 @@ def test_the_commit_of_an_installed_package_is_not_that_of_the_repository_that_i
     assert container.git_sha() == "unknown"
     monkeypatch.setattr(container, "__file__", str(tmp_path / "training/job/container.py"))
     assert len(container.git_sha()) == 40
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (
+            TrainingError("the test part is empty", hint="Label more images."),
+            "TrainingError: the test part is empty\nLabel more images.",
+        ),
+        (TrainingError("ü" * 2000), "TrainingError: " + "ü" * 504),
+        (TrainingError("\udcff"), "TrainingError: ?"),
+    ],
+    ids=["with a hint", "too long", "not UTF-8"],
+)
+def test_training_and_processing_read_the_first_kilobyte_of_the_reason_each_where_sagemaker_looks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: TrainingError, expected: str
+):
+    monkeypatch.setenv("LOUPE_ML_ROOT", str(tmp_path))
+
+    def fail(_: container.Container) -> None:
+        raise error
+
+    assert container.run(fail) == 1
+    for name in ("failure", "message"):
+        content = (tmp_path / "output" / name).read_bytes()
+        assert len(content) <= 1024
+        assert content.decode() == expected
