@@ -3,8 +3,8 @@
 The line is in CloudWatch's embedded metric format: CloudWatch Logs turns it into metrics (namespace Loupe/Endpoint,
 dimension Model) without an API call. It contains counts and times, never an image.
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
-PutLogEvents needs no header for it, so it does not matter that SageMaker's own agent sends the lines; still, no alarm and
-no scaling depends on these metrics:
+PutLogEvents needs no header for it, so it does not matter that SageMaker's own agent sends the lines. Still, no alarm
+and no scaling depends on these metrics:
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Generation_PutLogEvents.html
 """
 
