@@ -6,6 +6,7 @@ laptop's user does not wait five minutes for an alarm; only where the alarm sets
 """
 
 import json
+import logging
 import operator
 import time
 import uuid
@@ -15,6 +16,12 @@ from typing import Any, NamedTuple
 
 from ministack.core.responses import get_account_id, get_region
 from ministack.services import cloudwatch, sns
+
+from localcloud.ministack import encrypted_topics
+
+logger = logging.getLogger(__name__)
+
+_SERVICE = "cloudwatch.amazonaws.com"
 
 _COMPARISONS: dict[str, tuple[str, Callable[[float, float], bool]]] = {
     "GreaterThanOrEqualToThreshold": ("greater than or equal to", operator.ge),
@@ -134,8 +141,22 @@ def _notify(alarm: dict[str, Any], previous: str) -> None:
     subject = f'{state}: "{name}" in {get_region()}'[:100]
     message = json.dumps(_message(alarm, previous))
     for action in alarm.get(_ACTIONS[state]) or []:
-        if cloudwatch._is_sns_action_arn(action):
+        if cloudwatch._is_sns_action_arn(action) and _may_publish(alarm, action):
             sns._fanout(action, str(uuid.uuid4()), message, subject)
+
+
+def _may_publish(alarm: dict[str, Any], topic_arn: str) -> bool:
+    """Return whether the policies of the topic and of its key let CloudWatch publish; if not, nobody is told.
+
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Notify_Users_Alarm_Changes.html
+    """
+    source, account = str(alarm.get("AlarmArn", "")), get_account_id()
+    if sns.topic_policy_allows(topic_arn, _SERVICE, source, account) and encrypted_topics.service_may_use_key(
+        topic_arn, _SERVICE, source
+    ):
+        return True
+    logger.warning("CloudWatch Alarms is not authorized to perform: SNS:Publish on resource: %s", topic_arn)
+    return False
 
 
 def _message(alarm: dict[str, Any], previous: str) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import contextvars
 from collections.abc import Callable
 from typing import Any
 
+from ministack.core import iam_evaluator
 from ministack.core.iam_actions import identity_denial_message
 from ministack.core.responses import get_account_id, get_region
 from ministack.services import kms, sns
@@ -58,6 +59,30 @@ def needs(topic_arn: str) -> list[Check]:
     return [
         Check(need.action, key, context) for need in definition("sns:Publish").needs if need.on == "topic-key"
     ]
+
+
+def service_may_use_key(topic_arn: str, service: str, source_arn: str) -> bool:
+    """Return whether the policy of a topic's key lets a service publish to it; also if it has no key.
+
+    Args:
+        topic_arn: The topic.
+        service: The service's principal, such as "cloudwatch.amazonaws.com".
+        source_arn: The resource that the service publishes for.
+    """
+    for check in needs(topic_arn):
+        context = iam_evaluator.EvalContext(
+            principal_arn="*",
+            principal_type="Service",
+            principal_account="",
+            action=check.action,
+            resource_arn=check.resource,
+            region=get_region(),
+            service_context={"aws:sourceaccount": get_account_id(), "aws:sourcearn": source_arn},
+        )
+        policy = (kms._resolve_key(check.resource) or {}).get("Policy")
+        if iam_evaluator.evaluate_resource_policy(policy, context, service=service).decision != "Allow":
+            return False
+    return True
 
 
 def _key_arn(topic_arn: str) -> str | None:

@@ -11,7 +11,7 @@ from ministack.core.responses import request_scope
 from ministack.services import cloudwatch, cloudwatch_logs, lambda_svc, sqs
 
 from localcloud.home.log_file import LogFile
-from localcloud.ministack import alarms, metrics
+from localcloud.ministack import alarms, function_roles, metrics
 from localcloud.ministack.environment import ACCOUNT, REGION
 
 logger = logging.getLogger(__name__)
@@ -52,15 +52,17 @@ class Observability:
             duration_ms: int,
             **options: Any,
         ) -> None:
-            emit_logs(function, request_id, text, error, duration_ms, **options)
             config = function.get("config") or function
             name = config["FunctionName"]
             # MiniStack measures calls of Invoke, but no invocations by a queue or a stream.
             emit_metrics(name, float(duration_ms), error, False)
             self._write(name, text)
             group = (config.get("LoggingConfig") or {}).get("LogGroup") or f"/aws/lambda/{name}"
-            _trim_log_group(group)
-            metrics.record_embedded(text)
+            if function_roles.may_write_logs(config, group):
+                emit_logs(function, request_id, text, error, duration_ms, **options)
+                _trim_log_group(group)
+                # CloudWatch finds them in the log.
+                metrics.record_embedded(text)
 
         def emit_throttles(name: str, duration_ms: float, error: bool, throttle: bool) -> None:
             if throttle:

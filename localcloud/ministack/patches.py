@@ -8,13 +8,16 @@ from localcloud.ministack import (
     bucket_tags,
     callers,
     container_registry,
+    function_roles,
     functions,
     http_api,
     parameters,
     queries,
+    state_machine_roles,
     step_functions,
     stopped_executions,
     streams,
+    taken_names,
     terminal_errors,
 )
 from localcloud.ministack.observability import Observability
@@ -31,13 +34,16 @@ def apply(observability: Observability, secret: bytes) -> None:
         IncompatibleMiniStackError: If MiniStack's worker for functions reports errors in an unknown way.
     """
     callers.apply()
+    function_roles.apply()
     functions.apply(secret)
     streams.apply()
     queries.apply()
     stopped_executions.apply()
     step_functions.apply()
+    state_machine_roles.apply()
     terminal_errors.apply()
     container_registry.apply()
+    taken_names.apply()
     parameters.apply()
     http_api.apply()
     _keep_object_versions_on_disk()
