@@ -1,6 +1,6 @@
 # Every target bootstraps what it needs with plain python3 (3.11 or newer) into .venv; hashes are required.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-browser test-slow test-nightly check dev format starter-model state-machine dashboard lock openapi fuzz images clean
+.PHONY: help demo test test-browser test-slow test-nightly check check-types check-code check-template check-dashboard dev format starter-model state-machine dashboard lock openapi fuzz images clean
 PYTHON ?= python3
 BIN := .venv/bin
 # Container images set it. Without compiled files each of the hundreds of processes of a test run would compile torch and
@@ -20,9 +20,12 @@ demo: .venv/.local ## sample images through the whole path on this laptop (KEEP=
 # A file is run by one process: its tests share a local cloud or a model. tests/conftest.py gives the files' order.
 PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests -n auto --dist loadfile --no-loadscope-reorder
 
+# Docstrings' examples. Pytest would import every module of a folder to look for them, and torch with it.
+WITH_EXAMPLES = contract functions training loupe localcloud statemachine docs
+
 test: .venv/.dev ## every fast test: unit, property, integration, and the local cloud
 	@$(PYTEST)
-	@$(BIN)/python -m pytest --doctest-modules contract functions training loupe localcloud statemachine docs  # the docstrings' examples
+	@$(BIN)/python -m pytest --doctest-modules $$(grep -rlE --include='*.py' '^ *>>> ' $(WITH_EXAMPLES))
 
 # A browser of the distribution: Playwright's own would be a download from elsewhere. Without one the tests are skipped.
 test-browser: .venv/.dev dashboard/node_modules/.done ## the dashboard in Chromium, on the local cloud
@@ -36,16 +39,27 @@ test-slow: .venv/.dev ## the heavy detector families, a whole retraining, and th
 test-nightly: .venv/.dev ## what repeats the proofs of other tests: every heavy family in every test, every signal
 	@$(PYTEST) -m nightly
 
+TEMPLATES := template.yaml
 check: .venv/.dev .tools/sam/.done .tools/checkov/.done dashboard/node_modules/.done ## the gate: lint, types, imports, template, dashboard
+	@$(MAKE) --no-print-directory -j2 check-types check-code check-template check-dashboard
+
+# mypy takes about as long as all the others together.
+check-types:
+	$(BIN)/mypy
+
+check-code:
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy
 	PYTHONPATH=functions $(BIN)/lint-imports
 	$(BIN)/python -m docs.openapi --check
-	$(BIN)/cfn-lint template.yaml
-	SAM_CLI_TELEMETRY=0 .tools/sam/bin/sam validate --lint --region eu-central-1
-	.tools/checkov/bin/checkov --config-file .checkov.yaml --file template.yaml
 	$(UV) pip check --quiet --python $(BIN)/python
+
+check-template:
+	$(BIN)/cfn-lint $(TEMPLATES)
+	SAM_CLI_TELEMETRY=0 .tools/sam/bin/sam validate --lint --region eu-central-1
+	.tools/checkov/bin/checkov --config-file .checkov.yaml $(addprefix --file ,$(TEMPLATES))
+
+check-dashboard:
 	cd dashboard && $(NPM) run --silent check
 
 dev: .venv/.dev ## install torch and the development tools, for `loupe train`
