@@ -14,7 +14,7 @@ from localcloud.sagemaker.aws_errors import AwsError, endpoint_not_found, model_
 from localcloud.sagemaker.ended_jobs import EndedJobs
 from localcloud.sagemaker.hosting.endpoints import SERVING, Endpoints
 from localcloud.sagemaker.hosting.model_server import NoAnswerError
-from localcloud.sagemaker.hosting.models import Models
+from localcloud.sagemaker.hosting.models import Models, Plan
 from localcloud.sagemaker.hosting.scaling import Scaling
 from localcloud.sagemaker.images import Images
 from localcloud.sagemaker.jobs.processing_jobs import ProcessingJobs
@@ -217,9 +217,9 @@ class SageMaker:
             try:
                 answer = server.invoke(body, forwarded)
             except NoAnswerError as error:
-                self._measure_invocation(name, variant, 500, began)
+                self._measure_invocation(name, plan, 500, began)
                 raise self._model_error(name, 0, str(error), "") from error
-            self._measure_invocation(name, variant, answer.status, began)
+            self._measure_invocation(name, plan, answer.status, began)
         if answer.status >= 300:
             text = answer.data.decode(errors="replace")
             raise self._model_error(name, answer.status, text, text)
@@ -243,10 +243,15 @@ class SageMaker:
             return self.arn("ModelPackage", f"{group.rsplit('/', 1)[-1]}/*")
         return "*"
 
-    def _measure_invocation(self, endpoint: str, variant: str, status: int, began: float) -> None:
-        dimensions = {"EndpointName": endpoint, "VariantName": variant}
+    def _measure_invocation(self, endpoint: str, plan: Plan, status: int, began: float) -> None:
+        """Record what CloudWatch shows of an invocation, as far as alarms and autoscaling look at it.
+
+        https://docs.aws.amazon.com/sagemaker/latest/dg/monitoring-cloudwatch.html#cloudwatch-metrics-endpoint-invocation
+        """
+        dimensions = {"EndpointName": endpoint, "VariantName": plan["variant"]}
         for name, value, unit in (
             ("Invocations", 1, "None"),
+            ("InvocationsPerInstance", 1 / plan["instances"], "None"),
             ("Invocation4XXErrors", 400 <= status < 500, "None"),
             ("Invocation5XXErrors", status >= 500, "None"),
             ("ModelLatency", (time.monotonic() - began) * 1e6, "Microseconds"),

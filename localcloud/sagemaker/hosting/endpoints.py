@@ -130,6 +130,9 @@ class Endpoints:
     def _update(self, request: dict[str, Any]) -> dict[str, Any]:
         name, config_name = request["EndpointName"], request["EndpointConfigName"]
         record = self._resources.get(KIND, name)
+        # A configuration may be deleted while it is in use, but the endpoint can then not be updated any more:
+        # https://github.com/hashicorp/terraform-provider-aws/issues/40048
+        self._resources.get("EndpointConfig", record["EndpointConfigName"])
         plan = capacity.retained(self._models.plan(config_name), record["plan"], request)
         self._scaling.check_update(name, record["plan"], plan)
         deployment = request.get("DeploymentConfig")

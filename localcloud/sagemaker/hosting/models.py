@@ -14,8 +14,8 @@ from localcloud.sagemaker.storage import split
 if TYPE_CHECKING:  # its import brings MiniStack's
     from localcloud.sagemaker.roles import Roles
 
-# What an endpoint runs, copied from its configuration and model when it is deployed. So a running endpoint does not
-# need them any more, and they may be deleted, as on AWS. Keys: image, model_data, environment, role, variant,
+# What an endpoint runs, copied from its configuration and model when it is deployed. So a running endpoint serves on
+# when they are deleted, as on AWS. Keys: image, model_data, environment, role, variant,
 # instances, instance_type, startup_timeout_s. A plan is stored with its endpoint.
 Plan = dict[str, Any]
 

@@ -184,15 +184,19 @@ class ProcessingJob(ProgramJob):
             mirror.upload()
 
     def finish(self, end: ProgramEnd) -> None:
-        """Upload the outputs, then write the final status."""
-        file = self.root / "output/message"
-        message = (
-            {"ExitMessage": file.read_text(errors="replace")[:MAX_REASON_LENGTH]} if file.is_file() else {}
-        )
+        """Upload the outputs, then write the final status.
+
+        The program's own words are the ExitMessage; FailureReason is only its exit code.
+        https://docs.aws.amazon.com/sagemaker/latest/dg/byoc-metadata.html
+        """
+        try:
+            message = self._exit_message()
+        except UnicodeDecodeError:
+            self._end("Failed", FailureReason="ClientError: /opt/ml/output/message is not encoded in UTF-8.")
+            return
         if end.cause == "exited" and end.exit_status != 0:
             self.tick()
-            reason = self.failure_reason(end, self.root / "output/failure")
-            self._end("Failed", FailureReason=reason, **message)
+            self._end("Failed", FailureReason=self.failure_reason(end, ""), **message)
             return
         for mirror in self._continuous + self._at_end:
             mirror.upload()
@@ -202,6 +206,15 @@ class ProcessingJob(ProgramJob):
             self._end("Stopped", FailureReason=reason, **message)
         else:
             self._end("Completed" if end.cause == "exited" else "Stopped", **message)
+
+    def _exit_message(self) -> dict[str, str]:
+        """Return the member with the first KB of what the program has left. Raises UnicodeDecodeError."""
+        file = self.root / "output/message"
+        if not file.is_file():
+            return {}
+        # A character that the limit cuts is left out.
+        text = file.read_bytes().decode()
+        return {"ExitMessage": text.encode()[:MAX_REASON_LENGTH].decode(errors="ignore")}
 
     def mark_stopped(self) -> None:
         """Write that the job was stopped before its program started."""

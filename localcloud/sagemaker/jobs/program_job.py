@@ -125,9 +125,8 @@ class ProgramJob(Job):
         """Return an AWS client with the permissions of the job's role."""
         return self.machine.roles.client(service, self._role)
 
-    def failure_reason(self, end: ProgramEnd, file: Path) -> str:
-        """Return a FailureReason with what the program has written to `file`."""
-        text = file.read_text(errors="replace").strip() if file.is_file() else ""
+    def failure_reason(self, end: ProgramEnd, text: str) -> str:
+        """Return a FailureReason with what the program has said about its failure."""
         tail = f", exit code: {end.exit_status}"
         return f"AlgorithmError: {text}"[: MAX_REASON_LENGTH - len(tail)] + tail
 

@@ -102,7 +102,9 @@ class TrainingJob(ProgramJob):
         """Upload model and output, then write the final status."""
         if end.cause == "exited" and end.exit_status != 0:
             self._upload_checkpoints()
-            self.mark_failed(self.failure_reason(end, self.root / "output/failure"))
+            file = self.root / "output/failure"
+            text = file.read_text(errors="replace").strip() if file.is_file() else ""
+            self.mark_failed(self.failure_reason(end, text))
             return
         if end.cause == "exited":
             self._records.enter_step(self.name, "Uploading")

@@ -1,5 +1,6 @@
 """The children of a tuning job: ordinary training jobs, which the search has proposed."""
 
+import os
 from typing import Any
 
 from localcloud.sagemaker.resources import Resources
@@ -7,6 +8,9 @@ from localcloud.sagemaker.store import Record
 
 KIND = "HyperParameterTuningJob"
 CHILD_KIND = "TrainingJob"
+# AWS does not say whether the children of a tuning job share its checkpoint prefix. With this variable set to "shared"
+# they do, as the worse of both cases; otherwise each child has its own.
+CHECKPOINTS = "LOUPE_LOCAL_TUNING_CHECKPOINTS"
 # The members that a child's definition and a training job have in common.
 _COPIED = (
     "AlgorithmSpecification",
@@ -52,9 +56,10 @@ def child_request(request: dict[str, Any], name: str, hyperparameters: dict[str,
         "ResourceConfig": resources,
     }
     if "CheckpointConfig" in definition:
-        # Each child has its own checkpoints.
         config = definition["CheckpointConfig"]
-        child["CheckpointConfig"] = config | {"S3Uri": f"{config['S3Uri'].rstrip('/')}/{name}"}
+        shared = os.environ.get(CHECKPOINTS) == "shared"
+        own = config if shared else config | {"S3Uri": f"{config['S3Uri'].rstrip('/')}/{name}"}
+        child["CheckpointConfig"] = own
     return child
 
 

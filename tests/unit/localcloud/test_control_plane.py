@@ -232,3 +232,18 @@ def test_a_wrong_number_of_jobs_is_refused(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setenv("LOUPE_LOCAL_JOBS", "0")
     with pytest.raises(ValueError, match="LOUPE_LOCAL_JOBS must be a whole number of at least 1, not '0'"):
         make_sagemaker(tmp_path)
+
+
+def test_an_endpoint_configuration_names_a_host_image_that_exists(sagemaker: SageMaker) -> None:
+    create_model(sagemaker)
+    variant = {
+        "VariantName": "v",
+        "ModelName": "m",
+        "InstanceType": "ml.g5.xlarge",
+        "InitialInstanceCount": 1,
+        "InferenceAmiVersion": "al2023-ami-sagemaker-inference-gpu-9-9",
+    }
+    request = {"EndpointConfigName": "c", "ProductionVariants": [variant]}
+    error = refusal(sagemaker, "CreateEndpointConfig", request)
+    assert "satisfy enum value set" in error.message
+    assert "al2023-ami-sagemaker-inference-gpu-4-1" in error.message

@@ -64,8 +64,21 @@ def test_an_entry_point_may_be_the_name_of_a_program(stage: Stage) -> None:
 def test_a_failing_job_has_the_reason(stage: Stage) -> None:
     stage.call("CreateProcessingJob", **request("failing", "--fail", "no images"))
     failed = stage.ended("ProcessingJob", "failing")
-    assert failed["FailureReason"] == "AlgorithmError: no images, exit code: 1"
+    assert failed["FailureReason"] == "AlgorithmError: , exit code: 1"
+    assert failed["ExitMessage"] == "no images"
     assert stage.keys("report") == []
+
+
+def test_a_message_is_cut_after_a_kilobyte(stage: Stage) -> None:
+    stage.call("CreateProcessingJob", **request("failing", "--fail", "xü", "--times", "512"))
+    assert stage.ended("ProcessingJob", "failing")["ExitMessage"] == "xü" * 341 + "x"
+
+
+def test_a_message_that_is_no_text_fails_the_job(stage: Stage) -> None:
+    stage.call("CreateProcessingJob", **request("failing", "--fail", "\udcff"))
+    failed = stage.ended("ProcessingJob", "failing")
+    assert failed["FailureReason"].startswith("ClientError: ")
+    assert "ExitMessage" not in failed
 
 
 def test_continuous_output_is_uploaded_while_the_job_runs(stage: Stage) -> None:

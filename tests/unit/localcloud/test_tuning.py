@@ -211,6 +211,17 @@ class TestJobs:
             child["TrainingJobName"] for child in after
         }
 
+    def test_children_that_share_a_checkpoint_prefix_keep_what_is_theirs(
+        self, stage: Stage, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("LOUPE_LOCAL_TUNING_CHECKPOINTS", "shared")
+        job_request = request("on", {"epochs": "2", "own_checkpoints": "yes"})
+        job_request["TrainingJobDefinition"]["CheckpointConfig"] = {"S3Uri": f"s3://{BUCKET}/kept"}
+        assert tuned(stage, job_request)["TrainingJobStatusCounters"]["Completed"] == 3
+        names = {child["TrainingJobName"] for child in children(stage, "on")}
+        assert set(stage.keys("kept/")) == {f"kept/{name}/epoch" for name in names}
+        assert all("starting after epoch 0" in stage.log(name) for name in names)
+
     def test_stopping_it_stops_its_children(self, stage: Stage) -> None:
         stage.call("CreateHyperParameterTuningJob", **request("halt", {"epochs": "400", "seconds": "0.1"}))
         eventually(lambda: len(children(stage, "halt")) == 2)

@@ -12,7 +12,10 @@ SETTINGS = json.loads((ROOT / "input/config/hyperparameters.json").read_text())
 
 if "ignore_sigterm" in SETTINGS:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-checkpoint = ROOT / "checkpoints" / "epoch"
+# A program whose checkpoints may be beside those of other jobs writes them under its own name.
+own = os.environ["TRAINING_JOB_NAME"] if "own_checkpoints" in SETTINGS else ""
+checkpoint = ROOT / "checkpoints" / own / "epoch"
+checkpoint.parent.mkdir(exist_ok=True)
 first = int(checkpoint.read_text()) if checkpoint.exists() else 0
 sys.stdout.write(f"starting after epoch {first} with {sys.argv[1:]}\n")
 if "fail" in SETTINGS:
