@@ -187,13 +187,13 @@ def deploy(
 
 def trial_of(target: Target, model: dict[str, Any]) -> str | None:
     """Return what came out of the trial of a SageMaker model; None if it had none."""
-    tags = target.sagemaker.list_tags(ResourceArn=model["ModelArn"])["Tags"]
-    return next((tag["Value"] for tag in tags if tag["Key"] == TRIAL_TAG), None)
+    return next((tag["Value"] for tag in _tags(target, model) if tag["Key"] == TRIAL_TAG), None)
 
 
 def _digest(container: Mapping[str, Any]) -> str:
     """Return what tells a SageMaker model from others: artefact, image and environment."""
-    parts = [container["ModelDataUrl"], container["Image"], container.get("Environment", {})]
+    artefact = container.get("ModelDataUrl") or container.get("ModelDataSource")
+    parts = [artefact, container["Image"], container.get("Environment", {})]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
 
 
@@ -243,12 +243,55 @@ def deploy_uri(
         ) from error
     container = {**current.container, "ModelDataUrl": uri}
     container.pop("ModelDataSource", None)
+    name = _copy_model(target, current, container, tags)
+    endpoint.switch_model(target, current, name, on_status, timeout_s)
+    return name
+
+
+def rehost(
+    target: Target,
+    current: EndpointDescription,
+    hosting: Hosting,
+    on_status: Callable[[str], None],
+    timeout_s: float = TIMEOUT_SECONDS,
+) -> str:
+    """Serve the same model in another container or on other instances, and wait until that is so.
+
+    Args:
+        target: The stack.
+        current: What the endpoint serves now.
+        hosting: What it is to run on. The number of instances stays.
+        on_status: Receives a text for each step.
+        timeout_s: How long to wait for the endpoint.
+
+    Returns:
+        The name of the SageMaker model.
+
+    Raises:
+        LoupeError: The endpoint did not come into service.
+    """
+    container = {**current.container, "Image": hosting.image_uri}
+    tags = {tag["Key"]: tag["Value"] for tag in _tags(target, current.model)}
+    name = _copy_model(target, current, container, tags)
+    endpoint.switch(target, name, hosting.config_request(), on_status, timeout_s, keep_instance_count=True)
+    return name
+
+
+def _copy_model(
+    target: Target, current: EndpointDescription, container: dict[str, Any], tags: Mapping[str, str]
+) -> str:
+    """Create the current model again with another container, unless there is that model; return its name."""
     name = endpoint.model_name(target, _digest(container))
     if not endpoint.describe_or_none(lambda: target.sagemaker.describe_model(ModelName=name)):
         request = endpoint.copy_request(target, "CreateModel", current.model)
         request |= {"ModelName": name, "PrimaryContainer": container}
-        request["Tags"] = [{"Key": tag, "Value": value} for tag, value in tags.items()]
+        # SageMaker refuses tags of AWS's own, which nobody may set.
+        own = {tag: value for tag, value in tags.items() if not tag.startswith("aws:")}
+        request["Tags"] = [{"Key": tag, "Value": value} for tag, value in own.items()]
         request.pop("Containers", None)
         target.sagemaker.create_model(**request)
-    endpoint.switch_model(target, current, name, on_status, timeout_s)
     return name
+
+
+def _tags(target: Target, model: dict[str, Any]) -> list[Any]:
+    return list(target.sagemaker.list_tags(ResourceArn=model["ModelArn"])["Tags"])

@@ -26,6 +26,9 @@ TIMEOUT_SECONDS = 1800.0
 _NAME_LIMIT = 63
 # Only in these states does an endpoint answer.
 _SERVING = ("InService", "Updating", "RollingBack", "SystemUpdating")
+_IN_PROGRESS = ("Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting")
+# A canary, with its waits, takes at most five hours.
+_SWAP_SECONDS = 18_000.0
 # SageMaker's error codes for an unknown name; which one it is depends on the operation.
 _NOT_FOUND = ("ValidationException", "ResourceNotFound")
 
@@ -241,6 +244,22 @@ def switch_model(
     switch(target, model, request, on_status, timeout_s, keep_instance_count=True)
 
 
+def wait_until_settled(target: Target, on_status: Callable[[str], None]) -> None:
+    """Wait until the endpoint is neither created nor updated nor deleted; there may be none.
+
+    Raises:
+        LoupeError: It takes longer than a swap may take.
+    """
+    deadline = time.monotonic() + _SWAP_SECONDS
+    while time.monotonic() < deadline:
+        endpoint = _describe_endpoint(target)
+        if endpoint is None or endpoint["EndpointStatus"] not in _IN_PROGRESS:
+            return
+        on_status(f"endpoint {endpoint['EndpointName']}: {endpoint['EndpointStatus']}")
+        time.sleep(0.2 if target.local_cloud else 10)
+    raise LoupeError("the endpoint is still changing", "It goes on by itself. Repeat the command later.")
+
+
 def copy_request(target: Target, operation: str, description: dict[str, Any]) -> dict[str, Any]:
     """Return a request that creates the described resource again; empty members are left out.
 
@@ -297,7 +316,7 @@ def _wait_until_in_service(
                 f"the endpoint {name} is {status}: {reason}",
                 limits.hint(reason) or "Check the container's log, fix the model, and deploy again.",
             )
-        time.sleep(0.2 if target.endpoint_url else 10)
+        time.sleep(0.2 if target.local_cloud else 10)
     raise LoupeError(
         f"the endpoint {name} is still {status} after {timeout_s:.0f} s",
         "Check later which model serves: loupe models.",

@@ -1,0 +1,60 @@
+"""Runs the steps: from whatever the account has to Loupe at work."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from loupe.account.site import Site
+from loupe.account.steps import STEPS, Step
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a step.
+
+    Attributes:
+        step: The step.
+        state: `found` if it was done already, `done` if it was done now, `open` if it is to be done.
+        text: What is there, or what it will bring about.
+        seconds: How long it took.
+    """
+
+    step: Step
+    state: Literal["found", "done", "open"]
+    text: str
+    seconds: float
+
+
+def steps(update: bool) -> Sequence[Step]:
+    """Return the steps of a creation, or of an update."""
+    return [step for step in STEPS if not (update and step.once)]
+
+
+def plan(site: Site, update: bool = False) -> list[Outcome]:
+    """Return what is there and what is to be done. Nothing is changed."""
+    return [_look(site, step) for step in steps(update)]
+
+
+def _look(site: Site, step: Step) -> Outcome:
+    began = time.monotonic()
+    found = step.found(site)
+    seconds = time.monotonic() - began
+    return Outcome(step, "found", found, seconds) if found else Outcome(step, "open", step.what, seconds)
+
+
+def run(site: Site, update: bool = False) -> Iterator[Outcome]:
+    """Do what is to be done, step by step, and yield what came of each.
+
+    Raises:
+        LoupeError: A step failed. What is done stays, and a repetition goes on from there.
+    """
+    for step in steps(update):
+        began = time.monotonic()
+        site.on_line(step.what)
+        if found := step.found(site):
+            yield Outcome(step, "found", found, time.monotonic() - began)
+            continue
+        yield Outcome(step, "done", step.do(site), time.monotonic() - began)
