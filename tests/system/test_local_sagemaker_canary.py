@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,7 @@ def update(cloud: Connection, endpoint: str, config: dict[str, Any] | None, **mo
     sagemaker.create_model(ModelName=name, PrimaryContainer=container, ExecutionRoleArn=place["role"])
     variant = {"VariantName": "AllTraffic", "ModelName": name, "InstanceType": "ml.m5.large"}
     sagemaker.create_endpoint_config(
-        EndpointConfigName=name, ProductionVariants=[variant | {"InitialInstanceCount": 1}]
+        EndpointConfigName=name, ProductionVariants=[variant | {"InitialInstanceCount": 2}]
     )
     options = {"DeploymentConfig": config} if config is not None else {}
     sagemaker.update_endpoint(EndpointName=endpoint, EndpointConfigName=name, **options)
@@ -214,6 +215,65 @@ def test_a_bad_deployment_config_and_a_second_update_are_refused(cloud: Connecti
     with pytest.raises(ClientError, match="Cannot update in-progress endpoint"):
         update(cloud, "strict", canary(2), name="newer")
     settled(cloud, "strict")
+
+
+def test_a_full_container_is_the_callers_error(cloud: Connection) -> None:
+    """What answers 429 must not look as broken as what answers 500: alarms on 5XX roll models back."""
+    host(cloud, "full", **hosting(cloud), name="busy", status=429)
+    with pytest.raises(ClientError) as caught:
+        cloud.client("sagemaker-runtime").invoke_endpoint(EndpointName="full", Body=b"x")
+    answer: Any = caught.value.response
+    assert (answer["Error"]["Code"], answer["OriginalStatusCode"]) == ("ModelError", 429)
+    assert answer["Error"]["Message"].startswith("Received client error (429) from primary")
+    now = datetime.now(UTC)
+    for name, value in (("Invocation4XXErrors", 1), ("Invocation5XXErrors", 0), ("Invocations", 1)):
+        points = cloud.client("cloudwatch").get_metric_statistics(
+            Namespace="AWS/SageMaker",
+            MetricName=name,
+            Dimensions=[
+                {"Name": "EndpointName", "Value": "full"},
+                {"Name": "VariantName", "Value": "AllTraffic"},
+            ],
+            StartTime=now - timedelta(minutes=5),
+            EndTime=now + timedelta(minutes=5),
+            Period=3600,
+            Statistics=["Sum"],
+        )["Datapoints"]
+        assert sum(point["Sum"] for point in points) == value, name
+
+
+def test_autoscaling_and_quotas_have_their_apis(cloud: Connection) -> None:
+    host(cloud, "scaled", **hosting(cloud), name="old")
+    scaling = cloud.client("application-autoscaling")
+    variant = {
+        "ServiceNamespace": "sagemaker",
+        "ResourceId": "endpoint/scaled/variant/AllTraffic",
+        "ScalableDimension": "sagemaker:variant:DesiredInstanceCount",
+    }
+    metric = {"PredefinedMetricType": "SageMakerVariantInvocationsPerInstance"}
+    scaling.register_scalable_target(**variant, MinCapacity=1, MaxCapacity=3)
+    put = scaling.put_scaling_policy(
+        **variant,
+        PolicyName="invocations",
+        PolicyType="TargetTrackingScaling",
+        TargetTrackingScalingPolicyConfiguration={"TargetValue": 60, "PredefinedMetricSpecification": metric},
+    )
+    (target,) = scaling.describe_scalable_targets(ServiceNamespace="sagemaker")["ScalableTargets"]
+    assert target["MaxCapacity"] == 3
+    names = [alarm["AlarmName"] for alarm in put["Alarms"]]
+    describe_alarms = cloud.client("cloudwatch").describe_alarms
+    assert len(describe_alarms(AlarmNames=names)["MetricAlarms"]) == 2
+    scaling.deregister_scalable_target(**variant)
+    assert describe_alarms(AlarmNames=names)["MetricAlarms"] == []
+    with pytest.raises(scaling.exceptions.ObjectNotFoundException):
+        scaling.deregister_scalable_target(**variant)
+
+    quotas = cloud.client("service-quotas")
+    pages = quotas.get_paginator("list_service_quotas").paginate(ServiceCode="sagemaker")
+    values = {quota["QuotaName"]: quota["Value"] for page in pages for quota in page["Quotas"]}
+    assert values["ml.g5.xlarge for endpoint usage"] >= 1
+    with pytest.raises(quotas.exceptions.NoSuchResourceException):
+        quotas.get_service_quota(ServiceCode="sagemaker", QuotaCode="L-0")
 
 
 @pytest.mark.slow
