@@ -1,9 +1,14 @@
 """Changes to MiniStack's SNS: whoever publishes to an encrypted topic needs the topic's key.
 
 https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html
+
+MiniStack's CloudFormation leaves the key out, and lets everybody publish to a topic without a policy of its own. On
+AWS the default policy is for the account's services alone, so that a role needs the permission itself:
+https://github.com/aws-ia/terraform-aws-control_tower_account_factory/issues/151
 """
 
 import contextvars
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -11,9 +16,13 @@ from ministack.core import iam_evaluator
 from ministack.core.iam_actions import identity_denial_message
 from ministack.core.responses import get_account_id, get_region
 from ministack.services import kms, sns
+from ministack.services.cloudformation import provisioners
 
 from localcloud.permissions.definitions import definition
 from localcloud.permissions.roles import Check
+
+_TYPE = "AWS::SNS::Topic"
+_DEFAULT_STATEMENT = "__default_statement_ID"
 
 # Why the caller of the current request may not use the key of the topic that it publishes to.
 _refused: contextvars.ContextVar[str | None] = contextvars.ContextVar("refused", default=None)
@@ -30,6 +39,28 @@ def apply() -> None:
         return publish(parameters)
 
     sns._publish = publish_with_key
+    handler = provisioners._RESOURCE_HANDLERS[_TYPE]
+    provisioners._RESOURCE_HANDLERS[_TYPE] = handler | {
+        "create": _protecting(handler["create"], properties_at=1),
+        "update": _protecting(handler["update"], properties_at=2),
+    }
+
+
+def _protecting(provision: Callable[..., Any], properties_at: int) -> Callable[..., Any]:
+    """Return a provisioner that also stores a topic's key; `properties_at` is the place of the new properties."""
+
+    def provision_and_protect(*arguments: Any, **options: Any) -> Any:
+        answer = provision(*arguments, **options)
+        attributes = sns._topics[answer[0]]["attributes"]
+        attributes["KmsMasterKeyId"] = arguments[properties_at].get("KmsMasterKeyId", "")
+        policy = json.loads(attributes["Policy"])
+        for statement in policy["Statement"]:
+            if statement.get("Sid") == _DEFAULT_STATEMENT:
+                statement["Condition"] = {"StringEquals": {"AWS:SourceOwner": get_account_id()}}
+        attributes["Policy"] = json.dumps(policy)
+        return answer
+
+    return provision_and_protect
 
 
 def check_key(topic_arn: str, denied: Callable[[Check], Any]) -> None:

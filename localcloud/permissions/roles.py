@@ -57,8 +57,9 @@ class Role:
 
     @property
     def account(self) -> str:
-        """The role's account."""
-        return self.arn.split(":")[4]
+        """The role's account; empty if it is not the ARN of a role."""
+        parts = self.arn.split(":")
+        return parts[4] if len(parts) > 4 else ""
 
     def trusts(self, service: str, source_arn: str = "") -> bool:
         """Return whether the role exists, and its trust policy lets a service of the account assume it.

@@ -3,18 +3,22 @@
 A container acts as its role: it has session credentials, which IAM checks at every call.
 """
 
-import json
+import logging
 import secrets
 import threading
 from typing import Any
 
 from botocore.config import Config
 from ministack.core import responses
-from ministack.services import cloudwatch, iam, sts
+from ministack.services import cloudwatch, sts
 
 from localcloud.home.connections import isolated_session
+from localcloud.permissions.roles import Check, Role
 from localcloud.sagemaker.aws_errors import invalid
 
+logger = logging.getLogger(__name__)
+
+_SERVICE = "sagemaker.amazonaws.com"
 # As many threads share a client as fetch files at once.
 _MAX_CONNECTIONS = 16
 
@@ -40,8 +44,7 @@ class Roles:
             AwsError: ValidationException, if the role is unknown or does not trust SageMaker.
         """
         name = role_arn.rsplit("/", 1)[-1]
-        role: dict[str, Any] | None = iam._roles.get_scoped(self.account, None, name)
-        if role is None or not _trusts_sagemaker(role.get("AssumeRolePolicyDocument")):
+        if not self._role(role_arn).trusts(_SERVICE):
             raise invalid(
                 f"Could not assume role {role_arn}. Please ensure that the role exists and allows principal "
                 "'sagemaker.amazonaws.com' to assume the role."
@@ -84,21 +87,22 @@ class Roles:
                 config=Config(retries={"total_max_attempts": 3}, max_pool_connections=_MAX_CONNECTIONS),
             )
 
+    def may_put_metrics(self, role_arn: str, namespace: str) -> bool:
+        """Return whether a role may write metrics of a namespace, as SageMaker does for a job with the job's role.
+
+        https://docs.aws.amazon.com/sagemaker/latest/dg/sagemaker-roles.html#sagemaker-roles-createtrainingjob-perms
+        """
+        check = Check("cloudwatch:PutMetricData", "*", {"cloudwatch:namespace": namespace})
+        refusal = self._role(role_arn).refusal(check)
+        if refusal is not None:
+            logger.warning("%s", refusal)
+        return refusal is None
+
+    def _role(self, role_arn: str) -> Role:
+        return Role(role_arn, "SageMaker", self.region)
+
     def alarm_states(self, names: list[str]) -> dict[str, str]:
         """Return the states (OK, ALARM, INSUFFICIENT_DATA) of the named CloudWatch alarms that exist."""
         with responses.request_scope(self.account, self.region):
             alarms = {name: cloudwatch._alarms.get(name) for name in names}
         return {name: alarm["StateValue"] for name, alarm in alarms.items() if alarm is not None}
-
-
-def _trusts_sagemaker(document: Any) -> bool:
-    policy = json.loads(document) if isinstance(document, str) else document or {}
-    statements = policy.get("Statement", [])
-    for statement in statements if isinstance(statements, list) else [statements]:
-        principal = statement.get("Principal", {})
-        services = principal.get("Service", []) if isinstance(principal, dict) else []
-        if statement.get("Effect") == "Allow" and "sagemaker.amazonaws.com" in (
-            [services] if isinstance(services, str) else services
-        ):
-            return True
-    return False

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from localcloud.sagemaker import programs
-from localcloud.sagemaker.jobs.metrics import MetricReader
+from localcloud.sagemaker.jobs.metrics import METRICS_NAMESPACE, MetricReader
 from localcloud.sagemaker.jobs.program_job import ProgramEnd, ProgramJob
 from localcloud.sagemaker.jobs.training_records import TrainingRecords
 from localcloud.sagemaker.program_log import ProgramLog
@@ -74,9 +74,10 @@ class TrainingJob(ProgramJob):
         """Return the log, which also records the metrics in it."""
         definitions = self._record["AlgorithmSpecification"].get("MetricDefinitions", [])
         file = self.machine.logs / f"training-job-{self.name}.log"
-        metrics = MetricReader(
-            self.name, definitions, self._records.series_file(self.name), self._records.record_metric
-        )
+        record = self._records.record_metric
+        if not self.machine.roles.may_put_metrics(self._role, METRICS_NAMESPACE):
+            record = _lose
+        metrics = MetricReader(self.name, definitions, self._records.series_file(self.name), record)
         return ProgramLog(file, self.client("logs"), LOG_GROUP, self._record["log_stream"], metrics.read)
 
     def deadline(self) -> float:
@@ -207,3 +208,7 @@ class TrainingJob(ProgramJob):
             **times,
             **members,
         )
+
+
+def _lose(*point: object) -> None:
+    """Record no metric: the role may not. The job's description has them all the same."""
