@@ -319,6 +319,7 @@ export const texts = {
   health: {
     notServing: (status: string): string =>
       `The model endpoint is not in service (${status}). Images wait in the queue.`,
+    rests: (until: string): string => `The model endpoint rests until ${until}. Images wait for the shift.`,
     noModel: "No model serves yet. Images wait in the queue until one does.",
     alarm: "Alarm",
   },

@@ -43,6 +43,8 @@ class Stack(Environment):
 
     stack_name: str = Field(min_length=1)
     endpoint_name: str = Field(min_length=1)
+    endpoint_hours: str = ""
+    endpoint_timezone: str = "UTC"
 
 
 class UserPool(Environment):

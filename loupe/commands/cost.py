@@ -98,9 +98,9 @@ def cost(
     stack: Stack = None,
     json_: Json = False,
 ) -> None:
-    """Estimate what Loupe costs on AWS, from what it does for an image and dated list prices.
+    """Estimate what Loupe costs on AWS, and what would be cheaper.
 
-    With --stack, its parameters are taken, and what it really has is shown. docs/cost.md tells how it is computed.
+    The estimate is computed from what Loupe does for an image, and from dated list prices. With --stack, its parameters are taken, and what it really has is shown. docs/cost.md tells how it is computed.
     """
     if refresh:
         _refresh(refresh, region, json_)

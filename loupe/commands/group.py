@@ -44,6 +44,7 @@ SECTIONS: dict[str, list[tuple[str, str, str]]] = {
         ("models", "models", "List the model's versions, and which one serves."),
         ("deploy", "models", "Serve a model from a file."),
         ("rollback", "models", "Return to an earlier version."),
+        ("endpoint", "endpoint", "Start and stop the endpoint by hand."),
     ],
     "Programs of the container, on this machine": [
         ("train", "programs", "Train a detector."),

@@ -11,7 +11,7 @@ from loupe.commands import interrupts
 from loupe.commands.help import commands, epilog
 from loupe.commands.options import Home, Json, Stack, open_target, target_options
 from loupe.errors import LoupeError
-from loupe.stack import deployment, endpoint, registry, rules, trial
+from loupe.stack import deployment, endpoint, hours, registry, rules, trial
 from loupe.stack.deployment import Hosting
 from loupe.stack.rollback import rollback as roll_back
 from loupe.views.console import err, out, print_json
@@ -94,6 +94,12 @@ def deploy(
         print_json({"endpoint": target.output("EndpointName"), "model": name, "trial": outcome})
     else:
         out.print(f"{target.output('EndpointName')} serves {name} ({tried.text}).", soft_wrap=True)
+        if opens := hours.closed_until(target):
+            out.print(
+                f"It is outside its hours: it rests again within five minutes, and serves this model from "
+                f"{opens:%a %d %b, %H:%M} on. To let it run: loupe endpoint start{target_options(stack, home)}",
+                soft_wrap=True,
+            )
         if command := rules.command_for_model(model, target_options(stack, home)):
             out.print(f"To judge by its own operating points: {command}", soft_wrap=True)
 

@@ -55,6 +55,8 @@ def _rows(target: Target, stack: str | None, home: Path, state: Status) -> list[
 
 
 def _endpoint(state: Status, options: str) -> str:
+    if state.rest:
+        return f"{state.rest.text}, and images wait: loupe endpoint start{options}"
     if state.endpoint is None:
         return f"none yet, so images wait: loupe deploy MODEL{options}"
     model = state.endpoint.model_name
@@ -84,6 +86,8 @@ def _document(target: Target, home: Path, state: Status) -> dict[str, Any]:
             "model": endpoint.model_name if endpoint else None,
             "version": state.version.number if state.version else None,
             "trial": state.trial,
+            "rests": bool(state.rest),
+            "rests_until": state.rest.until.isoformat() if state.rest and state.rest.until else None,
         },
         "waiting": state.waiting,
         "dead_letters": state.failed,

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from loupe.stack import approvals, deployment, endpoint, queues, registry
+from loupe.stack import approvals, deployment, endpoint, hours, queues, registry
 from loupe.stack.alarms import Alarm, alarms
 from loupe.stack.endpoint import EndpointDescription
+from loupe.stack.hours import Rest
 from loupe.stack.registry import Version
 from loupe.stack.target import Target
 
@@ -25,6 +26,7 @@ class Status:
         approvals: The versions that wait for a person's approval, with their runs.
         alarms: The alarms that are on.
         trial: What came out of the trial of a model that was deployed by hand; None if it had none.
+        rest: Until when the endpoint rests; None if it does not.
     """
 
     endpoint: EndpointDescription | None
@@ -35,6 +37,7 @@ class Status:
     approvals: list[dict[str, Any]]
     alarms: list[Alarm]
     trial: str | None
+    rest: Rest | None = None
 
 
 def read(target: Target) -> Status:
@@ -55,4 +58,5 @@ def read(target: Target) -> Status:
         approvals=[{"version": request.version, "run": request.run} for request in requests],
         alarms=[alarm for alarm in alarms(target) if alarm.state == "ALARM"],
         trial=deployment.trial_of(target, current.model) if current else None,
+        rest=None if current else hours.rest(target),
     )

@@ -12,7 +12,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from contract.text import counted, plain
-from loupe.stack import endpoint, logs, queues
+from loupe.stack import endpoint, hours, logs, queues
 from loupe.stack.target import Target
 
 # The statuses in which an endpoint answers.
@@ -70,6 +70,8 @@ def why_waiting(target: Target, since: float) -> Cause | None:
 def _endpoint(target: Target, since: datetime) -> Cause | None:
     name = target.output("EndpointName")
     described = endpoint.describe_or_none(lambda: target.sagemaker.describe_endpoint(EndpointName=name))
+    if described is None and (rest := hours.rest(target)):
+        return Cause(f"the endpoint {name} {rest.text}", "To start it now: loupe endpoint start")
     if described is None:
         return Cause(f"no model is in service: there is no endpoint {name}", "Deploy one: loupe deploy MODEL")
     status = described["EndpointStatus"]

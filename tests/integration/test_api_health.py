@@ -107,3 +107,22 @@ def test_rules_that_are_not_valid_are_named(cloud: ApiCloud) -> None:
     answer = health()
     assert answer.body["rules_version"] is None
     assert "version: must be a text" in answer.body["problems"][0]
+
+
+@pytest.mark.parametrize(
+    ("now", "rests_until"),
+    [("2026-01-05T23:00:00", "2026-01-06T04:45:00.000Z"), ("2026-01-06T09:00:00", None)],
+)
+def test_an_endpoint_that_is_missing_between_the_shifts_rests(
+    cloud: ApiCloud, monkeypatch: pytest.MonkeyPatch, now: str, rests_until: str | None
+) -> None:
+    class Clock(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> datetime:  # type: ignore[override]
+            return datetime.fromisoformat(now).replace(tzinfo=UTC)
+
+    monkeypatch.setenv("ENDPOINT_HOURS", "MON-FRI 05:45-22:15")
+    monkeypatch.setenv("ENDPOINT_TIMEZONE", "Europe/Berlin")
+    monkeypatch.setattr(health_route, "datetime", Clock)
+    endpoint = health(None).body["endpoint"]
+    assert (endpoint["status"], endpoint.get("rests_until")) == ("Missing", rests_until)

@@ -949,12 +949,14 @@ export interface components {
         };
         /**
          * Endpoint
-         * @description The endpoint. status: SageMaker's, or Missing. model: that of the newest record.
+         * @description The endpoint. status: SageMaker's, or Missing. model: that of the newest record. rests_until: the next shift.
          */
         Endpoint: {
             model: components["schemas"]["api__inspections__Model"] | null;
             /** Name */
             name: string;
+            /** Rests Until */
+            rests_until?: string;
             /** Since */
             since?: string;
             /** Status */

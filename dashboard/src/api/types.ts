@@ -200,6 +200,8 @@ export interface Health {
     status: string;
     model: { name: string; version: string } | null;
     since?: string | null;
+    /** When the next shift begins, if it rests until then. */
+    rests_until?: string | null;
   } | null;
   lines: { line: string; last_seen: string; last_hour: { inspected: number; fail: number; review: number } }[];
   alarms: Alarm[];

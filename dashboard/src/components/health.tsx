@@ -1,5 +1,5 @@
 import type { Health } from "../api/types";
-import { ago } from "../logic/format";
+import { ago, time } from "../logic/format";
 import { texts } from "../texts";
 import { Notice } from "./states";
 
@@ -9,7 +9,8 @@ export function HealthNotices({ health }: { health: Health }) {
   const on = alarms.filter((alarm) => alarm.state === "ALARM");
   return (
     <>
-      {endpoint?.status !== "InService" && (
+      {endpoint?.rests_until && <Notice>{texts.health.rests(time(endpoint.rests_until))}</Notice>}
+      {endpoint?.status !== "InService" && !endpoint?.rests_until && (
         <Notice kind="fail">
           {endpoint && endpoint.status !== "Missing" ? texts.health.notServing(endpoint.status) : texts.health.noModel}
         </Notice>

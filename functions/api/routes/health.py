@@ -21,6 +21,7 @@ from contract.alarms import belongs, prefix, short_name
 from contract.inspections import timestamp
 from contract.text import plain
 from inspection.errors import NotReadyError
+from inspection.resting import shifts_of
 from inspection.rules_parameter import RulesParameter
 from tracking.counters import INSPECTED, Counts
 from tracking.feed import Feed
@@ -36,12 +37,13 @@ _logger = Logger()
 
 
 class Endpoint(TypedDict):
-    """The endpoint. status: SageMaker's, or Missing. model: that of the newest record."""
+    """The endpoint. status: SageMaker's, or Missing. model: that of the newest record. rests_until: the next shift."""
 
     name: str
     status: str
     model: Model | None
     since: NotRequired[str]
+    rests_until: NotRequired[str]
 
 
 class LastHour(TypedDict):
@@ -117,13 +119,19 @@ def _part(read: Callable[[], _Part], otherwise: _Part, problem: str, problems: l
 
 
 def _endpoint() -> Endpoint:
-    name = settings.Stack.read().endpoint_name
+    stack = settings.Stack.read()
+    name = stack.endpoint_name
     try:
         description = aws.sagemaker().describe_endpoint(EndpointName=name)
     except ClientError as error:
         if error.response["Error"]["Code"] != "ValidationException":
             raise
-        return {"name": name, "status": MISSING, "model": None}
+        missing: Endpoint = {"name": name, "status": MISSING, "model": None}
+        shifts = shifts_of(stack.endpoint_hours, stack.endpoint_timezone)
+        now = datetime.now(UTC)
+        if shifts and not shifts.is_open(now):
+            missing["rests_until"] = timestamp(shifts.opens_at(now).astimezone(UTC))
+        return missing
     since = description.get("LastModifiedTime") or description["CreationTime"]
     return {
         "name": name,
