@@ -22,6 +22,14 @@ from training.detectors import Target
 from training.job.children import end_with_parent
 from training.job.container import cores
 from training.learning.augmentation import Augmentation, Example
+from training.learning.supply import (
+    PREFETCH,
+    Piped,
+    as_arrays,
+    as_tensors,
+    shared_memory_free,
+    shared_memory_needed,
+)
 from training.model.pixels import decode
 
 CACHE_BYTES = 4 * 1024**3
@@ -88,10 +96,13 @@ class Loader(TorchDataset[Example]):
             return self._cache[index]
         return self._decode(index)
 
-    def batches(self, epoch: int, batch_size: int, workers: int, mosaic: float = 0.0) -> DataLoader[Example]:
+    def batches(
+        self, epoch: int, batch_size: int, workers: int, mosaic: float = 0.0
+    ) -> DataLoader[Example] | Piped:
         """Return the batches of an epoch in an order that depends on seed and epoch.
 
-        An incomplete last batch is left out, except if it is the only one.
+        An incomplete last batch is left out, except if it is the only one. They come by a pipe if the shared memory is
+        too small for those on their way.
 
         Args:
             epoch: Number of the epoch; it changes augmentation and order.
@@ -101,20 +112,24 @@ class Loader(TorchDataset[Example]):
         """
         self._epoch, self._mosaic = epoch, mosaic
         generator = torch.Generator().manual_seed(hash((self._seed, epoch)))
-        return DataLoader(
+        piped = shared_memory_needed(batch_size, self._size, workers) > shared_memory_free()
+        loader = DataLoader(
             self,
             batch_size,
             shuffle=True,
             generator=generator,
             num_workers=workers,
-            prefetch_factor=4 if workers else None,
-            collate_fn=_collate,
+            # A forked process has the decoded images without a copy, and without shared memory.
+            multiprocessing_context="fork" if workers and sys.platform == "linux" else None,
+            prefetch_factor=PREFETCH if workers else None,
+            collate_fn=as_arrays if piped else as_tensors,
             drop_last=len(self) > batch_size,
             worker_init_fn=partial(_begin_worker, os.getpid()),
         )
+        return Piped(loader) if piped else loader
 
     def _decode_all(self) -> Tensor:
-        """Decode all images into memory that data-loading workers share."""
+        """Decode all images into one piece of memory, which processes that are forked later see, too."""
         cache = torch.empty((len(self), self._size, self._size, 3), dtype=torch.uint8)
 
         def fill(index: int) -> None:
@@ -124,7 +139,6 @@ class Loader(TorchDataset[Example]):
             decoded = pool.map(fill, range(len(self)))
             for _ in tqdm(decoded, "decoding", len(self), disable=not sys.stderr.isatty(), leave=False):
                 pass
-        cache.share_memory_()  # type: ignore[no-untyped-call]
         return cache
 
     def _decode(self, index: int) -> Tensor:
@@ -160,7 +174,3 @@ def _target(dataset: Dataset, index: int, labels: Sequence[str]) -> Target:
     boxes = torch.tensor([item.box for item in sample.objects], dtype=torch.float32).reshape(-1, 4) / scale
     classes = torch.tensor([labels.index(item.label) for item in sample.objects], dtype=torch.int64)
     return Target(boxes, classes)
-
-
-def _collate(examples: list[Example]) -> tuple[Tensor, list[Target]]:
-    return torch.stack([image for image, _ in examples]), [target for _, target in examples]

@@ -14,7 +14,7 @@ class Progress(Protocol):
     """Receives the reports of a run."""
 
     def event(self, name: str, fields: Mapping[str, Any]) -> None:
-        """Report something that happens once: start, pretrained, resume, early_stop, done."""
+        """Report something that happens once: start, pretrained, resume, piped, early_stop, done."""
 
     def epoch(self, metrics: Mapping[str, float], details: Mapping[str, float]) -> None:
         """Report the end of an epoch.
@@ -97,6 +97,12 @@ class Readable:
 
     def _resume(self, fields: Mapping[str, Any]) -> str:
         return f"continuing after epoch {fields['after_epoch']}"
+
+    def _piped(self, fields: Mapping[str, Any]) -> str:
+        return (
+            f"the shared memory has {fields['free_mib']} MiB free, and batches on their way take {fields['needed_mib']} MiB: "
+            "they come by a pipe, which is a little slower"
+        )
 
     def _early_stop(self, fields: Mapping[str, Any]) -> str:
         return f"stopped after epoch {fields['epoch']}: no better mAP since epoch {fields['best_epoch']}"

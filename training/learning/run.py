@@ -24,6 +24,7 @@ from training.learning.memory import keep_freed_memory, peak_memory_mib
 from training.learning.processor import training_device
 from training.learning.progress import EventLines, Progress
 from training.learning.schedule import Schedule
+from training.learning.supply import shared_memory_free, shared_memory_needed
 from training.learning.weights import load_pretrained
 from training.model.artefact import ModelCard
 
@@ -168,6 +169,9 @@ def _train_epochs(training: _Run) -> None:
     """Train until the last epoch, or until patience ends; then load the best weights into the average."""
     settings, state = training.settings, training.state
     workers = settings.workers if settings.workers >= 0 else min(_WORKERS_AT_MOST, max(1, cores() - 1))
+    needed = shared_memory_needed(settings.batch_size, settings.input_size, workers)
+    if needed > (free := shared_memory_free()):
+        training.progress.event("piped", {"needed_mib": needed // 2**20, "free_mib": free // 2**20})
     while state.epoch < training.epochs and not _out_of_patience(settings, state):
         mosaic = _mosaic_share(settings, state.epoch)
         batches = training.loader.batches(state.epoch + 1, settings.batch_size, workers, mosaic)
