@@ -100,8 +100,8 @@ class Readable:
 
     def _piped(self, fields: Mapping[str, Any]) -> str:
         return (
-            f"the shared memory has {fields['free_mib']} MiB free, and batches on their way take {fields['needed_mib']} MiB: "
-            "they come by a pipe, which is a little slower"
+            f"the shared memory has {fields['free_mib']} MiB free, and batches on their way take "
+            f"{fields['needed_mib']} MiB: they come by a pipe, which is a little slower"
         )
 
     def _early_stop(self, fields: Mapping[str, Any]) -> str:
