@@ -1,5 +1,6 @@
 """Inspection records, as their writers and readers share them: verdicts, timestamps, index partitions."""
 
+import hashlib
 from datetime import UTC, datetime
 from enum import StrEnum
 
@@ -35,6 +36,16 @@ def partition(owner: str, day: str, shard: int) -> str:
     'line-1#2026-01-31#0'
     """
     return f"{owner}#{day}#{shard}"
+
+
+def record_id(image: str, version_id: str) -> str:
+    """Return the stable identity of an image version, 32 hex characters. It is also the id of the alert.
+
+    Args:
+        image: The image's address, s3://bucket/key.
+        version_id: S3's id of its version; "null" without versions.
+    """
+    return hashlib.sha256(f"{image}\0{version_id}".encode()).hexdigest()[:32]
 
 
 def timestamp(at: datetime) -> str:

@@ -16,14 +16,14 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from contract.endpoint import reference
 from contract.images import UnreadableError, read_header
-from contract.inspections import Verdict
+from contract.inspections import Verdict, record_id
 from contract.keys import place
 from inspection.detector import Detector
 from inspection.errors import ModelError, NotReadyError
 from inspection.events import ImageEvent, parse
 from inspection.objects import Objects
 from inspection.queue import Message, Queue
-from inspection.records import Inspection, Record, build_record, record_id
+from inspection.records import Inspection, Record, build_record
 from inspection.resting import Resting
 from inspection.rules import Judgement, Reason, judge
 from inspection.rules_parameter import RulesParameter

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 from contract.images import ImageHeader
-from contract.inspections import LINE_PARTITION, VERDICT_PARTITION, Verdict, partition, timestamp
+from contract.inspections import LINE_PARTITION, VERDICT_PARTITION, Verdict, partition, record_id, timestamp
 from contract.keys import place
 from inspection.detector import Prediction
 from inspection.events import ImageEvent
@@ -44,11 +43,6 @@ class Inspection:
     rules_version: str | None = None
     timings_ms: dict[str, float] = field(default_factory=dict)
     trace: str | None = None
-
-
-def record_id(image: str, version_id: str) -> str:
-    """Return the stable identity of an image version, 32 hex characters. It is also the id of the alert."""
-    return hashlib.sha256(f"{image}\0{version_id}".encode()).hexdigest()[:32]
 
 
 def build_record(inspection: Inspection, now: datetime, index_shards: int, retention_days: int) -> Record:

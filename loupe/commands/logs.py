@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 import typer
 from rich.text import Text
 
+from contract.keys import INCOMING
 from loupe.commands.help import commands, epilog
 from loupe.commands.options import Home, Json, Stack, open_target
-from loupe.stack import inspections
-from loupe.stack import logs as stack_logs
-from loupe.stack.logs import LogLine
+from loupe.errors import LoupeError
+from loupe.stack import image_history, inspections
+from loupe.stack.image_history import Image
+from loupe.stack.logs import LogLine, StackLogs
+from loupe.stack.target import Target
 from loupe.views.console import err, out, print_json
 
 app = commands()
@@ -22,11 +26,17 @@ app = commands()
 _POLL_SECONDS = 1.0
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 _STYLES = {"WARNING": "yellow", "ERROR": "bold red", "CRITICAL": "bold red"}
+_DAY, _LATE = timedelta(days=1), timedelta(minutes=1)
 
 
 @app.command(
     epilog=epilog(
-        "loupe logs", "loupe logs inspect --since 15m", "loupe logs --errors", "loupe logs training -f"
+        "loupe logs",
+        "loupe logs inspect --since 15m",
+        "loupe logs --errors",
+        "loupe logs training -f",
+        "loupe logs --serial SN1003",
+        "loupe logs incoming/line-1/top/SN1003.jpg",
     )
 )
 def logs(
@@ -34,37 +44,100 @@ def logs(
     names: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[LOG]...", help="inspect, alert, retrain-plan ..., endpoint, training, processing."
+            metavar="[LOG|KEY]...",
+            help="inspect, alert, track, api, requests, retrain, endpoint, training, processing; or an image's key.",
         ),
     ] = None,
-    since: Annotated[str, typer.Option(metavar="TIME", help="15m, 2h or 7d ago, or a local time.")] = "1h",
+    identity: Annotated[
+        str | None, typer.Option("--id", metavar="ID", help="All lines about the image with this inspection.")
+    ] = None,
+    serial: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="All lines about the images of this part.")
+    ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME", help="15m, 2h or 7d ago, or a local time. Without it: 1h; of an image everything."
+        ),
+    ] = None,
     errors: Annotated[bool, typer.Option("--errors", help="Warnings and errors only.")] = False,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Print new lines until Ctrl+C.")] = False,
     stack: Stack = None,
     json_: Json = False,
 ) -> None:
-    """Print the logs of functions, endpoint and jobs.
+    """Print the logs of functions, endpoint, jobs and API.
 
-    The oldest line is first. Without LOG: all of them.
+    The oldest line is first. Without LOG: all of them. Of one image: its way from the upload through functions and
+    endpoint to its record and alert.
     """
-    target = open_target(stack, home)
-    begin = inspections.parse_time(since, datetime.now(UTC))
-    printed: set[LogLine] = set()
+    target, now = open_target(stack, home), datetime.now(UTC)
+    begin = inspections.parse_time(since, now) if since else None
+    stack_logs = StackLogs(target)
+    keys = [name for name in names or [] if name.startswith(INCOMING)]
+    if keys or identity or serial:
+        first = begin or now - _DAY
+        images = _images(target, keys, identity, serial, first)
+
+        def read(moment: datetime) -> list[LogLine]:
+            # Without the option it begins with the upload, whenever that was.
+            since_moment = None if begin is None and moment == first else moment
+            found = [image_history.lines(target, stack_logs, image, since_moment) for image in images()]
+            return sorted((line for lines in found for line in lines), key=lambda line: line.at)
+
+        _print(read, first, errors, follow, json_, lambda: "No record, and no line about it")
+    else:
+        first = begin or now - timedelta(hours=1)
+        _print(
+            lambda moment: stack_logs.read(names or [], moment),
+            first,
+            errors,
+            follow,
+            json_,
+            lambda: f"Logs: {', '.join(sorted(stack_logs.sources())) or 'none yet'}",
+        )
+
+
+def _images(
+    target: Target, keys: list[str], identity: str | None, serial: str | None, since: datetime
+) -> Callable[[], list[Image]]:
+    """Return what finds the images: again at each look, because an image may have got its record meanwhile.
+
+    Raises:
+        LoupeError: More than one way to name the image is used.
+    """
+    if bool(keys) + bool(identity) + bool(serial) > 1:
+        raise LoupeError("an image is named in one way", "Give --id, --serial, or keys.")
+    if identity:
+        return lambda: image_history.by_id(target, identity)
+    if serial:
+        return lambda: image_history.by_serial(target, serial, since)
+    return lambda: [image for key in keys for image in image_history.by_key(target, key)]
+
+
+def _print(
+    read: Callable[[datetime], list[LogLine]],
+    begin: datetime,
+    errors: bool,
+    follow: bool,
+    json_: bool,
+    known: Callable[[], str],
+) -> None:
+    """Print what `read` returns; with `follow`, again and again what is new."""
+    first, printed = begin, set[LogLine]()
     while True:
-        lines = [line for line in stack_logs.read(target, names or [], begin) if line not in printed]
+        lines = [line for line in read(begin) if line not in printed]
         for line in lines:
             if not errors or line.level in _LEVELS[2:]:
                 _show(line, json_)
         sys.stdout.flush()
         if not follow:
             if not lines and not json_:
-                existing = ", ".join(sorted(stack_logs.sources(target))) or "none yet"
-                err.print(f"No line since {begin.astimezone():%Y-%m-%d %H:%M}. Logs: {existing}.")
+                err.print(f"No line since {first.astimezone():%Y-%m-%d %H:%M}. {known()}.")
             return
-        printed.update(lines)
         # A line may arrive some seconds after its own time.
-        begin = max(begin, datetime.now(UTC) - timedelta(minutes=1))
-        printed = {line for line in printed if line.at >= begin}
+        begin = max(begin, datetime.now(UTC) - _LATE)
+        # What an image's upload and record say is found at each look, however old it is.
+        printed = {line for line in {*printed, *lines} if line.at >= begin or line.source in ("s3", "record")}
         time.sleep(_POLL_SECONDS)
 
 

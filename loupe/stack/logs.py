@@ -1,31 +1,32 @@
-"""What the functions, the endpoint and the jobs have written to CloudWatch Logs."""
+"""What functions, state machine, endpoint, jobs and the API have written to CloudWatch Logs."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
 from loupe.errors import LoupeError
+from loupe.stack.log_lines import parse
 from loupe.stack.target import Target
 
 if TYPE_CHECKING:
     from mypy_boto3_logs.type_defs import FilteredLogEventTypeDef
 
 _FUNCTIONS = "/aws/lambda/"
+_ENDPOINTS = "/aws/sagemaker/Endpoints/"
+# These groups are for the jobs of the whole account; the stack's begin with its unique part.
 _JOBS = {"training": "/aws/sagemaker/TrainingJobs", "processing": "/aws/sagemaker/ProcessingJobs"}
-# What the Lambda runtime writes about each invocation.
-# https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs.html
-_RUNTIME_LINES = ("START RequestId", "END RequestId", "REPORT RequestId", "INIT_START", "XRAY TraceId")
-# The members of a Powertools log line that say where it comes from, not what happened.
-_ORIGIN = (
-    *("level", "message", "location", "timestamp", "service", "sampling_rate", "xray_trace_id"),
-    *("cold_start", "function_name", "function_memory_size", "function_arn", "function_request_id"),
-)
+# Of API Gateway and of Step Functions; the names that people use for them.
+_VENDED = {"/aws/vendedlogs/apis/": "requests", "/aws/vendedlogs/states/": "retrain"}
+# In these an image leaves lines with its id.
+IMAGE_SOURCES = ("inspect", "endpoint", "alert", "track", "api")
+_PARALLEL = 8
 
 
 @dataclass(frozen=True)
@@ -34,9 +35,9 @@ class LogLine:
 
     Attributes:
         at: When it was written.
-        source: The function, `endpoint`, `training` or `processing`.
+        source: The function, `endpoint`, `training` or `processing`, `retrain`, `requests`.
         stream: The log stream, which names the job.
-        level: As the program wrote it; empty if it did not.
+        level: As the program wrote it, or as its status says; empty if neither is known.
         message: What it says.
     """
 
@@ -47,81 +48,113 @@ class LogLine:
     message: str
 
 
-def sources(target: Target) -> dict[str, str]:
-    """Return the log groups that exist, by the names that `read` takes."""
-    prefix = function_group(target, "")
-    candidates = {"endpoint": f"/aws/sagemaker/Endpoints/{target.output('EndpointName')}"} | _JOBS
-    groups = {name: group for name, group in candidates.items() if group in _groups(target, group)}
-    return {group.removeprefix(prefix): group for group in _groups(target, prefix)} | groups
+class StackLogs:
+    """The logs of a stack."""
+
+    def __init__(self, target: Target) -> None:
+        """Initialize; nothing is asked before the first method."""
+        self._target = target
+
+    def sources(self) -> dict[str, str]:
+        """Return the log groups that exist, by the names that `read` takes."""
+        others = {"endpoint": f"{_ENDPOINTS}{self._target.output('EndpointName')}"} | _JOBS
+        return {**self._own, **{name: group for name, group in others.items() if self._exists(group)}}
+
+    def read(self, names: Iterable[str], since: datetime, text: str | None = None) -> list[LogLine]:
+        """Return the lines since a point in time, oldest first.
+
+        Args:
+            names: Keys of `sources`; empty for all of them.
+            since: The first moment.
+            text: What a line must contain; CloudWatch selects the lines.
+
+        Raises:
+            LoupeError: There is no such log.
+        """
+        groups = self.sources()
+        if unknown := [name for name in names if name not in groups]:
+            raise LoupeError(
+                f"there is no log {', '.join(unknown)}",
+                f"Logs: {', '.join(sorted(groups)) or 'none yet'}. A log appears with its first line.",
+            )
+        with ThreadPoolExecutor(_PARALLEL) as pool:
+            # A client is made in one thread.
+            _ = self._target.logs
+            found = pool.map(
+                lambda name: list(self._lines(name, groups[name], since, text)), list(names) or list(groups)
+            )
+            return sorted((line for lines in found for line in lines), key=lambda line: line.at)
+
+    @cached_property
+    def _own(self) -> dict[str, str]:
+        """The groups that the template declares. Asked from CloudFormation: another stack's may begin alike."""
+        client = self._target.cloudformation
+        pages = client.get_paginator("list_stack_resources").paginate(StackName=self._target.name)
+        groups = [
+            each["PhysicalResourceId"]
+            for page in pages
+            for each in page["StackResourceSummaries"]
+            if each["ResourceType"] == "AWS::Logs::LogGroup" and each.get("PhysicalResourceId")
+        ]
+        return {self._name(group): group for group in groups if not group.startswith(_ENDPOINTS)}
+
+    def _name(self, group: str) -> str:
+        for beginning, name in _VENDED.items():
+            if group.startswith(beginning):
+                return name
+        return group.removeprefix(function_group(self._target, ""))
+
+    def _exists(self, group: str) -> bool:
+        pages = self._target.logs.get_paginator("describe_log_groups").paginate(logGroupNamePrefix=group)
+        return any(found["logGroupName"] == group for page in pages for found in page["logGroups"])
+
+    def _lines(self, source: str, group: str, since: datetime, text: str | None) -> Iterator[LogLine]:
+        prefix = f"{self._unique}-" if source in _JOBS else None
+        try:
+            for event in events(self._target, group, since, text, prefix):
+                if parsed := parse(event["message"]):
+                    at = datetime.fromtimestamp(event["timestamp"] / 1000, UTC)
+                    yield LogLine(at, source, event.get("logStreamName", ""), *parsed)
+        except ClientError as error:
+            # It was deleted meanwhile.
+            if error.response["Error"]["Code"] != "ResourceNotFoundException":
+                raise
+
+    @property
+    def _unique(self) -> str:
+        """The stack's part of the names of its jobs, with which the name of its group of models ends."""
+        return self._target.output("ModelPackageGroupName").rpartition("-")[2]
 
 
-def _groups(target: Target, prefix: str) -> list[str]:
-    pages = target.logs.get_paginator("describe_log_groups").paginate(logGroupNamePrefix=prefix)
-    return [group["logGroupName"] for page in pages for group in page["logGroups"]]
-
-
-def read(target: Target, names: Iterable[str], since: datetime) -> list[LogLine]:
-    """Return the lines since a point in time, oldest first.
+def events(
+    target: Target, group: str, since: datetime, text: str | None = None, stream_prefix: str | None = None
+) -> Iterator[FilteredLogEventTypeDef]:
+    """Yield the events of a log group since a point in time.
 
     Args:
         target: The stack.
-        names: Keys of `sources`; empty for all of them.
+        group: The log group.
         since: The first moment.
-
-    Raises:
-        LoupeError: There is no such log.
+        text: What an event must contain; None for all events.
+        stream_prefix: How the names of the streams begin; None for all streams.
     """
-    groups = sources(target)
-    if unknown := [name for name in names if name not in groups]:
-        raise LoupeError(
-            f"there is no log {', '.join(unknown)}",
-            f"Logs: {', '.join(sorted(groups)) or 'none yet'}. A log appears with its first line.",
-        )
-    lines = [line for name in list(names) or groups for line in _lines(target, name, groups[name], since)]
-    return sorted(lines, key=lambda line: line.at)
-
-
-def events(target: Target, group: str, since: datetime) -> Iterator[FilteredLogEventTypeDef]:
-    """Yield the events of a log group since a point in time."""
+    request: dict[str, str] = {}
+    if text:
+        # https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/FilterAndPatternSyntax.html
+        request["filterPattern"] = '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    if stream_prefix:
+        request["logStreamNamePrefix"] = stream_prefix
     pages = target.logs.get_paginator("filter_log_events").paginate(
-        logGroupName=group, startTime=int(since.timestamp() * 1000)
+        logGroupName=group,
+        startTime=int(since.timestamp() * 1000),
+        **request,  # type: ignore[arg-type]
     )
     for page in pages:
-        yield from page["events"]
+        for event in page["events"]:
+            if event.get("logStreamName", "").startswith(stream_prefix or ""):
+                yield event
 
 
 def function_group(target: Target, function: str) -> str:
     """Return the log group of one of the stack's functions, such as `inspect`."""
     return f"{_FUNCTIONS}{target.name}-{function}"
-
-
-def _lines(target: Target, source: str, group: str, since: datetime) -> Iterator[LogLine]:
-    try:
-        for event in events(target, group, since):
-            if parsed := _parse(event["message"]):
-                at = datetime.fromtimestamp(event["timestamp"] / 1000, UTC)
-                yield LogLine(at, source, event.get("logStreamName", ""), *parsed)
-    except ClientError as error:
-        # It was deleted meanwhile.
-        if error.response["Error"]["Code"] != "ResourceNotFoundException":
-            raise
-
-
-def _parse(text: str) -> tuple[str, str] | None:
-    """Return the level and the message; None for a line about the invocation itself, or a metric."""
-    text = text.rstrip()
-    if not text or text.startswith(_RUNTIME_LINES):
-        return None
-    try:
-        document: Any = json.loads(text)
-    except ValueError:
-        return "", text
-    if not isinstance(document, dict) or "message" not in document:
-        # EMF: a metric, for CloudWatch. Any other document is what a program reports, such as an epoch.
-        return None if isinstance(document, dict) and "_aws" in document else ("", text)
-    message = document["message"]
-    rest = {name: value for name, value in document.items() if name not in _ORIGIN and value is not None}
-    words = [message if isinstance(message, str) else json.dumps(message, ensure_ascii=False)]
-    words += [f"{name}={value}" for name, value in rest.items() if name != "exception"]
-    words += [str(rest["exception"])] if "exception" in rest else []
-    return str(document.get("level", "")), " ".join(words)

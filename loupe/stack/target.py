@@ -166,6 +166,10 @@ class Target:
         return self.session.client("s3", endpoint_url=self.endpoint_url, config=config)
 
     @cached_property
+    def cloudformation(self) -> CloudFormationClient:
+        return self.session.client("cloudformation", endpoint_url=self.endpoint_url, config=_CLIENT_CONFIG)
+
+    @cached_property
     def sqs(self) -> SQSClient:
         return self.session.client("sqs", endpoint_url=self.endpoint_url, config=_CLIENT_CONFIG)
 

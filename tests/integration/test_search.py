@@ -14,10 +14,10 @@ from moto.core import DEFAULT_ACCOUNT_ID
 from moto.dynamodb.models import dynamodb_backends
 from samtranslator.yaml_helper import yaml_parse
 
-from contract.inspections import Verdict, partition, timestamp
+from contract.inspections import Verdict, partition, record_id, timestamp
 from inspection import clients
 from inspection.index_reading import Table, Wanted
-from inspection.records import Record, record_id
+from inspection.records import Record
 from inspection.search import Page, Search
 
 REGION = "eu-central-1"

@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contract.images import ImageHeader
-from contract.inspections import Verdict
+from contract.inspections import Verdict, record_id
 from inspection import events
 from inspection.detector import Prediction
 from inspection.queue import Message, Queue
-from inspection.records import Inspection, build_record, record_id
+from inspection.records import Inspection, build_record
 from inspection.rules import Judgement, Reason, Severity
 from tests.inspection_support import detection, golden, message, prediction
 

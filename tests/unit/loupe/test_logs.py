@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from loupe.errors import LoupeError
-from loupe.stack import logs
+from loupe.stack.log_lines import parse
+from loupe.stack.logs import StackLogs
 from loupe.stack.target import Target
 
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -21,16 +22,30 @@ WARNING = {
 }
 
 
-def _write(target: Target, group: str, lines: list[str], ago_s: int) -> None:
-    target.logs.create_log_group(logGroupName=group)
-    target.logs.create_log_stream(logGroupName=group, logStreamName="stream")
+GROUPS = {
+    "InspectLogs": "/aws/lambda/loupe-inspect",
+    "RetrainLogs": "/aws/vendedlogs/states/loupe-retrain",
+    "ApiAccessLogs": "/aws/vendedlogs/apis/loupe",
+}
+
+
+def _write(target: Target, group: str, lines: list[str], ago_s: int, stream: str = "stream") -> None:
+    existing = target.logs.describe_log_groups(logGroupNamePrefix=group)["logGroups"]
+    if group not in {found["logGroupName"] for found in existing}:
+        target.logs.create_log_group(logGroupName=group)
+    target.logs.create_log_stream(logGroupName=group, logStreamName=stream)
     at = round((NOW - timedelta(seconds=ago_s)).timestamp() * 1000)
     events = [{"timestamp": at + number, "message": line} for number, line in enumerate(lines)]
-    target.logs.put_log_events(logGroupName=group, logStreamName="stream", logEvents=events)  # type: ignore[arg-type]
+    target.logs.put_log_events(logGroupName=group, logStreamName=stream, logEvents=events)  # type: ignore[arg-type]
 
 
 @pytest.fixture
 def written(stack: Target) -> Target:
+    resources = {
+        name: {"Type": "AWS::Logs::LogGroup", "Properties": {"LogGroupName": group}}
+        for name, group in GROUPS.items()
+    }
+    stack.cloudformation.create_stack(StackName="loupe", TemplateBody=json.dumps({"Resources": resources}))
     _write(
         stack,
         "/aws/lambda/loupe-inspect",
@@ -42,14 +57,16 @@ def written(stack: Target) -> Target:
         ],
         ago_s=60,
     )
-    _write(stack, "/aws/sagemaker/TrainingJobs", ['{"event": "epoch", "epoch": 1}'], ago_s=120)
+    jobs = "/aws/sagemaker/TrainingJobs"
+    _write(stack, jobs, ['{"event": "epoch", "epoch": 1}'], ago_s=120, stream="press-20260131-a/algo-1")
+    _write(stack, jobs, ["of another stack's job"], ago_s=120, stream="drill-20260131-a/algo-1")
     _write(stack, "/aws/sagemaker/Endpoints/press", ["a plain line"], ago_s=30)
-    _write(stack, "/aws/lambda/other-inspect", ["of another stack"], ago_s=30)
+    _write(stack, "/aws/lambda/loupe-2-inspect", ["of another stack"], ago_s=30)
     return stack
 
 
 def test_all_logs_of_the_stack_are_read_in_the_order_of_time_without_the_runtimes_own_lines(written: Target):
-    lines = logs.read(written, [], NOW - timedelta(hours=1))
+    lines = StackLogs(written).read([], NOW - timedelta(hours=1))
     assert [(line.source, line.level) for line in lines] == [
         ("training", ""),
         ("inspect", "WARNING"),
@@ -60,11 +77,34 @@ def test_all_logs_of_the_stack_are_read_in_the_order_of_time_without_the_runtime
 
 
 def test_one_log_since_a_moment(written: Target):
-    assert [line.source for line in logs.read(written, ["inspect"], NOW - timedelta(hours=1))] == ["inspect"]
-    assert logs.read(written, ["training"], NOW - timedelta(seconds=100)) == []
+    logs = StackLogs(written)
+    assert [line.source for line in logs.read(["inspect"], NOW - timedelta(hours=1))] == ["inspect"]
+    assert logs.read(["training"], NOW - timedelta(seconds=100)) == []
+
+
+def test_the_lines_that_contain_a_text_are_selected(written: Target):
+    logs = StackLogs(written)
+    assert [line.source for line in logs.read([], NOW - timedelta(hours=1), "plain")] == ["endpoint"]
 
 
 def test_an_unknown_log_is_refused_with_the_names_that_exist(written: Target):
     with pytest.raises(LoupeError, match="no log inspekt") as caught:
-        logs.read(written, ["inspekt"], NOW)
-    assert "endpoint, inspect, training" in caught.value.hint
+        StackLogs(written).read(["inspekt"], NOW)
+    assert "endpoint, inspect, requests, retrain, training" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("line", "level"),
+    [
+        ("2026-01-31T08:00:00Z 7f Task timed out after 60.00 seconds", "ERROR"),
+        ("RequestId: 7f Error: Runtime exited with error: signal: killed", "ERROR"),
+        ("REPORT RequestId: 7f Duration: 60000.00 ms Status: timeout", "ERROR"),
+        ("[ERROR] Runtime.ImportModuleError: No module named x", "ERROR"),
+        ('{"event": "request", "status": 500, "code": "inference_failed"}', "ERROR"),
+        ('{"route": "GET /api", "status": "404"}', "WARNING"),
+        ('{"type": "ExecutionFailed", "details": {"cause": "no quota"}}', "ERROR"),
+        ('{"event": "epoch", "epoch": 3}', ""),
+    ],
+)
+def test_what_ended_badly_is_an_error_whoever_reports_it(line: str, level: str):
+    assert parse(line) == (level, line)
