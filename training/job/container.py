@@ -35,6 +35,7 @@ class Container:
         model: The folder that SageMaker packs into model.tar.gz.
         checkpoints: The folder that SageMaker keeps for a restart.
         output: The folder for other results, and for the reason of a failure.
+        message: The file for what SageMaker shows of a processing job.
         called: Returns how an error names a hyperparameter and its value.
     """
 
@@ -59,6 +60,9 @@ class Container:
         self.model = self.root / "model"
         self.checkpoints = self.root / "checkpoints"
         self.output = self.root / "output"
+        # A processing job has its inputs and outputs under /opt/ml/processing, but its message in /opt/ml/output.
+        contract = self.root.parent if self.root.name == "processing" else self.root
+        self.message = contract / "output" / "message"
 
     def channel(self, name: str) -> Path | str | None:
         """Return the folder of an input channel; by hand also a file or an s3:// address. None: no such channel."""
@@ -141,9 +145,9 @@ def _fail(container: Container, reason: str) -> int:
     """
     # A cut character would be no UTF-8, with which a processing job fails in words of SageMaker's own.
     shown = reason.encode("utf-8", "replace")[:_SHOWN_BYTES].decode("utf-8", "ignore")
-    container.output.mkdir(parents=True, exist_ok=True)
-    for name in ("failure", "message"):
-        (container.output / name).write_text(shown, encoding="utf-8")
+    for file in (container.output / "failure", container.message):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(shown, encoding="utf-8")
     sys.stderr.write(reason.rstrip() + "\n")
     return 1
 

@@ -49,3 +49,16 @@ def test_training_and_processing_read_the_first_kilobyte_of_the_reason_each_wher
         content = (tmp_path / "output" / name).read_bytes()
         assert len(content) <= 1024
         assert content.decode() == expected
+
+
+def test_a_processing_job_has_its_message_beside_its_own_root(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("LOUPE_ML_ROOT", str(tmp_path / "processing"))
+
+    def fail(_: container.Container) -> None:
+        raise TrainingError("no test images")
+
+    assert container.run(fail) == 1
+    assert (tmp_path / "output/message").read_text() == "TrainingError: no test images"
+    assert (tmp_path / "processing/output/failure").read_text() == "TrainingError: no test images"
