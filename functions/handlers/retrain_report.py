@@ -29,4 +29,11 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 def _reporter() -> Reporter:
     settings, s3 = ReportSettings.read(), clients.s3()
     documents = Documents(s3, settings.artefacts_bucket)
-    return Reporter(documents, s3, clients.sagemaker(), settings.endpoint_name, settings.kept_models)
+    return Reporter(
+        documents,
+        s3,
+        clients.sagemaker(),
+        settings.endpoint_name,
+        settings.model_package_group,
+        settings.kept_models,
+    )

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from contract.keys import PRETRAINED, REPORTS
+from contract.s3 import split
 from retraining.champion import Champion
 from retraining.documents import Documents
 from retraining.job_requests import JobRequests, channel
-from retraining.jobs import Jobs
+from retraining.jobs import Job, Jobs
 from retraining.request import Request
 from retraining.settings import Settings
 from retraining.snapshots import Snapshot
@@ -79,8 +80,9 @@ class Candidates:
         return JobRequests(self.settings, self.documents, self.request, self.run)
 
     def _trained(self, family: str, channels: list[dict[str, Any]]) -> dict[str, Any]:
-        job = self.jobs.training(f"{self.settings.name_prefix}-{self.run}-{_dashed(family)}"[:_MAX_NAME])
-        candidate = self._common(family, family, tuned=False) | {"name": job.name}
+        name = f"{self.settings.name_prefix}-{self.run}-{_dashed(family)}"[:_MAX_NAME]
+        job = self.jobs.training(name, lambda done: self._exists(done["ModelArtifacts"]["S3ModelArtifacts"]))
+        candidate = self._common(family, family, job, tuned=False) | {"name": job.name}
         if job.completed:
             return candidate | {"kind": "reuse"}
         hyperparameters = self._hyperparameters(family, family, tuned=False)
@@ -91,21 +93,29 @@ class Candidates:
         identity = f"{family}-tuned"
         # The name of a tuning job has at most 32 characters, and SageMaker extends it for the trainings.
         short = hashlib.sha256(f"{self.run}-{family}".encode()).hexdigest()[:8]
-        job = self.jobs.tuning(f"{self.settings.name_prefix}-{short}-hpo")
-        candidate = self._common(identity, family, tuned=True) | {"name": job.name}
+        job = self.jobs.tuning(
+            f"{self.settings.name_prefix}-{short}-hpo",
+            lambda done: self._exists(self.jobs.artefact(done["BestTrainingJob"]["TrainingJobName"])),
+        )
+        candidate = self._common(identity, family, job, tuned=True) | {"name": job.name}
         if job.completed and (best := job.completed.get("BestTrainingJob")):
             return candidate | {"kind": "reuse", "name": best["TrainingJobName"], "tuning": job.name}
         hyperparameters = self._hyperparameters(identity, family, tuned=True)
         request = self._requests.tuning_job(job.name, hyperparameters, channels)
         return candidate | {"kind": "tune", "job": request}
 
-    def _common(self, identity: str, family: str, *, tuned: bool) -> dict[str, Any]:
+    def _exists(self, artefact: str) -> bool:
+        """Return whether a model is still there. One that lost is deleted after some time."""
+        return any(self.documents.listing(split(artefact)[1]))
+
+    def _common(self, identity: str, family: str, job: Job, *, tuned: bool) -> dict[str, Any]:
         return {
             "id": identity,
             "family": family,
             "dataset": self.request.dataset or self.settings.dataset_name,
             "tuned": tuned,
-            "evaluation": self._evaluation(identity),
+            # A model that is trained anew is not the one that was evaluated before.
+            "evaluation": self._evaluation(identity, reusable=job.completed is not None),
         }
 
     def _hyperparameters(self, identity: str, family: str, *, tuned: bool) -> dict[str, str]:
@@ -133,10 +143,10 @@ class Candidates:
         prefix = f"{PRETRAINED}{family}/"
         return self.documents.uri(prefix) if any(self.documents.listing(prefix)) else None
 
-    def _evaluation(self, identity: str) -> dict[str, Any]:
+    def _evaluation(self, identity: str, *, reusable: bool = True) -> dict[str, Any]:
         """Return the name of an evaluation's job, the place of its report, and whether the job is done."""
         name = f"{self.settings.name_prefix}-{self.run}-eval-{_dashed(identity)}"[:_MAX_NAME]
-        job = self.jobs.processing(name)
+        job = self.jobs.processing(name, lambda done: reusable)
         return {
             "name": job.name,
             "output": self.documents.uri(f"{REPORTS}{self.run}/{identity}"),

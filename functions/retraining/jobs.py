@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError
 if TYPE_CHECKING:
     from mypy_boto3_sagemaker import SageMakerClient
 
+Usable = Callable[[dict[str, Any]], bool]
 _NOT_FOUND = ("ValidationException", "ResourceNotFound", "ResourceNotFoundException")
 
 
@@ -33,34 +34,41 @@ class Jobs:
 
     Each method returns the completed job of a name, or the next name that is free: `name`, `name-2`, `name-3`, ...
     It stops a job of these names that is still running. That job belongs to an execution that has ended, because
-    only one execution runs at a time.
+    only one execution runs at a time. A completed job that is not `usable` counts as failed.
     """
 
     sagemaker: SageMakerClient
 
-    def training(self, name: str) -> Job:
+    def training(self, name: str, usable: Usable = lambda description: True) -> Job:
         client = self.sagemaker
-        return _find("TrainingJob", name, client.describe_training_job, client.stop_training_job)
+        return _find("TrainingJob", name, client.describe_training_job, client.stop_training_job, usable)
 
-    def tuning(self, name: str) -> Job:
+    def tuning(self, name: str, usable: Usable = lambda description: True) -> Job:
         client = self.sagemaker
         return _find(
             "HyperParameterTuningJob",
             name,
             client.describe_hyper_parameter_tuning_job,
             client.stop_hyper_parameter_tuning_job,
-            required="BestTrainingJob",
+            lambda description: bool(description.get("BestTrainingJob")) and usable(description),
         )
 
-    def processing(self, name: str) -> Job:
+    def processing(self, name: str, usable: Usable = lambda description: True) -> Job:
         client = self.sagemaker
-        return _find("ProcessingJob", name, client.describe_processing_job, client.stop_processing_job)
+        return _find(
+            "ProcessingJob", name, client.describe_processing_job, client.stop_processing_job, usable
+        )
+
+    def artefact(self, training_job: str) -> str:
+        """Return the S3 URI of the model of a training job that has completed."""
+        description = self.sagemaker.describe_training_job(TrainingJobName=training_job)
+        return description["ModelArtifacts"]["S3ModelArtifacts"]
 
 
 def _find(
-    kind: str, base: str, describe: Callable[..., Any], stop: Callable[..., Any], required: str | None = None
+    kind: str, base: str, describe: Callable[..., Any], stop: Callable[..., Any], usable: Usable
 ) -> Job:
-    """Describe one name after the other. required: the member without which a completed job is of no use."""
+    """Describe one name after the other. usable: tells from its description whether a completed job is of use."""
     attempt, name = 1, base
     while True:
         try:
@@ -70,7 +78,7 @@ def _find(
                 return Job(name)
             raise
         status = description[f"{kind}Status"]
-        if status == "Completed" and (required is None or description.get(required)):
+        if status == "Completed" and usable(description):
             return Job(name, description)
         if status == "InProgress":
             stop(**{f"{kind}Name": name})

@@ -12,7 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from contract.keys import REPORTS, last_run
 from contract.s3 import split
-from retraining import champion
+from retraining import champion, losers, registry
 from retraining.documents import Documents
 from retraining.retention import keep_last
 
@@ -37,13 +37,14 @@ _WITHOUT_CHAMPION = {
 
 @dataclass(frozen=True)
 class Reporter:
-    """Writes the report of a run, and deletes former models.
+    """Writes the report of a run, deletes former models, and marks the models that lost.
 
     Attributes:
         documents: The artefacts bucket.
         s3: Stores the page.
         sagemaker: The SageMaker client.
         endpoint_name: The stack's endpoint.
+        model_package_group: Where versions are registered.
         kept_models: How many former models stay, ready for a rollback.
     """
 
@@ -51,10 +52,11 @@ class Reporter:
     s3: S3Client
     sagemaker: SageMakerClient
     endpoint_name: str
+    model_package_group: str
     kept_models: int
 
     def finish(self, run: Mapping[str, Any]) -> dict[str, Any]:
-        """Write the report, note the run as the last one, and delete former models after a promotion.
+        """Write the report, note the run as the last one, and clear up: former models after a promotion, and losers.
 
         Args:
             run: `plan`, `candidates`, `gate`, `decision`, `reasons`, `package` and `rules`, as the state machine has
@@ -83,7 +85,14 @@ class Reporter:
         )
         if run["decision"] == "promoted":
             keep_last(self.sagemaker, self.endpoint_name, self.kept_models)
+        losers.mark(self.documents, self.s3, plan["run"], self._kept_artefacts())
         return result
+
+    def _kept_artefacts(self) -> set[str]:
+        """Return the artefacts of every registered version, and of what serves."""
+        versions = registry.versions(self.sagemaker, self.model_package_group, self.endpoint_name)
+        serving = champion.find(self.sagemaker, self.endpoint_name)
+        return {version.artefact for version in versions} | ({serving.artefact} if serving else set())
 
     def _result(self, run: Mapping[str, Any]) -> dict[str, Any]:
         plan = run["plan"]

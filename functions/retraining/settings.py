@@ -88,6 +88,17 @@ class NoticeSettings(_Environment):
     topic_arn: str = Field(min_length=1)
 
 
+class AftermathSettings(Environment):
+    """The variables of `aftermath`.
+
+    Attributes:
+        name_prefix: The beginning of the names of the stack's jobs.
+    """
+
+    topic_arn: str = Field(min_length=1)
+    name_prefix: str = Field(min_length=1)
+
+
 class ReportSettings(_Environment):
     """The variables of `report`.
 
@@ -96,4 +107,5 @@ class ReportSettings(_Environment):
     """
 
     endpoint_name: str = Field(min_length=1)
+    model_package_group: str = Field(min_length=1)
     kept_models: int = Field(ge=1)

@@ -417,8 +417,24 @@ def test_the_role_of_report_allows_exactly_its_calls(cloud: Cloud) -> None:
     event = ended(cloud)
     # The policy is shared with plan, which reads the family from the champion's tags.
     spare = {"sagemaker:ListTags"}
+    registered(cloud)
+    for name in ("loser", "winner"):
+        cloud.documents.write(f"models/{event['plan']['run']}/{name}/output/model.tar.gz", {})
+    version = cloud.answers["DescribeModelPackage"]({})
+    version["InferenceSpecification"]["Containers"][0]["ModelDataUrl"] = cloud.documents.uri(
+        f"models/{event['plan']['run']}/winner/output/model.tar.gz"
+    )
+    cloud.answers["DescribeModelPackage"] = lambda _: version
     cloud.call("Report", event)
     assert check(cloud, "ReportRole", cloud.needs) | LAMBDA | spare == cloud.stack.actions("ReportRole")
+
+
+def test_the_role_of_the_aftermath_allows_exactly_its_calls(cloud: Cloud) -> None:
+    cloud.executions[EXECUTION] = "ABORTED"
+    cloud.job(f"{OWN}-ssdlite", "InProgress")
+    cloud.call("Aftermath", {"detail": {"executionArn": EXECUTION}})
+    actions = check(cloud, "AftermathRole", cloud.needs)
+    assert actions | PUBLISHES | LAMBDA == cloud.stack.actions("AftermathRole")
 
 
 def test_the_report_of_a_run_without_a_readable_evaluation_needs_no_other_permission(cloud: Cloud) -> None:
@@ -436,7 +452,7 @@ def test_the_check_of_permissions_finds_a_missing_one(cloud: Cloud) -> None:
     assert allows("PlanRole", "s3:PutObject", "arn:aws:s3:::artefacts/retraining/lock.json")
     assert not allows("PlanRole", "s3:PutObject", "arn:aws:s3:::artefacts/retraining/last/default.json")
     assert not allows("PlanRole", "s3:GetObject", "arn:aws:s3:::images/incoming/a.jpg")
-    assert not allows("PlanRole", "s3:ListBucket", "arn:aws:s3:::artefacts", prefix="models/")
+    assert not allows("PlanRole", "s3:ListBucket", "arn:aws:s3:::artefacts", prefix="annotated/")
     assert not allows("PlanRole", "s3:ListBucket", "arn:aws:s3:::artefacts")
     assert not allows("PlanRole", "sagemaker:StopTrainingJob", f"{SAGEMAKER}:training-job/their-job")
     assert not allows("ReportRole", "sagemaker:DeleteModel", f"{SAGEMAKER}:model/other-detector-1")

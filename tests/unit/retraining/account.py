@@ -51,6 +51,7 @@ class Account:
         models: Descriptions by name.
         tags: By ARN.
         executions: Status by ARN.
+        endings: `error` and `cause` of an execution, by ARN.
         stopped: Names of jobs that were stopped.
         calls: Operations with their requests.
         answers: A test's own answers, by operation.
@@ -65,6 +66,7 @@ class Account:
         self.models: dict[str, dict[str, Any]] = {}
         self.tags: dict[str, list[dict[str, str]]] = {}
         self.executions: dict[str, str] = {}
+        self.endings: dict[str, dict[str, str]] = {}
         self.stopped: list[str] = []
         self.calls: list[tuple[str, dict[str, Any]]] = []
         self.answers: dict[str, Callable[[dict[str, Any]], Any]] = {}
@@ -136,6 +138,25 @@ class Account:
         self.stopped += request.values()
         return {}
 
+    def _list(self, kind: str, request: dict[str, Any]) -> Any:
+        names = [
+            name
+            for name, job in self.jobs.items()
+            if request["NameContains"] in name
+            and job[f"{kind}Status"] == request["StatusEquals"]
+            and job.get("CreationTime", BEGAN).timestamp() <= request["CreationTimeBefore"]
+        ]
+        return {f"{kind}Summaries": [{f"{kind}Name": name} for name in names]}
+
+    def _ListTrainingJobs(self, request: dict[str, Any]) -> Any:
+        return self._list("TrainingJob", request)
+
+    def _ListHyperParameterTuningJobs(self, request: dict[str, Any]) -> Any:
+        return self._list("HyperParameterTuningJob", request)
+
+    def _ListProcessingJobs(self, request: dict[str, Any]) -> Any:
+        return self._list("ProcessingJob", request)
+
     _StopTrainingJob = _StopHyperParameterTuningJob = _StopProcessingJob = _stop
 
     def _DescribeEndpoint(self, request: dict[str, Any]) -> Any:
@@ -149,6 +170,9 @@ class Account:
 
     def _ListTags(self, request: dict[str, Any]) -> Any:
         return {"Tags": self.tags.get(request["ResourceArn"], [])}
+
+    def _ListModelPackages(self, request: dict[str, Any]) -> Any:
+        return {"ModelPackageSummaryList": []}
 
     def _ListEndpointConfigs(self, request: dict[str, Any]) -> Any:
         after = request.get("NextToken", "")
@@ -167,11 +191,10 @@ class Account:
         return {}
 
     def _DescribeExecution(self, request: dict[str, Any]) -> Any:
-        return {
-            "status": _find(
-                self.executions, request["executionArn"], "forgotten", code="ExecutionDoesNotExist"
-            )
-        }
+        arn = request["executionArn"]
+        status = _find(self.executions, arn, "forgotten", code="ExecutionDoesNotExist")
+        ended = {} if status == "RUNNING" else {"stopDate": BEGAN + timedelta(days=1)}
+        return {"name": arn.rpartition(":")[2], "status": status, **ended, **self.endings.get(arn, {})}
 
 
 def _find(resources: dict[str, Any], name: str, message: str, code: str = "ValidationException") -> Any:

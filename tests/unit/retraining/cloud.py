@@ -12,6 +12,7 @@ from moto.sns.models import sns_backends
 
 from handlers import (
     retrain_approval,
+    retrain_ended,
     retrain_gate,
     retrain_plan,
     retrain_report,
@@ -34,6 +35,7 @@ HANDLERS: dict[str, tuple[ModuleType, str]] = {
     "Smoke": (retrain_smoke, "_smoke_test"),
     "Rules": (retrain_rules, "_rules"),
     "Report": (retrain_report, "_reporter"),
+    "Aftermath": (retrain_ended, "_aftermath"),
 }
 
 
@@ -76,7 +78,10 @@ class Cloud(Account):
                 "RulesParameter": RULES_PARAMETER,
                 "HoursParameter": HOURS_PARAMETER,
             },
-            {"ArtefactsBucket": "arn:aws:s3:::artefacts", "ImagesBucket": "arn:aws:s3:::images", **roles},
+            {"ArtefactsBucket": "arn:aws:s3:::artefacts", "ImagesBucket": "arn:aws:s3:::images", **roles}
+            | {
+                "RetrainStateMachine": "press-retrain"
+            },  # its name, which is the only attribute that roles read
             {"TrainingImageUri": "loupe-train:1", "RetrainFamilies": "ssdlite"},
         )
 

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -29,11 +29,13 @@ class Stack:
         refs: What `Ref` returns for a resource, by logical id.
         arns: ARNs of resources, by logical id.
         parameters: Those that differ from their defaults.
+        pseudo: Pseudo parameters that differ from those of the stack `press`.
     """
 
     refs: Mapping[str, str]
     arns: Mapping[str, str]
     parameters: Mapping[str, str]
+    pseudo: Mapping[str, str] = field(default_factory=dict)
 
     def environment(self, function: str) -> dict[str, str]:
         """Return the variables that the template sets for a function alone."""
@@ -64,7 +66,7 @@ class Stack:
         raise AssertionError(f"{name} is not supported")
 
     def _ref(self, name: str) -> str:
-        known = {**_PSEUDO, **self.refs, **self.parameters}
+        known = {**_PSEUDO, **self.pseudo, **self.refs, **self.parameters}
         return str(known[name] if name in known else TEMPLATE["Parameters"][name]["Default"])
 
     def _attribute(self, name: str, attribute: str) -> str:

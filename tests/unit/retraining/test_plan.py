@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from localcloud.sagemaker.validation import operation, validate
+from retraining.documents import Documents
 from retraining.request import FAMILIES
 from tests.unit.retraining.account import Account
 from tests.unit.retraining.planning import PREFIX, SETTINGS, job, jobs_of, names, planned, stored
@@ -256,12 +257,35 @@ def test_the_champion_is_evaluated_with_the_candidates(account: Account) -> None
 # ---------------------------------------------------------------- completed and failed jobs
 
 
-def test_completed_jobs_are_not_run_again(account: Account) -> None:
-    plain, tuned = planned(account, tune=True)["candidates"]
-    account.job(plain["name"], "Completed")
+def completed(account: Account, documents: Documents) -> list[dict[str, Any]]:
+    """Let the jobs of a plan complete, and return its candidates."""
+    plain, tuned = planned(account, documents, tune=True)["candidates"]
+    for name in (plain["name"], "the-best"):
+        documents.write(f"models/r/{name}/output/model.tar.gz", {})
+        artefact = {"S3ModelArtifacts": documents.uri(f"models/r/{name}/output/model.tar.gz")}
+        account.job(name, "Completed", ModelArtifacts=artefact)
     account.job(plain["evaluation"]["name"], "Completed")
     account.job(tuned["name"], "Completed", BestTrainingJob={"TrainingJobName": "the-best"})
-    again = planned(account, tune=True)["candidates"]
+    return [plain, tuned]
+
+
+def test_a_model_that_is_gone_is_trained_and_evaluated_again(account: Account) -> None:
+    """A model that lost is deleted after some time, and a later run with the same inputs may want it."""
+    documents = stored()
+    plain, tuned = completed(account, documents)
+    emptied = stored()
+    again = planned(account, emptied, tune=True)["candidates"]
+    assert [(candidate["kind"], candidate["name"]) for candidate in again] == [
+        ("train", plain["name"] + "-2"),
+        ("tune", tuned["name"] + "-2"),
+    ]
+    assert again[0]["evaluation"] == plain["evaluation"] | {"name": plain["evaluation"]["name"] + "-2"}
+
+
+def test_completed_jobs_are_not_run_again(account: Account) -> None:
+    documents = stored()
+    plain, tuned = completed(account, documents)
+    again = planned(account, documents, tune=True)["candidates"]
     assert [(candidate["kind"], candidate["name"]) for candidate in again] == [
         ("reuse", plain["name"]),
         ("reuse", "the-best"),

@@ -24,7 +24,7 @@ BOTH = {"ssdlite": evaluation(0.6123), "dfine_nano-tuned": evaluation(0.5456)}
 def reporter(documents: Documents, account: Account) -> Reporter:
     account.deployed(SERVING)
     account.serve(SERVING)
-    return Reporter(documents, documents.s3, account.sagemaker, ENDPOINT, 3)
+    return Reporter(documents, documents.s3, account.sagemaker, ENDPOINT, "press-models", 3)
 
 
 def result(reporter: Reporter, evaluations: dict[str, Any] = BOTH, **options: Any) -> dict[str, Any]:
@@ -169,7 +169,9 @@ def test_an_evaluation_that_the_gate_could_not_read_does_not_stop_the_report(
         candidates=[candidate("ssdlite"), candidate("dfine_nano")],
         decision="kept",
     )
-    report = Reporter(stored, documents.s3, account.sagemaker, ENDPOINT, 3).finish(finished_run)
+    report = Reporter(stored, documents.s3, account.sagemaker, ENDPOINT, "press-models", 3).finish(
+        finished_run
+    )
     assert [item["map"] for item in report["candidates"]] == [None, 0.6]
     assert report["candidates"][1]["cost_usd"]
 
@@ -294,8 +296,9 @@ def test_a_run_on_a_laptop_has_no_price(account: Account, documents: Documents) 
         meta=SimpleNamespace(endpoint_url="http://127.0.0.1:4566"),
         **{name: getattr(account.sagemaker, name) for name in ("describe_endpoint", "describe_model")},
         describe_endpoint_config=account.sagemaker.describe_endpoint_config,
+        get_paginator=account.sagemaker.get_paginator,
     )
-    report = result(Reporter(documents, documents.s3, local, ENDPOINT, 3), decision="kept")
+    report = result(Reporter(documents, documents.s3, local, ENDPOINT, "press-models", 3), decision="kept")
     assert (report["cost_usd"], report["candidates"][0]["cost_usd"]) == (None, None)
     assert "$" not in Text(page(report)).visible
 

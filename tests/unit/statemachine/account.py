@@ -178,7 +178,7 @@ class Account:
         if reason:
             record["FailureReason"] = reason
         elif kind == "TrainingJob":
-            record |= _trained(name, request["OutputDataConfig"]["S3OutputPath"])
+            record |= self._trained(name, request["OutputDataConfig"]["S3OutputPath"])
         elif kind == "HyperParameterTuningJob" and not self.tuning_ends:
             record[f"{kind}Status"] = "InProgress"
         elif kind == "HyperParameterTuningJob":
@@ -187,7 +187,7 @@ class Account:
                 **definition,
                 "TrainingJobName": best,
                 "TrainingJobStatus": "Completed",
-                **_trained(best, definition["OutputDataConfig"]["S3OutputPath"]),
+                **self._trained(best, definition["OutputDataConfig"]["S3OutputPath"]),
             }
             record |= {"BestTrainingJob": {"TrainingJobName": best}}
         else:
@@ -199,6 +199,11 @@ class Account:
             self.documents.write(f"{split(uri)[1]}/rules.json", proposal())
         self.records[kind][name] = record
         return {f"{kind}Arn": f"{ARN}job/{name}"}
+
+    def _trained(self, name: str, output: str) -> dict[str, Any]:
+        artefact = f"{output}/{name}/output/model.tar.gz"
+        self.documents.write(split(artefact)[1], {})
+        return {"ModelArtifacts": {"S3ModelArtifacts": artefact}, "TrainingTimeInSeconds": 3600}
 
     def _ListTrainingJobsForHyperParameterTuningJob(self, request: dict[str, Any]) -> dict[str, Any]:
         # Two training jobs of an hour each, and one that was stopped before it started.
@@ -451,10 +456,3 @@ class Account:
         while self.endpoint and self.endpoint.upcoming:
             self.endpoint.step()
         return self.endpoint
-
-
-def _trained(name: str, output: str) -> dict[str, Any]:
-    return {
-        "ModelArtifacts": {"S3ModelArtifacts": f"{output}/{name}/output/model.tar.gz"},
-        "TrainingTimeInSeconds": 3600,
-    }

@@ -132,7 +132,7 @@ class ScriptedClients:
         )
         planner = Planner(settings, documents, self.sagemaker, self.states)
         gate = Gate(documents, Bounds(0.0, 0.05, 0.02, 1000.0))
-        reporter = Reporter(documents, self.s3, self.sagemaker, ENDPOINT, kept_models=1)
+        reporter = Reporter(documents, self.s3, self.sagemaker, ENDPOINT, "press-0123", kept_models=1)
         approval = Approval(documents, self.s3, self.sns, TOPIC)
         rules = ProposedRules(documents, self.ssm, account.rules_parameter, account.applies_rules, 30)
         patch.setattr(retrain_plan, "_planner", lambda: planner)
