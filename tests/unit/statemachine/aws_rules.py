@@ -13,6 +13,7 @@ import botocore.session
 from botocore.model import ListShape, OperationModel, Shape, StructureShape
 from samtranslator.yaml_helper import yaml_parse
 
+from localcloud.permissions.definitions import definition as definition_of
 from statemachine.definition import Definition
 from tests.unit.statemachine.rules import is_expression, tasks
 from tests.unit.test_template import as_list, logical_id
@@ -106,6 +107,8 @@ def the_role_allows_its_tasks(definition: Definition) -> Iterator[str]:
                 job = model.name.removeprefix("Create")
                 needed |= {f"{service}:Describe{job}", f"{service}:Stop{job}", f"{service}:AddTags"}
                 needed |= {"events:PutTargets", "events:PutRule", "events:DescribeRule"}
+            # What AWS asks of the caller besides the call's own permission, such as reading a version's container.
+            needed |= {need.action for action in sorted(needed) for need in definition_of(action).needs}
         yield from (f"{name}: {action} is not allowed" for action in sorted(needed - allowed))
     functions = {
         task["Arguments"]["FunctionName"] for _, task in tasks(definition) if "lambda:" in task["Resource"]
