@@ -58,7 +58,10 @@ class Container:
         self._channels, self._settings = channels, settings
         self.called = called
         self.model = self.root / "model"
-        self.checkpoints = self.root / "checkpoints"
+        # SageMaker does not say whether the trainings of a tuning job share one place in S3 for checkpoints. Below
+        # their own names they never meet; a training that is started again keeps its name.
+        training = os.environ.get("TRAINING_JOB_NAME", "") if channels is None else ""
+        self.checkpoints = self.root / "checkpoints" / training
         self.output = self.root / "output"
         # A processing job has its inputs and outputs under /opt/ml/processing, but its message in /opt/ml/output.
         contract = self.root.parent if self.root.name == "processing" else self.root

@@ -62,3 +62,25 @@ def test_a_processing_job_has_its_message_beside_its_own_root(
     assert container.run(fail) == 1
     assert (tmp_path / "output/message").read_text() == "TrainingError: no test images"
     assert (tmp_path / "processing/output/failure").read_text() == "TrainingError: no test images"
+
+
+def test_trainings_that_share_a_place_for_checkpoints_never_meet_and_a_restart_finds_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    folders = []
+    for name in ("press-hpo-001-abc", "press-hpo-002-def", "press-hpo-001-abc"):
+        monkeypatch.setenv("TRAINING_JOB_NAME", name)
+        folders.append(container.Container(tmp_path).checkpoints)
+    assert folders == [
+        tmp_path / "checkpoints" / name
+        for name in ("press-hpo-001-abc", "press-hpo-002-def", "press-hpo-001-abc")
+    ]
+
+
+def test_a_training_by_hand_keeps_its_checkpoints_in_the_folder_that_it_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.delenv("TRAINING_JOB_NAME", raising=False)
+    assert container.Container(tmp_path).checkpoints == tmp_path / "checkpoints"
+    monkeypatch.setenv("TRAINING_JOB_NAME", "leftover")
+    assert container.Container(tmp_path, channels={}).checkpoints == tmp_path / "checkpoints"
