@@ -8,7 +8,7 @@ from tests.system.cloud_process import eventually
 
 BUCKET = "loupe-jobs"
 # What a role needs to run jobs and host models in a state machine, besides their own data.
-RUNS_JOBS = ("sagemaker:*", "iam:PassRole", "ecr:*")
+RUNS_JOBS = ("sagemaker:*", "iam:PassRole", "ecr:*", "events:*", "cloudwatch:PutMetricData")
 _TRUST = {
     "Version": "2012-10-17",
     "Statement": {
