@@ -22,7 +22,11 @@ NEEDS = {
         "application-autoscaling:DeregisterScalableTarget",
         "cloudwatch:DeleteAlarms",
     },
-    "PutScalingPolicy": {"application-autoscaling:PutScalingPolicy", "cloudwatch:PutMetricAlarm"},
+    "PutScalingPolicy": {
+        "application-autoscaling:PutScalingPolicy",
+        "cloudwatch:DescribeAlarms",
+        "cloudwatch:PutMetricAlarm",
+    },
     "GetParameter": {"ssm:GetParameter"},
     "PutParameter": {"ssm:PutParameter"},
     "ListExecutions": {"states:ListExecutions"},
