@@ -63,7 +63,9 @@ def _stack_parts(home: Path, name: str) -> dict[str, list[Finding]]:
         target = open_target(name, home)
     except LoupeError as error:
         return {f"Stack {name}": [patient.unreachable(error)]}
-    account = Account(target.session, target.endpoint_url, name)
+    options = target_options(name, home)
+    # The home counts only if it was given: see open_target.
+    account = Account(target.session, target.endpoint_url, name, home if "--home" in options else None)
     return {f"Stack {name}": _examine_stack(account, name, home, (*aws.CHECKS, *stack_checks.CHECKS))}
 
 

@@ -13,7 +13,9 @@ from contract.instances import UnsuitableInstanceError, instance
 from localcloud.site import files
 from localcloud.sources import REPOSITORY
 from loupe.account import manifests
+from loupe.account import quotas as account_quotas
 from loupe.account.account import Account
+from loupe.account.settings import Settings
 from loupe.doctor.examination import Check, Finding, ok, problem, warning
 from loupe.doctor.patient import Patient
 from loupe.errors import LoupeError
@@ -75,7 +77,7 @@ def instances(patient: Patient) -> Iterator[Finding]:
     for place, (instance_type, host_image, image) in values.items():
         if text := _mismatch(instance_type, host_image, image):
             wrong = True
-            yield problem(f"{place}: {text}", f"loupe cloud update{patient.options}")
+            yield problem(f"{place}: {text}", patient.update)
     if not wrong:
         yield ok(f"{parameters.get('HostingInstanceType', 'the instance type')} suits its images")
 
@@ -112,38 +114,23 @@ def autoscaling(patient: Patient) -> Iterator[Finding]:
     elif registered is None:
         yield problem(
             f"nothing is registered, so the endpoint stays at its size instead of {wanted.least} to {wanted.most}",
-            f"loupe cloud update{patient.options}",
+            patient.update,
         )
     else:
         yield warning(
             f"{registered.least} to {registered.most} instances are registered, and the stack says "
             f"{wanted.least} to {wanted.most}",
-            f"loupe cloud update{patient.options}",
+            patient.update,
         )
 
 
 def quotas(patient: Patient) -> Iterator[Finding]:
-    """The account's quota is enough for the next swap, in which both models run."""
-    instance_type = patient.parameters.get("HostingInstanceType", "")
-    least = int(patient.parameters.get("EndpointMinInstances") or 1)
-    name, needed = f"{instance_type} for endpoint usage", 2 * least
-    pages = patient.account.client("service-quotas").get_paginator("list_service_quotas")
-    for page in pages.paginate(ServiceCode="sagemaker"):
-        for quota in page["Quotas"]:
-            if quota["QuotaName"] != name:
-                continue
-            if quota["Value"] < needed:
-                yield problem(
-                    f"'{name}' is {quota['Value']:.0f}, and a swap needs {needed}",
-                    "aws service-quotas request-service-quota-increase --service-code sagemaker "
-                    f"--quota-code {quota['QuotaCode']} --desired-value {needed}",
-                )
-            else:
-                yield ok(f"'{name}' is {quota['Value']:.0f}, and a swap needs {needed}")
-            return
-    yield warning(
-        f"AWS lists no quota '{name}'", "aws service-quotas list-service-quotas --service-code sagemaker"
-    )
+    """The account's quotas are enough for the next swap, in which both models run, and for the functions."""
+    found = account_quotas.check(patient.account, Settings(patient.parameters, {}))
+    for each in found:
+        yield (problem if each.level == "error" else warning)(each.message, each.hint)
+    if not found:
+        yield ok("enough for the endpoint, its swaps, a retraining, and the functions")
 
 
 def images(patient: Patient) -> Iterator[Finding]:
@@ -151,7 +138,7 @@ def images(patient: Patient) -> Iterator[Finding]:
     uris = [uri for name in _IMAGES if (uri := patient.parameters.get(name))]
     wrong = [text for uri in uris if (text := _wrong_image(patient.account, uri))]
     for text in wrong:
-        yield problem(text, f"loupe cloud update{patient.options}")
+        yield problem(text, patient.update)
     if not wrong:
         yield ok("those in the account's ECR are of the kind that SageMaker takes" if uris else "none is set")
 
@@ -190,7 +177,7 @@ def subscriptions(patient: Patient) -> Iterator[Finding]:
             )
         if not found and what == "alarms":
             yield warning(
-                f"nobody receives the {what}", f"Set {parameter}: loupe cloud update{patient.options}"
+                f"nobody receives the {what}", f"{patient.update} --parameter {parameter}=NAME@EXAMPLE.COM"
             )
         elif not pending:
             yield ok(f"{len(found)} receive the {what}")
@@ -222,21 +209,6 @@ def page(patient: Patient) -> Iterator[Finding]:
         yield warning("the published page is of another version than this one", publish)
     else:
         yield ok("published, in this version")
-
-
-def concurrency(patient: Patient) -> Iterator[Finding]:
-    """The account lets as many functions run as the stack is set up for."""
-    limits = patient.account.client("lambda").get_account_settings()["AccountLimit"]
-    wanted, limit = int(patient.parameters.get("InspectConcurrency") or 10), limits["ConcurrentExecutions"]
-    if limit <= wanted:
-        # https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
-        yield warning(
-            f"the account runs {limit} functions at the same time, and inspection alone may take {wanted}",
-            "aws service-quotas request-service-quota-increase --service-code lambda "
-            f"--quota-code L-B99A9384 --desired-value {max(1000, 10 * wanted)}",
-        )
-    else:
-        yield ok(f"{limit} in the account, {wanted} for inspection")
 
 
 def picture_links(patient: Patient) -> Iterator[Finding]:
@@ -279,5 +251,5 @@ def certificate(patient: Patient) -> Iterator[Finding]:
 
 CHECKS: tuple[Check[Patient], ...] = (
     *(credentials, clock, instances, autoscaling, quotas, images, subscriptions, people, page),
-    *(concurrency, picture_links, certificate),
+    *(picture_links, certificate),
 )

@@ -74,6 +74,18 @@ class Patient:
         return cls(account, target, options, description, parameters, groups)
 
     @property
+    def cloud_options(self) -> str:
+        """With which `loupe cloud` works on this stack."""
+        return f"{self.options} --local" if self.account.home else self.options
+
+    @property
+    def update(self) -> str:
+        """The command that deploys the stack again."""
+        if self.account.home and "--stack" not in self.options:
+            return "loupe down, then loupe up --detach"
+        return f"loupe cloud update{self.cloud_options}"
+
+    @property
     def endpoint_name(self) -> str:
         """The name of the stack's endpoint."""
         return self.target.output("EndpointName")

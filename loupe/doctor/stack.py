@@ -34,13 +34,13 @@ def stack(patient: Patient) -> Iterator[Finding]:
     """CloudFormation has the stack in a state in which it can be used and updated."""
     status, reason = patient.description["StackStatus"], patient.description.get("StackStatusReason", "")
     text = f"{patient.target.name} is {status}" + (f": {_short(reason)}" if reason else "")
-    again = f"loupe cloud update{patient.options}"
+    again = patient.update
     if status == "UPDATE_ROLLBACK_COMPLETE":
         yield warning(f"the last update was rolled back: {text}", again)
     elif "ROLLBACK" in status or status.endswith("_FAILED"):
         yield problem(text, again)
     elif status.endswith("_IN_PROGRESS"):
-        yield warning(f"{text}; it is being changed", f"loupe cloud status{patient.options}")
+        yield warning(f"{text}; it is being changed", f"loupe cloud status{patient.cloud_options}")
     else:
         yield ok(text)
 
@@ -113,7 +113,7 @@ def alarms(patient: Patient) -> Iterator[Finding]:
         since = f"{alarm.since.astimezone():%Y-%m-%d %H:%M}"
         yield problem(f"{alarm.name} since {since}: {_short(alarm.reason)}", f"loupe status{patient.options}")
     if not found:
-        yield warning("the stack has no alarms", f"loupe cloud update{patient.options}")
+        yield warning("the stack has no alarms", patient.update)
     elif not raised:
         yield ok(f"none of {len(found)} is on")
 
@@ -188,7 +188,7 @@ def scheduled_retraining(patient: Patient) -> Iterator[Finding]:
     if (by_time or by_labels != "0") and missing:
         yield problem(
             f"retraining is scheduled, but {' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} empty",
-            f"loupe cloud update{patient.options}",
+            patient.update,
         )
     else:
         yield ok("its container images are there" if not missing else "none is scheduled")

@@ -241,7 +241,7 @@ def test_parameters_that_do_not_fit_what_there_is_are_named(cloud: CloudProcess,
     assert "TrainingImageUri is empty" in worst(look(cloud, stack.scheduled_retraining, plant)).text
     assert "oci.image.manifest" in worst(look(cloud, aws.images, plant)).text
     assert "needs the image serve-gpu" in worst(look(cloud, aws.instances, plant)).text
-    concurrency = worst(look(cloud, aws.concurrency, plant))
+    concurrency = worst(look(cloud, aws.quotas, plant))
     assert (concurrency.result, "L-B99A9384" in concurrency.command) == (Result.WARNING, True)
 
 
