@@ -86,7 +86,7 @@ def _show_nothing(found: Inventory, data: bool, json_: bool) -> None:
 
 
 def _confirm(stack: str, data: bool) -> None:
-    if not sys.stdin.isatty():
+    if not _is_asked():
         raise LoupeError(f"this deletes the stack {stack}, and nobody can be asked", "Add --yes.")
     extent = "everything, your data included" if data else "what goes"
     answer = typer.prompt(
@@ -94,6 +94,11 @@ def _confirm(stack: str, data: bool) -> None:
     )
     if answer.strip() != stack:
         raise typer.Abort
+
+
+def _is_asked() -> bool:
+    """Return whether somebody sits at the terminal."""
+    return sys.stdin.isatty()
 
 
 def _destroy(account: Account, found: Inventory, data: bool, json_: bool) -> None:
