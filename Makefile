@@ -1,6 +1,6 @@
 # Every target bootstraps what it needs with plain python3 (3.11 or newer) into .venv; hashes are required.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-browser test-slow test-nightly check check-types check-code check-template check-dashboard dev format starter-model state-machine dashboard lock openapi fuzz images clean
+.PHONY: help demo test test-browser test-images test-slow test-nightly check check-types check-code check-template check-dashboard dev format starter-model state-machine dashboard lock openapi fuzz images clean
 PYTHON ?= python3
 BIN := .venv/bin
 # Container images set it. Without compiled files each of the hundreds of processes of a test run would compile torch and
@@ -33,13 +33,20 @@ test-browser: .venv/.dev dashboard/node_modules/.done ## the dashboard in Chromi
 	  echo "Installing chromium ..." >&2; apt-get -qq update && apt-get -qq install -y --no-install-recommends chromium >/dev/null || true; fi
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/browser -m browser
 
+# Root and apt install what builds images; where they are missing the tests are skipped, and say what they need.
+test-images: .venv/.dev ## the containers, built without a registry and started as SageMaker does (about 20 GB of disk)
+	@if ! { command -v buildah && command -v debootstrap; } >/dev/null && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  echo "Installing buildah and debootstrap ..." >&2; \
+	  apt-get -qq update && apt-get -qq install -y --no-install-recommends buildah debootstrap >/dev/null || true; fi
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/images -m images
+
 test-slow: .venv/.dev ## the heavy detector families, a whole retraining, and the tutorial
 	@$(PYTEST) -m slow
 
 test-nightly: .venv/.dev ## what repeats the proofs of other tests: every heavy family in every test, every signal
 	@$(PYTEST) -m nightly
 
-TEMPLATES := template.yaml
+TEMPLATES := template.yaml deploy/github-oidc.yaml
 check: .venv/.dev .tools/sam/.done .tools/checkov/.done dashboard/node_modules/.done ## the gate: lint, types, imports, template, dashboard
 	@$(MAKE) --no-print-directory -j2 check-types check-code check-template check-dashboard
 
