@@ -7,8 +7,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from loupe.account.site import Site
 from loupe.account.steps import STEPS, Step
+from loupe.errors import LoupeError
 
 
 @dataclass(frozen=True)
@@ -52,9 +55,19 @@ def run(site: Site, update: bool = False) -> Iterator[Outcome]:
         LoupeError: A step failed. What is done stays, and a repetition goes on from there.
     """
     for step in steps(update):
-        began = time.monotonic()
         site.on_line(step.what)
-        if found := step.found(site):
-            yield Outcome(step, "found", found, time.monotonic() - began)
-            continue
-        yield Outcome(step, "done", step.do(site), time.monotonic() - began)
+        try:
+            outcome = _take(site, step)
+        except (BotoCoreError, ClientError) as error:
+            raise LoupeError(
+                f"the step {step.name} failed: {error}",
+                "Correct that, and repeat the command: it goes on from here.",
+            ) from error
+        yield outcome
+
+
+def _take(site: Site, step: Step) -> Outcome:
+    began = time.monotonic()
+    if found := step.found(site):
+        return Outcome(step, "found", found, time.monotonic() - began)
+    return Outcome(step, "done", step.do(site), time.monotonic() - began)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from loupe.account import cloudformation
 from loupe.account.account import Account
@@ -30,6 +30,8 @@ class Site:
     settings: Settings
     on_line: Callable[[str], None]
     accept: Callable[[list[Change]], bool]
+    # The same as long as the outputs are the same, because its clients take long to make.
+    _latest: dict[str, Target] = field(default_factory=dict)
 
     @property
     def target(self) -> Target | None:
@@ -37,7 +39,13 @@ class Site:
         stack = cloudformation.describe(self.account)
         if stack is None or not stack.outputs:
             return None
-        return Target(self.account.session, self.account.endpoint_url, stack.outputs, self.account.stack)
+        latest = self._latest.get("target")
+        if latest is None or latest.outputs != stack.outputs:
+            latest = Target(
+                self.account.session, self.account.endpoint_url, stack.outputs, self.account.stack
+            )
+            self._latest["target"] = latest
+        return latest
 
     def need_target(self) -> Target:
         """Return the stack. Raises LoupeError if it is not there."""

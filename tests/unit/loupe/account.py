@@ -29,7 +29,11 @@ def answering(target: Target, service: str, **operations: Callable[[dict[str, An
     def handler(model: Any, params: dict[str, Any], **_: Any) -> Any:
         answer = operations[model.name]
         try:
-            return SimpleNamespace(status_code=200), answer(json.loads(params["body"]))
+            # A GET has no body, and the older protocols have a form.
+            body = params["body"] or "{}"
+            return SimpleNamespace(status_code=200), answer(
+                body if isinstance(body, dict) else json.loads(body)
+            )
         except RefusedError as refusal:
             error = {"Code": refusal.code, "Message": refusal.message}
             metadata = {"HTTPStatusCode": refusal.status}
