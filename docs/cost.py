@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 PAGE = Path(__file__).with_name("cost.md")
-_SHOWN = re.compile(r"(```console\n\$ loupe ([^\n]+)\n).*?(```)", re.S)
+_SHOWN = re.compile(r"(```\n\$ loupe ([^\n]+)\n).*?(```)", re.S)
 
 
 def main() -> None:

@@ -336,7 +336,7 @@ def test_any_number_of_images_has_an_estimate(images: str, capsys: pytest.Captur
 
 @pytest.mark.parametrize(
     ("command", "printed"),
-    re.findall(r"```console\n\$ loupe ([^\n]+)\n(.*?)```", PAGE.read_text(), re.S) if PAGE.is_file() else [],
+    re.findall(r"```\n\$ loupe ([^\n]+)\n(.*?)```", PAGE.read_text(), re.S) if PAGE.is_file() else [],
 )
 def test_the_page_shows_what_the_command_prints(
     command: str, printed: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
