@@ -162,7 +162,14 @@ _NAMES = {
         "executions_in_flight",
         "load_persisted_state",
     ),
-    "services.s3": ("_bucket_tags", "_object_versions", "_persist_object", "_version_file_exists"),
+    "services.s3": (
+        "_bucket_has_versions",
+        "_bucket_tags",
+        "_buckets",
+        "_object_versions",
+        "_persist_object",
+        "_version_file_exists",
+    ),
     "services.sns": (
         "_error",
         "_fanout",

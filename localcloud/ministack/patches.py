@@ -5,6 +5,7 @@ from typing import Any
 from ministack.services import s3
 
 from localcloud.ministack import (
+    bucket_deletion,
     bucket_tags,
     callers,
     container_registry,
@@ -48,6 +49,7 @@ def apply(observability: Observability, secret: bytes) -> None:
     http_api.apply()
     _keep_object_versions_on_disk()
     bucket_tags.apply()
+    bucket_deletion.apply()
     observability.apply()
 
 
