@@ -1,6 +1,6 @@
 # Every target bootstraps what it needs with plain python3 (3.11 or newer) into .venv; hashes are required.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-browser test-images test-slow test-nightly check check-types check-code check-template check-dashboard dev format starter-model state-machine dashboard lock openapi fuzz images clean
+.PHONY: help demo test test-browser test-images test-slow test-nightly check check-types check-code check-template check-dashboard dev format starter-model state-machine permissions record-permissions dashboard lock openapi fuzz images clean
 PYTHON ?= python3
 BIN := .venv/bin
 # Container images set it. Without compiled files each of the hundreds of processes of a test run would compile torch and
@@ -63,6 +63,7 @@ check-code:
 
 check-template:
 	$(BIN)/cfn-lint $(TEMPLATES)
+	$(BIN)/python -m tests.permissions.definitions --check
 	SAM_CLI_TELEMETRY=0 .tools/sam/bin/sam validate --lint --region eu-central-1
 	.tools/checkov/bin/checkov --config-file .checkov.yaml $(addprefix --file ,$(TEMPLATES))
 
@@ -81,6 +82,14 @@ starter-model: .venv/.dev ## train models/starter/model.tar.gz from generated im
 state-machine: .venv/.local ## write the state machine's JSON from its YAML, and draw it
 	$(BIN)/python -m statemachine.build
 	$(BIN)/python -m statemachine.picture
+
+permissions: .venv/.dev .tools/checkov/.done ## write what AWS wants for each action that a role allows, from checkov's definitions
+	$(BIN)/python -m tests.permissions.definitions
+
+# What the tests leave out stays in the file as it is.
+record-permissions: .venv/.dev ## run the tests of the local cloud, and write which permissions of which roles they used
+	@calls=$$(mktemp -d) && LOUPE_LOCAL_CALLS=$$calls $(subst pytest tests,pytest tests/system,$(PYTEST)) -m "not nightly and not browser" \
+	  && $(BIN)/python -m tests.permissions.record $$calls && rm -r $$calls
 
 # Node builds the dashboard: the one in PATH if it is new enough, else the one of a Python package.
 ifeq ($(shell node -p 'const [a, b] = process.versions.node.split("."); a > 22 || (a == 22 && b >= 12) || (a == 20 && b >= 19)' 2>/dev/null),true)

