@@ -21,7 +21,7 @@ from pathlib import Path
 
 from contract.text import plain
 from localcloud.sources import PACKAGES, REPOSITORY
-from loupe.account import tools
+from loupe.account import packages, tools
 from loupe.account.account import Account
 from loupe.errors import LoupeError
 
@@ -104,6 +104,7 @@ def change_set(
     """
     program = tools.sam(on_line)
     on_line("uploading the functions")
+    packages.upload(account, template)
     command = [str(program), "deploy", "--template-file", str(template), "--stack-name", account.stack]
     command += ["--s3-bucket", account.name("deploy"), "--s3-prefix", account.stack]
     command += ["--capabilities", "CAPABILITY_IAM", "--no-execute-changeset", "--no-fail-on-empty-changeset"]

@@ -19,9 +19,12 @@ from hatchling.build import build_editable
 pytestmark = pytest.mark.system
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("contract", "localcloud", "loupe", "training")
-# The local cloud needs neither, nor does the command on AWS: they build containers and functions' packages there.
-BUILD_FILES = re.compile(r"training/Dockerfile.*|functions/(Makefile|requirements\.txt)")
-FILES = ("template.yaml", "dashboard/dist", "functions", "statemachine/retrain.asl.json", "models", "samples")
+# Container images are built from a checkout.
+BUILD_FILES = re.compile(r"training/Dockerfile.*")
+FILES = (
+    *("template.yaml", "samconfig.toml", "dashboard/dist", "functions", "statemachine/retrain.asl.json"),
+    *("models", "samples", "requirements/sam.txt", "requirements/uv.txt"),
+)
 
 
 @pytest.fixture(scope="module")

@@ -11,8 +11,10 @@ from typing import Any
 
 import boto3
 import pytest
+import yaml
+from moto import mock_aws
 
-from loupe.account import sam, stack_step, subscriptions
+from loupe.account import packages, sam, stack_step, subscriptions
 from loupe.account.account import Account
 from loupe.account.cloudformation import Change
 from loupe.account.settings import Settings, Wishes
@@ -214,3 +216,30 @@ def test_the_source_of_a_stack_changes_with_its_functions_only(
     assert sam.digest() == first
     (tmp_path / "contract" / "b.py").write_text("changed")
     assert sam.digest() != first
+
+
+def test_packages_of_the_same_content_are_uploaded_once(tmp_path: Path):
+    for name, code in (("Inspect", "same"), ("Alert", "same"), ("Other", "another")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "handler.py").write_text(code)
+    functions = {
+        name: {"Type": "AWS::Serverless::Function", "Properties": {"CodeUri": name}}
+        for name in ("Inspect", "Alert", "Other")
+    }
+    document = {"AWSTemplateFormatVersion": "2010-09-09", "Resources": functions}
+    template = tmp_path / "template.yaml"
+    with mock_aws():
+        account = Account(boto3.Session("a", "b", region_name="us-east-1"), None, "loupe")
+        bucket = account.name("deploy")
+        account.client("s3").create_bucket(Bucket=bucket)
+        written = []
+        for _ in range(2):
+            template.write_text(yaml.safe_dump(document))
+            packages.upload(account, template)
+            written.append(yaml.safe_load(template.read_text()))
+        stored = account.client("s3").list_objects_v2(Bucket=bucket)["Contents"]
+    assert written[0] == written[1]
+    assert written[0]["AWSTemplateFormatVersion"] == "2010-09-09"
+    uris = [resource["Properties"]["CodeUri"] for resource in written[0]["Resources"].values()]
+    assert uris[0] == uris[1] != uris[2]
+    assert sorted(f"s3://{bucket}/{each['Key']}" for each in stored) == sorted(set(uris))
