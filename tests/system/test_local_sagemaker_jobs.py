@@ -199,6 +199,85 @@ class TestStateMachines:
         assert self.run(cloud, role, "unknown", {"Work": unknown})["error"] == "States.Runtime"
         ended(cloud, "TrainingJob", "taken")
 
+    @pytest.mark.parametrize(
+        ("resource", "request_members", "error", "refused"),
+        [
+            (
+                "sagemaker:createModel",
+                {"ModelName": "one", "ExecutionRoleArn": "arn:aws:iam::000000000000:role/trainer"},
+                "SageMaker.AmazonSageMakerException",
+                "sagemaker:CreateModel on resource: arn:aws:sagemaker:us-east-1:000000000000:model/one",
+            ),
+            (
+                "aws-sdk:sagemaker:describeEndpoint",
+                {"EndpointName": "line"},
+                "SageMaker.SageMakerException",
+                "sagemaker:DescribeEndpoint on resource: arn:aws:sagemaker:us-east-1:000000000000:endpoint/line",
+            ),
+            (
+                "aws-sdk:applicationautoscaling:registerScalableTarget",
+                {
+                    "ServiceNamespace": "sagemaker",
+                    "ResourceId": "endpoint/line/variant/AllTraffic",
+                    "ScalableDimension": "sagemaker:variant:DesiredInstanceCount",
+                },
+                "ApplicationAutoScaling.",
+                "application-autoscaling:RegisterScalableTarget on resource: ",
+            ),
+            (
+                "lambda:invoke",
+                {"FunctionName": "gate"},
+                "Lambda.AWSLambdaException",
+                "lambda:InvokeFunction on resource: arn:aws:lambda:us-east-1:000000000000:function:gate",
+            ),
+            (
+                "sns:publish",
+                {"TopicArn": "arn:aws:sns:us-east-1:000000000000:ops", "Message": "m"},
+                "SNS.AuthorizationErrorException",
+                "sns:Publish on resource: arn:aws:sns:us-east-1:000000000000:ops",
+            ),
+        ],
+    )
+    def test_a_task_that_the_role_may_not_do_fails_with_the_error_of_aws(
+        self, cloud: Connection, resource: str, request_members: dict[str, Any], error: str, refused: str
+    ) -> None:
+        name = f"idle-{resource.replace(':', '-')}"
+        idle = make_role(cloud, name, "s3:GetObject")
+        done = self.run(cloud, idle, name, {"Work": self.task(resource, request_members)})
+        assert done["error"].startswith(error), done
+        assert f"assumed-role/{name}/" in done["cause"]
+        assert f"is not authorized to perform: {refused}" in done["cause"]
+
+    def test_a_model_version_needs_what_its_container_and_its_model_need(self, cloud: Connection) -> None:
+        cloud.client("sagemaker").create_model_package_group(ModelPackageGroupName="needy")
+        container = {"Image": "detector:1", "ModelDataUrl": f"s3://{BUCKET}/models/one.tar.gz"}
+        request = {
+            "ModelPackageGroupName": "needy",
+            "InferenceSpecification": {"Containers": [container]},
+        }
+        register = self.task("aws-sdk:sagemaker:createModelPackage", request)
+        allowed: list[str] = []
+        for action in (
+            "sagemaker:CreateModelPackage",
+            "ecr:BatchGetImage",
+            "ecr:DescribeImages",
+            "s3:GetObject",
+        ):
+            name = f"needy-{len(allowed)}"
+            done = self.run(cloud, make_role(cloud, name, "sns:Publish", *allowed), name, {"Work": register})
+            assert f"is not authorized to perform: {action} on resource" in done["cause"]
+            allowed.append(action)
+        done = self.run(cloud, make_role(cloud, "able", *allowed), "able", {"Work": register})
+        assert done["status"] == "SUCCEEDED", done
+
+    def test_a_state_machine_that_waits_for_jobs_needs_the_rule_of_the_service(
+        self, cloud: Connection, role: str
+    ) -> None:
+        work = self.task("sagemaker:createTrainingJob.sync", training("never", role))
+        ruleless = make_role(cloud, "ruleless", "sagemaker:*", "iam:PassRole")
+        with pytest.raises(ClientError, match=f"'{ruleless}' is not authorized to create managed-rule"):
+            self.start(cloud, ruleless, "ruleless", {"Work": work})
+
     def test_aborting_stops_the_job(self, cloud: Connection, process: CloudProcess, role: str) -> None:
         work = self.task("sagemaker:createTrainingJob.sync", training("aborted", role, SLOW))
         execution = self.start(cloud, role, "abort", {"Work": work})
