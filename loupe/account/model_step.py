@@ -6,7 +6,7 @@ from pathlib import Path
 
 from loupe.account.site import Site
 from loupe.errors import LoupeError
-from loupe.stack import deployment, endpoint, scaling, trial
+from loupe.stack import deployment, endpoint, hours, scaling, trial
 from loupe.stack.deployment import Hosting
 from loupe.stack.endpoint import EndpointDescription
 from loupe.stack.target import Target
@@ -16,6 +16,8 @@ def found(site: Site) -> str | None:
     """Return what serves, if that is what is to serve, in the container and on the instances that the stack says."""
     target = site.target
     current = endpoint.describe(target) if target else None
+    if target and current is None and (rest := hours.rest(target)):
+        return f"the endpoint {rest.text}, and comes back as it was; repeat the command then"
     if target is None or current is None or current.status != "InService":
         return None
     if not _is_hosted_as(current, Hosting.of(target)):
@@ -55,6 +57,8 @@ def found_scaling(site: Site) -> str | None:
     """Return the limits of autoscaling if they are registered as the stack says."""
     target = site.target
     current = endpoint.describe(target) if target else None
+    if target and current is None and (rest := hours.rest(target)):
+        return f"the endpoint {rest.text}"
     if target is None or current is None:
         return None
     limits = scaling.registered(target, _variant(current))
@@ -98,4 +102,7 @@ def _variant(current: EndpointDescription) -> str:
 def serving(target: Target) -> str:
     """Return the endpoint's state in words."""
     current = endpoint.describe(target)
-    return f"{current.status}, serves {current.model_name}" if current else "there is none"
+    if current:
+        return f"{current.status}, serves {current.model_name}"
+    rest = hours.rest(target)
+    return rest.text if rest else "there is none"

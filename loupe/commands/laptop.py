@@ -131,7 +131,7 @@ def _run_empty(home: Path, port: int | None, json_: bool) -> None:
 
 
 def _show_empty(home: Path) -> None:
-    out.print("It is an AWS account of its own, into which nothing was deployed.")
+    out.print("It is an AWS account of its own, and nothing was deployed into it now.")
     where = target_options(None, home)
     out.print(f"Next, as on AWS: loupe cloud create --stack trial --local{where}", soft_wrap=True)
 

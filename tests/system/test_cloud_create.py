@@ -201,6 +201,24 @@ def test_another_instance_type_brings_its_image_and_keeps_the_model(home: Path, 
     assert states(build(account, update=True))["autoscaling"] == "found"
 
 
+def test_the_stack_is_reached_by_its_name_where_the_environment_names_the_local_cloud(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+):
+    cloud = connection(home)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", cloud.endpoint_url)
+    monkeypatch.setenv("AWS_REGION", cloud.region)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", cloud.region)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", cloud.access_key_id)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", cloud.secret_access_key)
+    target = Target.aws("trial")
+    assert target.local_cloud
+    assert target.s3.list_objects_v2(Bucket=target.output("DashboardBucketName"))["KeyCount"] > 0
+    account = Account.open("trial")
+    assert account.local
+    assert account.target().outputs == target.outputs
+    assert account.client("s3").list_objects_v2(Bucket=account.name("deploy"))["KeyCount"] > 0
+
+
 def served(target: Target) -> str:
     current = endpoint.describe(target)
     assert current is not None
