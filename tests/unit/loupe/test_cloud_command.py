@@ -28,10 +28,12 @@ class Looked:
     """What the checks have found, without an account."""
 
     problems: list[Problem]
+    asked: list[Wishes]
     stack: Any = None
 
     def __init__(self, account: Account, wishes: Wishes) -> None:
         self.settings = Settings({}, {})
+        self.asked.append(wishes)
 
     @property
     def failed(self) -> bool:
@@ -47,6 +49,7 @@ def on_aws(monkeypatch: pytest.MonkeyPatch) -> None:
     account = Account(boto3.Session("a", "b", region_name="eu-central-1"), None, "loupe")
     account.__dict__["identity"] = {"Account": "123456789012"}
     monkeypatch.setattr(Looked, "problems", [], raising=False)
+    monkeypatch.setattr(Looked, "asked", [], raising=False)
     monkeypatch.setattr(cloud, "open_account", lambda *_: account)
     monkeypatch.setattr(cloud_building, "Checked", Looked)
     monkeypatch.setattr(
@@ -117,19 +120,12 @@ def test_only_a_stack_that_exists_is_updated(capsys: pytest.CaptureFixture[str])
 
 def test_an_environment_names_the_stack_and_its_parameters(monkeypatch: pytest.MonkeyPatch):
     opened: list[str] = []
-    asked: list[Wishes] = []
     account = cloud.open_account("", None, False)  # type: ignore[arg-type]
     monkeypatch.setattr(cloud, "open_account", lambda stack, *_: (opened.append(stack), account)[1])
-    monkeypatch.setattr(
-        Looked,
-        "__init__",
-        lambda self, account, wishes: (asked.append(wishes), setattr(self, "settings", Settings({}, {})))[1],
-    )
-    assert (
-        cli.run(["cloud", "create", "-e", "dev", "-p", "KeptModels=2", "--alert-email", "a@b", "--yes"]) == 0
-    )
+    options = ["-e", "dev", "-p", "KeptModels=2", "--alert-email", "a@b", "--yes"]
+    assert cli.run(["cloud", "create", *options]) == 0
     assert cli.run(["cloud", "create", "-e", "dev", "--stack", "mine", "--yes"]) == 0
     assert opened == ["loupe-dev", "mine"]
-    assert asked[0].environment is not None
-    assert asked[0].environment.parameters["HostingInstanceType"] == "ml.c6i.xlarge"
-    assert asked[0].parameters == {"KeptModels": "2", "AlertEmail": "a@b"}
+    assert Looked.asked[0].environment is not None
+    assert Looked.asked[0].environment.parameters["HostingInstanceType"] == "ml.c6i.xlarge"
+    assert Looked.asked[0].parameters == {"KeptModels": "2", "AlertEmail": "a@b"}
