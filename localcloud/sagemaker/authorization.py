@@ -107,10 +107,11 @@ class Authorization:
             name = request.get("".join(part.capitalize() for part in kind.split("-")) + "Name")
             # "You must have permission to use the action with each required resource", so UpdateEndpoint is checked on
             # the configuration, too (https://github.com/aws-controllers-k8s/community/issues/1889).
-            if (
-                isinstance(name, str)
-                and (arn := self._arn(SAGEMAKER, f"{kind}/{name.lower()}")) != primary.resource
-            ):
+            if not isinstance(name, str):
+                continue
+            # Some requests take an ARN for a name.
+            arn = name if name.startswith("arn:") else self._arn(SAGEMAKER, f"{kind}/{name.lower()}")
+            if arn != primary.resource:
                 yield Check(action, arn)
         if "iam:PassRole" in known.dependent:
             for role in _values(request, "RoleArn", "ExecutionRoleArn"):

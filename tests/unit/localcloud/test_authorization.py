@@ -95,6 +95,22 @@ def test_a_model_version_needs_its_container_its_model_and_its_metrics(authoriza
     }
 
 
+def test_a_request_that_names_a_resource_by_its_arn_needs_the_permission_on_that_arn(
+    authorization: Authorization, stage: Stage
+) -> None:
+    stage.call("CreateModelPackageGroup", ModelPackageGroupName="press")
+    container = {"Image": "detector", "ModelDataUrl": f"s3://{BUCKET}/models/one.tar.gz"}
+    arn = stage.call(
+        "CreateModelPackage",
+        ModelPackageGroupName="press",
+        InferenceSpecification={"Containers": [container]},
+    )["ModelPackageArn"]
+    request = {"ModelPackageName": arn}
+    assert needed(authorization, SAGEMAKER, "DescribeModelPackage", request) == {
+        ("sagemaker:DescribeModelPackage", arn)
+    }
+
+
 @pytest.mark.parametrize("operation", ["CreateEndpoint", "UpdateEndpoint"])
 def test_an_endpoint_is_checked_together_with_its_configuration_and_the_alarms_that_roll_it_back(
     authorization: Authorization, operation: str
