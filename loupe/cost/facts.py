@@ -81,17 +81,8 @@ def _endpoint(target: Target, facts: Facts) -> None:
 
 
 def _inspected(target: Target, facts: Facts) -> None:
-    days = _points(
-        target,
-        "Loupe",
-        "Inspected",
-        {"service": target.name},
-        "Sum",
-        timedelta(days=1),
-        timedelta(days=_DAYS),
-    )
-    # The first day and today are not whole.
-    busy = [value for value in days[1:-1] if value > 0]
+    days = _points(target, "Loupe", "Inspected", {"service": target.name}, "Sum", _DAYS)
+    busy = [value for value in days if value > 0]
     facts.images_per_day = sum(busy) / len(busy) if busy else None
 
 
@@ -103,8 +94,7 @@ def _stored_images(target: Target, facts: Facts) -> None:
         "BucketSizeBytes",
         {"BucketName": target.output("ImagesBucketName"), "StorageType": "StandardStorage"},
         "Average",
-        timedelta(days=1),
-        timedelta(days=3),
+        3,
     )
     facts.images_gb = sizes[-1] / 1e9 if sizes else None
 
@@ -120,17 +110,17 @@ def _points(
     metric: str,
     dimensions: dict[str, str],
     statistic: Literal["Average", "Sum"],
-    period: timedelta,
-    span: timedelta,
+    days: int,
 ) -> list[float]:
-    now = datetime.now(UTC)
+    """Return the statistic of each of the last days that has one, without today, which is not whole."""
+    today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     points = target.cloudwatch.get_metric_statistics(
         Namespace=namespace,
         MetricName=metric,
         Dimensions=[{"Name": name, "Value": value} for name, value in dimensions.items()],
-        StartTime=now - span,
-        EndTime=now,
-        Period=int(period.total_seconds()),
+        StartTime=today - timedelta(days=days),
+        EndTime=today,
+        Period=86_400,
         Statistics=[statistic],
     )["Datapoints"]
     return [float(point[statistic]) for point in sorted(points, key=lambda point: point["Timestamp"])]

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import boto3
@@ -10,6 +11,7 @@ from moto import mock_aws
 from pydantic import ValidationError
 
 from contract.endpoint import MAX_BODY_BYTES
+from handlers import retrain_rules
 from retraining.errors import (
     BrokenReportError,
     InvalidRequestError,
@@ -19,7 +21,7 @@ from retraining.errors import (
 )
 from tests.inspection_support import detection, http, jpeg, prediction
 from tests.unit.retraining.account import BEGAN
-from tests.unit.retraining.cloud import EXECUTION, HANDLERS, SAGEMAKER, Cloud, variables
+from tests.unit.retraining.cloud import EXECUTION, HANDLERS, HOURS_PARAMETER, SAGEMAKER, Cloud, variables
 from tests.unit.retraining.evaluations import evaluation, proposal
 from tests.unit.retraining.snapshots import BOX, label, sha, snapshot
 from tests.unit.retraining.template import OWN, REGION, Stack
@@ -295,6 +297,26 @@ def test_rules_are_staged_applied_and_stored(cloud: Cloud) -> None:
     assert cloud.call("Rules", rules_event(cloud, "withdraw")) is None
     with pytest.raises(ValueError, match="'forget'"):
         cloud.call("Rules", rules_event(cloud, "forget"))
+
+
+def test_outside_the_endpoints_hours_a_swap_waits_for_images(cloud: Cloud) -> None:
+    now = datetime.now(UTC)
+    begins, ends = (f"{now + timedelta(hours=hours):%H:%M}" for hours in (2, 4))
+    hours = {"ENDPOINT_HOURS": f"MON-SUN {begins}-{ends}", "ENDPOINT_TIMEZONE": "UTC"}
+    retrain_rules._shifts.cache_clear()
+    try:
+        staged = cloud.call("Rules", rules_event(cloud, "stage"), **hours)
+    finally:
+        retrain_rules._shifts.cache_clear()
+    assert 119 * 60 < staged["pause"] <= 121 * 60
+
+
+def test_a_run_at_night_compares_with_the_model_that_comes_back(cloud: Cloud) -> None:
+    imported(cloud)
+    name = f"{ENDPOINT}-{1:012x}-{1:06x}"
+    cloud.deployed(name, day=1, family="ssdlite")
+    cloud.ssm.put_parameter(Name=HOURS_PARAMETER, Value=json.dumps({"resting": name}), Overwrite=True)
+    assert plan(cloud)["champion"]["model"] == name
 
 
 def test_rules_stay_if_the_stack_says_so(cloud: Cloud) -> None:

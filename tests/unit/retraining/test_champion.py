@@ -49,6 +49,26 @@ def test_the_state_machine_gets_all_fields_of_the_champion(account: Account) -> 
     }
 
 
+@pytest.mark.parametrize("status", [None, "Creating", "Deleting"])
+def test_while_the_endpoint_rests_its_next_model_is_the_champion(
+    account: Account, status: str | None
+) -> None:
+    account.deployed("press-1", config="press-1-a")
+    if status:
+        account.serve("press-1-a", status)
+    resting = champion.find(account.sagemaker, ENDPOINT, lambda: "press-1-a")
+    assert resting
+    assert (resting.model, resting.config) == ("press-1", "press-1-a")
+
+
+def test_the_model_that_serves_is_the_champion_whatever_is_remembered(account: Account) -> None:
+    account.deployed("press-1")
+    account.serve("press-1")
+    serving = champion.find(account.sagemaker, ENDPOINT, lambda: pytest.fail("nothing else is asked"))
+    assert serving
+    assert serving.config == "press-1"
+
+
 def test_an_endpoint_that_cannot_be_described_is_not_taken_for_a_missing_one(account: Account) -> None:
     def refuse(_: Any) -> Any:
         raise RefusedError("AccessDeniedException")
