@@ -30,7 +30,7 @@ def pytest_xdist_auto_num_workers() -> int:
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Do not import a file without any of the rare tests that are asked for: all of them take 20 seconds."""
     wanted = config.getoption("markexpr")
-    if wanted not in ("slow", "nightly", "browser") or not collection_path.name.startswith("test_"):
+    if wanted not in ("slow", "nightly", "browser", "images") or not collection_path.name.startswith("test_"):
         return None
     return f"mark.{wanted}" not in collection_path.read_text(encoding="utf-8") or None
 
