@@ -159,9 +159,9 @@ def _wrong_image(account: Account, uri: str) -> str | None:
 
 def subscriptions(patient: Patient) -> Iterator[Finding]:
     """Somebody receives the alarms, and every e-mail address is confirmed."""
-    for output, what, parameter in (
-        ("OperationsTopicArn", "alarms", "OperationsEmail"),
-        ("DefectsTopicArn", "alerts about defects", "AlertEmail"),
+    for output, what, option in (
+        ("OperationsTopicArn", "alarms", "--operations-email"),
+        ("DefectsTopicArn", "alerts about defects", "--alert-email"),
     ):
         pages = patient.target.sns.get_paginator("list_subscriptions_by_topic")
         found = [
@@ -176,11 +176,9 @@ def subscriptions(patient: Patient) -> Iterator[Finding]:
                 "The person opens the e-mail of AWS Notifications and follows its link.",
             )
         if not found and what == "alarms":
-            yield warning(
-                f"nobody receives the {what}", f"{patient.update} --parameter {parameter}=NAME@EXAMPLE.COM"
-            )
+            yield warning(f"nobody receives the {what}", f"{patient.update} {option} ADDRESS")
         elif not pending:
-            yield ok(f"{len(found)} receive the {what}")
+            yield ok(f"{what}: {len(found)} subscription{'' if len(found) == 1 else 's'}")
 
 
 def people(patient: Patient) -> Iterator[Finding]:

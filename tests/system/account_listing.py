@@ -50,6 +50,8 @@ def listing(client: Callable[[str], Any]) -> dict[str, list[str]]:
         client: Returns the client of a service.
     """
     found = {label: sorted(_names(client(service), *rest)) for service, label, *rest in _LISTS}
+    # AWS makes these for the whole account, once.
+    found["roles"] = [role for role in found["roles"] if not role.startswith("AWSServiceRoleFor")]
     found["stacks"] = [
         stack["StackName"]
         for stack in _pages(client("cloudformation"), "list_stacks", "StackSummaries")

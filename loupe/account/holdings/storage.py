@@ -63,7 +63,9 @@ def find_tables(scope: Scope) -> list[Item]:
     for name in scope.names("AWS::DynamoDB::Table", *outputs):
         if found := existing(client.describe_table, TableName=name):
             table = found["Table"]
-            content = f"about {table.get('ItemCount', 0):,} items, {size(table.get('TableSizeBytes', 0))}"
+            number = table.get("ItemCount", 0)
+            items_text = f"about {number:,} item{'' if number == 1 else 's'}"
+            content = f"{items_text}, {size(table.get('TableSizeBytes', 0))}"
             items.append(Item("table", name, content, data=True))
     return items
 
