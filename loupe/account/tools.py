@@ -34,7 +34,11 @@ def sam(on_line: Callable[[str], None]) -> Path:
         LoupeError: It cannot be installed.
     """
     own = REPOSITORY / ".tools" / "sam" / "bin" / "sam"
-    return own if own.is_file() else _installed("sam", on_line)
+    if own.is_file():
+        return own
+    # pip refuses what uv has locked for sam: a requirement with extras that is locked without them.
+    program = uv(on_line)
+    return _installed("sam", lambda python: [str(program), "pip", "install", "--python", python], on_line)
 
 
 def uv(on_line: Callable[[str], None]) -> Path:
@@ -47,10 +51,20 @@ def uv(on_line: Callable[[str], None]) -> Path:
     if beside.is_file():
         return beside
     found = shutil.which("uv")
-    return Path(found) if found else _installed("uv", on_line)
+    if found:
+        return Path(found)
+    pip = ("-m", "pip", "install", "--disable-pip-version-check")
+    return _installed("uv", lambda python: [python, *pip], on_line)
 
 
-def _installed(name: str, on_line: Callable[[str], None]) -> Path:
+def _installed(name: str, installer: Callable[[str], list[str]], on_line: Callable[[str], None]) -> Path:
+    """Return a program of the user's cache, and install it there first if it is not.
+
+    Args:
+        name: The program.
+        installer: Returns the command that installs into the environment of a Python.
+        on_line: Called with what is done.
+    """
     requirements = _REQUIREMENTS / f"{name}.txt"
     digest = hashlib.sha256(requirements.read_bytes()).hexdigest()[:12]
     folder = user_cache_path("loupe", appauthor=False) / "tools" / f"{name}-{digest}"
@@ -62,8 +76,15 @@ def _installed(name: str, on_line: Callable[[str], None]) -> Path:
         # An installation that was interrupted is begun again.
         shutil.rmtree(folder, ignore_errors=True)
         _run([sys.executable, "-m", "venv", str(folder)])
-        pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet"]
-        _run([*pip, "--disable-pip-version-check", "--require-hashes", "-r", str(requirements)])
+        _run(
+            [
+                *installer(str(folder / "bin" / "python")),
+                "--quiet",
+                "--require-hashes",
+                "-r",
+                str(requirements),
+            ]
+        )
         done.touch()
     except (OSError, subprocess.SubprocessError) as error:
         output = str(getattr(error, "stderr", "") or error).strip().splitlines()

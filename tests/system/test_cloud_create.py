@@ -42,7 +42,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     home = tmp_path_factory.mktemp("empty")
     detached.start(home, None, None, empty=True)
     yield home
-    stop(home)
+    # On a busy machine, the endpoints' programs take long to end.
+    stop(home, timeout_s=60)
 
 
 @pytest.fixture
