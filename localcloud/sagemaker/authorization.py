@@ -107,11 +107,7 @@ class Authorization:
             name = request.get("".join(part.capitalize() for part in kind.split("-")) + "Name")
             # "You must have permission to use the action with each required resource", so UpdateEndpoint is checked on
             # the configuration, too (https://github.com/aws-controllers-k8s/community/issues/1889).
-            if not isinstance(name, str):
-                continue
-            # Some requests take an ARN for a name.
-            arn = name if name.startswith("arn:") else self._arn(SAGEMAKER, f"{kind}/{name.lower()}")
-            if arn != primary.resource:
+            if isinstance(name, str) and (arn := self._named(kind, name)) != primary.resource:
                 yield Check(action, arn)
         if "iam:PassRole" in known.dependent:
             for role in _values(request, "RoleArn", "ExecutionRoleArn"):
@@ -125,6 +121,10 @@ class Authorization:
 
     def _arn(self, service: str, resource: str) -> str:
         return f"arn:aws:{service}:{self._region}:{self._account}:{resource}"
+
+    def _named(self, kind: str, name: str) -> str:
+        """Return the ARN of a resource of SageMaker that a request gives by its name or its ARN."""
+        return name if name.startswith("arn:") else self._arn(SAGEMAKER, f"{kind}/{name.lower()}")
 
     def _images(self, request: Request) -> Iterator[Check]:
         for image in _values(request, "Image"):

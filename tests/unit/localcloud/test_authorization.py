@@ -160,6 +160,13 @@ def test_a_scaled_endpoint_is_deleted_only_by_who_may_end_its_scaling(
     authorization.authorize(SAGEMAKER, "DeleteEndpoint", {"EndpointName": endpoint}, role.refusal)
 
 
+@pytest.mark.parametrize("name", ["press/1", f"{ARN}:model-package/press/1"])
+def test_a_resource_may_be_given_by_its_arn(authorization: Authorization, name: str) -> None:
+    assert needed(authorization, SAGEMAKER, "DescribeModelPackage", {"ModelPackageName": name}) == {
+        ("sagemaker:DescribeModelPackage", f"{ARN}:model-package/press/1")
+    }
+
+
 def test_what_is_refused_is_named_in_the_error(authorization: Authorization) -> None:
     role = make_role(allow("sagemaker:CreateTrainingJob"))
     with pytest.raises(AwsError) as refused:
