@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 
 from loupe.stack.alert_inbox import AlertInbox, DefectAlert
 from loupe.stack.inspections import Inspection, to_json_types
+from loupe.stack.logs import StackLogs
 from loupe.stack.target import Target
 from loupe.stack.uploads import Source, follow, upload
 from tests.camera_pictures import forms, strip, twelve_in_sixteen
@@ -85,6 +87,18 @@ def test_every_unreadable_file_gets_a_record_with_the_reason_and_the_queue_is_em
     assert codes["bomb.png"] == "too_many_pixels"
     assert eventually(lambda: waiting(target, "QueueUrl") == 0)
     assert waiting(target, "DeadLetterQueueUrl") == 0
+
+
+def test_the_id_of_a_record_finds_what_the_container_says_about_its_image(target: Target):
+    began = datetime.now(UTC)
+    (record,) = put(target, {"incoming/line-9/logs/cut.jpg": UNREADABLE["truncated.jpg"]()}).values()
+
+    def found() -> list[str]:
+        """The lines of all logs of the stack that have the id; the endpoint's log appears with its first line."""
+        return [line.message for line in StackLogs(target).read([], began, record["id"])]
+
+    (line,) = eventually(found)
+    assert "corrupt_image" in line
 
 
 def test_an_image_too_large_for_a_request_is_inspected_by_reference_with_the_models_own_role(target: Target):
