@@ -15,7 +15,6 @@ from loupe.account.holdings.scope import Item, Scope, existing
 
 _Answer = TypeVar("_Answer")
 
-_DENIED = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError", "403")
 _FINDERS: tuple[Callable[[Scope], list[Item]], ...] = (
     *(jobs.find_runs, jobs.find_jobs, hosting.find_scaling, hosting.find_endpoints, hosting.find_configs),
     *(hosting.find_models, hosting.find_groups, deployment.find_stack, logs.find_groups, logs.find_streams),
@@ -48,7 +47,7 @@ class Inventory:
         protected: Whether the stack refuses to be deleted.
         items: What can be deleted.
         remains: What only AWS can delete, and when it does so.
-        unseen: The actions that the user may not call, so that something may be missing here.
+        unseen: What AWS did not answer, so that something may be missing here.
     """
 
     stack: str
@@ -71,24 +70,18 @@ class Asker:
     """Asks the account, and notes what it refuses to say.
 
     Attributes:
-        refused: The actions that the user may not call.
+        refused: Why a question was not answered.
     """
 
     def __init__(self) -> None:
         self.refused: set[str] = set()
 
     def ask(self, question: Callable[[], _Answer], otherwise: _Answer) -> _Answer:
-        """Return the answer; `otherwise` if the user may not ask that."""
+        """Return the answer; `otherwise` if AWS gives none."""
         try:
             return question()
-        except ClientError as error:
-            if error.response["Error"]["Code"] not in _DENIED:
-                raise
-            self.refused.add(f"{error.operation_name} ({error.response['Error'].get('Message', '')})")
-        except BotoCoreError as error:
-            # The service does not exist in this region.
-            if type(error).__name__ not in ("EndpointConnectionError", "UnknownServiceError"):
-                raise
+        except (ClientError, BotoCoreError) as error:
+            # Not allowed, or a service that does not exist in this region: what else there is must be shown.
             self.refused.add(str(error))
         return otherwise
 

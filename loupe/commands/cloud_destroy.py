@@ -123,6 +123,6 @@ def _destroy(account: Account, found: Inventory, data: bool, json_: bool) -> Non
         raise LoupeError(f"not deleted: {names}{why}", "Repeat the command, or delete these by hand.")
     if result.left.unseen:
         raise LoupeError(
-            f"AWS did not let you look at everything: {'; '.join(result.left.unseen)}",
-            "Repeat the command as somebody who may.",
+            f"not everything could be looked at: {'; '.join(result.left.unseen)}",
+            "If you lack a permission, repeat the command as somebody who has it.",
         )

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -23,7 +24,9 @@ from loupe.views.console import err, out, print_json
 
 app = commands()
 
-_POLL_SECONDS = 1.0
+# CloudWatch answers a few such requests in a second, for the whole account:
+# https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/cloudwatch_limits_cwl.html
+_POLL_SECONDS, _LOCAL_POLL_SECONDS = 5.0, 1.0
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 _STYLES = {"WARNING": "yellow", "ERROR": "bold red", "CRITICAL": "bold red"}
 _DAY, _LATE = timedelta(days=1), timedelta(minutes=1)
@@ -72,7 +75,8 @@ def logs(
     """
     target, now = open_target(stack, home), datetime.now(UTC)
     begin = inspections.parse_time(since, now) if since else None
-    stack_logs = StackLogs(target)
+    stack_logs, pause = StackLogs(target), _LOCAL_POLL_SECONDS if target.local_cloud else _POLL_SECONDS
+    show = partial(_print, errors=errors, pause=pause if follow else None, json_=json_)
     keys = [name for name in names or [] if name.startswith(INCOMING)]
     if keys or identity or serial:
         first = begin or now - _DAY
@@ -84,16 +88,13 @@ def logs(
             found = [image_history.lines(target, stack_logs, image, since_moment) for image in images()]
             return sorted((line for lines in found for line in lines), key=lambda line: line.at)
 
-        _print(read, first, errors, follow, json_, lambda: "No record, and no line about it")
+        show(read, first, known=lambda: "No record, and no line about it")
     else:
         first = begin or now - timedelta(hours=1)
-        _print(
+        show(
             lambda moment: stack_logs.read(names or [], moment),
             first,
-            errors,
-            follow,
-            json_,
-            lambda: f"Logs: {', '.join(sorted(stack_logs.sources())) or 'none yet'}",
+            known=lambda: f"Logs: {', '.join(sorted(stack_logs.sources())) or 'none yet'}",
         )
 
 
@@ -117,12 +118,13 @@ def _images(
 def _print(
     read: Callable[[datetime], list[LogLine]],
     begin: datetime,
-    errors: bool,
-    follow: bool,
-    json_: bool,
+    *,
     known: Callable[[], str],
+    errors: bool,
+    pause: float | None,
+    json_: bool,
 ) -> None:
-    """Print what `read` returns; with `follow`, again and again what is new."""
+    """Print what `read` returns; with a pause, again and again what is new."""
     first, printed = begin, set[LogLine]()
     while True:
         lines = [line for line in read(begin) if line not in printed]
@@ -130,7 +132,7 @@ def _print(
             if not errors or line.level in _LEVELS[2:]:
                 _show(line, json_)
         sys.stdout.flush()
-        if not follow:
+        if pause is None:
             if not lines and not json_:
                 err.print(f"No line since {first.astimezone():%Y-%m-%d %H:%M}. {known()}.")
             return
@@ -138,7 +140,7 @@ def _print(
         begin = max(begin, datetime.now(UTC) - _LATE)
         # What an image's upload and record say is found at each look, however old it is.
         printed = {line for line in {*printed, *lines} if line.at >= begin or line.source in ("s3", "record")}
-        time.sleep(_POLL_SECONDS)
+        time.sleep(pause)
 
 
 def _show(line: LogLine, json_: bool) -> None:

@@ -28,7 +28,19 @@ _SERVICES = (
     *("cognito-idp", "ecr", "service-quotas", "sts"),
 )
 _TARGET_CLIENTS = (
-    *("s3", "sqs", "sns", "sagemaker", "stepfunctions", "ssm", "logs", "cloudwatch", "cognito", "scaling"),
+    *(
+        "s3",
+        "sqs",
+        "sns",
+        "sagemaker",
+        "stepfunctions",
+        "ssm",
+        "logs",
+        "cloudwatch",
+        "cognito",
+        "scaling",
+        "functions",
+    ),
 )
 
 

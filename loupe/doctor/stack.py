@@ -12,7 +12,7 @@ from loupe.doctor.examination import Check, Finding, ok, problem, warning
 from loupe.doctor.patient import Patient
 from loupe.errors import LoupeError
 from loupe.stack import endpoint as stack_endpoint
-from loupe.stack import queues, rules
+from loupe.stack import hours, queues, rules
 from loupe.stack.alarms import alarms as stack_alarms
 from loupe.stack.runs import runs
 
@@ -49,8 +49,8 @@ def endpoint(patient: Patient) -> Iterator[Finding]:
     """The endpoint serves a model."""
     found = stack_endpoint.describe(patient.target)
     if found is None:
-        if patient.parameters.get("EndpointHours"):
-            yield ok(f"there is none now; its hours are {patient.parameters['EndpointHours']}")
+        if resting := hours.rest(patient.target):
+            yield ok(resting.text)
         else:
             yield problem("there is no endpoint, so images wait", f"loupe deploy MODEL{patient.options}")
     elif found.status in _BROKEN_ENDPOINT:

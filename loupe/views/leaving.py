@@ -29,7 +29,7 @@ def show_remains(inventory: Inventory) -> None:
         for text in inventory.remains:
             out.print(f"  {text}", soft_wrap=True)
     for action in inventory.unseen:
-        err.print(f"not looked at, because AWS refused: {action}", soft_wrap=True)
+        err.print(f"could not be looked at: {action}", soft_wrap=True)
 
 
 def _show_items(title: str, items: list[Item]) -> None:

@@ -22,7 +22,7 @@ from loupe.doctor import aws, laptop, stack
 from loupe.doctor.examination import Check, Finding, Result, examine
 from loupe.doctor.laptop import Laptop
 from loupe.doctor.patient import Patient
-from loupe.stack import dashboard, deployment, scaling, users
+from loupe.stack import dashboard, deployment, endpoint, hours, scaling, users
 from loupe.stack.target import Target
 from tests.system.cloud_process import CloudProcess, eventually, host
 from tests.system.test_chain import loupe
@@ -126,6 +126,10 @@ def test_an_endpoint_that_serves_is_well_until_its_scaling_is_gone(cloud: CloudP
     scaling.deregister(target(cloud), "AllTraffic")
     assert "nothing is registered" in worst(look(cloud, aws.autoscaling)).text
     scaling.register(target(cloud), "AllTraffic")
+    hours.stop(target(cloud))
+    eventually(lambda: not endpoint.exists(target(cloud)))
+    (resting,) = look(cloud, stack.endpoint)
+    assert (resting.result, resting.text) == (Result.OK, "rests until it is started, stopped by hand")
 
 
 @pytest.mark.parametrize(

@@ -100,7 +100,7 @@ class Scope:
 
         Args:
             account: The account.
-            ask: Calls a function; returns the second argument instead if AWS does not allow it.
+            ask: Calls a function; returns the second argument instead if AWS does not answer.
         """
         return cls(
             account, history.read(account), history.others(account), ask(lambda: _read_tagged(account), {})

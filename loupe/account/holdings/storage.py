@@ -91,10 +91,12 @@ def delete_bucket(work: Work, item: Item) -> None:
 def delete_table(work: Work, item: Item) -> None:
     """Delete a table, and wait until it is gone."""
     client = work.account.client("dynamodb")
-    # DynamoDB deletes no table that is still created or changed.
-    client.get_waiter("table_exists").wait(TableName=item.name, WaiterConfig={"Delay": 1})
-    existing(client.delete_table, TableName=item.name)
     delay = 1 if work.account.local else 10
+    found = existing(client.describe_table, TableName=item.name)
+    if found and found["Table"]["TableStatus"] != "DELETING":
+        # DynamoDB deletes no table that is still created or changed.
+        client.get_waiter("table_exists").wait(TableName=item.name, WaiterConfig={"Delay": delay})
+        existing(client.delete_table, TableName=item.name)
     client.get_waiter("table_not_exists").wait(
         TableName=item.name, WaiterConfig={"Delay": delay, "MaxAttempts": 60}
     )
