@@ -80,8 +80,11 @@ def _configuration(account: Account, repository: str, digest: str) -> dict[str, 
         ),
         f"ECR does not show the configuration of an image in {repository}",
     )
-    with urllib.request.urlopen(answer["downloadUrl"], timeout=30) as response:  # noqa: S310 - ECR's own https address
-        configuration: dict[str, Any] = json.loads(response.read(_MAX_CONFIGURATION))
+    try:
+        with urllib.request.urlopen(answer["downloadUrl"], timeout=30) as response:  # noqa: S310 - ECR's own address
+            configuration: dict[str, Any] = json.loads(response.read(_MAX_CONFIGURATION))
+    except (OSError, ValueError) as error:
+        raise LoupeError(f"the configuration of an image in {repository} cannot be read: {error}") from error
     return configuration
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import subprocess
+import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -166,3 +167,16 @@ class Checkout:
             ["git", "-C", str(self.folder), *words], check=True, capture_output=True, text=True
         )
         return done.stdout.strip()
+
+
+def test_a_configuration_that_cannot_be_downloaded_is_said_in_words(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise urllib.error.URLError("timed out")
+
+    monkeypatch.setattr(urllib.request, "urlopen", refused)
+    with pytest.raises(
+        LoupeError, match="configuration of an image in trial/serve cannot be read: .*timed out"
+    ):
+        ensure(registry, Builder(registry))
