@@ -1,4 +1,3 @@
-
 import os
 
 # Before a benchmark imports ONNX Runtime itself (training/__init__.py).

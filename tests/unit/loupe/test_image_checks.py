@@ -177,6 +177,6 @@ def test_a_configuration_that_cannot_be_downloaded_is_said_in_words(
 
     monkeypatch.setattr(urllib.request, "urlopen", refused)
     with pytest.raises(
-        LoupeError, match="configuration of an image in trial/serve cannot be read: .*timed out"
+        LoupeError, match=r"configuration of an image in trial/serve cannot be read: .*timed out"
     ):
         ensure(registry, Builder(registry))
