@@ -179,6 +179,8 @@ def integrated(template: Template) -> set[str]:
 # Actions that support no resource: https://docs.aws.amazon.com/service-authorization/latest/reference/
 UNRESTRICTABLE = {
     "cloudwatch:DescribeAlarms",  # of a list: alarm:* would allow as much, and the local cloud does not know it
+    "xray:GetSamplingRules",
+    "xray:GetSamplingTargets",
     "xray:PutTraceSegments",
     "xray:PutTelemetryRecords",
     "dynamodb:ListStreams",
