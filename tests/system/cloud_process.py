@@ -90,6 +90,12 @@ def eventually(check: Callable[[], Any], timeout_s: float = 60) -> Any:
     return result
 
 
+def stop_limit() -> float:
+    """Return the seconds in which a cloud must end: the promised ten, more where other tests keep the cores busy."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return 10 * max(1.5, os.getloadavg()[0] / cores)
+
+
 def wait_until_saved(home: Path, text: str, service: str = "dynamodb") -> None:
     """Wait until the autosave has written a state that contains `text`; it takes longer on a busy machine."""
     file = home / "state" / f"{service}.json"

@@ -22,7 +22,7 @@ import pytest
 from PIL import Image
 
 from localcloud import connection
-from tests.system.cloud_process import eventually
+from tests.system.cloud_process import eventually, stop_limit
 from tests.unit.docs.pages import ROOT, shell_lines
 
 # The tutorial is one fixture, which takes minutes on a busy machine.
@@ -55,7 +55,7 @@ class Newcomer:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=280,
+            timeout=800,
         )
 
     def run(self, line: str) -> str:
@@ -311,8 +311,8 @@ def test_down_in_the_middle_of_a_run_is_quick_and_complete_and_up_goes_on(the_da
     eventually(learner.trains)
     processes, began = learner.processes(), time.monotonic()
     learner.run("loupe down")
-    # The cloud stops within 10 seconds; on a busy machine the command itself takes some, too.
-    assert time.monotonic() - began < 20
+    # The command itself takes some of the time, too.
+    assert time.monotonic() - began < 5 + stop_limit()
     assert [process for process in processes if is_alive(process)] == []
     learner.up()
     result = learner.json("loupe retrain --follow")

@@ -17,13 +17,11 @@ from botocore.config import Config
 from localcloud import AlreadyRunningError, Connection, NotRunningError, StopError, stop
 from localcloud.cloud import LocalCloud
 from localcloud.home.folder import Home
-from tests.system.cloud_process import CloudProcess, eventually, host, settled
+from tests.system.cloud_process import CloudProcess, eventually, host, settled, stop_limit
 from tests.system.sagemaker_stage import RUNS_JOBS, ended, make_data, make_role, processing, training
 
 pytestmark = pytest.mark.system
 REPO = Path(__file__).parent / "cloud"
-# Ten seconds are promised, on a machine that is not busy with other tests.
-STOP_S = 15
 # One code handles all three.
 SIGNALS = [
     signal.SIGINT,
@@ -58,8 +56,8 @@ def stop_by(cloud: CloudProcess, number: signal.Signals, again: int = 0) -> None
         time.sleep(0.2)
         with contextlib.suppress(ProcessLookupError):
             cloud.process.send_signal(signal.SIGINT)
-    assert cloud.process.wait(timeout=STOP_S) == 0
-    assert psutil.wait_procs(children, timeout=max(0, STOP_S - (time.monotonic() - began)))[1] == []
+    assert cloud.process.wait(timeout=stop_limit()) == 0
+    assert psutil.wait_procs(children, timeout=max(0, stop_limit() - (time.monotonic() - began)))[1] == []
 
 
 def execute(cloud: Connection, role: str, states: dict[str, Any], **given: Any) -> str:
@@ -290,7 +288,7 @@ def test_a_start_that_is_interrupted_can_be_repeated(
     first = CloudProcess.launch(tmp_path, REPO)
     time.sleep(delay_s)
     first.send_signal(number)
-    first.wait(timeout=STOP_S)
+    first.wait(timeout=stop_limit())
     again = started(tmp_path)
     host(again.connection, "allowed", **hosting(again.connection), name="one")
     again.connection.client("s3").put_object(
@@ -338,7 +336,7 @@ def test_down_says_what_it_waits_for_and_until_its_end_nobody_else_can_start_on_
     steps: list[str] = []
     with ThreadPoolExecutor(1) as pool:
         refusals = pool.submit(refused_starts, tmp_path, cloud.children())
-        assert stop(tmp_path, STOP_S, steps.append) == cloud.process.pid
+        assert stop(tmp_path, stop_limit(), steps.append) == cloud.process.pid
     assert steps[0] == "ending 1 unfinished job, which continues at the next start"
     assert cloud.process.wait(timeout=60) == 0
     reasons = refusals.result()
@@ -362,8 +360,8 @@ def test_down_names_the_process_that_does_not_stop(tmp_path: Path, started: Any)
         LocalCloud(tmp_path).start()
     # An idle cloud ends at once, as soon as it can.
     cloud.process.send_signal(signal.SIGCONT)
-    assert cloud.process.wait(timeout=STOP_S) == 0
-    assert psutil.wait_procs(children, timeout=STOP_S)[1] == []
+    assert cloud.process.wait(timeout=stop_limit()) == 0
+    assert psutil.wait_procs(children, timeout=stop_limit())[1] == []
 
 
 def test_a_starting_cloud_can_be_stopped(tmp_path: Path) -> None:
@@ -371,7 +369,7 @@ def test_a_starting_cloud_can_be_stopped(tmp_path: Path) -> None:
 
     def stopped() -> bool:
         with contextlib.suppress(NotRunningError):
-            stop(tmp_path, STOP_S)
+            stop(tmp_path, stop_limit())
             return True
         return False
 
