@@ -158,7 +158,8 @@ class Checked:
             yield Problem("error", str(error), "Choose another: --parameter HostingInstanceType=ml.g5.xlarge")
             return
         except LoupeError as error:
-            yield Problem("error", error.message, error.hint)
+            hint = f"{error.hint} Or name your own: --serving-image URI --training-image URI."
+            yield Problem("error", error.message, hint)
             return
         problems = settings.problems(chosen.parameters)
         for text in problems:

@@ -39,12 +39,11 @@ def read(account: Account) -> State:
     stack = cloudformation.describe(account)
     if stack is None:
         raise LoupeError(
-            f"there is no stack {account.stack} in account {account.account_id}, {account.region}",
-            f"Create it: loupe cloud create --stack {account.stack}",
+            f"there is no stack {account.stack} in {_where(account)}",
+            f"Create it: loupe cloud create --stack {account.stack}{' --local' if account.home else ''}",
         )
     state = State()
-    where = "the local cloud" if account.local else f"account {account.account_id}, {account.region}"
-    _add(state, "Stack", "stack", f"{account.stack} in {where}: {stack.status}")
+    _add(state, "Stack", "stack", f"{account.stack} in {_where(account)}: {stack.status}")
     _add(state, "Version", "version", _version(account, stack))
     if not stack.outputs:
         _add(state, "Next", "next", f"loupe cloud create --stack {account.stack}")
@@ -64,6 +63,10 @@ def read(account: Account) -> State:
     if cost := per_hour(account, stack.parameters):
         _add(state, "Costs", "cost", cost)
     return state
+
+
+def _where(account: Account) -> str:
+    return "the local cloud" if account.local else f"account {account.account_id}, {account.region}"
 
 
 def _add(state: State, title: str, key: str, text: str) -> None:

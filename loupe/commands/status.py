@@ -38,7 +38,8 @@ def status(home: Home, stack: Stack = None, json_: Json = False) -> None:
 def _rows(target: Target, stack: str | None, home: Path, state: Status) -> list[tuple[str, str]]:
     options = target_options(stack, home)
     where = f"the local cloud on {target.endpoint_url}, state in {home}"
-    rows = [("Loupe", f"stack {stack} on AWS" if stack else where), ("Endpoint", _endpoint(state, options))]
+    named = f"stack {stack} in {where}" if target.local_cloud else f"stack {stack} on AWS"
+    rows = [("Loupe", named if stack else where), ("Endpoint", _endpoint(state, options))]
     if address := target.outputs.get("DashboardUrl"):
         rows.append(("Dashboard", f"{address}, opened by: loupe dashboard{options}"))
     rows.append(("Images", _images(state, options)))
