@@ -60,4 +60,6 @@ def test_dockers_64_mb_are_too_little_for_large_batches_and_enough_for_small_one
 
 def test_a_person_reads_why_batches_come_by_a_pipe(capsys):
     Readable().event("piped", {"needed_mib": 480, "free_mib": 64})
-    assert "the shared memory has 64 MiB free, and batches on their way take 480 MiB" in capsys.readouterr().out
+    assert (
+        "the shared memory has 64 MiB free, and batches on their way take 480 MiB" in capsys.readouterr().out
+    )
