@@ -4,12 +4,12 @@ import copy
 import functools
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 
-from localcloud import Connection, deploy
+from localcloud import Connection, connection, deploy
 from localcloud.sources import REPOSITORY
 from loupe.account import destroy, inventory
 from loupe.account.account import Account
@@ -17,7 +17,7 @@ from loupe.account.destroy import Result
 from loupe.errors import LoupeError
 from loupe.stack import deployment
 from tests.system.account_listing import listing
-from tests.system.cloud_process import CloudProcess, eventually
+from tests.system.cloud_process import eventually
 from tests.system.test_chain import loupe
 
 pytestmark = pytest.mark.system
@@ -31,28 +31,37 @@ class AbortError(Exception):
 
 
 @pytest.fixture(scope="module")
-def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CloudProcess]:
-    """A local cloud with the stacks `loupe` and `plant-2`, which has some of everything."""
-    process = CloudProcess(tmp_path_factory.mktemp("account"), REPOSITORY)
-    create_stack(process, "plant-2")
-    other = account(process, "plant-2")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """An empty local cloud, in which the stack `plant-2` has some of everything."""
+    folder = tmp_path_factory.mktemp("account")
+    started = loupe("up", "--empty", "--detach", home=folder)
+    assert started.returncode == 0, started.stderr
+    create_stack(folder, "plant-2")
+    other = account(folder, "plant-2")
     fill(other)
     # SageMaker's, for the jobs of the whole account.
     other.client("logs").create_log_group(logGroupName="/aws/sagemaker/TrainingJobs")
-    yield process
-    process.stop()
+    yield folder
+    loupe("down", home=folder)
 
 
 @functools.cache
-def account(cloud: CloudProcess, stack: str) -> Account:
-    """Return the account of a stack; its clients take long to make."""
-    return Account.open(stack, cloud.home)
+def clients(home: Path) -> dict[str, Any]:
+    """Return the clients of all accounts of a test: they take long to make."""
+    return {}
 
 
-def create_stack(cloud: CloudProcess, name: str) -> None:
-    connection: Connection = copy.copy(cloud.connection)
-    connection.stack_name = name
-    deploy.deploy(connection, REPOSITORY, {})
+@functools.cache
+def account(home: Path, stack: str) -> Account:
+    found = Account.open(stack, home)
+    found.__dict__["_clients"] = clients(home)
+    return found
+
+
+def create_stack(home: Path, name: str) -> None:
+    cloud: Connection = copy.copy(connection(home))
+    cloud.stack_name = name
+    deploy.deploy(cloud, REPOSITORY, {})
 
 
 def fill(account: Account, *, endpoint: bool = False, job: bool = False) -> None:
@@ -145,13 +154,12 @@ def destroy_all(account: Account, data: bool = True) -> Result:
     return destroy.destroy(account, plan, data=data, on_step=lambda step: None, on_deleted=lambda item: None)
 
 
-def aborting(cloud: CloudProcess, stack: str) -> tuple[Account, dict[str, int]]:
-    """Return an account whose process ends at a call that changes something: before it, or before its answer."""
-    session = boto3.Session(
-        aws_access_key_id=cloud.connection.access_key_id,
-        aws_secret_access_key=cloud.connection.secret_access_key,
-        region_name=cloud.connection.region,
-    )
+def aborting(account: Account) -> dict[str, int]:
+    """Let an account's clients end the process at a call that changes something: before it, or before its answer.
+
+    Returns:
+        How many calls are left until then; 0 for no end.
+    """
     left = {"before-call": 0, "after-call": 0}
 
     def count(model: Any, event_name: str, **_: Any) -> None:
@@ -161,23 +169,27 @@ def aborting(cloud: CloudProcess, stack: str) -> tuple[Account, dict[str, int]]:
             if left[moment] == 0:
                 raise AbortError(model.name)
 
-    session.events.register("before-call", count)
-    session.events.register("after-call", count)
-    return Account(session, cloud.connection.endpoint_url, stack, cloud.home), left
+    # The inventory makes the clients that a destruction needs.
+    inventory.take(account)
+    for client in account._clients.values():
+        client.meta.events.register("before-call", count)
+        client.meta.events.register("after-call", count)
+    return left
 
 
-@pytest.mark.parametrize("stride", [pytest.param(1, marks=pytest.mark.slow), 6])
+@pytest.mark.parametrize("stride", [pytest.param(2, marks=pytest.mark.slow), 6])
 def test_an_aborted_destruction_is_repeated_until_nothing_is_left_and_spares_the_other_stacks(
-    cloud: CloudProcess, stride: int
+    home: Path, stride: int
 ) -> None:
-    other = account(cloud, "plant-2")
-    if stride == 1:
+    other = account(home, "plant-2")
+    if stride == 2:
         _train(other, other.target().outputs["ArtefactsBucketName"])
         eventually(lambda: jobs_have_ended(other))
     before = listing(other.client)
-    create_stack(cloud, "plant")
-    fill(account(cloud, "plant"), endpoint=stride == 1, job=True)
-    plant, left = aborting(cloud, "plant")
+    create_stack(home, "plant")
+    fill(account(home, "plant"), endpoint=stride == 2, job=True)
+    plant = account(home, "plant")
+    left = aborting(plant)
     aborted = []
     for step in range(200):
         # In turn: the last change is made and its answer is lost; the last change is not made.
@@ -199,11 +211,11 @@ def test_an_aborted_destruction_is_repeated_until_nothing_is_left_and_spares_the
 
 @pytest.mark.slow
 def test_data_stays_unless_it_is_asked_for_and_is_found_again_after_a_second_stack_of_that_name(
-    cloud: CloudProcess,
+    home: Path,
 ) -> None:
-    plant, before = account(cloud, "plant"), listing(account(cloud, "plant").client)
+    plant, before = account(home, "plant"), listing(account(home, "plant").client)
     for _ in range(2):
-        create_stack(cloud, "plant")
+        create_stack(home, "plant")
         plant.client("s3").put_object(
             Bucket=plant.target().outputs["ImagesBucketName"], Key="kept/image.jpg", Body=b"image"
         )
@@ -217,29 +229,31 @@ def test_data_stays_unless_it_is_asked_for_and_is_found_again_after_a_second_sta
         == ["1 version of objects, 5 bytes"] * 2
     )
     destroy_all(plant)
-    assert listing(account(cloud, "plant").client) == before
+    assert listing(account(home, "plant").client) == before
 
 
-def test_the_command_lists_first_and_deletes_only_what_was_confirmed(cloud: CloudProcess) -> None:
-    before = listing(account(cloud, "plant").client)
-    create_stack(cloud, "plant")
+@pytest.mark.slow
+def test_the_command_lists_first_and_deletes_only_what_was_confirmed(home: Path) -> None:
+    before = listing(account(home, "plant").client)
+    create_stack(home, "plant")
     options = ("cloud", "destroy", "--stack", "plant", "--local", "--data")
-    refused = loupe(*options, home=cloud.home)
+    refused = loupe(*options, home=home)
     assert refused.returncode == 1
     assert "nobody can be asked" in refused.stderr
     assert "CREATE_COMPLETE, " in refused.stdout
     assert "CloudWatch's metrics, which nobody can delete" in refused.stdout
-    assert "plant" in listing(account(cloud, "plant").client)["stacks"]
-    done = loupe(*options, "--yes", "--json", home=cloud.home)
+    assert "plant" in listing(account(home, "plant").client)["stacks"]
+    done = loupe(*options, "--yes", "--json", home=home)
     assert done.returncode == 0, done.stderr
     answer = json.loads(done.stdout)
     kinds = {item["kind"] for item in answer["deleted"]}
     assert {"stack", "model package group", "bucket", "table", "user pool"} <= kinds
-    assert listing(account(cloud, "plant").client) == before
+    assert listing(account(home, "plant").client) == before
 
 
-def test_a_protected_stack_keeps_everything(cloud: CloudProcess) -> None:
-    client, other = cloud.connection.client("cloudformation"), account(cloud, "plant-2")
+def test_a_protected_stack_keeps_everything(home: Path) -> None:
+    other = account(home, "plant-2")
+    client = other.client("cloudformation")
     before = listing(other.client)
     client.update_termination_protection(StackName="plant-2", EnableTerminationProtection=True)
     with pytest.raises(LoupeError, match="protected from deletion"):

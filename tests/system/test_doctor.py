@@ -27,7 +27,7 @@ from loupe.stack.target import Target
 from tests.system.cloud_process import CloudProcess, eventually, host
 from tests.system.test_chain import loupe
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.slow]
 
 _OCI: dict[str, Any] = {
     "schemaVersion": 2,
