@@ -35,9 +35,9 @@ _DEFAULT = Config(
 # they name the bucket's global host, which answers 307 or SignatureDoesNotMatch outside us-east-1
 # (https://github.com/boto/boto3/pull/4768). And they must name the host that CloudFront asks: the regional one,
 # also in us-east-1.
-_S3_LINKS = {"addressing_style": "virtual", "us_east_1_regional_endpoint": "regional"}
+_S3_LINKS = Config(s3={"addressing_style": "virtual", "us_east_1_regional_endpoint": "regional"})
 # The local cloud has one host for all buckets.
-_S3_LINKS_OF_ONE_HOST = {"addressing_style": "path"}
+_S3_LINKS_OF_ONE_HOST = Config(s3={"addressing_style": "path"})
 # At most two attempts of 22 s and a pause of a second.
 _ENDPOINT = _DEFAULT.merge(Config(read_timeout=20, retries={"mode": "standard", "total_max_attempts": 2}))
 # Who signs in has no credentials yet, so these calls are not signed, and need no permission.
@@ -49,7 +49,7 @@ def s3() -> S3Client:
     """Return a client whose presigned links work in every region, and in the local cloud."""
     has_one_host = any(os.environ.get(name) for name in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"))
     links = _S3_LINKS_OF_ONE_HOST if has_one_host else _S3_LINKS
-    return boto3.client("s3", config=_DEFAULT.merge(Config(signature_version="s3v4", s3=links)))
+    return boto3.client("s3", config=_DEFAULT.merge(Config(signature_version="s3v4")).merge(links))
 
 
 def sqs() -> SQSClient:
