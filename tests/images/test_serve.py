@@ -16,7 +16,8 @@ from tests.images.engine import Image
 from tests.images.sandbox import PATIENCE, Run
 from training.model.artefact import unpack
 
-pytestmark = pytest.mark.images
+# The first test that needs an image waits for its build.
+pytestmark = [pytest.mark.images, pytest.mark.timeout(3600)]
 SAMPLE = ROOT / "samples/line-2/bottom/SN1003.jpg"
 
 

@@ -12,7 +12,8 @@ from tests.images.conftest import ROOT, Start
 from tests.images.engine import Image
 from training.datasets.generated.synthetic import generate
 
-pytestmark = pytest.mark.images
+# The first test that needs an image waits for its build.
+pytestmark = [pytest.mark.images, pytest.mark.timeout(3600)]
 SETTINGS = {"family": "ssdlite", "epochs": "1", "batch_size": "4", "input_size": "128", "workers": "2"}
 
 
