@@ -11,20 +11,30 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from localcloud.permissions.definitions import definition
 from tests.permissions.definitions import as_list, statements
 
 # The name that CloudFormation gives a role: <stack>-<logical ID>-<random>.
 _ROLE = re.compile(r"[a-z0-9-]+?-(?P<role>[A-Z][A-Za-z0-9]*)-[0-9A-F]+")
+# The type in an ARN: what follows the account, up to the name.
+_TYPE = re.compile(r"arn:[^:]*:(?P<service>[^:]*):[^:]*:[^:]*:(?P<type>[^/:]+)[/:]")
 
 
 def granted() -> dict[tuple[str, str, str, int], str]:
-    """Return every grant of the template: role, statement, action, number of the resource -> the grant's text."""
-    return {
-        (role, statement["Sid"], action, number): f"{role} {statement['Sid']} {action} {_text(resource)}"
-        for role, statement in statements()
-        for action in as_list(statement["Action"])
-        for number, resource in enumerate(as_list(statement["Resource"]))
-    }
+    """Return every grant of the template: role, statement, action, number of the resource -> the grant's text.
+
+    A statement with several actions and resources allows an action only on those that it can be about.
+    """
+    grants = {}
+    for role, statement in statements():
+        for action in as_list(statement["Action"]):
+            for number, resource in enumerate(as_list(statement["Resource"])):
+                text = _text(resource)
+                if _can_be_about(action, text):
+                    grants[role, statement["Sid"], action, number] = (
+                        f"{role} {statement['Sid']} {action} {text}"
+                    )
+    return grants
 
 
 def used(folder: Path) -> set[str]:
@@ -70,6 +80,18 @@ def _calls(folder: Path) -> Iterator[dict[str, Any]]:
     for file in sorted(folder.glob("*.jsonl")):
         for line in file.read_text().splitlines():
             yield json.loads(line)
+
+
+def _can_be_about(action: str, resource: str) -> bool:
+    """Return whether an action has resources of the type in an ARN; true if the ARN's type is not written out.
+
+    >>> _can_be_about("sagemaker:CreateModel", "arn:aws:sagemaker:eu-west-1:111122223333:endpoint/one")
+    False
+    """
+    types = {match["type"] for arn in definition(action).resources.values() if (match := _TYPE.match(arn))}
+    # ${AWS::Region} has colons of its own.
+    match = _TYPE.match(resource.replace("::", "."))
+    return match is None or not types or match["type"] in types
 
 
 def _text(resource: Any) -> str:
