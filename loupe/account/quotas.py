@@ -47,6 +47,10 @@ def needs(settings: Settings) -> list[Need]:
     """Return what the stack needs of SageMaker's quotas."""
     hosting, training = settings.value("HostingInstanceType"), settings.value("TrainingInstanceType")
     least, most = int(settings.value("EndpointMinInstances")), int(settings.value("EndpointMaxInstances"))
+    # Each family is trained and evaluated at the same time as the others.
+    families = len(settings.value("RetrainFamilies").split(","))
+    jobs = max(families, int(settings.value("TuningParallelJobs")))
+    evaluations = settings.value("EvaluationInstanceType")
     spot = "spot training job usage" if settings.value("UseSpotTraining") == "true" else "training job usage"
     return [
         # A swap starts as many new instances as there are old ones.
@@ -56,8 +60,8 @@ def needs(settings: Settings) -> list[Need]:
             max(2 * least, most),
             "a swap to another model and autoscaling",
         ),
-        Need(f"{training} for {spot}", 0, int(settings.value("TuningParallelJobs")), "a retraining"),
-        Need(f"{settings.value('EvaluationInstanceType')} for processing job usage", 0, 1, "a retraining"),
+        Need(f"{training} for {spot}", 0, jobs, "a retraining"),
+        Need(f"{evaluations} for processing job usage", 0, families, "a retraining"),
     ]
 
 
