@@ -18,7 +18,7 @@ from localcloud import deploy
 from localcloud.home import connections
 from localcloud.sources import REPOSITORY
 from loupe.account.account import Account
-from loupe.doctor import aws, laptop, stack
+from loupe.doctor import aws, laptop, local_cloud, stack
 from loupe.doctor.examination import Check, Finding, Result, examine
 from loupe.doctor.laptop import Laptop
 from loupe.doctor.patient import Patient
@@ -331,6 +331,15 @@ def test_what_the_user_may_not_call_is_named_and_hides_nothing_else(cloud: Cloud
     assert "you may not call sagemaker:DescribeEndpoint" in by_check["endpoint"].text
     assert "you may not call ssm:GetParameterHistory" in by_check["verdict rules"].text
     assert by_check["failed messages"].result is Result.OK
+
+
+def test_a_local_cloud_that_runs_something_else_than_the_checkout_is_named(cloud: CloudProcess) -> None:
+    (current,) = look(cloud, local_cloud.deployment)
+    assert current.result is Result.OK
+    deploy.deploy(cloud.connection, REPOSITORY, {"LogLevel": "DEBUG"})
+    (other,) = look(cloud, local_cloud.deployment)
+    assert (other.result, "loupe up" in other.command) == (Result.WARNING, True)
+    deploy.deploy(cloud.connection, REPOSITORY, {})
 
 
 def test_a_taken_port_is_named(cloud: CloudProcess, tmp_path: Path) -> None:
