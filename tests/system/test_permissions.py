@@ -10,7 +10,7 @@ from localcloud.home import administrator
 from tests.system.cloud_process import CloudProcess, eventually
 from tests.system.site_client import Client
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")
