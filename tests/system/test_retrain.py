@@ -150,6 +150,27 @@ def test_the_same_data_and_settings_are_not_trained_twice(factory: Factory, firs
     assert len(factory.target.sagemaker.list_training_jobs()["TrainingJobSummaries"]) == 1
 
 
+def test_jobs_of_a_run_that_is_stopped_are_stopped_too(factory: Factory, first: dict[str, Any]):
+    """Step Functions stops the jobs that it waits for itself; a tuning job is stopped from outside."""
+    sagemaker = factory.target.sagemaker
+    long = [part for name, value in SMALL.items() for part in ("--set", f"{name}={value}")]
+    begun = factory.loupe(
+        "retrain", "--families", "ssdlite", "--tune", "--jobs", "2", "--epochs", "500", "--force", *long
+    )
+    assert begun.returncode == 0, begun.stderr
+
+    def running() -> list[str]:
+        listed = sagemaker.list_hyper_parameter_tuning_jobs(StatusEquals="InProgress")
+        return [job["HyperParameterTuningJobName"] for job in listed["HyperParameterTuningJobSummaries"]]
+
+    (name,) = eventually(running)
+    assert factory.loupe("retrain", "--stop").returncode == 0
+    eventually(lambda: not running())
+    described = sagemaker.describe_hyper_parameter_tuning_job(HyperParameterTuningJobName=name)
+    assert described["HyperParameterTuningJobStatus"] in ("Stopping", "Stopped")
+    eventually(lambda: not sagemaker.list_training_jobs(StatusEquals="InProgress")["TrainingJobSummaries"])
+
+
 def test_of_two_triggers_at_once_one_works_and_the_other_says_so(factory: Factory, first: dict[str, Any]):
     results: list[dict[str, Any]] = []
     # It is trained already, so the one that works evaluates only.
