@@ -82,8 +82,8 @@ def _version(account: Account, stack: Stack) -> str:
     if note.changed != stack.changed:
         text += ", changed since by somebody else"
     own = sam.digest()
-    same = "as in" if note.source == own else f"another than in ({own})"
-    return f"{text}; {same} {REPOSITORY}"
+    same = "the same" if note.source == own else own
+    return f"{text}; {REPOSITORY} has {same}"
 
 
 def _waiting(target: Target) -> str:

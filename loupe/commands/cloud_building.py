@@ -95,7 +95,8 @@ class Building:
         if self._json:
             print_json({"stack": self._account.stack, "planned": True, "cost": cost or None})
             return
-        out.print(f"From then on: {cost or 'what it costs is not known here'}.", soft_wrap=True)
+        unknown = "nothing is billed here" if self._account.local else "what it costs is not known"
+        out.print(f"From then on: {cost or unknown}.", soft_wrap=True)
 
     def _plan(self, site: Site) -> list[Outcome]:
         with self._progress:

@@ -100,7 +100,8 @@ def cost(
 ) -> None:
     """Estimate what Loupe costs on AWS, and what would be cheaper.
 
-    The estimate is computed from what Loupe does for an image, and from dated list prices. With --stack, its parameters are taken, and what it really has is shown. docs/cost.md tells how it is computed.
+    The estimate is computed from what Loupe does for an image, and from dated list prices. With --stack, its
+    parameters are taken, and what it really has is shown. docs/cost.md tells how it is computed.
     """
     if refresh:
         _refresh(refresh, region, json_)
