@@ -107,9 +107,11 @@ def data_is_encrypted_and_kept(template: Template) -> Iterator[str]:
         if key.get("EnableKeyRotation") is not True:
             yield f"{name}: no rotation"
     for name, resource in template["Resources"].items():
-        policies = {resource.get("DeletionPolicy"), resource.get("UpdateReplacePolicy")}
-        if resource["Type"] in ("AWS::S3::Bucket", "AWS::DynamoDB::Table") and policies != {"Retain"}:
-            yield f"{name}: deleted with the stack"
+        policies = (resource.get("DeletionPolicy"), resource.get("UpdateReplacePolicy"))
+        # What a failed creation leaves behind is empty, and would be in the way of the next one.
+        kept = policies == ("RetainExceptOnCreate", "Retain")
+        if resource["Type"] in ("AWS::S3::Bucket", "AWS::DynamoDB::Table") and not kept:
+            yield f"{name}: deleted with the stack, or kept when its creation fails"
 
 
 def functions_are_observed(template: Template) -> Iterator[str]:

@@ -35,7 +35,8 @@ def test_nobody_signs_up_and_passwords_are_long():
     assert pool["Policies"]["PasswordPolicy"]["MinimumLength"] >= 12
     # Nobody takes an account over by an e-mail address that somebody has entered.
     assert pool["AccountRecoverySetting"] == {"RecoveryMechanisms": [{"Name": "admin_only", "Priority": 1}]}
-    assert RESOURCES["UserPool"]["DeletionPolicy"] == RESOURCES["UserPool"]["UpdateReplacePolicy"] == "Retain"
+    pool = RESOURCES["UserPool"]
+    assert (pool["DeletionPolicy"], pool["UpdateReplacePolicy"]) == ("RetainExceptOnCreate", "Retain")
 
 
 def test_the_pages_client_has_no_secret_and_tells_nothing_about_users():
