@@ -55,7 +55,7 @@ SECTIONS: dict[str, list[tuple[str, str, str]]] = {
     ],
     "Watch and measure": [
         ("doctor", "doctor", "Find what is wrong, and what mends it."),
-        ("logs", "logs", "Print the logs of functions, endpoint and jobs."),
+        ("logs", "logs", "Print the logs of functions, endpoint and jobs, or all lines of one image."),
         ("stats", "stats", "Show how many images were inspected, and how many failed."),
         ("cost", "cost", "Estimate what Loupe costs on AWS, and what would be cheaper."),
         ("bench", "programs", "Run a benchmark; in the repository only."),

@@ -68,7 +68,7 @@ def logs(
     stack: Stack = None,
     json_: Json = False,
 ) -> None:
-    """Print the logs of functions, endpoint, jobs and API.
+    """Print the logs of functions, endpoint and jobs, or all lines of one image.
 
     The oldest line is first. Without LOG: all of them. Of one image: its way from the upload through functions and
     endpoint to its record and alert.

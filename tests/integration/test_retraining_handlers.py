@@ -437,8 +437,6 @@ def test_the_role_of_rules_allows_exactly_its_calls(cloud: Cloud) -> None:
 
 def test_the_role_of_report_allows_exactly_its_calls(cloud: Cloud) -> None:
     event = ended(cloud)
-    # The policy is shared with plan, which reads the family from the champion's tags.
-    spare = {"sagemaker:ListTags"}
     registered(cloud)
     for name in ("loser", "winner"):
         cloud.documents.write(f"models/{event['plan']['run']}/{name}/output/model.tar.gz", {})
@@ -448,7 +446,7 @@ def test_the_role_of_report_allows_exactly_its_calls(cloud: Cloud) -> None:
     )
     cloud.answers["DescribeModelPackage"] = lambda _: version
     cloud.call("Report", event)
-    assert check(cloud, "ReportRole", cloud.needs) | LAMBDA | spare == cloud.stack.actions("ReportRole")
+    assert check(cloud, "ReportRole", cloud.needs) | LAMBDA == cloud.stack.actions("ReportRole")
 
 
 def test_the_role_of_the_aftermath_allows_exactly_its_calls(cloud: Cloud) -> None:

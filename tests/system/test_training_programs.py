@@ -434,7 +434,7 @@ def test_a_missing_gpu_is_an_error_instead_of_a_fallback_to_the_cpu():
     environment = os.environ | {"LOUPE_DEVICE": "cuda", "CUDA_VISIBLE_DEVICES": ""}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120)
     assert done.returncode == 1
-    assert done.stderr.startswith("loupe: no CUDA")
+    assert done.stderr.startswith("loupe: LOUPE_DEVICE=cuda, but ")
 
 
 @pytest.mark.slow
