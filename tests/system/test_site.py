@@ -296,14 +296,18 @@ def test_unknown_addresses_are_404(cloud: Connection, admin: Client):
     assert admin.send("GET", "/%2e%2e/%2e%2e/pyproject.toml").status == 404
 
 
-def test_a_failing_api_is_counted_for_the_alarm(cloud: Connection, admin: Client):
+def test_a_failing_api_is_counted_for_the_alarm(process: CloudProcess, cloud: Connection, admin: Client):
     functions, name = cloud.client("lambda"), cloud.outputs["ApiFunctionName"]
     handler = functions.get_function_configuration(FunctionName=name)["Handler"]
     functions.update_function_configuration(FunctionName=name, Handler="handlers.nothing.handler")
     try:
         assert admin.send("GET", "/api/session").status >= 500
     finally:
-        functions.update_function_configuration(FunctionName=name, Handler=handler)
+        # The description is only in the state with the right handler, which a kill must not lose.
+        functions.update_function_configuration(
+            FunctionName=name, Handler=handler, Description="Answers again."
+        )
+        wait_until_saved(process.home, "Answers again.", "lambda")
     metrics = cloud.client("cloudwatch").list_metrics(Namespace="AWS/ApiGateway", MetricName="5xx")["Metrics"]
     alarms = cloud.client("cloudwatch").describe_alarms()["MetricAlarms"]
     watched = [alarm["Dimensions"] for alarm in alarms if alarm["MetricName"] == "5xx"]
