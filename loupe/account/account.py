@@ -16,7 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError, ProfileNotFound, Unk
 
 from localcloud import connection
 from loupe.errors import LoupeError
-from loupe.stack.target import LOOPBACK, Target
+from loupe.stack.target import LOOPBACK, Target, chosen_region
 
 Repository = Literal["serve", "serve-gpu", "train"]
 REPOSITORIES: tuple[Repository, ...] = ("serve", "serve-gpu", "train")
@@ -68,7 +68,8 @@ class Account:
             raise LoupeError(f"there is no such AWS profile: {error}", _CHECK_CREDENTIALS) from error
         if os.environ.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "").lower() == "true":
             endpoint_url = None
-        return cls(boto3.Session(botocore_session=core), endpoint_url or None, stack)
+        session = boto3.Session(botocore_session=core, region_name=chosen_region())
+        return cls(session, endpoint_url or None, stack)
 
     @property
     def local(self) -> bool:

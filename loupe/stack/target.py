@@ -39,6 +39,15 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _CLIENT_CONFIG = Config(max_pool_connections=32, retries={"mode": "standard", "max_attempts": 4})
 
 
+def chosen_region() -> str | None:
+    """Return the region of AWS_REGION; None for that of AWS_DEFAULT_REGION or the profile.
+
+    All AWS SDKs and the AWS CLI read AWS_REGION except boto3:
+    https://docs.aws.amazon.com/sdkref/latest/guide/feature-region.html
+    """
+    return os.environ.get("AWS_REGION") or None
+
+
 @dataclass(frozen=True)
 class Target:
     """A deployed stack.
@@ -92,7 +101,7 @@ class Target:
             LoupeError: No credentials, no region, or no such stack.
         """
         try:
-            session = boto3.Session()
+            session = boto3.Session(region_name=chosen_region())
         except BotoCoreError as error:
             raise _unreadable(stack, error) from error
         # Every client reads AWS_ENDPOINT_URL itself; here it also tells how S3 is to be addressed.

@@ -20,6 +20,7 @@ from loupe.account.cloudformation import Stack
 from loupe.account.problem import Problem
 from loupe.account.settings import Environment, Settings, Wishes
 from loupe.errors import LoupeError
+from loupe.stack.target import Target
 from tests.unit.loupe.account import RefusedError, answering
 
 REGION = "eu-central-1"
@@ -69,6 +70,23 @@ def test_all_that_is_wrong_is_said_at_once(monkeypatch: pytest.MonkeyPatch, tmp_
     for part in ("stack's name", "none.tar.gz is not a model", "make is not installed", "no AWS region"):
         assert part in text
     assert all(problem.hint for problem in found)
+
+
+def test_the_region_is_that_of_the_variable_before_that_of_the_profile(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    (tmp_path / "config").write_text("[default]\nregion = eu-west-1\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.delenv("AWS_DEFAULT_REGION", raising=False)
+    monkeypatch.delenv("AWS_REGION", raising=False)
+    assert Account.open("loupe").region == "eu-west-1"
+    monkeypatch.setenv("AWS_REGION", "eu-central-1")
+    assert Account.open("loupe").region == "eu-central-1"
+    with mock_aws():
+        boto3.client("cloudformation", "eu-central-1").create_stack(
+            StackName="loupe", TemplateBody='{"Resources": {"Topic": {"Type": "AWS::SNS::Topic"}}}'
+        )
+        assert Target.aws("loupe").session.region_name == "eu-central-1"
 
 
 @pytest.mark.parametrize(("region", "partition"), [("cn-north-1", "aws-cn"), ("us-gov-west-1", "aws-us-gov")])
