@@ -1,4 +1,4 @@
-"""The endpoint's autoscaling, which ends with the endpoint and begins with it (as in statemachine/retrain.asl.yaml)."""
+"""The endpoint's autoscaling, which ends with the endpoint and begins with it."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-_NAMESPACE, _DIMENSION = "sagemaker", "sagemaker:variant:DesiredInstanceCount"
-_POLICY = "invocations"
+from contract.scaling import policy, scalable_target
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,33 +30,14 @@ class Scaling:
 
     def register(self, variant: str) -> None:
         """Let the number of instances follow the images. Repeating it changes nothing."""
-        target = self._target(variant)
+        target = scalable_target(self.endpoint, variant)
         self.client.register_scalable_target(**target, MinCapacity=self.fewest, MaxCapacity=self.most)
-        self.client.put_scaling_policy(
-            **target,
-            PolicyName=_POLICY,
-            PolicyType="TargetTrackingScaling",
-            TargetTrackingScalingPolicyConfiguration={
-                "TargetValue": float(self.invocations),
-                "PredefinedMetricSpecification": {
-                    "PredefinedMetricType": "SageMakerVariantInvocationsPerInstance"
-                },
-                "ScaleInCooldown": 300,
-                "ScaleOutCooldown": 60,
-            },
-        )
+        self.client.put_scaling_policy(**target, **policy(self.invocations))
 
     def deregister(self, variant: str) -> None:
         """Forget the target, its policy and the alarms that AWS made for it. Nothing happens if there is none."""
         try:
-            self.client.deregister_scalable_target(**self._target(variant))
+            self.client.deregister_scalable_target(**scalable_target(self.endpoint, variant))
         except ClientError as error:
             if error.response["Error"]["Code"] != "ObjectNotFoundException":
                 raise
-
-    def _target(self, variant: str) -> dict[str, str]:
-        return {
-            "ServiceNamespace": _NAMESPACE,
-            "ResourceId": f"endpoint/{self.endpoint}/variant/{variant}",
-            "ScalableDimension": _DIMENSION,
-        }

@@ -1,4 +1,4 @@
-"""The endpoint's autoscaling, as the state machine registers it (statemachine/retrain.asl.yaml).
+"""The endpoint's autoscaling, as the stack's outputs say it.
 
 SageMaker forgets a variant's scalable target when the endpoint is created again, and refuses an update to another
 instance type while one is registered:
@@ -11,13 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from contract.scaling import DIMENSION, POLICY, SERVICE, policy, scalable_target
 from loupe.stack.target import Target
-
-POLICY = "invocations"
-_SERVICE = "sagemaker"
-_DIMENSION = "sagemaker:variant:DesiredInstanceCount"
-# Seconds for which no further instances are removed, or added.
-_SCALE_IN_COOLDOWN, _SCALE_OUT_COOLDOWN = 300, 60
 
 
 @dataclass(frozen=True)
@@ -49,9 +44,9 @@ def registered(target: Target, variant: str) -> Limits | None:
     targets = _targets(target, variant)
     policies = target.scaling.describe_scaling_policies(**_scaled(target, variant))["ScalingPolicies"]
     values = [
-        policy["TargetTrackingScalingPolicyConfiguration"]["TargetValue"]
-        for policy in policies
-        if policy["PolicyName"] == POLICY and "TargetTrackingScalingPolicyConfiguration" in policy
+        found["TargetTrackingScalingPolicyConfiguration"]["TargetValue"]
+        for found in policies
+        if found["PolicyName"] == POLICY and "TargetTrackingScalingPolicyConfiguration" in found
     ]
     if not targets or not values:
         return None
@@ -73,19 +68,7 @@ def register(target: Target, variant: str) -> Limits | None:
         return None
     scaled = _scaled(target, variant)
     target.scaling.register_scalable_target(**scaled, MinCapacity=limits.least, MaxCapacity=limits.most)
-    target.scaling.put_scaling_policy(
-        **scaled,
-        PolicyName=POLICY,
-        PolicyType="TargetTrackingScaling",
-        TargetTrackingScalingPolicyConfiguration={
-            "TargetValue": limits.invocations,
-            "PredefinedMetricSpecification": {
-                "PredefinedMetricType": "SageMakerVariantInvocationsPerInstance"
-            },
-            "ScaleInCooldown": _SCALE_IN_COOLDOWN,
-            "ScaleOutCooldown": _SCALE_OUT_COOLDOWN,
-        },
-    )
+    target.scaling.put_scaling_policy(**scaled, **policy(limits.invocations))
     return limits
 
 
@@ -98,14 +81,10 @@ def deregister(target: Target, variant: str) -> None:
 def _targets(target: Target, variant: str) -> list[dict[str, Any]]:
     scaled = _scaled(target, variant)
     reply = target.scaling.describe_scalable_targets(
-        ServiceNamespace=_SERVICE, ResourceIds=[scaled["ResourceId"]], ScalableDimension=_DIMENSION
+        ServiceNamespace=SERVICE, ResourceIds=[scaled["ResourceId"]], ScalableDimension=DIMENSION
     )
     return list(reply["ScalableTargets"])
 
 
 def _scaled(target: Target, variant: str) -> dict[str, Any]:
-    return {
-        "ServiceNamespace": _SERVICE,
-        "ResourceId": f"endpoint/{target.output('EndpointName')}/variant/{variant}",
-        "ScalableDimension": _DIMENSION,
-    }
+    return scalable_target(target.output("EndpointName"), variant)

@@ -8,10 +8,9 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from contract.scaling import DIMENSION, SERVICE
 from loupe.account.holdings.scope import Item, Scope, Work, existing, is_missing
 
-_NAMESPACE = "sagemaker"
-_DIMENSION = "sagemaker:variant:DesiredInstanceCount"
 # SageMaker refuses to delete an endpoint in these states.
 _BUSY = ("Creating", "Updating", "SystemUpdating", "RollingBack")
 _TIMEOUT_S = 3600.0
@@ -24,7 +23,7 @@ def find_scaling(scope: Scope) -> list[Item]:
     for endpoint in sorted(scope.endpoints):
         # The slash ends the endpoint's name, so no longer name is among them.
         begin = f"endpoint/{endpoint}/variant/"
-        pages = client.get_paginator("describe_scalable_targets").paginate(ServiceNamespace=_NAMESPACE)
+        pages = client.get_paginator("describe_scalable_targets").paginate(ServiceNamespace=SERVICE)
         items += [
             Item(
                 "scaling",
@@ -46,9 +45,9 @@ def delete_scaling(work: Work, item: Item) -> None:
     """Forget the numbers of instances; the policies and their alarms go with them."""
     existing(
         work.account.client("application-autoscaling").deregister_scalable_target,
-        ServiceNamespace=_NAMESPACE,
+        ServiceNamespace=SERVICE,
         ResourceId=item.name,
-        ScalableDimension=_DIMENSION,
+        ScalableDimension=DIMENSION,
     )
 
 
