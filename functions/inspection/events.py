@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import unquote_plus
 
-from contract.inspections import timestamp
+from contract.inspections import record_id, timestamp
 from contract.keys import INCOMING
 from contract.text import plain
 
@@ -48,6 +48,11 @@ class ImageEvent:
     def image(self) -> str:
         """The URI of the object, without its version."""
         return f"s3://{self.bucket}/{self.key}"
+
+    @property
+    def record_id(self) -> str:
+        """The id of its record."""
+        return record_id(self.image, self.version_id)
 
 
 def normalise_sequencer(sequencer: str) -> str:

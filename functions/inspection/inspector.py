@@ -16,7 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from contract.endpoint import reference
 from contract.images import UnreadableError, read_header
-from contract.inspections import Verdict, record_id
+from contract.inspections import Verdict
 from contract.keys import place
 from inspection.detector import Detector
 from inspection.errors import ModelError, NotReadyError
@@ -151,13 +151,11 @@ class Inspector:
             records: The event's `Records`.
             seconds_left: The time that remains for this invocation.
         """
-        outcome, trace = Outcome(), trace_id()
+        outcome = Outcome()
         deadline = time.monotonic() + seconds_left
         messages = [Message.from_record(record) for record in records]
         with ThreadPoolExecutor(_THREADS) as pool:
-            futures = [
-                pool.submit(self._process_message, message, deadline, trace, outcome) for message in messages
-            ]
+            futures = [pool.submit(self._process_message, message, deadline, outcome) for message in messages]
         for message, future in zip(messages, futures, strict=True):
             error = future.exception()
             if error is not None:
@@ -176,9 +174,7 @@ class Inspector:
             current = outcome.current.get(message.id)
             outcome.problems.append(Problem(message.id, "not_hastened", str(error), inspection=current))
 
-    def _process_message(
-        self, message: Message, deadline: float, trace: str | None, outcome: Outcome
-    ) -> None:
+    def _process_message(self, message: Message, deadline: float, outcome: Outcome) -> None:
         unknown: list[str] = []
         events = parse(message.body, unknown.append)
         if not events:
@@ -193,19 +189,17 @@ class Inspector:
             return
         try:
             for event in events:
-                outcome.current[message.id] = record_id(event.image, event.version_id)
-                self._process_image(event, message, deadline, trace, outcome)
+                outcome.current[message.id] = event.record_id
+                self._process_image(event, message, deadline, outcome)
         except NotReadyError as error:
             delay = self.queue.defer(message)
             outcome.count("Deferred")
             reason, current = f"{error}; again in {delay} s", outcome.current.get(message.id)
             outcome.problems.append(Problem(message.id, error.code, reason, inspection=current))
 
-    def _process_image(
-        self, event: ImageEvent, message: Message, deadline: float, trace: str | None, outcome: Outcome
-    ) -> None:
+    def _process_image(self, event: ImageEvent, message: Message, deadline: float, outcome: Outcome) -> None:
         started_at, start = datetime.now(UTC), time.perf_counter()
-        inspection = self._inspect_image(event, message, deadline, trace)
+        inspection = self._inspect_image(event, message, deadline)
         received_at = datetime.fromisoformat(event.received_at)
         inspection.timings_ms["queued"] = max(0.0, (started_at - received_at).total_seconds() * 1000)
         inspection.timings_ms["total"] = (time.perf_counter() - start) * 1000
@@ -216,16 +210,14 @@ class Inspector:
         else:
             outcome.count("Duplicate")
 
-    def _inspect_image(
-        self, event: ImageEvent, message: Message, deadline: float, trace: str | None
-    ) -> Inspection:
+    def _inspect_image(self, event: ImageEvent, message: Message, deadline: float) -> Inspection:
         """Read an image, call the model, and apply the rules, as far as that is possible.
 
         Raises:
             NotReadyError: The image must wait.
             ModelError: The model failed on the image, and the queue will deliver it again.
         """
-        inspection = Inspection(event, Judgement(Verdict.UNREADABLE, []), trace=trace)
+        inspection = Inspection(event, Judgement(Verdict.UNREADABLE, []), trace=trace_id())
         try:
             with _timed(inspection, "read"):
                 stored = self.objects.read(event.bucket, event.key, event.version_id)
@@ -239,8 +231,9 @@ class Inspector:
             rules = self.rules.current()
             with _timed(inspection, "endpoint"):
                 bit_depth = rules.picture_rule(place(event.key).line).bit_depth
-                identity = record_id(event.image, event.version_id)
-                prediction = self.detector.detect(body, content_type, deadline, bit_depth, identity, trace)
+                prediction = self.detector.detect(
+                    body, content_type, deadline, bit_depth, event.record_id, inspection.trace
+                )
             # During a swap two models answer, each with its own scores.
             rules = rules.for_model(prediction.model.version)
         except UnreadableError as error:

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from contract.images import ImageHeader
-from contract.inspections import LINE_PARTITION, VERDICT_PARTITION, Verdict, partition, record_id, timestamp
+from contract.inspections import LINE_PARTITION, VERDICT_PARTITION, Verdict, partition, timestamp
 from contract.keys import place
 from inspection.detector import Prediction
 from inspection.events import ImageEvent
@@ -55,7 +55,7 @@ def build_record(inspection: Inspection, now: datetime, index_shards: int, reten
         retention_days: After how many days DynamoDB deletes the record.
     """
     event = inspection.event
-    identity = record_id(event.image, event.version_id)
+    identity = event.record_id
     image_place = place(event.key)
     record: Record = {
         "image": event.image,

@@ -20,8 +20,7 @@ from moto.s3.models import s3_backends
 from PIL import Image
 from samtranslator.yaml_helper import yaml_parse
 
-from contract.inspections import timestamp
-from inspection.records import record_id
+from contract.inspections import record_id, timestamp
 from inspection.store import Inspections
 from review.decision import Choice, Decision, LabelledObject
 from review.decisions import Decisions, Written

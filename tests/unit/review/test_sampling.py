@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inspection.records import record_id
+from contract.inspections import record_id
 from review.sampling import Cause, Sampling, Selection, lot
 from tests.unit.review.desk import record
 

@@ -20,10 +20,10 @@ from moto.core import DEFAULT_ACCOUNT_ID
 from moto.dynamodb.models import dynamodb_backends
 from samtranslator.yaml_helper import yaml_parse
 
-from contract.inspections import timestamp
+from contract.inspections import record_id, timestamp
 from handlers import track
 from inspection import clients
-from inspection.records import Record, record_id
+from inspection.records import Record
 from review.items import from_item
 from review.sampling import Sampling
 from tests.inspection_support import Context, http
