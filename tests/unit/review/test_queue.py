@@ -1,6 +1,7 @@
 """The review queue: order, claims, and lists."""
 
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -120,15 +121,19 @@ def test_a_list_goes_on_where_it_stopped(desk: Desk) -> None:
 
 
 def test_many_people_at_once_never_get_the_same_image(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    # moto evaluates the condition of a write and writes in two steps; in DynamoDB, nothing comes between them.
-    backend, lock = dynamodb_backends[DEFAULT_ACCOUNT_ID][REGION], threading.Lock()
-    update = backend.update_item
+    # moto evaluates the condition of a write and writes in two steps, and a read meets the item between them; in
+    # DynamoDB, nothing comes between them.
+    backend, lock = dynamodb_backends[DEFAULT_ACCOUNT_ID][REGION], threading.RLock()
 
-    def atomic(*arguments: Any, **options: Any) -> Any:
-        with lock:
-            return update(*arguments, **options)
+    def atomic(call: Callable[..., Any]) -> Callable[..., Any]:
+        def locked(*arguments: Any, **options: Any) -> Any:
+            with lock:
+                return call(*arguments, **options)
 
-    monkeypatch.setattr(backend, "update_item", atomic)
+        return locked
+
+    for name in ("update_item", "query", "get_item"):
+        monkeypatch.setattr(backend, name, atomic(getattr(backend, name)))
     for number in range(12):
         desk.enqueue(f"SN{number}", **uncertain(0.31))
     people = [f"user-{number}" for number in range(6)]
