@@ -12,7 +12,7 @@ from loupe.doctor.examination import Check, Finding, ok, problem, warning
 from loupe.doctor.patient import Patient
 from loupe.errors import LoupeError
 from loupe.stack import endpoint as stack_endpoint
-from loupe.stack import hours, queues, rules
+from loupe.stack import hours, log_groups, queues, rules
 from loupe.stack.alarms import alarms as stack_alarms
 from loupe.stack.runs import runs
 
@@ -27,7 +27,6 @@ _FAILURE_QUEUES = {
     "AlertFailureQueueUrl": ("alerts or pictures could not be made", "alert"),
     "TrackFailureQueueUrl": ("inspections could not be counted", "track"),
 }
-_CONTAINERS = ("/aws/sagemaker/TrainingJobs", "/aws/sagemaker/ProcessingJobs")
 
 
 def stack(patient: Patient) -> Iterator[Finding]:
@@ -196,14 +195,10 @@ def scheduled_retraining(patient: Patient) -> Iterator[Finding]:
 
 def log_retention(patient: Patient) -> Iterator[Finding]:
     """No log is kept for ever."""
-    names = {*patient.log_groups, f"/aws/sagemaker/Endpoints/{patient.endpoint_name}", *_CONTAINERS}
+    names = {*patient.log_groups, log_groups.of_endpoint(patient.endpoint_name), *log_groups.SHARED}
     days = patient.parameters.get("LogRetentionDays", "30")
-    endless = sorted(
-        group["logGroupName"]
-        for name in names
-        for group in patient.target.logs.describe_log_groups(logGroupNamePrefix=name)["logGroups"]
-        if group["logGroupName"] == name and "retentionInDays" not in group
-    )
+    groups = {name: log_groups.find(patient.target.logs, name) for name in names}
+    endless = sorted(name for name, group in groups.items() if group and "retentionInDays" not in group)
     for name in endless:
         yield warning(
             f"{name} is kept for ever",

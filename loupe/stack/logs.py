@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 from loupe.errors import LoupeError
+from loupe.stack import log_groups
 from loupe.stack.log_lines import parse
 from loupe.stack.target import Target
 
@@ -19,9 +20,8 @@ if TYPE_CHECKING:
     from mypy_boto3_logs.type_defs import FilteredLogEventTypeDef
 
 _FUNCTIONS = "/aws/lambda/"
-_ENDPOINTS = "/aws/sagemaker/Endpoints/"
 # These groups are for the jobs of the whole account; the stack's begin with its unique part.
-_JOBS = {"training": "/aws/sagemaker/TrainingJobs", "processing": "/aws/sagemaker/ProcessingJobs"}
+_JOBS = {"training": log_groups.TRAINING, "processing": log_groups.PROCESSING}
 # Of API Gateway and of Step Functions; the names that people use for them.
 _VENDED = {"/aws/vendedlogs/apis/": "requests", "/aws/vendedlogs/states/": "retrain"}
 # In these an image leaves lines with its id.
@@ -57,7 +57,7 @@ class StackLogs:
 
     def sources(self) -> dict[str, str]:
         """Return the log groups that exist, by the names that `read` takes."""
-        others = {"endpoint": f"{_ENDPOINTS}{self._target.output('EndpointName')}"} | _JOBS
+        others = {"endpoint": log_groups.of_endpoint(self._target.output("EndpointName"))} | _JOBS
         return {**self._own, **{name: group for name, group in others.items() if self._exists(group)}}
 
     def read(self, names: Iterable[str], since: datetime, text: str | None = None) -> list[LogLine]:
@@ -96,7 +96,7 @@ class StackLogs:
             for each in page["StackResourceSummaries"]
             if each["ResourceType"] == "AWS::Logs::LogGroup" and each.get("PhysicalResourceId")
         ]
-        return {self._name(group): group for group in groups if not group.startswith(_ENDPOINTS)}
+        return {self._name(group): group for group in groups if not group.startswith(log_groups.ENDPOINTS)}
 
     def _name(self, group: str) -> str:
         for beginning, name in _VENDED.items():
@@ -105,8 +105,7 @@ class StackLogs:
         return group.removeprefix(function_group(self._target, ""))
 
     def _exists(self, group: str) -> bool:
-        pages = self._target.logs.get_paginator("describe_log_groups").paginate(logGroupNamePrefix=group)
-        return any(found["logGroupName"] == group for page in pages for found in page["logGroups"])
+        return log_groups.find(self._target.logs, group) is not None
 
     def _lines(self, source: str, group: str, since: datetime, text: str | None) -> Iterator[LogLine]:
         prefix = f"{self._unique}-" if source in _JOBS else None

@@ -8,9 +8,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from loupe.stack import log_groups
 from loupe.stack.target import Target
-
-_GROUP = "/aws/sagemaker/TrainingJobs"
 
 
 class TrainingLog:
@@ -39,13 +38,15 @@ class TrainingLog:
 
     def _new_messages(self) -> Iterator[str]:
         # A spot job that was interrupted continues in another stream.
-        streams = self._logs.describe_log_streams(logGroupName=_GROUP, logStreamNamePrefix=f"{self._job}/")
+        streams = self._logs.describe_log_streams(
+            logGroupName=log_groups.TRAINING, logStreamNamePrefix=f"{self._job}/"
+        )
         for stream in streams["logStreams"]:
             name = stream["logStreamName"]
             while True:
                 token: Any = {"nextToken": self._tokens[name]} if name in self._tokens else {}
                 page = self._logs.get_log_events(
-                    logGroupName=_GROUP, logStreamName=name, startFromHead=True, **token
+                    logGroupName=log_groups.TRAINING, logStreamName=name, startFromHead=True, **token
                 )
                 # The stream's end answers with the token that it was asked with.
                 ended = self._tokens.get(name) == page["nextForwardToken"]

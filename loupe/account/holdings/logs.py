@@ -6,15 +6,13 @@ from typing import Any
 
 from loupe.account.builders import build_role
 from loupe.account.holdings.scope import Item, Scope, Work, existing, size
-
-# SageMaker's groups for all jobs of the account; a job's streams begin with its name.
-_SHARED = ("/aws/sagemaker/TrainingJobs", "/aws/sagemaker/ProcessingJobs")
+from loupe.stack import log_groups
 
 
 def find_groups(scope: Scope) -> list[Item]:
     """Return the log groups that exist and are the stack's alone."""
     client = scope.account.client("logs")
-    names = {f"/aws/sagemaker/Endpoints/{endpoint}" for endpoint in scope.endpoints}
+    names = {log_groups.of_endpoint(endpoint) for endpoint in scope.endpoints}
     names.add(build_role.log_group_name(scope.account))
     names |= {f"/aws/lambda/{function}" for function in scope.names("AWS::Lambda::Function")}
     # The groups of a stack that exists go with it.
@@ -25,7 +23,7 @@ def find_groups(scope: Scope) -> list[Item]:
     return [
         Item("log group", name, size(group.get("storedBytes", 0)))
         for name in sorted(names)
-        if (group := _group(client, name))
+        if (group := log_groups.find(client, name))
     ]
 
 
@@ -38,8 +36,9 @@ def find_streams(scope: Scope) -> list[Item]:
     """Return the logs of the stack's jobs, in the groups that all jobs of the account share."""
     client = scope.account.client("logs")
     items = []
-    for group in _SHARED:
-        if not scope.incarnations or not _group(client, group):
+    # A job's streams begin with its name.
+    for group in log_groups.SHARED:
+        if not scope.incarnations or not log_groups.find(client, group):
             continue
         for unique in sorted(scope.uniques):
             if number := len(_streams(client, group, f"{unique}-")):
@@ -58,12 +57,6 @@ def delete_streams(work: Work, item: Item) -> None:
     for number, stream in enumerate(streams, start=1):
         work.tell(f"{group}: log {number} of {len(streams)}")
         existing(client.delete_log_stream, logGroupName=group, logStreamName=stream)
-
-
-def _group(client: Any, name: str) -> dict[str, Any] | None:
-    pages = client.get_paginator("describe_log_groups").paginate(logGroupNamePrefix=name)
-    groups = (group for page in pages for group in page["logGroups"])
-    return next((group for group in groups if group["logGroupName"] == name), None)
 
 
 def _streams(client: Any, group: str, prefix: str, most: int | None = None) -> list[str]:
