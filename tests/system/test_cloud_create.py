@@ -38,8 +38,17 @@ class KilledError(BaseException):
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """An empty account: a local cloud into which nothing was deployed."""
-    home = tmp_path_factory.mktemp("empty")
+    """An account that is empty at first: a local cloud into which nothing was deployed."""
+    yield from empty_account(tmp_path_factory.mktemp("empty"))
+
+
+@pytest.fixture
+def untouched_home(tmp_path: Path) -> Iterator[Path]:
+    """An account that no other test has used: the bucket for deployments is one for all stacks."""
+    yield from empty_account(tmp_path)
+
+
+def empty_account(home: Path) -> Iterator[Path]:
     detached.start(home, None, None, empty=True)
     yield home
     # On a busy machine, the endpoints' programs take long to end.
@@ -227,9 +236,9 @@ def served(target: Target) -> str:
 
 
 @pytest.mark.slow
-def test_the_command_goes_on_after_it_is_killed_in_any_step(home: Path):
+def test_the_command_goes_on_after_it_is_killed_in_any_step(untouched_home: Path):
     command = [sys.executable, "-m", "loupe", "cloud", "create", "--stack", "plant", "--local", "--json"]
-    command += ["--home", str(home)]
+    command += ["--home", str(untouched_home)]
     done: list[str] = []
     while True:
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
