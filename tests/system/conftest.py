@@ -8,6 +8,7 @@ import pytest
 from loupe.stack import deployment
 from loupe.stack.target import Target
 from tests.system.cloud_process import CloudProcess
+from tests.system.site_client import Client, signed_in_administrator
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -26,3 +27,9 @@ def loupe_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CloudPro
 def target(loupe_process: CloudProcess) -> Target:
     """The stack in that cloud."""
     return Target.local(loupe_process.home)
+
+
+@pytest.fixture(scope="module")
+def admin(loupe_process: CloudProcess) -> Client:
+    """The ready-made administrator, signed in."""
+    return signed_in_administrator(loupe_process)

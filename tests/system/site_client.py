@@ -13,6 +13,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
+from localcloud.home import administrator
+from tests.system.cloud_process import CloudProcess
+
 JSON = {"content-type": "application/json"}
 
 
@@ -108,3 +111,10 @@ def _encode(document: dict[str, Any]) -> str:
 
 def _text(content: bytes) -> str:
     return base64.urlsafe_b64encode(content).rstrip(b"=").decode()
+
+
+def signed_in_administrator(process: CloudProcess) -> Client:
+    """Return the client of the ready-made administrator of a local cloud."""
+    client = Client(process.connection.site_url)
+    assert client.sign_in(administrator.USER, administrator.password(process.home)).status == 200
+    return client

@@ -10,7 +10,6 @@ from urllib.parse import quote, urlsplit
 import pytest
 from PIL import Image
 
-from localcloud.home import administrator
 from loupe.stack.api import ApiError, call
 from loupe.stack.inspections import Inspection
 from loupe.stack.target import Target
@@ -32,13 +31,6 @@ def records(target: Target) -> dict[str, Inspection]:
     uploads = upload(target, sources, lambda _: None)
     found = follow(target, uploads, lambda _: None, patience=60)
     return {uploaded.origin: found[uploaded.identity] for uploaded in uploads}
-
-
-@pytest.fixture(scope="module")
-def admin(loupe_process: CloudProcess) -> Client:
-    client = Client(loupe_process.connection.site_url)
-    assert client.sign_in(administrator.USER, administrator.password(loupe_process.home)).status == 200
-    return client
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 
 from localcloud import Connection
-from localcloud.home import administrator
 from tests.system.cloud_process import CloudProcess, eventually
 from tests.system.site_client import Client
 
@@ -16,13 +15,6 @@ pytestmark = [pytest.mark.system, pytest.mark.slow]
 @pytest.fixture(scope="module")
 def cloud(loupe_process: CloudProcess) -> Connection:
     return loupe_process.connection
-
-
-@pytest.fixture(scope="module")
-def admin(loupe_process: CloudProcess) -> Client:
-    client = Client(loupe_process.connection.site_url)
-    assert client.sign_in(administrator.USER, administrator.password(loupe_process.home)).status == 200
-    return client
 
 
 def function(cloud: Connection, logical_id: str) -> str:

@@ -13,7 +13,7 @@ from samtranslator.yaml_helper import yaml_parse
 from localcloud import Connection
 from localcloud.home import administrator, one_time
 from tests.system.cloud_process import CloudProcess, wait_until_saved
-from tests.system.site_client import Client, claims, forge, pool_key
+from tests.system.site_client import Client, claims, forge, pool_key, signed_in_administrator
 
 pytestmark = pytest.mark.system
 REPOSITORY = Path(__file__).parents[2]
@@ -36,9 +36,7 @@ def cloud(process: CloudProcess) -> Connection:
 @pytest.fixture(scope="module")
 def admin(process: CloudProcess) -> Client:
     """The ready-made administrator, signed in."""
-    client = Client(process.connection.site_url)
-    assert client.sign_in(administrator.USER, administrator.password(process.home)).status == 200
-    return client
+    return signed_in_administrator(process)
 
 
 def session(cloud: Connection, token: str | None, **headers: str) -> int:
