@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from botocore.exceptions import ClientError
 
@@ -122,13 +123,15 @@ def is_loupe(account: Account, stack: Stack) -> bool:
     """Return whether a stack was made from Loupe's template, in whatever state it is."""
     if stack.outputs:
         return {"ImagesBucketName", "InspectFunctionName"} <= stack.outputs.keys()
-    pages = (
-        account.client("cloudformation")
-        .get_paginator("list_stack_resources")
-        .paginate(StackName=account.stack)
-    )
+    pages = _pages(account, "list_stack_resources")
     names = {each["LogicalResourceId"] for page in pages for each in page["StackResourceSummaries"]}
     return not names or bool({"ImagesBucket", "InspectionsTable", "TopicsKey"} & names)
+
+
+def _pages(account: Account, operation: str, **arguments: str) -> Iterator[dict[str, Any]]:
+    """Yield the pages of what CloudFormation lists about the stack."""
+    paginator = account.client("cloudformation").get_paginator(operation)
+    yield from paginator.paginate(StackName=account.stack, **arguments)
 
 
 def wait(account: Account, on_line: Callable[[str], None]) -> Stack | None:
@@ -152,11 +155,7 @@ def wait(account: Account, on_line: Callable[[str], None]) -> Stack | None:
 
 def _progress(account: Account) -> str:
     """Return how many of the resources that CloudFormation has begun are complete."""
-    pages = (
-        account.client("cloudformation")
-        .get_paginator("list_stack_resources")
-        .paginate(StackName=account.stack)
-    )
+    pages = _pages(account, "list_stack_resources")
     states = Counter(
         each["ResourceStatus"].rpartition("_")[2] for page in pages for each in page["StackResourceSummaries"]
     )
@@ -166,11 +165,7 @@ def _progress(account: Account) -> str:
 
 def changes(account: Account, change_set: str) -> list[Change]:
     """Return what a change set changes."""
-    pages = (
-        account.client("cloudformation")
-        .get_paginator("describe_change_set")
-        .paginate(StackName=account.stack, ChangeSetName=change_set)
-    )
+    pages = _pages(account, "describe_change_set", ChangeSetName=change_set)
     found = [entry["ResourceChange"] for page in pages for entry in page.get("Changes", [])]
     return [
         Change(
@@ -219,11 +214,7 @@ def _wait_until_begun(account: Account, before: Stack | None) -> None:
 
 def failures(account: Account, since: datetime) -> list[str]:
     """Return why resources failed since then, the first cause first."""
-    pages = (
-        account.client("cloudformation")
-        .get_paginator("describe_stack_events")
-        .paginate(StackName=account.stack)
-    )
+    pages = _pages(account, "describe_stack_events")
     found: list[str] = []
     for page in pages:
         for event in page["StackEvents"]:
