@@ -1,7 +1,7 @@
 /** Asks for the label of the selected shape: type to find one, arrows and Enter to take it. */
 
 import type { JSX } from "preact";
-import { useEffect, useId, useRef, useState } from "preact/hooks";
+import { useEffect, useId, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { words } from "./words";
 
 interface LabelPickerProps {
@@ -46,7 +46,7 @@ export function LabelPicker({ labels, current, name, allowsNew, onDone }: LabelP
   const list = useId();
   const choices = choicesFor(typed, labels, name, allowsNew);
 
-  useEffect(() => dialog.current?.showModal(), []);
+  useLayoutEffect(() => dialog.current?.showModal(), []);
 
   /** The dialog is closed first, because the focus goes back where it was only from an open document. */
   function finish(label: string | null) {

@@ -1,6 +1,6 @@
 import type { LucideIcon } from "lucide-preact";
 import type { ComponentChildren } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { Button } from "./button";
 
 /** A button that opens a panel; Escape, a click elsewhere, or the panel's own `close` closes it. */
@@ -20,7 +20,8 @@ export function Drop({
   const [open, setOpen] = useState(false);
   const frame = useRef<HTMLDivElement>(null);
 
-  useEffect(() => {
+  // Not useEffect: it runs after the paint, and a key pressed in between would be lost.
+  useLayoutEffect(() => {
     if (!open) return;
     const outside = (event: Event): void => {
       if (!frame.current?.contains(event.target as Node)) setOpen(false);

@@ -1,5 +1,5 @@
 import { ArrowLeft, ChevronLeft, ChevronRight } from "lucide-preact";
-import { useEffect } from "preact/hooks";
+import { useLayoutEffect } from "preact/hooks";
 import { Button } from "../../components/button";
 import { navigate } from "../../logic/location";
 import { neighboursOf } from "../../logic/results";
@@ -14,7 +14,8 @@ export function NeighbourLinks({ id }: { id: string }) {
   const before = found?.before;
   const after = found?.after;
 
-  useEffect(() => {
+  // Not useEffect: it runs after the paint, and a key pressed in between would be lost.
+  useLayoutEffect(() => {
     const go = (event: KeyboardEvent): void => {
       const inField = event.target instanceof Element && event.target.closest("input, select, textarea");
       if (inField || event.altKey || event.ctrlKey || event.metaKey) return;

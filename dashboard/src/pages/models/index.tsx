@@ -1,6 +1,6 @@
 import "./models.css";
 import { Boxes, GitCompareArrows, Undo2 } from "lucide-preact";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { api, ask } from "../../api/client";
 import type { Model } from "../../api/paths.learning";
 import { can } from "../../api/session";
@@ -187,7 +187,7 @@ function BackDialog({ model, serving, onClose }: { model: Model; serving: number
   const dialog = useRef<HTMLDialogElement>(null);
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState<unknown>(undefined);
-  useEffect(() => dialog.current?.showModal(), []);
+  useLayoutEffect(() => dialog.current?.showModal(), []);
 
   async function submit() {
     setBusy(true);

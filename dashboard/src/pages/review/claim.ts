@@ -1,6 +1,6 @@
 /** One's claim on an image: renewed each minute while the person is active, and noticed when it is lost. */
 
-import { useCallback, useEffect, useRef, useState } from "preact/hooks";
+import { useCallback, useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { ApiError } from "../../api/errors";
 import type { ClaimedReview } from "../../api/paths.review";
 import { toastError } from "../../components/toasts";
@@ -55,7 +55,7 @@ export function useClaim(first: ClaimedReview): Claim {
     }
   }, [first.id]);
 
-  useEffect(() => {
+  useLayoutEffect(() => {
     const live = () => {
       active.current = true;
     };

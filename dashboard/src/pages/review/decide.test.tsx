@@ -1,5 +1,6 @@
 // @vitest-environment happy-dom
 import { act, cleanup, fireEvent, render, screen, waitFor } from "@testing-library/preact";
+import { render as renderNow } from "preact";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import type { ClaimedReview } from "../../api/paths.review";
 import { Decide } from "./decide";
@@ -87,6 +88,18 @@ test("A accepts the image as it is shown, once", async () => {
       body: { version: 3, verdict: "fail", objects: [{ label: "dent", box: [10, 10, 40, 30] }] },
     },
   ]);
+});
+
+test("a key that is pressed as soon as the image stands there counts", async () => {
+  answer = () => ({ status: 200, body: { id: "early" } });
+  const onDone = vi.fn();
+  const root = document.body.appendChild(document.createElement("div"));
+  // Not testing-library's render: that waits until everything after the paint has run.
+  renderNow(<Decide first={item("early")} labels={["dent"]} onDone={onDone} onSkip={vi.fn()} onNext={vi.fn()} />, root);
+  expect(root.querySelector("h2")?.textContent).toBe("SN1");
+  document.body.dispatchEvent(new KeyboardEvent("keydown", { key: "r", bubbles: true }));
+  await waitFor(() => expect(onDone).toHaveBeenCalledWith("pass"));
+  act(() => renderNow(null, root));
 });
 
 test("R decides that there is no defect, without boxes", async () => {

@@ -1,5 +1,5 @@
 import { Check, CircleHelp, CircleSlash, CircleX, EyeOff, Pencil, SkipForward } from "lucide-preact";
-import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import type { ClaimedReview, ReviewVerdict } from "../../api/paths.review";
 import type { Decision } from "../../api/types";
 import { useEditing } from "../../canvas/editing";
@@ -198,7 +198,8 @@ function Desk({
 function useKeys(act: (event: KeyboardEvent) => boolean): void {
   const latest = useRef(act);
   latest.current = act;
-  useEffect(() => {
+  // Not useEffect: it runs after the paint, and a key pressed in between would be lost.
+  useLayoutEffect(() => {
     const listen = (event: KeyboardEvent) => {
       if (event.defaultPrevented || event.repeat || event.ctrlKey || event.metaKey || event.altKey) return;
       const target = event.target as HTMLElement;

@@ -1,5 +1,5 @@
 import { X } from "lucide-preact";
-import { useEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 import { Button } from "../../components/button";
 import { texts } from "../../texts";
 import { words } from "./words";
@@ -7,7 +7,7 @@ import { words } from "./words";
 /** The keys, as an overlay. */
 export function Help({ onClose }: { onClose: () => void }) {
   const dialog = useRef<HTMLDialogElement>(null);
-  useEffect(() => dialog.current?.showModal(), []);
+  useLayoutEffect(() => dialog.current?.showModal(), []);
   return (
     <dialog ref={dialog} class="dialog review-help" aria-labelledby="review-help-title" onClose={onClose}>
       <div class="stack">

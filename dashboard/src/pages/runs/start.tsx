@@ -1,5 +1,5 @@
 import { Play } from "lucide-preact";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { api, ask } from "../../api/client";
 import { ApiError } from "../../api/errors";
 import type { StartRun } from "../../api/paths.learning";
@@ -46,7 +46,7 @@ function StartDialog({ onClose }: { onClose: () => void }) {
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState<unknown>(undefined);
   const sets = useLoad(async () => (await ask(api.GET("/api/datasets"))).items, []);
-  useEffect(() => dialog.current?.showModal(), []);
+  useLayoutEffect(() => dialog.current?.showModal(), []);
 
   function toggle(family: string) {
     const chosen = wanted.families ?? [];

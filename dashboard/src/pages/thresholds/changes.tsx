@@ -1,6 +1,6 @@
 import { Save } from "lucide-preact";
 import type { JSX } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { ApiError, sentence } from "../../api/errors";
 import { can } from "../../api/session";
 import { Button } from "../../components/button";
@@ -117,7 +117,7 @@ function SaveDialog({ draft, onClose }: { draft: Draft; onClose: () => void }) {
   const [comment, setComment] = useState("");
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState<unknown>(undefined);
-  useEffect(() => dialog.current?.showModal(), []);
+  useLayoutEffect(() => dialog.current?.showModal(), []);
 
   async function submit() {
     setBusy(true);

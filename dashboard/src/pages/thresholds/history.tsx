@@ -1,5 +1,5 @@
 import type { JSX } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import type { RulesVersion } from "../../api/paths.rules";
 import { can } from "../../api/session";
 import type { Page } from "../../api/types";
@@ -118,7 +118,7 @@ function BackDialog({ version, draft, onClose }: { version: RulesVersion; draft:
   const [error, setError] = useState<unknown>(undefined);
   const name = version.version ?? words.history.unknown;
   const changes = differences(draft.base.document, version.document);
-  useEffect(() => dialog.current?.showModal(), []);
+  useLayoutEffect(() => dialog.current?.showModal(), []);
 
   function submit() {
     setBusy(true);
