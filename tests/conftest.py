@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import signal
 from pathlib import Path
 
 import botocore.session
@@ -11,6 +12,12 @@ import pytest
 
 # A session has a loader of its own, which parses megabytes of JSON for each client; hundreds of tests make clients.
 botocore.session.create_loader = functools.cache(botocore.session.create_loader)
+
+# Tests that are started in the background ignore these signals, and so would every program that a test starts, and then
+# wants to stop by them.
+for _signal, _usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(_signal) == signal.SIG_IGN:
+        signal.signal(_signal, _usual)
 
 # A worker runs whole files. The longest ones come first, so that no worker has one left when the others are done.
 _FIRST = (
