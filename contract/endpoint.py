@@ -11,25 +11,40 @@ ATTRIBUTES_HEADER = "X-Amzn-SageMaker-Custom-Attributes"
 BIT_DEPTHS = range(8, 17)  # of a camera whose files have 16 bits
 _BIT_DEPTH = re.compile(r"(?:^|[;,\s])bit-depth=(\d{1,2})(?:$|[;,\s])")
 _INSPECTION = re.compile(r"(?:^|[;,\s])inspection=([\w-]{1,64})(?:$|[;,\s])", re.ASCII)
+_HEAT_MAP = re.compile(r"(?:^|[;,\s])heat-map=1(?:$|[;,\s])")
 _TRACE = re.compile(r"(?:^|[;,\s])trace=([\w-]{1,64})(?:$|[;,\s])", re.ASCII)
 # The alarms in template.yaml and the state machine use the same name. A canary needs a name that never changes.
 VARIANT_NAME = "AllTraffic"
 
 
-def attributes(bit_depth: int | None = None, inspection: str | None = None, trace: str | None = None) -> str:
+def attributes(
+    bit_depth: int | None = None,
+    inspection: str | None = None,
+    trace: str | None = None,
+    *,
+    heat_map: bool = False,
+) -> str:
     """Return the attributes of a request: at most 1,024 visible ASCII characters pass through SageMaker.
 
     Args:
         bit_depth: Of the camera, for a picture that does not state it.
         inspection: The id of the record that the request is for.
         trace: The id of the trace that the request belongs to.
+        heat_map: Whether the answer should contain the heat map of an anomaly model.
 
     >>> attributes(12)
     'bit-depth=12'
+    >>> attributes(12, heat_map=True)
+    'bit-depth=12; heat-map=1'
     >>> attributes(inspection="6d0f", trace="1-5759e988-bd86")
     'inspection=6d0f; trace=1-5759e988-bd86'
     """
-    values = {"bit-depth": bit_depth, "inspection": inspection, "trace": trace}
+    values = {
+        "bit-depth": bit_depth,
+        "inspection": inspection,
+        "trace": trace,
+        "heat-map": 1 if heat_map else None,
+    }
     return "; ".join(f"{name}={value}" for name, value in values.items() if value is not None)
 
 
@@ -41,6 +56,15 @@ def bit_depth_of(text: str) -> int | None:
     """
     found = _BIT_DEPTH.search(text)
     return int(found[1]) if found and int(found[1]) in BIT_DEPTHS else None
+
+
+def wants_heat_map(text: str) -> bool:
+    """Return whether a request's attributes ask for the heat map.
+
+    >>> wants_heat_map("bit-depth=12; heat-map=1"), wants_heat_map("heat-map=0"), wants_heat_map("")
+    (True, False, False)
+    """
+    return _HEAT_MAP.search(text) is not None
 
 
 def ids_of(text: str) -> dict[str, str]:
