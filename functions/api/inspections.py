@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
 from typing import Any, NotRequired, cast
 
 from typing_extensions import TypedDict
@@ -12,6 +11,7 @@ from api import aws, settings
 from api.activity import CountedActivity
 from api.errors import not_found
 from api.links import Links, PictureLinks
+from inspection.heat_maps import data_url
 from inspection.index_reading import Table
 from inspection.objects import Objects
 from inspection.records import Record
@@ -51,11 +51,12 @@ class Reason(TypedDict):
 
 
 class Detection(TypedDict):
-    """What the model has found. box: x1, y1, x2, y2 in pixels of the upright image."""
+    """What a model has found. box: x1, y1, x2, y2 in pixels of the upright image. model: which, if two have judged."""
 
     label: str
     score: float
     box: list[float]
+    model: NotRequired[str]
 
 
 class Model(TypedDict):
@@ -63,6 +64,19 @@ class Model(TypedDict):
 
     name: str
     version: str
+
+
+class Anomaly(TypedDict):
+    """How unusual the image is to a model that knows good parts.
+
+    score: calibrated to 0..1. distance: as the model measures it. heat_map: a data URL of a small grey PNG, which is
+    stretched over the upright image, the brighter the more unusual; None in lists, and if there is none.
+    """
+
+    score: float
+    distance: float
+    model: Model
+    heat_map: str | None
 
 
 class Done(TypedDict):
@@ -93,6 +107,7 @@ class Inspection(TypedDict):
     image_bytes: NotRequired[int]
     image_format: NotRequired[str]
     model: NotRequired[Model]
+    anomaly: NotRequired[Anomaly]
     rules_version: NotRequired[str]
     quality: NotRequired[dict[str, float]]
     timings_ms: NotRequired[dict[str, float]]
@@ -103,9 +118,19 @@ class Inspection(TypedDict):
 
 
 def shown(record: Record) -> Inspection:
-    """Return a record as the API shows it."""
-    known: Mapping[str, Any] = {name: record[name] for name in _FIELDS if name in record}
+    """Return a record as lists show it."""
+    known: dict[str, Any] = {name: record[name] for name in _FIELDS if name in record}
+    if "anomaly" in record:
+        known["anomaly"] = {**record["anomaly"], "heat_map": None}
     return cast(Inspection, {"detections": [], "reasons": [], **known, "links": links().of(record)})
+
+
+def shown_whole(record: Record) -> Inspection:
+    """Return a record as it is shown alone: with its heat map, and a picture that every browser shows."""
+    inspection = shown(_views().added(record))
+    if "anomaly" in inspection and (heat_map := _inspections().heat_map(record)):
+        inspection["anomaly"]["heat_map"] = data_url(heat_map)
+    return inspection
 
 
 def existing(identity: str) -> Record:
@@ -120,21 +145,21 @@ def existing(identity: str) -> Record:
     return record
 
 
-def with_view(record: Record) -> Record:
-    """Return a record whose picture every browser shows as it was judged."""
-    return _views().added(record)
-
-
 @functools.cache
 def _views() -> Views:
     environment = settings.Records.read()
     return Views(
         objects=Objects(aws.s3(), environment.max_image_bytes),
         s3=aws.s3(),
-        inspections=Inspections(aws.dynamodb(), environment.table_name),
+        inspections=_inspections(),
         artefacts_bucket=environment.artefacts_bucket,
         max_pixels=environment.max_image_pixels,
     )
+
+
+@functools.cache
+def _inspections() -> Inspections:
+    return Inspections(aws.dynamodb(), settings.Records.read().table_name)
 
 
 @functools.cache

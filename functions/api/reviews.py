@@ -13,8 +13,7 @@ from typing_extensions import TypedDict
 
 from api import aws, settings
 from api.errors import ApiError, conflict, invalid_request, not_found, unavailable
-from api.inspections import Inspection, links, table, with_view
-from api.inspections import shown as shown_inspection
+from api.inspections import Inspection, links, shown_whole, table
 from api.links import PictureLinks
 from inspection.index_reading import key_of
 from inspection.store import Inspections
@@ -127,7 +126,7 @@ def linked(items: Sequence[Item], by: str) -> list[LinkedReview]:
 def with_inspection(item: Item, by: str) -> ReviewedInspection:
     """Return an item of the queue with its inspection. by: who looks at it."""
     record = store().get(item["image"], item["version_id"])
-    inspection = shown_inspection(with_view(record)) if record else None
+    inspection = shown_whole(record) if record else None
     known: Mapping[str, Any] = shown(item, by, datetime.now(UTC))
     pictures = inspection["links"] if inspection else None
     return cast(ReviewedInspection, {**known, "links": pictures, "inspection": inspection})

@@ -14,6 +14,7 @@ from contract.endpoint import attributes
 from contract.images import UnreadableError
 from inspection.clients import ENDPOINT_SECONDS
 from inspection.errors import ModelError, NotReadyError
+from inspection.heat_maps import HeatMap
 
 if TYPE_CHECKING:
     from mypy_boto3_sagemaker import SageMakerClient
@@ -39,11 +40,13 @@ class Detection(BaseModel):
         label: The class.
         score: Confidence, 0..1.
         box: x1, y1, x2, y2 in pixels of the upright image.
+        model: The name of the model that found it, if two models answered.
     """
 
     label: str = Field(min_length=1, max_length=200)
     score: Score
     box: tuple[Number, Number, Number, Number]
+    model: str | None = Field(None, max_length=200)
 
     @property
     def area(self) -> float:
@@ -77,6 +80,22 @@ class Doubt(BaseModel):
     message: str = Field(min_length=1, max_length=500)
 
 
+class Anomaly(BaseModel):
+    """What an anomaly model says about a picture as a whole.
+
+    Attributes:
+        score: How unusual the picture is, calibrated to 0..1.
+        distance: The same as the model measures it.
+        model: The anomaly model.
+        heat_map: A small PNG, stretched over the upright image: the brighter, the more unusual.
+    """
+
+    score: Score
+    distance: Number
+    model: Model
+    heat_map: HeatMap | None = None
+
+
 class Prediction(BaseModel):
     """The endpoint's answer.
 
@@ -84,6 +103,7 @@ class Prediction(BaseModel):
         model: The model that answered.
         image: Size of the upright image.
         detections: Highest score first. At most 500, because a DynamoDB item holds 400 KB.
+        anomaly: What the anomaly model says, if there is one.
         quality: Measures of the picture, such as `sharpness`.
         warnings: Why the model may be blind on this picture.
         timings_ms: Milliseconds by stage.
@@ -92,6 +112,7 @@ class Prediction(BaseModel):
     model: Model
     image: Size
     detections: Annotated[list[Detection], Field(max_length=500)]
+    anomaly: Anomaly | None = None
     quality: dict[str, Number] = {}
     warnings: Annotated[list[Doubt], Field(max_length=20)] = []
     timings_ms: dict[str, Number] = {}
@@ -125,7 +146,7 @@ class Detector:
         inspection: str | None = None,
         trace: str | None = None,
     ) -> Prediction:
-        """Return the model's detections in an image.
+        """Return the model's detections in an image, with the heat map if there is an anomaly model.
 
         Args:
             data: The body of the request: the image, or a reference to it.
@@ -141,8 +162,7 @@ class Detector:
             ModelError: The model failed on this image, or its answer does not fit the contract.
         """
         known: dict[str, Any] = {}
-        if text := attributes(bit_depth, inspection, trace):
-            known["CustomAttributes"] = text
+        known["CustomAttributes"] = attributes(bit_depth, inspection, trace, heat_map=True)
         if inspection:
             # With data capture on the endpoint, the captured picture has the id too.
             known["InferenceId"] = inspection

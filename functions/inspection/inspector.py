@@ -205,6 +205,10 @@ class Inspector:
         inspection.timings_ms["total"] = (time.perf_counter() - start) * 1000
         now = datetime.now(UTC)
         record = build_record(inspection, now, self.index_shards, self.retention_days)
+        prediction = inspection.prediction
+        if prediction and prediction.anomaly and prediction.anomaly.heat_map:
+            # Before the record, so that whoever is told of the record finds it.
+            self.inspections.keep_heat_map(record, prediction.anomaly.heat_map)
         if self.inspections.put(record):
             outcome.add(inspection, record, max(0.0, (now - received_at).total_seconds() * 1000))
         else:

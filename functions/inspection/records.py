@@ -12,6 +12,7 @@ from contract.inspections import LINE_PARTITION, VERDICT_PARTITION, Verdict, par
 from contract.keys import place
 from inspection.detector import Prediction
 from inspection.events import ImageEvent
+from inspection.heat_maps import digest
 from inspection.rules import Judgement, Kind
 
 Record = dict[str, Any]
@@ -77,13 +78,24 @@ def build_record(inspection: Inspection, now: datetime, index_shards: int, reten
         **_index_keys(inspection, identity, index_shards),
     }
     if inspection.prediction:
-        answer = inspection.prediction.model_dump()
+        answer = inspection.prediction.model_dump(exclude_none=True)
         record |= {name: answer[name] for name in ("model", "detections", "quality")}
         # With them the image can be judged again by other rules.
         record["doubts"] = [warning["message"] for warning in answer["warnings"]]
+        record["anomaly"] = _anomaly_field(inspection.prediction)
         record["timings_ms"] |= {f"model_{name}": taken for name, taken in answer["timings_ms"].items()}
     decimal: Record = _decimal({name: value for name, value in record.items() if value is not None})
     return decimal
+
+
+def _anomaly_field(prediction: Prediction) -> Record | None:
+    """Return what the record says of the anomaly model's answer. The heat map itself is no part of it."""
+    if prediction.anomaly is None:
+        return None
+    heat_map = prediction.anomaly.heat_map
+    return prediction.anomaly.model_dump(exclude={"heat_map"}) | (
+        {"heat_map": digest(heat_map)} if heat_map else {}
+    )
 
 
 def classes_of(record: Record) -> set[str]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.exceptions import ClientError
 
+from inspection import heat_maps
 from inspection.events import UNVERSIONED, normalise_sequencer
 from inspection.records import Record
 
@@ -51,6 +52,20 @@ class Inspections:
                 ":received_at": {"S": record["received_at"]},
             },
         )
+
+    def keep_heat_map(self, record: Record, heat_map: bytes) -> None:
+        """Write the heat map of a record that is not written yet. Repeating it changes nothing."""
+        key = heat_maps.key_of(record, heat_maps.digest(heat_map))
+        item = {**key, "heat_map": heat_map, "expires_at": record["expires_at"]}
+        self._client.put_item(TableName=self._table_name, Item=_item(item))
+
+    def heat_map(self, record: Record) -> bytes | None:
+        """Return the heat map of a record; None if it has none."""
+        name = heat_maps.name_in(record)
+        if name is None:
+            return None
+        reply = self._client.get_item(TableName=self._table_name, Key=_item(heat_maps.key_of(record, name)))
+        return bytes(reply["Item"]["heat_map"]["B"]) if "Item" in reply else None
 
     def get(self, image: str, version_id: str) -> Record | None:
         """Return the record of an image version, by a consistent read."""

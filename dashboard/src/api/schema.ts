@@ -625,6 +625,22 @@ export interface components {
             state: string;
         };
         /**
+         * Anomaly
+         * @description How unusual the image is to a model that knows good parts.
+         *
+         *     score: calibrated to 0..1. distance: as the model measures it. heat_map: a data URL of a small grey PNG, which is
+         *     stretched over the upright image, the brighter the more unusual; None in lists, and if there is none.
+         */
+        Anomaly: {
+            /** Distance */
+            distance: number;
+            /** Heat Map */
+            heat_map: string | null;
+            model: components["schemas"]["api__inspections__Model"];
+            /** Score */
+            score: number;
+        };
+        /**
          * Answer
          * @description A person's answer to a run that waits.
          */
@@ -927,13 +943,15 @@ export interface components {
         };
         /**
          * Detection
-         * @description What the model has found. box: x1, y1, x2, y2 in pixels of the upright image.
+         * @description What a model has found. box: x1, y1, x2, y2 in pixels of the upright image. model: which, if two have judged.
          */
         Detection: {
             /** Box */
             box: number[];
             /** Label */
             label: string;
+            /** Model */
+            model?: string;
             /** Score */
             score: number;
         };
@@ -1042,6 +1060,7 @@ export interface components {
          */
         Inspection: {
             acknowledged?: components["schemas"]["Done"];
+            anomaly?: components["schemas"]["Anomaly"];
             /** Captured At */
             captured_at: string;
             /** Detections */
@@ -1101,6 +1120,7 @@ export interface components {
          */
         InspectionDetails: {
             acknowledged?: components["schemas"]["Done"];
+            anomaly?: components["schemas"]["Anomaly"];
             /** Captured At */
             captured_at: string;
             /** Detections */

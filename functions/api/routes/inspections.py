@@ -14,7 +14,7 @@ from typing_extensions import TypedDict
 from api import aws, settings
 from api.access import CurrentCaller, Group, allow
 from api.asked import EVER, Asked
-from api.inspections import Inspection, existing, links, shown, table, with_view
+from api.inspections import Inspection, existing, links, shown, shown_whole, table
 from api.times import LONGEST
 from contract.inspections import Verdict
 from inspection.objects import Objects
@@ -96,9 +96,9 @@ def find(
 @allow(Group.VIEWER)
 def show(identity: Identity, caller: CurrentCaller) -> InspectionDetails:
     """Return an inspection with its history and its place in the review queue."""
-    record, item = with_view(existing(identity)), _queue().find(identity)
+    record, item = existing(identity), _queue().find(identity)
     queued = queue.shown(item, caller.name, datetime.now(UTC)) if item else None
-    return {**shown(record), "history": _history().read(inspection_subject(identity)), "queue": queued}
+    return {**shown_whole(record), "history": _history().read(inspection_subject(identity)), "queue": queued}
 
 
 @router.get("/serials/<serial>", summary="Show what is known of a part")
@@ -130,7 +130,7 @@ def acknowledge_defect(identity: Identity, caller: CurrentCaller) -> Inspection:
     if ACKNOWLEDGED not in record:
         acknowledge(aws.dynamodb(), settings.Records.read().table_name, _history(), record, caller.name)
         record = existing(identity)
-    return shown(record)
+    return shown_whole(record)
 
 
 @functools.cache
