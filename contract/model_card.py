@@ -14,10 +14,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from contract.endpoint import BIT_DEPTHS
+from contract.scores import ANOMALY
 
 _INPUT_SIDES = range(8, 8193)  # of the square input, in pixels
 _NAME_LENGTH = 200  # of a model or a label, as in the records
 _BOX_OFFSET = 1000  # pixels
+_FARTHEST = 1e9  # distance of features
 # What a card means that does not contain these.
 DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "postprocess": {
@@ -29,6 +31,7 @@ DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     },
     "tiles": {"overlap": 0.2, "max_tiles": 256},
     "scale": {"outside": "review"},
+    "anomaly": {"foreign_above": None},
 }
 # Everything besides the weights that changes an answer.
 _SETTINGS = (
@@ -40,7 +43,11 @@ _SETTINGS = (
     "scale",
     "bit_depth",
     "box_offset",
+    "anomaly",
+    "anomaly_model",
 )
+# What training.model.anomaly measures of a picture's distances, to tell that it shows another product.
+FOREIGN_MEASURES = ("distance", "mean", "median")
 
 _Check = Callable[[Any, str], None]
 
@@ -80,10 +87,30 @@ def check(document: Any) -> None:
     _object(document, "the document")
     _finite(document, "")
     _fields(document, "", _REQUIRED, _OPTIONAL)
-    labels = document["labels"]
+    labels = answered_labels(document)
     for label in document.get("operating_points", {}):
         if label not in labels:
             raise CardError(f"operating_points: {label!r} is not one of the labels")
+    if document.get("anomaly") is not None:
+        _anomaly_model_alone(document)
+
+
+def answered_labels(document: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return all labels that a model can answer: those of its card, and of an anomaly model beside a detector."""
+    labels = tuple(document["labels"])
+    beside = document.get("anomaly_model") is not None and ANOMALY not in labels
+    return (*labels, ANOMALY) if beside else labels
+
+
+def _anomaly_model_alone(document: Mapping[str, Any]) -> None:
+    """Raise CardError for what only a detector has."""
+    if tuple(document["labels"]) != (ANOMALY,):
+        raise CardError(f"labels must be {json.dumps([ANOMALY])} for a model with anomaly")
+    for name in ("tiles", "anomaly_model"):
+        if document.get(name) is not None:
+            raise CardError(f"{name} is for detectors, and this is an anomaly model")
+    if any(document.get("box_offset", ())):
+        raise CardError("box_offset is for detectors, and this is an anomaly model")
 
 
 def version(document: Mapping[str, Any]) -> str:
@@ -241,12 +268,26 @@ def _golden(value: Any, place: str) -> None:
         _record({"picture": _text, "labels": _labels}, {})(picture, f"{place}.{index}")
 
 
+def _foreign_above(value: Any, place: str) -> None:
+    _record({}, dict.fromkeys(FOREIGN_MEASURES, _DISTANCE))(value, place)
+    if not value:
+        raise CardError(f"{place} must name one of {', '.join(FOREIGN_MEASURES)}")
+
+
+def _map_range(value: Any, place: str) -> None:
+    _numbers(range(2, 3), _number(0, _FARTHEST))(value, place)
+    low, high = value
+    if not low < high:
+        raise CardError(f"{place} must rise, not {_shown(value)}")
+
+
 def _shown(value: Any) -> str:
     text = json.dumps(value, ensure_ascii=False, default=repr)
     return text if len(text) <= 40 else f"{text[:37]}..."
 
 
 _CHANNELS = range(1, 5)
+_DISTANCE = _number(0, _FARTHEST, above=True)
 _REQUIRED: Mapping[str, _Check] = {
     "name": _name,
     "family": _name,
@@ -287,6 +328,18 @@ _OPTIONAL: Mapping[str, _Check] = {
     "scale": _or_none(_object),
     "bit_depth": _or_none(_whole(BIT_DEPTHS[0], BIT_DEPTHS[-1])),
     "box_offset": _numbers(range(2, 3), _number(-_BOX_OFFSET, _BOX_OFFSET)),
+    "anomaly": _or_none(
+        _record(
+            {
+                "threshold": _DISTANCE,
+                "spread": _DISTANCE,
+                "region_threshold": _DISTANCE,
+                "map_range": _map_range,
+            },
+            {"foreign_above": _or_none(_foreign_above)},
+        )
+    ),
+    "anomaly_model": _or_none(_record({"name": _name, "version": _name}, {})),
     "members": _objects,
     "golden": _golden,
     "version": _text,

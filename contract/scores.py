@@ -2,3 +2,5 @@
 
 FAIL_SCORE = 0.5
 REVIEW_SCORE = 0.3
+# The label of everything that an anomaly model finds: it knows good products only, and names no defects.
+ANOMALY = "anomaly"

@@ -1,4 +1,7 @@
-"""The model artefact: `model.tar.gz` contains `model.onnx` and `model.json`, and nothing that could run code."""
+"""The model artefact: `model.tar.gz` contains `model.onnx` and `model.json`, and nothing that could run code.
+
+A detector may have an anomaly model beside it, as `anomaly.onnx` and `anomaly.json`.
+"""
 
 from __future__ import annotations
 
@@ -17,12 +20,16 @@ from typing import Any
 from contract import model_card
 from training.job.errors import TrainingError
 from training.job.files import whole_file
+from training.model.anomaly_scale import AnomalyScale
 from training.model.decoding import Postprocess
 from training.model.scale import Scale, ScaleError
 from training.model.tiling import Tiles, TilesError
 
 MODEL = "model.onnx"
 CARD = "model.json"
+ANOMALY_MODEL = "anomaly.onnx"
+ANOMALY_CARD = "anomaly.json"
+_FILES = (CARD, MODEL, ANOMALY_CARD, ANOMALY_MODEL)
 # Of one unpacked member: a gzip bomb must not fill the disk.
 MAX_BYTES = 2 * 1024**3
 
@@ -56,6 +63,8 @@ class ModelCard:
         bit_depth: The bits in 16-bit files that do not state them, as the model has learned from them; None: all 16.
         box_offset: Pixels of the original, to the right and down, by which each box is shifted
             (training.evaluation.box_offset).
+        anomaly: What the distances of an anomaly model mean; None: this is a detector.
+        anomaly_model: Name and version of the anomaly model that a detector has beside it; None: it has none.
         members: Of an ensemble (training.learning.ensembling): name, version, family and more of each model. The
             ensemble's own family is its first member's.
         golden: Pictures of the validation part on which the model found labelled defects: "picture", a JPEG in
@@ -79,6 +88,8 @@ class ModelCard:
     scale: Scale | None = None
     bit_depth: int | None = None
     box_offset: tuple[float, float] = (0.0, 0.0)
+    anomaly: AnomalyScale | None = None
+    anomaly_model: dict[str, str] | None = None
     members: list[dict[str, Any]] = field(default_factory=list)
     golden: list[dict[str, Any]] = field(default_factory=list)
 
@@ -97,50 +108,100 @@ class ModelCard:
         """For `decode`: the side in pixels above which a picture is cut into tiles; None: never."""
         return self.tiles.size if self.tiles else None
 
-    def write(self, folder: Path) -> None:
-        """Write `folder`/model.json."""
+    @property
+    def judges_anomalies(self) -> bool:
+        """Whether it is an anomaly model, or has one beside it."""
+        return self.anomaly is not None or self.anomaly_model is not None
+
+    @property
+    def answered_labels(self) -> tuple[str, ...]:
+        """All labels that an answer may have: its own, and that of an anomaly model beside it."""
+        return model_card.answered_labels(asdict(self))
+
+    def write(self, folder: Path, name: str = CARD) -> None:
+        """Write `folder`/model.json, or another file."""
         document = {**asdict(self), "version": self.version}
-        (folder / CARD).write_text(json.dumps(document, indent=1, allow_nan=False) + "\n")
+        (folder / name).write_text(json.dumps(document, indent=1, allow_nan=False) + "\n")
 
 
 def read_card(folder: Path, source: Path | None = None) -> ModelCard:
-    """Read `folder`/model.json, and check model.onnx against it.
+    """Read `folder`/model.json, and check everything else in the artefact against it.
 
-    Cards from before tiles, scale, bit_depth, box_offset, members or golden existed are read with their defaults.
+    Cards from before tiles, scale, bit_depth, box_offset, anomaly models, members or golden existed are read with their
+    defaults.
 
     Args:
         folder: An unpacked artefact.
         source: What an error names instead of `folder`: a temporary folder tells a user nothing.
 
     Raises:
-        ArtefactError: model.json is missing or no card of a model that can judge, or model.onnx has another SHA-256.
+        ArtefactError: model.json is missing or no card of a model that can judge, model.onnx has another SHA-256, or
+            the anomaly model beside it is damaged, missing, or another one.
     """
     place = source or folder
+    card = _read(folder, CARD, MODEL, place)
+    if card.anomaly_model is not None:
+        beside = _read(folder, ANOMALY_CARD, ANOMALY_MODEL, place)
+        if beside.anomaly is None:
+            raise ArtefactError(f"{place}: {ANOMALY_CARD} is the card of a detector, not of an anomaly model")
+        named = card.anomaly_model
+        if (beside.name, beside.version) != (named["name"], named["version"]):
+            raise ArtefactError(
+                f"{place}: {CARD} names the anomaly model {named['name']} {named['version']}, "
+                f"and {ANOMALY_CARD} is {beside.name} {beside.version}"
+            )
+    elif found := [name for name in (ANOMALY_CARD, ANOMALY_MODEL) if (folder / name).exists()]:
+        raise ArtefactError(f"{place}: {found[0]} belongs to no model: {CARD} names no anomaly_model")
+    return card
+
+
+def read_anomaly_card(folder: Path) -> ModelCard:
+    """Return the card of the anomaly model in an artefact, which may be the whole artefact, or beside a detector.
+
+    Raises:
+        ArtefactError: The artefact is damaged, or contains no anomaly model.
+    """
+    card = read_card(folder)
+    if not card.judges_anomalies:
+        raise ArtefactError(f"{card.name} is a detector without an anomaly model")
+    return card if card.anomaly else _read(folder, ANOMALY_CARD, ANOMALY_MODEL, folder)
+
+
+def _read(folder: Path, card_name: str, model_name: str, place: Path) -> ModelCard:
+    """Read a card, and check its model against it. place: what an error names."""
     try:
-        document = model_card.parse((folder / CARD).read_bytes())
-        # A program that wrote another version there would not change the model.
-        document.pop("version", None)
-        document["labels"] = tuple(document["labels"])
-        document["postprocess"] = Postprocess(**document["postprocess"])
-        right, down = document.get("box_offset", (0.0, 0.0))
-        document["box_offset"] = float(right), float(down)
-        if document.get("tiles") is not None:
-            document["tiles"] = Tiles(**document["tiles"])
-        if document.get("scale") is not None:
-            document["scale"] = Scale(**document["scale"])
-        card = ModelCard(**document)
+        card = _parse((folder / card_name).read_bytes())
     except OSError as error:
-        raise ArtefactError(f"{place}: cannot read {CARD}: {error.strerror}") from error
+        raise ArtefactError(f"{place}: cannot read {card_name}: {error.strerror}") from error
     except (ValueError, TypeError, KeyError, AttributeError, TilesError, ScaleError) as error:
-        raise ArtefactError(f"{place}: {CARD} is not a model card of this version: {error}") from error
-    if not (folder / MODEL).is_file():
-        raise ArtefactError(f"{place}: there is no {MODEL}")
-    sha256 = file_sha256(folder / MODEL)
+        raise ArtefactError(f"{place}: {card_name} is not a model card of this version: {error}") from error
+    if not (folder / model_name).is_file():
+        raise ArtefactError(f"{place}: there is no {model_name}")
+    sha256 = file_sha256(folder / model_name)
     if sha256 != card.onnx_sha256:
         raise ArtefactError(
-            f"{place}: {MODEL} has SHA-256 {sha256}, {CARD} gives {card.onnx_sha256}: the artefact was altered"
+            f"{place}: {model_name} has SHA-256 {sha256}, {card_name} gives {card.onnx_sha256}: "
+            "the artefact was altered"
         )
     return card
+
+
+def _parse(text: bytes) -> ModelCard:
+    document = model_card.parse(text)
+    # A program that wrote another version there would not change the model.
+    document.pop("version", None)
+    document["labels"] = tuple(document["labels"])
+    document["postprocess"] = Postprocess(**document["postprocess"])
+    right, down = document.get("box_offset", (0.0, 0.0))
+    document["box_offset"] = float(right), float(down)
+    if document.get("tiles") is not None:
+        document["tiles"] = Tiles(**document["tiles"])
+    if document.get("scale") is not None:
+        document["scale"] = Scale(**document["scale"])
+    if (anomaly := document.get("anomaly")) is not None:
+        low, high = anomaly["map_range"]
+        document["anomaly"] = AnomalyScale(**{**anomaly, "map_range": (float(low), float(high))})
+    return ModelCard(**document)
 
 
 def file_sha256(path: Path) -> str:
@@ -171,7 +232,9 @@ def pack(folder: Path, target: Path) -> Path:
         gzip.GzipFile("", "wb", fileobj=raw, mtime=0) as compressed,
         tarfile.open(fileobj=compressed, mode="w") as archive,
     ):
-        for name in (CARD, MODEL):
+        for name in _FILES:
+            if name in (ANOMALY_CARD, ANOMALY_MODEL) and not (folder / name).exists():
+                continue
             with (folder / name).open("rb") as content:
                 member = tarfile.TarInfo(name)
                 member.size = os.fstat(content.fileno()).st_size
@@ -181,20 +244,20 @@ def pack(folder: Path, target: Path) -> Path:
 
 
 def unpack(archive: Path, folder: Path) -> ModelCard:
-    """Extract the two files of `archive` into `folder`, and check them.
+    """Extract the files of `archive` into `folder`, and check them.
 
     Returns:
         The card.
 
     Raises:
         ArtefactError: The archive or its content is damaged, or it contains anything but regular files named exactly
-            model.onnx and model.json.
+            model.onnx, model.json, anomaly.onnx and anomaly.json.
     """
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with tarfile.open(archive, "r:gz") as content:
             for member in content:
-                if member.name not in (MODEL, CARD) or not member.isreg():
+                if member.name not in _FILES or not member.isreg():
                     raise ArtefactError(
                         f"{archive} contains {member.name!r}, which is not part of a model artefact"
                     )

@@ -1,0 +1,69 @@
+"""What the distances of an anomaly model mean: its calibration, as model.json keeps it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+# More changes no score: this is 1 - 1e-17.
+_MOST_LOG_ODDS = 40.0
+# Each tells another product by itself: a defect is a few distant places, another product is distant nearly everywhere.
+_MEASURES: Mapping[str, tuple[str, Callable[[float, Floats], float]]] = {
+    "distance": ("its distance", lambda distance, places: distance),
+    "mean": ("the mean distance of its places", lambda distance, places: float(places.mean())),
+    "median": ("the distance of half of its places", lambda distance, places: float(np.median(places))),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class AnomalyScale:
+    """From the distances of an anomaly model to scores, regions and a heat map.
+
+    Attributes:
+        threshold: The distance of a picture with score 0.5.
+        spread: The distance in which the log-odds of the score rise by 1.
+        region_threshold: The distance from which a place belongs to a region.
+        map_range: The distances that a heat map draws as 0 and as 255.
+        foreign_above: Limits beyond which a picture shows another product, by measure: `distance` of the picture,
+            `mean` and `median` of its places. One that is passed is enough. None: no picture is foreign.
+    """
+
+    threshold: float
+    spread: float
+    region_threshold: float
+    map_range: tuple[float, float]
+    foreign_above: dict[str, float] | None = None
+
+    def score(self, distance: float) -> float:
+        """Return the score of a distance, 0..1.
+
+        >>> AnomalyScale(30, 2, 25, (10, 50)).score(30)
+        0.5
+        """
+        log_odds = (distance - self.threshold) / self.spread
+        return 1 / (1 + math.exp(-max(-_MOST_LOG_ODDS, min(_MOST_LOG_ODDS, log_odds))))
+
+    def foreign(self, distance: float, places: Floats) -> str | None:
+        """Return why a picture shows another product than the model has learned; None if it does not.
+
+        Args:
+            distance: Of the picture.
+            places: [h, w], the distance of each place.
+
+        >>> AnomalyScale(30, 2, 25, (10, 50), {"distance": 60}).foreign(92.1, np.zeros((1, 1), np.float32))
+        'another product: its distance 92.1 is far beyond 60.0, the most that the model takes for its own product'
+        """
+        for name, limit in (self.foreign_above or {}).items():
+            words, measure = _MEASURES[name]
+            found = measure(distance, places)
+            if found > limit:
+                return (
+                    f"another product: {words} {found:.1f} is far beyond {limit:.1f}, "
+                    "the most that the model takes for its own product"
+                )
+        return None
