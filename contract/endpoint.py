@@ -13,6 +13,7 @@ _BIT_DEPTH = re.compile(r"(?:^|[;,\s])bit-depth=(\d{1,2})(?:$|[;,\s])")
 _INSPECTION = re.compile(r"(?:^|[;,\s])inspection=([\w-]{1,64})(?:$|[;,\s])", re.ASCII)
 _HEAT_MAP = re.compile(r"(?:^|[;,\s])heat-map=1(?:$|[;,\s])")
 _TRACE = re.compile(r"(?:^|[;,\s])trace=([\w-]{1,64})(?:$|[;,\s])", re.ASCII)
+_HEAT_MAP = re.compile(r"(?:^|[;,\s])heat-map=([01])(?:$|[;,\s])")
 # The alarms in template.yaml and the state machine use the same name. A canary needs a name that never changes.
 VARIANT_NAME = "AllTraffic"
 
@@ -65,6 +66,16 @@ def wants_heat_map(text: str) -> bool:
     (True, False, False)
     """
     return _HEAT_MAP.search(text) is not None
+
+
+def wants_heat_map(text: str, default: bool = False) -> bool:
+    """Return whether a request's attributes ask for the heat map. default: what those mean that say nothing.
+
+    >>> wants_heat_map("trace=7; heat-map=1"), wants_heat_map("trace=7"), wants_heat_map("heat-map=0", default=True)
+    (True, False, False)
+    """
+    found = _HEAT_MAP.search(text)
+    return found[1] == "1" if found else default
 
 
 def ids_of(text: str) -> dict[str, str]:
