@@ -30,6 +30,22 @@ class Object:
 
 
 @dataclass(frozen=True, slots=True)
+class Mask:
+    """A picture whose pixels say what is defective in an image; see `training.datasets.masks`.
+
+    Attributes:
+        name: The mask's name among the data set's files.
+        sha256: The SHA-256 of the mask's file, in hex.
+        colours: The label of each colour 0xRRGGBB, "" for the background; empty if every pixel that is not black is
+            defective.
+    """
+
+    name: str
+    sha256: str
+    colours: tuple[tuple[int, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Sample:
     """One image and the objects in it.
 
@@ -42,6 +58,7 @@ class Sample:
         tags: Labels of the whole image, such as "anomaly", beside or instead of boxes.
         part: The part that a snapshot put the image into; None if the hash decides.
         source_part: The part that the image has in the source, such as the folder `valid`; None if it has none.
+        masks: The masks of its defects, mostly one; empty if the source has none. Boxes are no masks.
     """
 
     name: str
@@ -52,6 +69,22 @@ class Sample:
     tags: tuple[str, ...] = ()
     part: Part | None = None
     source_part: Part | None = None
+    masks: tuple[Mask, ...] = ()
+
+    @property
+    def is_defective(self) -> bool:
+        """Whether it shows a defect: a labelled object, or a label of the whole image that is not good."""
+        return bool(self.objects) or any(not is_good(tag) for tag in self.tags)
+
+    @property
+    def is_good(self) -> bool:
+        """Whether it shows a good product: no object, and no label of the whole image that is not good."""
+        return not self.is_defective
+
+    @property
+    def mask(self) -> str | None:
+        """The name of its first mask among the data set's files; None if it has none."""
+        return self.masks[0].name if self.masks else None
 
     @property
     def has_unplaced_defect(self) -> bool:
@@ -59,7 +92,7 @@ class Sample:
 
         Such an image is no good product, and no background either.
         """
-        return not self.objects and any(not is_good(tag) for tag in self.tags)
+        return not self.objects and self.is_defective
 
     def belongs_to(self) -> Part:
         """Return the part of this sample: train, validation or test."""
@@ -120,7 +153,14 @@ class Dataset:
         Raises:
             DatasetError: The file cannot be read, or it changed after it was listed.
         """
-        data = self.files.read(sample.name)
-        if hashlib.sha256(data).hexdigest() != sample.sha256:
-            raise DatasetError(sample.name, f"was altered: its SHA-256 is no longer {sample.sha256}")
+        return self._read(sample.name, sample.sha256)
+
+    def read_mask(self, mask: Mask) -> bytes:
+        """Return the bytes of a mask's file. Raises as `read`."""
+        return self._read(mask.name, mask.sha256)
+
+    def _read(self, name: str, sha256: str) -> bytes:
+        data = self.files.read(name)
+        if hashlib.sha256(data).hexdigest() != sha256:
+            raise DatasetError(name, f"was altered: its SHA-256 is no longer {sha256}")
         return data

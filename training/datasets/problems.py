@@ -66,6 +66,9 @@ KINDS: dict[str, Kind] = {
     "root-category": Kind("warning", "It was left out: it only groups the other classes."),
     "category-twice": Kind("warning", "They became one class."),
     "contradiction": Kind("warning", "The boxes count. Correct the label of the image."),
+    "empty-mask": Kind(
+        "warning", "The image keeps its label. Mark the defect in the mask, or correct the label."
+    ),
     "smooth-mask": Kind("warning", "Its pixels count as the nearest colour. Save masks without smoothing."),
     "other-suffix": Kind("warning", "Check that they are the same pictures: only their suffix differs."),
     "listed-twice": Kind("warning", "It was read once."),

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from contract.snapshots import Part
-from training.datasets.dataset import Object
+from training.datasets.dataset import Mask, Object
 from training.datasets.formats.contents import Contents
 from training.datasets.problems import Problems
 from training.datasets.storage.files import Files
@@ -31,6 +31,7 @@ class AnnotatedImage:
         source_part: The part that the source gives, if it is the export of another tool.
         sha256: The SHA-256 that the image must have, if the source gives it.
         lost: The number of labels in the source that have no object here.
+        masks: The masks of its defects, each with a defective pixel.
     """
 
     name: str
@@ -43,6 +44,7 @@ class AnnotatedImage:
     source_part: Part | None = None
     sha256: str | None = None
     lost: int = 0
+    masks: tuple[Mask, ...] = ()
 
 
 @dataclass

@@ -11,18 +11,15 @@ Source: docs.aws.amazon.com/lookout-for-vision/latest/developer-guide/manifest-f
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
-from training.datasets.dataset import Object
 from training.datasets.formats import manifest
 from training.datasets.formats.annotations import AnnotatedImage, Annotations, Claim, image_of
 from training.datasets.formats.contents import Contents
 from training.datasets.formats.ground_truth import image_of_line
 from training.datasets.formats.manifest import Job, ManifestLine
-from training.datasets.formats.masks import areas, colour_codes
+from training.datasets.formats.masked import with_masks
+from training.datasets.formats.masks import load_mask
 from training.datasets.formats.parts import part_of_file, part_of_folders
 from training.datasets.problems import Problems
 from training.datasets.storage.files import Files
@@ -90,19 +87,8 @@ def _add_boxes(
     if mask is None:
         return None
     masks.add(mask)
-    codes = colour_codes(files, mask, colours, problems)
-    if codes is None:
-        return None
-    height, width = codes.shape
-    # A mask may be drawn on a smaller copy of its image.
-    scale = np.array([width, height, width, height])
-    objects = tuple(
-        Object(label, tuple((np.array(box, np.float64) / scale).tolist()))
-        for code, label in colours.items()
-        if label
-        for box in areas(codes == code)
-    )
-    return replace(image, objects=objects, normalised=True, size=(width, height))
+    loaded = load_mask(files, mask, colours, problems)
+    return with_masks(image, [loaded], problems) if loaded else None
 
 
 def _colours(metadata: dict[str, Any]) -> dict[int, str] | None:

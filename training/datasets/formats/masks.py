@@ -2,63 +2,145 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from contract.images import DECODER_ERRORS
-from training.datasets.problems import Problems
+from contract.images import DECODER_ERRORS, MAX_PIXELS
+from training.datasets.dataset import Mask
+from training.datasets.problems import DatasetError, Problems
 from training.datasets.storage.files import Files
 
 Area = tuple[int, int, int, int]
+# The label of a pixel in a mask without colours of its own.
+ANY = "anomaly"
 _COLOURS_SHOWN = 3
 _BLACK = 0
+_ROWS = 256
 # Of 255: how far a smoothed colour may be from the line between the two that it mixes. Sharp filters go beyond.
 _MIXED_WITHIN = 50.0
 
 
-def colour_codes(
-    files: Files, name: str, colours: dict[int, str], problems: Problems
-) -> NDArray[np.integer[Any]] | None:
-    """Return each pixel of a mask as 0xRRGGBB, [H, W]; None, with a problem, if it is not as `colours` says.
+class MaskError(ValueError):
+    """A mask cannot be used; the message says why."""
+
+
+class UnreadableMaskError(MaskError):
+    """The file of a mask is no readable picture."""
+
+
+@dataclass(frozen=True)
+class MaskPixels:
+    """A mask, read.
+
+    Attributes:
+        values: Unsigned integers [H, W]: 0 for the background, n for `labels[n - 1]`.
+        labels: The labels of its colours; `(ANY,)` if it has no colours of its own.
+        mixed: The number of colours that smoothing mixed.
+    """
+
+    values: NDArray[np.unsignedinteger[Any]]
+    labels: tuple[str, ...]
+    mixed: int = 0
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height."""
+        return self.values.shape[1], self.values.shape[0]
+
+
+def read_mask(data: bytes, colours: Mapping[int, str]) -> MaskPixels:
+    """Return the pixels of a mask.
 
     Transparent pixels, and black ones if no label is black, are background: AWS's own samples have them. Colours that
     smoothing mixed count as the nearer of the two.
 
     Args:
+        data: The file.
+        colours: The label of each colour 0xRRGGBB; "" for the background. Empty: all that is not black is one label.
+
+    Raises:
+        UnreadableMaskError: It is no readable picture.
+        MaskError: It has colours that are not as `colours` says.
+    """
+    try:
+        with Image.open(io.BytesIO(data), formats=("PNG", "BMP", "TIFF", "JPEG")) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise MaskError(f"has {image.width} x {image.height} pixels, more than {MAX_PIXELS:,}")
+            image.load()
+            return _by_colour(image, colours) if colours else _not_black(image)
+    except MaskError:
+        raise
+    except DECODER_ERRORS as error:
+        raise UnreadableMaskError(f"is not a readable mask: {error}") from error
+
+
+def _not_black(image: Image.Image) -> MaskPixels:
+    grey = image if image.mode.startswith("I;16") else image.convert("L")
+    return MaskPixels((np.asarray(grey) > 0).astype(np.uint8), (ANY,))
+
+
+def _by_colour(image: Image.Image, colours: Mapping[int, str]) -> MaskPixels:
+    labels = tuple(dict.fromkeys(label for label in colours.values() if label))
+    background = next((code for code, label in colours.items() if not label), _BLACK)
+    meaning = {_BLACK: "", background: "", **colours}
+    numbers = {code: labels.index(label) + 1 if label else 0 for code, label in meaning.items()}
+    values = np.zeros((image.height, image.width), np.min_scalar_type(len(labels)))
+    nearest: dict[int, int | None] = {}
+    # In strips: as four bytes a channel, a photograph's mask would take hundreds of megabytes.
+    for top in range(0, image.height, _ROWS):
+        strip = image.crop((0, top, image.width, min(top + _ROWS, image.height)))
+        codes, places = np.unique(_codes(strip, background), return_inverse=True)
+        ends = list[int]()
+        for code in codes.tolist():
+            if code not in numbers and code not in nearest:
+                nearest[code] = _nearer_end(code, [*numbers])
+            end = code if code in numbers else nearest[code]
+            ends.append(0 if end is None else numbers[end])
+        values[top : top + _ROWS] = np.array(ends, values.dtype)[places].reshape(strip.height, strip.width)
+    if strange := [code for code, end in nearest.items() if end is None]:
+        shown = ", ".join(f"#{code:06x}" for code in strange[:_COLOURS_SHOWN])
+        raise MaskError(f"has {len(strange)} colours that the internal-color-map lacks, such as {shown}")
+    return MaskPixels(values, labels, len(nearest))
+
+
+def _codes(image: Image.Image, background: int) -> NDArray[np.uint32]:
+    """Return each pixel as 0xRRGGBB, [H, W]."""
+    pixels = np.asarray(image.convert("RGBA")).astype(np.uint32)
+    codes = pixels[:, :, 0] << 16 | pixels[:, :, 1] << 8 | pixels[:, :, 2]
+    return np.where(pixels[:, :, 3] == 0, np.uint32(background), codes)
+
+
+def load_mask(
+    files: Files, name: str, colours: Mapping[int, str], problems: Problems
+) -> tuple[MaskPixels, Mask] | None:
+    """Return a mask of a source, its pixels and what a sample keeps of it; None, with a problem, if it is unusable.
+
+    Args:
         files: The files of the source.
         name: The mask.
-        colours: The label of each colour; "" for the background.
+        colours: As `read_mask` takes them.
         problems: Collects what is wrong.
     """
     try:
-        with Image.open(io.BytesIO(files.read(name)), formats=("PNG", "BMP", "TIFF", "JPEG")) as image:
-            pixels = np.asarray(image.convert("RGBA")).astype(np.uint32)
-    except DECODER_ERRORS as error:
-        problems.report("unreadable-image", name, f"is not a readable mask: {error}")
+        data = files.read(name)
+        pixels = read_mask(data, colours)
+    except DatasetError as error:
+        problems.report("unreadable-image", name, str(error).removeprefix(f"{name}: "))
         return None
-    background = next((code for code, label in colours.items() if not label), _BLACK)
-    codes = pixels[:, :, 0] << 16 | pixels[:, :, 1] << 8 | pixels[:, :, 2]
-    codes = np.where(pixels[:, :, 3] == 0, np.uint32(background), codes)
-    known = [*colours, *({_BLACK, background} - colours.keys())]
-    unknown = [int(code) for code in np.unique(codes) if int(code) not in known]
-    nearest = {code: _nearer_end(code, known) for code in unknown}
-    strange = [code for code, end in nearest.items() if end is None]
-    if strange:
-        shown = ", ".join(f"#{code:06x}" for code in strange[:_COLOURS_SHOWN])
-        message = f"has {len(strange)} colours that the internal-color-map lacks, such as {shown}"
-        problems.report("bad-annotation", name, message)
+    except MaskError as error:
+        kind = "unreadable-image" if isinstance(error, UnreadableMaskError) else "bad-annotation"
+        problems.report(kind, name, str(error))
         return None
-    if nearest:
-        problems.report("smooth-mask", name, f"has {len(nearest)} mixed colours")
-        order = np.array(sorted(nearest), np.uint32)
-        ends = np.array([nearest[int(code)] for code in order], np.uint32)
-        is_mixed = np.isin(codes, order)
-        codes[is_mixed] = ends[np.searchsorted(order, codes[is_mixed])]
-    return codes
+    if pixels.mixed:
+        problems.report("smooth-mask", name, f"has {pixels.mixed} mixed colours")
+    return pixels, Mask(name, hashlib.sha256(data).hexdigest(), tuple(colours.items()))
 
 
 def _nearer_end(code: int, known: list[int]) -> int | None:

@@ -11,21 +11,18 @@ Source: www.mvtec.com/company/research/datasets/mvtec-ad.
 
 from __future__ import annotations
 
-import io
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import PurePosixPath
 
-import numpy as np
-from PIL import Image
-
-from contract.images import DECODER_ERRORS
-from training.datasets.dataset import Object, is_good
+from training.datasets.dataset import is_good
 from training.datasets.formats.annotations import AnnotatedImage, Annotations, Claim
 from training.datasets.formats.contents import Contents
-from training.datasets.formats.masks import areas
+from training.datasets.formats.masked import with_masks
+from training.datasets.formats.masks import load_mask
 from training.datasets.formats.parts import part_of_word
-from training.datasets.problems import DatasetError, Problems
+from training.datasets.problems import Problems
 from training.datasets.storage.files import Files
 
 _MASKS = "ground_truth"
@@ -82,29 +79,15 @@ def _annotated_images(
     for name in images:
         path = PurePosixPath(name)
         label = path.parts[-2]
-        part = part_of_word(path.parts[-3])
-        if is_good(label):
-            yield AnnotatedImage(name, name, (), tags=(label,), source_part=part)
-            continue
-        objects: list[Object] = []
-        size: tuple[int, int] | None = None
-        for mask in masks.get(_mask_key(name), ()):
-            boxes, size = _boxes(files, mask, problems)
-            objects += [Object(label, box) for box in boxes]
-        tags = () if objects else (label,)
-        if objects:
-            problems.tally("shape-box", str(path.parent), "has masks", len(objects))
-        yield AnnotatedImage(name, str(path.parent), tuple(objects), size=size, tags=tags, source_part=part)
-
-
-def _boxes(
-    files: Files, mask: str, problems: Problems
-) -> tuple[list[tuple[float, float, float, float]], tuple[int, int] | None]:
-    try:
-        with Image.open(io.BytesIO(files.read(mask)), formats=("PNG", "BMP", "TIFF")) as image:
-            pixels = np.asarray(image.convert("L")) > 0
-    except (*DECODER_ERRORS, DatasetError) as error:
-        problems.report("unreadable-image", mask, f"is not a readable mask: {error}")
-        return [], None
-    height, width = pixels.shape
-    return [(float(a), float(b), float(c), float(d)) for a, b, c, d in areas(pixels)], (width, height)
+        # Its folder says "good", so the folder cannot name what its mask shows.
+        shown = None if is_good(label) else label
+        names = masks.get(_mask_key(name), ())
+        loaded = [found for mask in names if (found := load_mask(files, mask, {}, problems))]
+        image = AnnotatedImage(
+            name, str(path.parent), (), tags=(label,), source_part=part_of_word(path.parts[-3])
+        )
+        image = with_masks(image, loaded, problems, shown)
+        if image.objects:
+            problems.tally("shape-box", image.annotation_file, "has masks", len(image.objects))
+        # Each box has the folder's name as its label.
+        yield replace(image, tags=()) if image.objects and shown else image

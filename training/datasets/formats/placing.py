@@ -114,6 +114,7 @@ def place(
         image.tags,
         image.part,
         image.source_part,
+        image.masks,
     )
     _check_tags(sample, image, problems)
     return sample
@@ -134,8 +135,8 @@ def _turn(image: AnnotatedImage, facts: ImageFacts, problems: Problems) -> Calla
     has_size = image.size is not None and min(image.size) > 0
     upright = (facts.width, facts.height)
     if facts.transposition is not None and image.objects:
-        is_square = _is_like(upright, facts.stored)
-        if facts.is_sideways and has_size and not is_square and _is_like(image.size or upright, facts.stored):
+        is_square = is_like(upright, facts.stored)
+        if facts.is_sideways and has_size and not is_square and is_like(image.size or upright, facts.stored):
             message = "has boxes that were drawn before the EXIF orientation was applied"
             problems.tally("turned-boxes", image.annotation_file, message)
             if not image.normalised and image.size != facts.stored:
@@ -155,7 +156,7 @@ def _report_size(image: AnnotatedImage, size: Size, problems: Problems) -> None:
     problems.report("size-mismatch", image.name, message)
 
 
-def _is_like(a: Size, b: Size) -> bool:
+def is_like(a: Size, b: Size) -> bool:
     """Return whether two sizes have the same ratio of width and height."""
     return abs(a[0] * b[1] / (a[1] * b[0]) - 1) <= _SAME_RATIO
 

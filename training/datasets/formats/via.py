@@ -79,7 +79,10 @@ def _annotated_images(
 def _regions(entry: dict[str, Any]) -> list[Any]:
     """Return the regions of an image: a list, or in VIA 1 numbered."""
     regions = entry.get("regions") or []
-    return list(regions.values()) if isinstance(regions, dict) else list(regions)
+    if isinstance(regions, dict):
+        return list(regions.values())
+    # What is no list has no region that could be read, and its image is no good product.
+    return regions if isinstance(regions, list) else [regions]
 
 
 def _class_attribute(document: dict[str, Any]) -> str:

@@ -51,7 +51,7 @@ READ: dict[str, tuple[str, list[list[tuple[str, tuple[int, ...]]]], dict[str, in
     "55-foreign-formats/labelme": ("labelme", [[("dent", DENT)]] * 2, {}),
     "55-foreign-formats/labelme1": ("labelme", [[("dent", DENT)]], {}),
     "55-foreign-formats/labelstudio-json": ("label-studio", [[]], {}),
-    "55-foreign-formats/mvtec": ("mvtec", [[]] * 3, {"unplaced-defect": 1}),
+    "55-foreign-formats/mvtec": ("mvtec", [[]] * 3, {"unplaced-defect": 1, "empty-mask": 1}),
     "55-foreign-formats/tfcsv": ("table", [[("dent", DENT)]], {}),
     "55-foreign-formats/via": ("via", [[("dent", DENT)]], {}),
     "56-lookout-variants/a": ("lookout", [[("dent", DENT)]], {}),

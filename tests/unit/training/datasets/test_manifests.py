@@ -217,10 +217,11 @@ def test_a_normal_image_with_a_mask_is_a_contradiction_and_its_boxes_count(tmp_p
     assert (boxes_of(reading), told(reading)) == ({"images/1.png": DENTS}, {"contradiction": 1})
 
 
-def test_an_anomaly_whose_mask_is_empty_keeps_its_label(tmp_path):
+def test_an_anomaly_whose_mask_is_empty_keeps_its_label_and_is_told(tmp_path):
     reading = read(lookout(tmp_path, Image.new("RGB", SIZE, WHITE)))
-    assert reading.dataset.samples[0].has_unplaced_defect
-    assert told(reading) == {"unplaced-defect": 1}
+    sample = reading.dataset.samples[0]
+    assert (sample.has_unplaced_defect, sample.masks) == (True, ())
+    assert told(reading) == {"unplaced-defect": 1, "empty-mask": 1}
 
 
 def test_a_segmentation_job_of_ground_truth_has_the_same_masks(tmp_path):
