@@ -11,9 +11,8 @@ ATTRIBUTES_HEADER = "X-Amzn-SageMaker-Custom-Attributes"
 BIT_DEPTHS = range(8, 17)  # of a camera whose files have 16 bits
 _BIT_DEPTH = re.compile(r"(?:^|[;,\s])bit-depth=(\d{1,2})(?:$|[;,\s])")
 _INSPECTION = re.compile(r"(?:^|[;,\s])inspection=([\w-]{1,64})(?:$|[;,\s])", re.ASCII)
-_HEAT_MAP = re.compile(r"(?:^|[;,\s])heat-map=1(?:$|[;,\s])")
-_TRACE = re.compile(r"(?:^|[;,\s])trace=([\w-]{1,64})(?:$|[;,\s])", re.ASCII)
 _HEAT_MAP = re.compile(r"(?:^|[;,\s])heat-map=([01])(?:$|[;,\s])")
+_TRACE = re.compile(r"(?:^|[;,\s])trace=([\w-]{1,64})(?:$|[;,\s])", re.ASCII)
 # The alarms in template.yaml and the state machine use the same name. A canary needs a name that never changes.
 VARIANT_NAME = "AllTraffic"
 
@@ -57,15 +56,6 @@ def bit_depth_of(text: str) -> int | None:
     """
     found = _BIT_DEPTH.search(text)
     return int(found[1]) if found and int(found[1]) in BIT_DEPTHS else None
-
-
-def wants_heat_map(text: str) -> bool:
-    """Return whether a request's attributes ask for the heat map.
-
-    >>> wants_heat_map("bit-depth=12; heat-map=1"), wants_heat_map("heat-map=0"), wants_heat_map("")
-    (True, False, False)
-    """
-    return _HEAT_MAP.search(text) is not None
 
 
 def wants_heat_map(text: str, default: bool = False) -> bool:
