@@ -6,14 +6,11 @@ import hashlib
 from dataclasses import dataclass, replace
 
 from contract.snapshots import Part, part_of
+from contract.tags import is_good
 from training.datasets.problems import DatasetError
 from training.datasets.storage.files import Files
 
 Box = tuple[float, float, float, float]
-
-# Labels of a whole image that mean a good product, in lower case and with spaces for hyphens and underscores.
-_GOOD = {"normal", "good", "ok", "okay", "pass", "no defect", "no defects", "defect free", "no anomaly"}
-_GOOD |= {"good product", "good products", "non defective", "not defective", "undamaged", "no damage"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,15 +94,6 @@ class Sample:
     def belongs_to(self) -> Part:
         """Return the part of this sample: train, validation or test."""
         return self.part or part_of(self.sha256)
-
-
-def is_good(tag: str) -> bool:
-    """Return whether a label of a whole image means a good product.
-
-    >>> is_good("normal"), is_good("No_Defect"), is_good("anomaly"), is_good("not good")
-    (True, True, False, False)
-    """
-    return " ".join(tag.replace("_", " ").replace("-", " ").split()).casefold() in _GOOD
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
 
-from training.datasets.dataset import is_good
+from contract.tags import is_good
 from training.datasets.formats.annotations import AnnotatedImage, Annotations, Claim
 from training.datasets.formats.contents import Contents
 from training.datasets.formats.parts import part_of_folders, part_of_word

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from training.datasets.dataset import Mask, Object, is_good
+from contract.tags import is_good
+from training.datasets.dataset import Mask, Object
 from training.datasets.formats.annotations import AnnotatedImage
 from training.datasets.formats.masks import MaskPixels, areas
 from training.datasets.problems import Problems

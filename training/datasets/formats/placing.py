@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from training.datasets.dataset import Box, Object, Sample, is_good
+from contract.tags import is_good
+from training.datasets.dataset import Box, Object, Sample
 from training.datasets.formats.annotations import AnnotatedImage
 from training.datasets.problems import Problems
 
