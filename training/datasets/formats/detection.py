@@ -9,6 +9,7 @@ from training.datasets.formats import (
     coco,
     cvat,
     foreign,
+    good,
     ground_truth,
     image_folder,
     jumpstart,
@@ -50,6 +51,7 @@ FORMATS: dict[str, Format] = {
     "mvtec": mvtec,
     "folders": classes,
     "yolo": yolo,
+    "good": good,
 }
 _KNOWN = (
     "COCO, JumpStart, Pascal VOC, CVAT, YOLO, Ground Truth, Lookout for Vision, LabelMe, VIA, Label Studio, tables"
