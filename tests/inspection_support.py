@@ -1,5 +1,6 @@
 """Images, events and AWS answers for the tests of `inspect` and `alert`."""
 
+import base64
 import io
 import json
 from collections.abc import Callable, Iterator
@@ -52,6 +53,25 @@ def prediction(*detections: dict[str, Any], **changes: Any) -> dict[str, Any]:
         "quality": {"sharpness": 120.5},
         "timings_ms": {"total": 8.25},
     } | changes
+
+
+def heat_map(side: int = 10, hottest: int = 255) -> bytes:
+    """Return a heat map as an anomaly model makes it: a small grey PNG, brighter towards its lower right corner."""
+    image = Image.new("L", (side, side))
+    image.putdata([hottest * (x + y) // (2 * side - 2) for y in range(side) for x in range(side)])
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def anomaly(score: float = 0.93, png: bytes | None = None) -> dict[str, Any]:
+    """Return what an anomaly model says, as the endpoint's answer contains it."""
+    return {
+        "score": score,
+        "distance": 35.25,
+        "model": {"name": "good-parts", "version": "3"},
+        "heat_map": base64.b64encode(heat_map() if png is None else png).decode(),
+    }
 
 
 def http(status: int, body: Any, error: str = "") -> AWSResponse:

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from contract.inspections import Verdict
+from contract.scores import ANOMALY
 from inspection.detector import Detection, Size
 from inspection.estimates import Rate, Stratum, rate
 from inspection.records import Record
@@ -78,7 +79,7 @@ class Case:
         return judge(rules, self.line, self._detections, self._quality, self._doubts, self._size)
 
     def deciding_scores(self, rules: Rules) -> dict[str, float]:
-        """Return the score that decides for each class: the image fails if it reaches the class's fail_score.
+        """Return the score that decides for each class: the class fails if it reaches its fail_score, if it can fail.
 
         It is the highest of those detections that count by size and place; with an allowed count of n, the one after
         the n highest. A class with fewer detections is left out.
@@ -136,9 +137,21 @@ def case_of(record: Record, decision: Mapping[str, Any] | None = None) -> Case:
         return Case(record)
     if decision["verdict"] == Verdict.PASS:
         return Case(record, Decision(False))
+    return Case(record, Decision(True, frozenset(_defects(record, decision))))
+
+
+def _defects(record: Record, decision: Mapping[str, Any]) -> set[str]:
+    """Return the classes of the defects of a bad part.
+
+    An anomaly model names no defects. So it was right about a bad part in which it has found something, whatever people
+    call it, and what no other class has found was its to find.
+    """
     # A person who has marked nothing agrees with the model about what it is.
     named = {str(item["label"]) for item in decision.get("objects") or []} or _named(record)
-    return Case(record, Decision(True, frozenset(named)))
+    found = {str(detection["label"]) for detection in record.get("detections", [])}
+    if "anomaly" in record and (ANOMALY in found or not named & found):
+        named.add(ANOMALY)
+    return named
 
 
 def _named(record: Record) -> set[str]:

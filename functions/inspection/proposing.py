@@ -11,6 +11,8 @@ For each class, of the images that people have said to be bad with it, and of th
 Each image has the weight of those that it stands for, because people see only a share of what passes and fails. The
 scores are chosen by the estimate itself, and not by the upper end of its interval, which the answer shows beside it.
 
+A class that never fails a product, because the rules only let it ask for a review, keeps its fail_score.
+
 A class keeps its scores while too few of its images are decided, and nothing that passes less is proposed without
 looks at what passes: see `fewest`.
 """
@@ -142,9 +144,15 @@ class _Class:
         if self._passes_seen < fewest(self.wish.escape):
             review = min(review, self.current.review_score)
         review = _floor(review)
-        if len(self._good) < fewest(self.wish.overkill):
+        if not self._failing_lines or len(self._good) < fewest(self.wish.overkill):
             return ClassScores(fail_score=max(self.current.fail_score, review), review_score=review)
         return ClassScores(fail_score=max(self._failing(review), review), review_score=review)
+
+    @cached_property
+    def _failing_lines(self) -> set[str]:
+        """The lines on which the class can fail a product."""
+        lines = {case.line for case in self.cases}
+        return {line for line in lines if self.rules.rule(line, self.label).can_fail}
 
     @cached_property
     def _deciding(self) -> list[float]:
@@ -217,7 +225,10 @@ class _Class:
 
     def overkill(self) -> Rate:
         """Return the share of the good parts that would fail for this class."""
-        failing = [score >= self.scores.fail_score for score in self._deciding]
+        failing = [
+            score >= self.scores.fail_score and case.line in self._failing_lines
+            for case, score in zip(self.cases, self._deciding, strict=True)
+        ]
         return rate_of(self.cases, failing, lambda decision: not decision.defective)
 
     def document(self) -> dict[str, Any]:
@@ -246,7 +257,7 @@ class _Class:
                 f"{name} does not pass more than now: {counted(self._passes_seen, 'passed image')} decided, and "
                 f"{needed} are needed to know what escapes."
             )
-        if len(self._good) < (least := fewest(self.wish.overkill)):
+        if self._failing_lines and len(self._good) < (least := fewest(self.wish.overkill)):
             seen = counted(len(self._good), "decided good image")
             yield f"{name} keeps its fail_score, as far as it can: {seen}, and it needs {least}."
         rate = self.escape

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -30,6 +30,9 @@ class Severity(StrEnum):
 
 
 _MILDEST_FIRST = list(Severity)
+# What a defect of a class can make of the product.
+ClassVerdict = Literal["fail", "review"]
+_FAIL: ClassVerdict = "fail"
 
 
 class ClassRule(Strict):
@@ -43,6 +46,8 @@ class ClassRule(Strict):
             allowed count. None: no detection is too large.
         allowed_count: This many defects of the class still pass.
         severity: How bad a defect of the class is.
+        verdict: What more defects than allowed make of the product. With `review` nothing of the class ever fails a
+            product: from `review_score` on, each is doubtful. This is for what a model only suspects, as an anomaly.
     """
 
     fail_score: float = Field(FAIL_SCORE, ge=0, le=1)
@@ -51,6 +56,7 @@ class ClassRule(Strict):
     largest_area: float | None = Field(None, ge=0, allow_inf_nan=False)
     allowed_count: int = Field(0, ge=0)
     severity: Severity = Severity.MAJOR
+    verdict: ClassVerdict = _FAIL
 
     @model_validator(mode="after")
     def _limits_in_order(self) -> Self:
@@ -60,6 +66,11 @@ class ClassRule(Strict):
                 f"largest_area {self.largest_area:g} must not be below smallest_area {self.smallest_area:g}"
             )
         return self
+
+    @property
+    def can_fail(self) -> bool:
+        """Whether a defect of the class can fail a product."""
+        return self.verdict == _FAIL
 
     def is_too_large(self, detection: Detection) -> bool:
         """Return whether a detection is larger than a defect of the class can be."""
@@ -92,6 +103,7 @@ class ClassRuleChange(Strict):
     largest_area: float | None = Field(None, ge=0, allow_inf_nan=False)
     allowed_count: int | None = Field(None, ge=0)
     severity: Severity | None = None
+    verdict: ClassVerdict | None = None
 
 
 class CandidateRules(Strict):
@@ -312,9 +324,10 @@ def judge(
 ) -> Judgement:
     """Apply the rules of a line to the detections in an image.
 
-    A class fails if it has more defects than allowed. It asks for a review if it would have more with the
-    doubtful detections counted in, or if one of its detections is too large. The image gets the worst result of its
-    classes. A bad picture without a defect asks for a review, because a defect may be invisible in it.
+    A class fails if it has more defects than allowed; one that cannot fail asks for a review instead. A class also
+    asks for a review if it would have more defects with the doubtful detections counted in, or if one of its detections
+    is too large. The image gets the worst result of its classes. A bad picture without a defect asks for a review,
+    because a defect may be invisible in it.
 
     Args:
         rules: The rules in force.
@@ -390,7 +403,7 @@ def _classify(counted: Sequence[_Counted]) -> list[_Finding]:
         elif (sure if found.is_sure else total)[label] <= found.rule.allowed_count:
             kind = Kind.ALLOWED
         else:
-            kind = Kind.DEFECT if found.is_sure else Kind.DOUBTFUL
+            kind = Kind.DEFECT if found.is_sure and found.rule.can_fail else Kind.DOUBTFUL
         findings.append(_Finding(found.index, found.detection, found.rule, kind))
     return findings
 

@@ -27,6 +27,7 @@ _PROBLEMS = {
     "int_parsing": "must be a whole number",
     "int_from_float": "must be a whole number",
     "enum": "must be {expected}",
+    "literal_error": "must be {expected}",
     "string_type": "must be a text",
     "string_too_short": "must not be empty",
     "string_too_long": "must have at most {max_length} characters",

@@ -83,6 +83,11 @@ def _uncertainty(record: Record) -> tuple[float, list[str]]:
         return _BAD_PICTURE, ["a defect may be invisible in this picture"]
     nearest = max(doubtful, key=_closeness)
     score, fail_score = beside(float(nearest["score"]), _fail_score(nearest))
+    if nearest["score"] >= _fail_score(nearest):
+        # It is too large for a defect of its class, or the rules let a person decide about this class.
+        return _closeness(nearest), [
+            f"the score {score} of {nearest['label']} would fail, but a person decides"
+        ]
     return _closeness(nearest), [
         f"the score {score} of {nearest['label']} is below {fail_score}, which fails"
     ]

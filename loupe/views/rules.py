@@ -21,6 +21,7 @@ _COLUMNS = {
     "largest_area": "largest area",
     "allowed_count": "allowed",
     "severity": "severity",
+    "verdict": "verdict",
 }
 _NO_LIMITS = {"least_sharpness": 0, "least_exposure": 0, "most_exposure": 1, "most_clipped": 1}
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -9,7 +10,7 @@ from contract.inspections import Verdict
 from inspection.cases import Case, Decision, case_of
 from inspection.preview import preview
 from inspection.rules import Rules
-from tests.inspection_support import detection, prediction
+from tests.inspection_support import anomaly, detection, prediction
 from tests.unit.inspection.factory import Factory, record_of
 
 LABELS = st.sampled_from(["pits", "scratches"])
@@ -33,6 +34,7 @@ def documents(draw: st.DrawFn) -> dict[str, Any]:
         "smallest_area": smallest,
         "largest_area": draw(st.sampled_from([None, largest])),
         "allowed_count": draw(st.integers(0, 2)),
+        "verdict": draw(st.sampled_from(["fail", "review"])),
     }
     zones = draw(st.sampled_from([{}, {"line-1": {"ignored": [HALF]}}, {"line-1": {"regions": [DIAMOND]}}]))
     return {
@@ -111,15 +113,16 @@ def test_the_deciding_score_is_the_one_that_makes_the_class_fail(
     using = Rules.model_validate(document)
     case = case_of(record_of(using, answer))
     scores = case.deciding_scores(using)
-    failing = {label for label, score in scores.items() if score >= using.rule("line-1", label).fail_score}
-    doubtful = {label for label, score in scores.items() if score >= using.rule("line-1", label).review_score}
+    rule_of = {label: using.rule("line-1", label) for label in scores}
+    failing = {
+        label
+        for label, score in scores.items()
+        if rule_of[label].can_fail and score >= rule_of[label].fail_score
+    }
+    doubtful = {label for label, score in scores.items() if score >= rule_of[label].review_score}
     judgement = case.judgement(using)
     assert judgement is not None
-    assert (judgement.verdict is Verdict.FAIL) == any(
-        score >= using.rule("line-1", label).review_score
-        for label, score in scores.items()
-        if label in failing
-    )
+    assert (judgement.verdict is Verdict.FAIL) == bool(failing)
     if judgement.verdict is Verdict.PASS:
         assert not doubtful
 
@@ -217,6 +220,32 @@ def test_histograms_divide_the_scores_by_what_people_say() -> None:
 def test_a_person_who_marks_nothing_agrees_with_the_model_about_the_class() -> None:
     case = found(0.9, decision={"verdict": "fail", "objects": []})
     assert case.decision == Decision(True, frozenset({"scratches"}))
+
+
+@pytest.mark.parametrize(
+    ("detections", "marked", "labels"),
+    [
+        ([("anomaly", 0.9)], ["scratches"], {"scratches", "anomaly"}),  # it was right, whatever it is called
+        ([], ["scratches"], {"scratches", "anomaly"}),  # nobody else has found it
+        ([("scratches", 0.9)], ["scratches"], {"scratches"}),  # the detector has found what it knows
+        ([("scratches", 0.9)], ["dent"], {"dent", "anomaly"}),
+        ([("anomaly", 0.9)], [], {"anomaly"}),
+    ],
+)
+def test_an_anomaly_is_right_about_a_defect_of_any_name(
+    detections: list[tuple[str, float]], marked: list[str], labels: set[str]
+) -> None:
+    decision = {"verdict": "fail", "objects": [{"label": label} for label in marked]}
+    answer = prediction(*[detection(*found) for found in detections], anomaly=anomaly())
+    assert case_of(record_of(rules(), answer), decision).decision == Decision(True, frozenset(labels))
+    assert case_of(record_of(rules(), answer), GOOD).decision == Decision(False)
+
+
+def test_a_preview_shows_what_changes_if_a_class_only_asks_for_a_review() -> None:
+    cases = [found(0.9, 1, BAD), found(0.9, 2, GOOD)]
+    shown = preview(rules(), rules("2", classes={"scratches": {"verdict": "review"}}), cases)
+    assert [(move["from"], move["to"], move["count"]) for move in shown["moves"]] == [("fail", "review", 2)]
+    assert (shown["overkill"]["current"]["value"], shown["overkill"]["proposed"]["value"]) == (1.0, 0.0)
 
 
 def test_invalid_rules_in_force_are_compared_by_the_recorded_verdicts() -> None:

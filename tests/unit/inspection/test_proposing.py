@@ -143,6 +143,16 @@ def test_few_good_images_leave_the_fail_score_as_it_is() -> None:
     )
 
 
+def test_a_class_that_never_fails_a_product_keeps_its_fail_score_and_has_no_overkill() -> None:
+    document = DOCUMENT | {"classes": {"dent": {"verdict": "review"}}}
+    parts = bad(*[0.35] * 10, *[0.65] * 90) + good(*[0.1] * 60, *[0.7] * 40)
+    made = propose(document, parts, Wish(0.02))
+    rule = validate(made.document).rule("line-1", "dent")
+    assert (rule.review_score, rule.fail_score, rule.verdict) == (0.35, 0.6, "review")
+    assert made.by_label["dent"]["overkill"]["value"] == 0
+    assert propose(DOCUMENT, parts, Wish(0.02)).by_label["dent"]["overkill"]["value"] > 0
+
+
 def test_what_the_model_does_not_see_cannot_be_reached_by_scores_and_is_said() -> None:
     made = proposal(bad(*[0.0] * 10, *[0.3] * 10, *[0.8] * 80) + good(*[0.1] * 60))
     assert scores(made)[0] == 0.3

@@ -161,6 +161,50 @@ def test_another_detection_never_makes_the_verdict_milder(
     assert order.index(after) >= order.index(before)
 
 
+@given(DETECTIONS, st.sampled_from(["classes", "lines"]))
+def test_a_class_whose_verdict_is_review_never_fails_a_product_and_never_passes_what_reaches_its_review_score(
+    detections: list[Detection], place: str
+) -> None:
+    change = {"pits": {"verdict": "review"}}
+    using = rules(**{place: change if place == "classes" else {"line-1": change}})
+    others = judge(rules(), "line-1", [found for found in detections if found.label != "pits"])
+    suspected = any(found.label == "pits" and found.score >= 0.3 for found in detections)
+    judgement = judge(using, "line-1", detections)
+    milder = others.verdict is Verdict.PASS and suspected
+    assert judgement.verdict is (Verdict.REVIEW if milder else others.verdict)
+    assert judgement.severity is others.severity
+    assert not [reason for reason in judgement.reasons if (reason.code, reason.label) == ("defect", "pits")]
+
+
+def test_a_line_can_make_its_own_of_an_anomaly() -> None:
+    using = rules(
+        classes={"anomaly": {"verdict": "review"}}, lines={"line-2": {"anomaly": {"verdict": "fail"}}}
+    )
+    assert verdict(using, detection("anomaly", 0.97), line="line-1") == "review"
+    assert verdict(using, detection("anomaly", 0.97), line="line-2") == "fail"
+    assert verdict(using, detection("anomaly", 0.29), line="line-1") == "pass"
+    (reason,) = judge(using, "line-1", [detection("anomaly", 0.97)]).reasons
+    assert (reason.code, reason.message) == ("doubtful", "possible defect: anomaly 0.97")
+
+
+def test_as_many_anomalies_as_are_allowed_pass_also_where_they_never_fail() -> None:
+    using = rules(classes={"anomaly": {"verdict": "review", "allowed_count": 1}})
+    assert verdict(using, detection("anomaly", 0.97)) == "pass"
+    assert verdict(using, detection("anomaly", 0.97), detection("anomaly", 0.31)) == "review"
+
+
+@given(DETECTIONS)
+def test_a_picture_of_another_product_never_passes_and_fails_for_the_defects_beside_it(
+    detections: list[Detection],
+) -> None:
+    using = rules(classes={"pits": {"verdict": "review"}})
+    doubt = "another product: nothing like it was learned"
+    judgement = judge(using, "line-1", detections, FINE, [doubt])
+    alone = verdict(using, *detections)
+    assert judgement.verdict is (Verdict.FAIL if alone is Verdict.FAIL else Verdict.REVIEW)
+    assert ("bad_picture", doubt) in [(reason.code, reason.message) for reason in judgement.reasons]
+
+
 def parameter(**answer: Any) -> tuple[RulesParameter, Stubber]:
     client = boto3.client("ssm", "eu-central-1", aws_access_key_id="t", aws_secret_access_key="t")
     stubber = Stubber(client)

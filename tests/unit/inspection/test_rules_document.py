@@ -45,6 +45,8 @@ def problems(document: Any) -> list[str]:
             {"classes": {"a": {"severity": "bad"}}},
             "classes.a.severity: must be 'minor', 'major' or 'critical'",
         ),
+        ({"classes": {"a": {"verdict": "pass"}}}, "classes.a.verdict: must be 'fail' or 'review'"),
+        ({"lines": {"b": {"a": {"verdict": 1}}}}, "lines.b.a.verdict: must be 'fail' or 'review'"),
         ({"classes": {"a": {"fail_scor": 0.5}}}, "classes.a.fail_scor: is not a known name"),
         ({"classes": {"a": 3}}, "classes.a: must be an object"),
         ({"classes": []}, "classes: must be an object"),
@@ -204,6 +206,7 @@ def test_the_program_answers_on_standard_output_from_any_folder(tmp_path: Path) 
         "smallest_area": 0.0,
         "allowed_count": 0,
         "severity": "minor",
+        "verdict": "fail",
     }
 
 

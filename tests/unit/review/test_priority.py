@@ -41,6 +41,14 @@ def test_a_score_close_to_the_failing_one_comes_before_a_low_score() -> None:
     )
 
 
+def test_an_image_is_not_said_to_be_below_the_failing_score_if_only_its_class_keeps_it_from_failing() -> None:
+    suspected = record(reasons=[reason("doubtful", "anomaly", score=0.97)])
+
+    first, *_ = priority(suspected, DOUBTFUL, KNOWN).reasons
+    assert first == "the score 0.97 of anomaly would fail, but a person decides"
+    assert of(suspected) >= of(record(reasons=[reason("doubtful", "anomaly", score=0.49)]))
+
+
 def test_an_image_on_which_the_model_failed_comes_before_a_bad_picture() -> None:
     unanswered = record(reasons=[{"code": "model_error", "message": "m"}])
     del unanswered["detections"]
