@@ -27,9 +27,10 @@ from benchmarks.serve_servers import PEERS, ROOT, endpoint, load, peak_mib, peer
 from training.job.container import cores
 from training.model import tiling
 from training.model.artefact import unpack
+from training.model.onnx_model import OnnxModel
 from training.model.pixels import decode
 from training.retile import retile
-from training.serving.session import ServedModel
+from training.serving.session import load_served
 
 STARTER = ROOT / "models/starter/model.tar.gz"
 
@@ -43,7 +44,7 @@ def bare(folder: Path, seconds: float) -> dict[str, Any]:
     """
     best: dict[str, Any] = {"images_per_s": 0.0}
     for threads, batch in [(cores(), 1), (1, 1), (1, 4), (1, 8)]:
-        model = ServedModel(folder, max(1, cores() // threads))
+        model = _detector(folder, max(1, cores() // threads))
         if batch == 1 or model.any_batch:
             with ThreadPoolExecutor(threads) as pool, ThreadPoolExecutor(cores()) as decoders:
                 _infer_until(model, time.perf_counter() + 0.3, batch, decoders)
@@ -55,10 +56,17 @@ def bare(folder: Path, seconds: float) -> dict[str, Any]:
                 rate = round(done / (time.perf_counter() - began), 1)
             if rate > best["images_per_s"]:
                 best = {"images_per_s": rate, "threads": threads, "batch": batch}
-    return best | {"p50_ms": _one_at_a_time(ServedModel(folder, 1), seconds)}
+    return best | {"p50_ms": _one_at_a_time(_detector(folder, 1), seconds)}
 
 
-def _infer_until(model: ServedModel, until: float, batch: int, decoders: ThreadPoolExecutor) -> int:
+def _detector(folder: Path, threads: int) -> OnnxModel:
+    detector = load_served(folder, threads).detector
+    if detector is None:
+        raise SystemExit("bench serve measures detectors: give it the model of one")
+    return detector
+
+
+def _infer_until(model: OnnxModel, until: float, batch: int, decoders: ThreadPoolExecutor) -> int:
     """Decode and infer until a time, and return the number of images."""
     images, size, done = serve_images.steel(), model.card.input_size, 0
     while time.perf_counter() < until:
@@ -71,7 +79,7 @@ def _infer_until(model: ServedModel, until: float, batch: int, decoders: ThreadP
     return done
 
 
-def _one_at_a_time(model: ServedModel, seconds: float) -> float:
+def _one_at_a_time(model: OnnxModel, seconds: float) -> float:
     images, times = serve_images.steel(), [0.0]
     until = time.perf_counter() + seconds
     while (began := time.perf_counter()) < until:
@@ -192,7 +200,7 @@ def main() -> None:
                 load_average=[round(load_average, 1) for load_average in os.getloadavg()],
                 memory_gib=round(psutil.virtual_memory().total / (1 << 30)),
                 onnxruntime=onnxruntime.__version__,
-                provider=ServedModel(work / "model").provider,
+                provider=load_served(work / "model").provider,
             ),
             "model": {"name": card.name, "family": card.family, "input_size": card.input_size},
             "serving": compare(options.model, work / "model", options.peers, options.rounds, options.seconds),

@@ -33,10 +33,11 @@ from training.job.device import wanted_device
 from training.job.errors import TrainingError
 from training.job.stopping import check
 from training.model.artefact import ModelCard, unpack
+from training.model.models import Models
 from training.serving.app import Endpoint
 from training.serving.inference import Predictor, ThreadPredictor
 from training.serving.protocol import HttpProtocol
-from training.serving.session import CPU, CUDA, ServedModel, cuda_offered
+from training.serving.session import CPU, CUDA, cuda_offered, load_served
 from training.serving.settings import SettingError, Settings
 from training.serving.workers import Workers
 
@@ -77,6 +78,7 @@ class Start:
             "processes": self.processes,
             "batch": self.settings.batch,
             "tiles": asdict(card.tiles) if card.tiles else None,
+            "anomaly_model": card.anomaly_model,
         }
 
 
@@ -102,14 +104,14 @@ def serve(
         TrainingError: It cannot start: the address, a setting or the model is not usable.
     """
     listener = _listen(host, port)
-    model, settings = _load(folder, environment)
-    predictor = _predictor(model, folder, settings)
+    models, settings = _load(folder, environment)
+    predictor = _predictor(models, folder, settings)
     address = listener.getsockname()
     start = Start(
-        address[0], address[1], model.card, model.provider, settings, isinstance(predictor, Workers)
+        address[0], address[1], models.card, models.provider, settings, isinstance(predictor, Workers)
     )
     on_start(start)
-    del model  # worker processes load their own
+    del models  # worker processes load their own
 
     def stop(*_: object) -> None:
         server.should_exit = True
@@ -142,28 +144,29 @@ def _server_settings(endpoint: Endpoint) -> uvicorn.Config:
     )
 
 
-def _load(folder: Path, environment: Mapping[str, str]) -> tuple[ServedModel, Settings]:
-    """Load the model, and read the settings for the processor that it runs on."""
+def _load(folder: Path, environment: Mapping[str, str]) -> tuple[Models, Settings]:
+    """Load the models, and read the settings for the processor that they run on."""
     device = wanted_device(environment)
     cpu = Settings.read(gpu=False, environment=environment)
     settings = Settings.read(gpu=device != "cpu" and cuda_offered(), environment=environment)
-    model = ServedModel(folder, _threads(settings), device)
+    models = load_served(folder, _threads(settings), device)
     # Only a loaded model shows whether there is a GPU, and how many images the graph takes.
-    if model.provider != CUDA and settings != cpu:
-        model, settings = ServedModel(folder, _threads(cpu), "cpu"), cpu
-    return model, settings if model.any_batch else replace(settings, batch=1)
+    if models.provider != CUDA and settings != cpu:
+        models, settings = load_served(folder, _threads(cpu), "cpu"), cpu
+    batches = models.detector is not None and models.detector.any_batch
+    return models, settings if batches else replace(settings, batch=1)
 
 
-def _predictor(model: ServedModel, folder: Path, settings: Settings) -> Predictor:
+def _predictor(models: Models, folder: Path, settings: Settings) -> Predictor:
     """Threads if images share an inference or a GPU, else worker processes."""
-    if settings.batch > 1 or model.provider != CPU:
-        return ThreadPredictor(model, settings)
-    return Workers(partial(_worker_predictor, folder, settings), model.card, settings)
+    if settings.batch > 1 or models.provider != CPU:
+        return ThreadPredictor(models, settings)
+    return Workers(partial(_worker_predictor, folder, settings), models.card, settings)
 
 
 def _worker_predictor(folder: Path, settings: Settings) -> ThreadPredictor:
     """Called in a worker process."""
-    return ThreadPredictor(ServedModel(folder, _threads(settings), "cpu"), settings)
+    return ThreadPredictor(load_served(folder, _threads(settings), "cpu"), settings)
 
 
 def _threads(settings: Settings) -> int:
@@ -226,6 +229,11 @@ def _serve_by_hand(options: argparse.Namespace) -> int:
             f"Serving {name} on {start.url} (Ctrl+C stops it). Try it:\n"
             f"curl --data-binary @IMAGE.jpg -H 'Content-Type: image/jpeg' {start.url}/invocations\n"
         )
+        if start.card.judges_anomalies:
+            sys.stdout.write(
+                "Its heat map: curl --data-binary @IMAGE.jpg -H 'Content-Type: image/jpeg' -H 'Accept: image/png' "
+                f"-o heat-map.png {start.url}/invocations\n"
+            )
         sys.stdout.flush()
 
     with tempfile.TemporaryDirectory(prefix="loupe-serve-") as folder:

@@ -21,9 +21,9 @@ from typing import Any
 
 from contract.images import UnreadableError
 from training.job.errors import TrainingError
-from training.model.artefact import ModelCard, unpack
+from training.model.artefact import unpack
 from training.model.golden import finds
-from training.model.onnx_model import OnnxModel
+from training.model.models import Models, load
 
 
 def ask(archive: Path, pictures: list[Path]) -> dict[str, Any]:
@@ -37,23 +37,24 @@ def ask(archive: Path, pictures: list[Path]) -> dict[str, Any]:
         TrainingError: The archive is damaged, its card does not fit, or the model fails.
     """
     with tempfile.TemporaryDirectory(prefix="loupe-trial-") as folder:
-        card = unpack(archive, Path(folder))
-        model = OnnxModel(Path(folder))
-        found = [_finds(model, image, labels) for image, labels in _pictures(card, pictures)]
+        unpack(archive, Path(folder))
+        models = load(Path(folder))
+        found = [_finds(models, image, labels) for image, labels in _pictures(models, pictures)]
     return {"pictures": len(found), "found": sum(found)}
 
 
-def _pictures(card: ModelCard, files: list[Path]) -> Iterator[tuple[bytes, tuple[str, ...]]]:
+def _pictures(models: Models, files: list[Path]) -> Iterator[tuple[bytes, tuple[str, ...]]]:
     """Yield each picture, and the labels of which one should be found."""
     for file in files:
-        yield file.read_bytes(), card.labels
-    for picture in [] if files else card.golden:
-        yield base64.b64decode(picture["picture"]), tuple(picture["labels"])
+        yield file.read_bytes(), models.card.answered_labels
+    for part in () if files else models.parts:
+        for picture in part.card.golden:
+            yield base64.b64decode(picture["picture"]), tuple(picture["labels"])
 
 
-def _finds(model: OnnxModel, image: bytes, labels: tuple[str, ...]) -> bool:
+def _finds(models: Models, image: bytes, labels: tuple[str, ...]) -> bool:
     try:
-        return finds(model, image, labels)
+        return finds(models, image, labels)
     except UnreadableError:
         return False
     except TrainingError:

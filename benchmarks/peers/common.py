@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from training.job.container import cores
+from training.model.models import placed
 from training.model.onnx_model import OnnxModel
 from training.model.pixels import decode, quality
 from training.serving.inference import answer_document
+from training.serving.judged import Judged
 
 CORES = cores()
 PORT = int(os.environ.get("PEER_PORT", "0"))
@@ -28,4 +30,5 @@ def answer(model: OnnxModel, data: bytes) -> dict[str, Any]:
     """
     picture = decode(data, model.card.input_size)
     (found,) = model.detect([picture.pixels])
-    return answer_document(model.card, picture, found) | {"quality": quality(picture.pixels)}
+    judged = Judged(picture, placed(model.card, picture, found), None, model.card, None, [])
+    return answer_document(judged) | {"quality": quality(picture.pixels)}

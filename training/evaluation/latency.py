@@ -11,8 +11,10 @@ import numpy as np
 from training.datasets import Dataset
 from training.job import stopping
 from training.job.container import cores
-from training.model.onnx_model import OnnxModel
-from training.model.pixels import decode
+from training.model.anomaly import anomalies
+from training.model.artefact import ModelCard
+from training.model.models import Models
+from training.model.pixels import Picture, decode
 from training.model.tiling import detect_in_tiles
 
 _WARM_UP = 5  # the first runs allocate memory, and are slower than all that follow
@@ -20,8 +22,8 @@ _MIN_IMAGES, _MAX_IMAGES = 30, 200  # enough for a p95
 _MAX_SECONDS = 15.0  # for a slow family
 
 
-def measure(model: OnnxModel, dataset: Dataset) -> dict[str, Any]:
-    """Measure decoding, inference and postprocessing with a batch of 1.
+def measure(models: Models, dataset: Dataset) -> dict[str, Any]:
+    """Measure decoding, inference and postprocessing with a batch of 1, of all models of an artefact together.
 
     At most 200 images, or 15 seconds. Fewer than 30 images are repeated. Reading the file does not count.
 
@@ -29,23 +31,16 @@ def measure(model: OnnxModel, dataset: Dataset) -> dict[str, Any]:
         p50 and p95 in milliseconds, the p50 of decoding, how many images were measured, and the machine.
     """
     samples = (dataset.samples * (_MIN_IMAGES // len(dataset.samples) + 1))[:_MAX_IMAGES]
-    card = model.card
     for sample in samples[:_WARM_UP]:
-        picture = decode(
-            dataset.read(sample), card.input_size, full_above=card.full_above, bit_depth=card.bit_depth
-        )
-        detect_in_tiles(model.detect, picture, card.tiles)
+        _answer(models, dataset.read(sample))
     decode_seconds, total_seconds = [], []
     deadline = time.perf_counter() + _MAX_SECONDS
     for sample in samples:
         stopping.check()
         data = dataset.read(sample)
         started = time.perf_counter()
-        picture = decode(data, card.input_size, full_above=card.full_above, bit_depth=card.bit_depth)
-        decoded = time.perf_counter()
-        detect_in_tiles(model.detect, picture, card.tiles)
+        decode_seconds.append(_answer(models, data))
         ended = time.perf_counter()
-        decode_seconds.append(decoded - started)
         total_seconds.append(ended - started)
         if ended > deadline:
             break
@@ -57,8 +52,27 @@ def measure(model: OnnxModel, dataset: Dataset) -> dict[str, Any]:
         "images": len(total_seconds),
         "cores": cores(),
         "processor": _processor(),
-        "provider": model.provider,
+        "provider": models.provider,
     }
+
+
+def _answer(models: Models, data: bytes) -> float:
+    """Decode an image and run all models on it; return the seconds of the decoding."""
+    seconds = 0.0
+
+    def decoded(card: ModelCard) -> Picture:
+        nonlocal seconds
+        started = time.perf_counter()
+        picture = decode(data, card.input_size, full_above=card.full_above, bit_depth=card.bit_depth)
+        seconds += time.perf_counter() - started
+        return picture
+
+    if (detector := models.detector) is not None:
+        detect_in_tiles(detector.detect, decoded(detector.card), detector.card.tiles)
+    if (model := models.anomaly) is not None:
+        for judgement in model.judge([decoded(model.card).pixels]):
+            anomalies(judgement, model.scale)
+    return seconds
 
 
 def _processor() -> str:

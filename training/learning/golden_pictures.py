@@ -11,6 +11,7 @@ from PIL import Image
 
 from training.datasets import Dataset
 from training.model.golden import finds
+from training.model.models import Models
 from training.model.onnx_model import OnnxModel
 from training.model.pixels import decode
 
@@ -28,10 +29,11 @@ def golden_pictures(model: OnnxModel, dataset: Dataset) -> list[dict[str, Any]]:
         model: With its operating points.
         dataset: Labelled images; the more it has not learned from, the better.
     """
+    models = Models(model, None, model.card)
     found, missed = list[dict[str, Any]](), list[dict[str, Any]]()
     for image, labels in _defects(model, dataset):
         picture = {"picture": base64.b64encode(image).decode(), "labels": labels}
-        (found if finds(model, image, labels) else missed).append(picture)
+        (found if finds(models, image, labels) else missed).append(picture)
         if len(found) == _PICTURES:
             break
     return found or missed[:_PICTURES]

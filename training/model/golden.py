@@ -5,17 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from contract.scores import REVIEW_SCORE
-from training.model.decoding import to_json
-from training.model.onnx_model import OnnxModel
-from training.model.pixels import decode
-from training.model.tiling import detect_in_tiles
+from training.model.models import Models, decode_for, findings, look
 
 
-def finds(model: OnnxModel, image: bytes, labels: Collection[str]) -> bool:
+def finds(models: Models, image: bytes, labels: Collection[str]) -> bool:
     """Return whether a model finds a defect of one of the labels, with at least its own score for that label.
 
     Args:
-        model: The model.
+        models: Of the artefact.
         image: A file.
         labels: The labels.
 
@@ -23,11 +20,13 @@ def finds(model: OnnxModel, image: bytes, labels: Collection[str]) -> bool:
         UnreadableError: The image cannot be decoded.
         AnswerError: The model's answer is no judgement.
     """
-    card = model.card
-    picture = decode(image, card.input_size, full_above=card.full_above, bit_depth=card.bit_depth)
-    detections = detect_in_tiles(model.detect, picture, card.tiles, card.postprocess.detections, batch_size=1)
+    # The detector's points first: it may have learned a class that is called anomaly, too.
+    points: dict[str, dict[str, float]] = {}
+    for part in reversed(models.parts):
+        points |= part.card.operating_points
+    views = decode_for(models, image)
     return any(
         found["label"] in labels
-        and found["score"] >= card.operating_points.get(found["label"], {}).get("score", REVIEW_SCORE)
-        for found in to_json(detections, card.labels, picture.width, picture.height)
+        and found["score"] >= points.get(found["label"], {}).get("score", REVIEW_SCORE)
+        for found in findings(models, views.picture, *look(models, views, batch_size=1))
     )

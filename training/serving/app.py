@@ -13,12 +13,13 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from contract.endpoint import ATTRIBUTES_HEADER, bit_depth_of
 from contract.images import UnreadableError
 from training.job.container import emit
 from training.serving.bodies import read_body
 from training.serving.inference import Predictor, Timings
 from training.serving.metrics import Metrics
+from training.serving.negotiation import MEDIA_TYPES as ANSWER_TYPES
+from training.serving.negotiation import Asked, asked
 from training.serving.objects import ObjectReader
 from training.serving.refusals import RefusedError, internal_error
 from training.serving.request_log import RequestLog
@@ -133,13 +134,14 @@ class Endpoint:
         self._inside += 1
         self._metrics.queued(self._inside)
         try:
+            wanted = asked(request.headers, self._predictor.card, bool(self._settings.heat_map))
             media_type = request.headers.get("content-type", MEDIA_TYPES[0]).split(";")[0].strip().lower()
             if media_type == REFERENCE:
                 reference = await read_body(request, MAX_REFERENCE_BYTES)
                 async with self._object_places:
                     loop = asyncio.get_running_loop()
                     data = await loop.run_in_executor(self._readers, self._objects.read, reference)
-                    return await self._answer(data, timings, request)
+                    return await self._answer(data, timings, wanted)
             if not media_type.startswith("image/") and media_type not in MEDIA_TYPES:
                 raise RefusedError(
                     415,
@@ -147,14 +149,13 @@ class Endpoint:
                     f"send an image's bytes or {REFERENCE}, not {media_type[:100]}",
                 )
             return await self._answer(
-                await read_body(request, self._settings.max_body_bytes), timings, request
+                await read_body(request, self._settings.max_body_bytes), timings, wanted
             )
         finally:
             self._inside -= 1
 
-    async def _answer(self, data: bytes, timings: Timings, request: Request) -> Response:
+    async def _answer(self, data: bytes, timings: Timings, wanted: Asked) -> Response:
         timings.received = time.perf_counter()
-        bit_depth = bit_depth_of(request.headers.get(ATTRIBUTES_HEADER, ""))
-        answer = await self._predictor.answer(data, timings, bit_depth)
+        answer = await self._predictor.answer(data, timings, wanted)
         self._metrics.answered(timings.elapsed(), answer.batch_size)
-        return Response(answer.body, media_type="application/json")
+        return Response(answer.body, media_type=ANSWER_TYPES[wanted.form])

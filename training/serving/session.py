@@ -1,4 +1,4 @@
-"""The model on the processor that LOUPE_DEVICE asks for: by default a GPU if there is one."""
+"""The models on the processor that LOUPE_DEVICE asks for: by default a GPU if there is one."""
 
 from __future__ import annotations
 
@@ -7,35 +7,34 @@ from pathlib import Path
 import onnxruntime
 
 from training.job.device import DeviceError, Machine
-from training.model.onnx_model import OnnxModel
+from training.model.models import Models, load
 
 CUDA, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
 
 
-class ServedModel(OnnxModel):
-    """An OnnxModel on the processor that LOUPE_DEVICE asks for."""
+def load_served(folder: Path, threads: int = 0, device: str = "auto") -> Models:
+    """Load the models of an artefact onto the processor that LOUPE_DEVICE asks for.
 
-    def __init__(self, folder: Path, threads: int = 0, device: str = "auto") -> None:
-        """Load the model.
+    Args:
+        folder: An unpacked artefact.
+        threads: Of one inference; 0 lets ONNX Runtime use every core.
+        device: "cpu", "cuda", or "auto", which uses a GPU if ONNX Runtime can.
 
-        Args:
-            folder: An unpacked artefact.
-            threads: Of one inference; 0 lets ONNX Runtime use every core.
-            device: "cpu", "cuda", or "auto", which uses a GPU if ONNX Runtime can.
-
-        Raises:
-            ArtefactError: The artefact is damaged, or ONNX Runtime cannot load it.
-            DeviceError: "cuda" cannot be used, or with "auto" a serving image cannot use the GPU of its instance. ONNX
-                Runtime itself would silently continue on the CPU, on an instance whose GPU is paid for.
-        """
-        if device != "cpu" and cuda_offered():
-            # Find CUDA and cuDNN where pip installed them (onnxruntime-gpu[cuda,cudnn]).
-            onnxruntime.preload_dlls()
-        super().__init__(folder, threads)
-        if device == "cpu" and self.provider != CPU:
-            self._session.set_providers([CPU])
-        if device != "cpu" and self.provider != CUDA:
+    Raises:
+        ArtefactError: The artefact is damaged, or ONNX Runtime cannot load it.
+        DeviceError: "cuda" cannot be used, or with "auto" a serving image cannot use the GPU of its instance. ONNX
+            Runtime itself would silently continue on the CPU, on an instance whose GPU is paid for.
+    """
+    if device != "cpu" and cuda_offered():
+        # Find CUDA and cuDNN where pip installed them (onnxruntime-gpu[cuda,cudnn]).
+        onnxruntime.preload_dlls()
+    models = load(folder, threads)
+    for model in models.parts:
+        if device == "cpu" and model.provider != CPU:
+            model.use(CPU)
+        if device != "cpu" and model.provider != CUDA:
             _refuse_the_cpu(device, Machine.seen())
+    return models
 
 
 def _refuse_the_cpu(device: str, machine: Machine) -> None:

@@ -18,6 +18,7 @@ _MAY_BE_ZERO = (
     "LOUPE_REPORT_SECONDS",
     "LOUPE_SLOW_MS",
     "LOUPE_LOG_REQUESTS",
+    "LOUPE_HEAT_MAP",
 )
 
 
@@ -41,6 +42,7 @@ class Settings:
         report_seconds: Between two lines of metrics; 0: never.
         slow_ms: A request that takes longer gets a line in the log; 0: none does.
         log_requests: 1 for a line about every request; 0: about failed and slow ones.
+        heat_map: 1 for the heat map in every JSON answer of an anomaly model; 0: where a request asks for it.
     """
 
     workers: int = 2
@@ -54,6 +56,7 @@ class Settings:
     report_seconds: float = 60.0
     slow_ms: float = 2000.0
     log_requests: int = 0
+    heat_map: int = 0
 
     @classmethod
     def read(cls, gpu: bool, environment: Mapping[str, str] = os.environ) -> Settings:

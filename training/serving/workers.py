@@ -30,6 +30,7 @@ from training.job.container import emit
 from training.job.errors import TrainingError
 from training.model.artefact import ModelCard
 from training.serving.inference import Answer, ThreadPredictor, Timings
+from training.serving.negotiation import Asked, Form
 from training.serving.refusals import RefusedError, internal_error
 from training.serving.settings import Settings
 
@@ -43,8 +44,8 @@ _CONTEXT = (
     else multiprocessing.get_context("spawn")
 )
 _PRELOADED = ["uvicorn", "training.serving.app", "training.serving.session"]
-# Two moments, and the bit depth; 0 if it is not known.
-_REQUEST = struct.Struct("ddB")
+# Two moments, the bit depth (0 if it is not known), the form of the answer, and whether it has a heat map.
+_REQUEST = struct.Struct("ddBB?")
 # The forkserver listens on a socket in the folder for temporary files, TMPDIR/pymp-XXXXXXXX/listener-XXXXXXXX. Linux
 # allows 107 bytes for its path, macOS 103 (https://man7.org/linux/man-pages/man7/unix.7.html).
 _LONGEST_TMPDIR = 103 - len("/pymp-XXXXXXXX/listener-XXXXXXXX")
@@ -86,21 +87,21 @@ class Workers:
             worker.wait_until_warm()
             self._free.put(worker)
 
-    async def answer(self, data: bytes, timings: Timings, bit_depth: int | None = None) -> Answer:
-        """Answer one image. bit_depth: of the camera, for 16-bit files that do not state it.
+    async def answer(self, data: bytes, timings: Timings, asked: Asked) -> Answer:
+        """Answer one image.
 
         Raises:
             UnreadableError: The image cannot be decoded, or takes too long.
             RefusedError: The model failed on it, or its worker ended.
         """
         return await asyncio.get_running_loop().run_in_executor(
-            self._threads, self._ask, data, timings, bit_depth
+            self._threads, self._ask, data, timings, asked
         )
 
-    def _ask(self, data: bytes, timings: Timings, bit_depth: int | None) -> Answer:
+    def _ask(self, data: bytes, timings: Timings, asked: Asked) -> Answer:
         worker = self._free.get()
         try:
-            return worker.ask(data, timings, self._timeout, bit_depth)
+            return worker.ask(data, timings, self._timeout, asked)
         finally:
             self._free.put(worker)
 
@@ -135,13 +136,13 @@ class _Worker:
         if failure:
             raise WorkerError(failure)
 
-    def ask(self, data: bytes, timings: Timings, timeout: float, bit_depth: int | None) -> Answer:
+    def ask(self, data: bytes, timings: Timings, timeout: float, asked: Asked) -> Answer:
         try:
-            if self._process is None or not self._try_to_send(data, timings, bit_depth):
+            if self._process is None or not self._try_to_send(data, timings, asked):
                 self.end()
                 self.start()
                 self.wait_until_warm()
-                self._send(data, timings, bit_depth)
+                self._send(data, timings, asked)
             in_time = self._pipe.poll(timeout)
             reply = self._pipe.recv_bytes() if in_time else b""
         except (EOFError, OSError) as error:
@@ -153,14 +154,16 @@ class _Worker:
             raise UnreadableError("timed_out", f"the image takes longer than {timeout:g} s")
         return _read_reply(reply)
 
-    def _send(self, data: bytes, timings: Timings, bit_depth: int | None) -> None:
-        self._pipe.send_bytes(_REQUEST.pack(timings.arrived, timings.received, bit_depth or 0))
+    def _send(self, data: bytes, timings: Timings, asked: Asked) -> None:
+        self._pipe.send_bytes(
+            _REQUEST.pack(timings.arrived, timings.received, asked.bit_depth or 0, asked.form, asked.heat_map)
+        )
         self._pipe.send_bytes(data)
 
-    def _try_to_send(self, data: bytes, timings: Timings, bit_depth: int | None) -> bool:
+    def _try_to_send(self, data: bytes, timings: Timings, asked: Asked) -> bool:
         """False if the process has ended since its last image: this image has not caused that."""
         try:
-            self._send(data, timings, bit_depth)
+            self._send(data, timings, asked)
         except OSError:
             return False
         return True
@@ -202,9 +205,9 @@ def _run_worker(make_predictor: Callable[[], ThreadPredictor], pipe: Connection)
             return
         pipe.send_bytes(b"")
         while True:
-            arrived, received, bit_depth = _REQUEST.unpack(pipe.recv_bytes())
-            timings = Timings(arrived, received)
-            pipe.send_bytes(_reply(predictor, pipe.recv_bytes(), timings, bit_depth or None))
+            arrived, received, bit_depth, form, heat_map = _REQUEST.unpack(pipe.recv_bytes())
+            asked = Asked(Form(form), heat_map, bit_depth or None)
+            pipe.send_bytes(_reply(predictor, pipe.recv_bytes(), Timings(arrived, received), asked))
 
 
 def _end_without_reader(pipe: int) -> None:
@@ -218,10 +221,10 @@ def _end_without_reader(pipe: int) -> None:
     os._exit(0)
 
 
-def _reply(predictor: ThreadPredictor, data: bytes, timings: Timings, bit_depth: int | None) -> bytes:
+def _reply(predictor: ThreadPredictor, data: bytes, timings: Timings, asked: Asked) -> bytes:
     """Return a line of JSON, which is {} or the arguments of an error, and after it the answer's body."""
     try:
-        answer = cast(Answer, predictor.process(data, timings, bit_depth))  # a worker never batches
+        answer = cast(Answer, predictor.process(data, timings, asked))  # a worker never batches
         return b"{}\n" + answer.body
     except UnreadableError as error:
         arguments: dict[str, object] = {"code": error.code, "message": str(error)}

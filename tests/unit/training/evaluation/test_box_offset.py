@@ -19,9 +19,9 @@ from training.evaluation.box_offset import box_offset
 from training.evaluation.detection import evaluate
 from training.model.artefact import CARD, ArtefactError, read_card
 from training.model.decoding import Detections, shift_boxes
+from training.model.models import placed
 from training.model.onnx_model import OnnxModel
 from training.model.pixels import Picture
-from training.serving.inference import answer_document
 
 SIZE = 200
 
@@ -90,7 +90,7 @@ def test_the_endpoint_shifts_a_box_as_the_evaluation_does(model):
         np.array([[0.2, 0.2, 0.5, 0.5]], np.float32), np.ones(1, np.float32), np.zeros(1, np.int64)
     )
     picture = Picture(np.zeros((8, 8, 3), np.uint8), 100, 200, "PNG")
-    assert answer_document(model.card, picture, detections)["detections"][0]["box"] == [24, 44, 54, 104]
+    assert placed(model.card, picture, detections)[0]["box"] == [24, 44, 54, 104]
 
 
 @given(

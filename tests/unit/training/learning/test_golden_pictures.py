@@ -12,6 +12,7 @@ from training.datasets.generated.synthetic import generate
 from training.learning.golden_pictures import golden_pictures
 from training.model.decoding import Postprocess
 from training.model.golden import finds
+from training.model.models import Models
 from training.model.onnx_model import OnnxModel
 
 
@@ -29,20 +30,26 @@ def model(starter: OnnxModel, monkeypatch: pytest.MonkeyPatch) -> OnnxModel:
     return starter
 
 
+def _models(model: OnnxModel) -> Models:
+    return Models(model, None, model.card)
+
+
 def test_they_show_labelled_defects_that_the_model_finds(model: OnnxModel, data: Dataset) -> None:
     pictures = golden_pictures(model, data)
     assert len(pictures) == 4
     assert len({picture["picture"] for picture in pictures}) == 4
     for picture in pictures:
         assert set(picture["labels"]) <= set(model.card.labels)
-        assert finds(model, base64.b64decode(picture["picture"]), picture["labels"])
+        assert finds(_models(model), base64.b64decode(picture["picture"]), picture["labels"])
 
 
 def test_a_model_that_finds_nothing_carries_what_it_does_not_find(model: OnnxModel, data: Dataset) -> None:
     model.card = replace(model.card, postprocess=Postprocess(0.9999))
     pictures = golden_pictures(model, data)
     assert len(pictures) == 4
-    assert not any(finds(model, base64.b64decode(p["picture"]), p["labels"]) for p in pictures)
+    assert not any(
+        finds(Models(model, None, model.card), base64.b64decode(p["picture"]), p["labels"]) for p in pictures
+    )
 
 
 def test_without_defects_there_are_none(model: OnnxModel, data: Dataset) -> None:

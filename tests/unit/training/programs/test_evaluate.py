@@ -28,6 +28,7 @@ from training.evaluation import latency
 from training.evaluation.detection import detect, for_metrics
 from training.evaluation.latency import measure
 from training.model.artefact import pack, read_card, unpack
+from training.model.models import Models, load
 from training.model.onnx_model import OnnxModel
 from training.model.pixels import decode
 from training.model.tiling import Tiles, detect_in_tiles
@@ -115,12 +116,12 @@ def test_a_model_with_tiles_is_evaluated_in_tiles(starter_folder, tmp_path, data
         assert (result.boxes == expected_result.boxes).all()
     whole = detect(OnnxModel(starter_folder, threads=1), dataset)
     assert any(not np.array_equal(a.boxes, b.boxes) for a, b in zip(whole, expected, strict=True))
-    assert measure(model, dataset)["p50_ms"] > 0
+    assert measure(Models(model, None, model.card), dataset)["p50_ms"] > 0
 
 
 def test_latency_names_the_machine(starter_folder, data, monkeypatch):
     monkeypatch.setattr(latency, "_MAX_IMAGES", MEASURED_IMAGES)
-    speed = measure(OnnxModel(starter_folder, threads=1), open_dataset(data))
+    speed = measure(load(starter_folder, threads=1), open_dataset(data))
     assert 0 < speed["decode_p50_ms"] < speed["p50_ms"] <= speed["p95_ms"]
     assert speed["images"] >= 30  # the 24 images, some of them again
     assert speed["provider"] == "CPUExecutionProvider"

@@ -14,6 +14,7 @@ from PIL import Image
 from contract.endpoint import ATTRIBUTES_HEADER
 from training.model.artefact import ModelCard
 from training.model.decoding import Detections, Postprocess
+from training.model.models import Models
 from training.serving.app import Endpoint
 from training.serving.inference import ThreadPredictor
 from training.serving.settings import Settings
@@ -46,6 +47,7 @@ async def call(
     chunk=65536,
     attributes="",
     encoding=None,
+    accept=None,
 ):
     pieces = [body[i : i + chunk] for i in range(0, len(body), chunk)] or [b""]
     answer = Answer()
@@ -66,6 +68,8 @@ async def call(
         headers.append((ATTRIBUTES_HEADER.lower().encode(), attributes.encode()))
     if encoding is not None:
         headers.append((b"content-encoding", encoding.encode()))
+    if accept is not None:
+        headers.append((b"accept", accept.encode()))
     scope = {"type": "http", "method": method, "path": path, "headers": headers, "query_string": b""}
     await app(scope | {"http_version": "1.1", "scheme": "http", "root_path": ""}, receive, send)
     return answer
@@ -75,14 +79,18 @@ async def refer(app, reference):
     return await call(app, json.dumps(reference).encode(), content_type="application/json")
 
 
+def models_of(model):
+    return model if isinstance(model, Models) else Models(model, None, model.card)
+
+
 @asynccontextmanager
 async def running(model, settings=None, warm=True, **options):
     """The application, started and, unless told otherwise, warm; it is ended after the block.
 
-    model: a model, or Workers, which have theirs.
+    model: a detector, the models of an artefact, or Workers, which have theirs.
     """
     settings = settings or Settings()
-    predictor = model if isinstance(model, Workers) else ThreadPredictor(model, settings)
+    predictor = model if isinstance(model, Workers) else ThreadPredictor(models_of(model), settings)
     endpoint = Endpoint(predictor, settings, **options)
     app = endpoint.app()
     async with app.router.lifespan_context(app):

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from contract.endpoint import attributes
-from tests.unit.training.serving.serving_support import Brightness, ask
+from tests.unit.training.serving.serving_support import Brightness, ask, models_of
 from training.model.artefact import ModelCard
 from training.serving.settings import Settings
 from training.serving.workers import Workers
@@ -18,7 +18,7 @@ from training.serving.workers import Workers
 def make_predictor():
     from training.serving.inference import ThreadPredictor
 
-    return ThreadPredictor(Brightness(), Settings())
+    return ThreadPredictor(models_of(Brightness()), Settings())
 
 
 def workers() -> Workers:

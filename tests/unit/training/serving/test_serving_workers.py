@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from tests.unit.training.conftest import ROOT
-from tests.unit.training.serving.serving_support import Brightness, ask, call, png, running
+from tests.unit.training.serving.serving_support import Brightness, ask, call, models_of, png, running
 from training.serving import workers as serving_workers
 from training.serving.inference import ThreadPredictor
 from training.serving.settings import Settings
@@ -74,19 +74,19 @@ class Broken(Brightness):
 
 
 def dangerous():
-    return ThreadPredictor(Dangerous(), SETTINGS)
+    return ThreadPredictor(models_of(Dangerous()), SETTINGS)
 
 
 def sociable(folder):
-    return ThreadPredictor(Sociable(folder), SETTINGS)
+    return ThreadPredictor(models_of(Sociable(folder)), SETTINGS)
 
 
 def endless(folder):
-    return ThreadPredictor(Endless(folder), SETTINGS)
+    return ThreadPredictor(models_of(Endless(folder)), SETTINGS)
 
 
 def broken():
-    return ThreadPredictor(Broken(), SETTINGS)
+    return ThreadPredictor(models_of(Broken()), SETTINGS)
 
 
 def ending():
@@ -198,10 +198,11 @@ from functools import partial
 from tests.unit.training.serving.serving_support import png
 from tests.unit.training.serving.test_serving_workers import endless, workers_of
 from training.serving.inference import Timings
+from training.serving.negotiation import Asked
 workers = workers_of(partial(endless, sys.argv[1]))
 workers.warm_up()
 print(*[worker._process.pid for worker in workers._workers], flush=True)
-asyncio.run(workers.answer(png(50), Timings()))
+asyncio.run(workers.answer(png(50), Timings(), Asked()))
 """
 
 
