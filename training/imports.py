@@ -51,6 +51,7 @@ def options_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--previous", metavar="SNAPSHOT", help="the snapshot whose test images stay the test set"
     )
+    parser.add_argument("--by-hash", action="store_true", help="divide by image hash, not as the source does")
     parser.add_argument("--add-classes", action="store_true", help="extend a data set that has other classes")
     parser.add_argument("--yes", action="store_true", help="answer yes to every question")
     parser.add_argument(
@@ -83,6 +84,7 @@ def _import(options: argparse.Namespace) -> int:
             repair=options.repair,
             labels=[label.strip() for label in options.labels.split(",")] if options.labels else None,
             previous=options.previous,
+            by_hash=options.by_hash,
             confirm=lambda change: _confirm(options, change),
         )
     )

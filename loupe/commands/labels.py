@@ -44,6 +44,9 @@ def import_labelled_images(
     add_classes: Annotated[
         bool, typer.Option("--add-classes", help="Accept classes that the data set does not have.")
     ] = False,
+    by_hash: Annotated[
+        bool, typer.Option("--by-hash", help="Divide by image hash, not into the parts of the source.")
+    ] = False,
     format_: Annotated[
         str | None, typer.Option("--format", metavar="NAME", help="The format, instead of detecting it.")
     ] = None,
@@ -80,6 +83,7 @@ def import_labelled_images(
         out=to_folder,
         dataset=dataset,
         add_classes=add_classes,
+        by_hash=by_hash,
         yes=yes,
         json=json_,
     )

@@ -43,6 +43,7 @@ class ImportOptions:
         out: A folder or an S3 URI for the snapshot; None for the stack.
         dataset: The data set; None for the stack's own.
         add_classes: Whether the data set may become one of other classes.
+        by_hash: Whether not to use the parts that the source has itself.
         yes: Whether to go on without a question.
         json: Print one JSON document.
     """
@@ -56,6 +57,7 @@ class ImportOptions:
     out: str | None = None
     dataset: str | None = None
     add_classes: bool = False
+    by_hash: bool = False
     yes: bool = False
     json: bool = False
 
@@ -72,6 +74,7 @@ class ImportOptions:
             "--check": self.check,
             "--repair": self.repair,
             "--add-classes": self.add_classes,
+            "--by-hash": self.by_hash,
             "--yes": self.yes,
             "--json": self.json,
         }

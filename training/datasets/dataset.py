@@ -131,24 +131,18 @@ class Dataset:
         lines = sorted(
             f"{sample.sha256} {sorted((obj.label, *obj.box) for obj in sample.objects)}"
             + (f" {sample.tags}" if sample.tags else "")
+            + "".join(f" {mask.sha256} {mask.colours}" for mask in sample.masks)
             for sample in self.samples
         )
         return hashlib.sha256("\n".join([repr(self.labels), *lines]).encode()).hexdigest()
 
-    def read(self, sample: Sample) -> bytes:
-        """Return the bytes of a sample's image file.
+    def read(self, file: Sample | Mask) -> bytes:
+        """Return the bytes of a sample's image file, or of a mask.
 
         Raises:
             DatasetError: The file cannot be read, or it changed after it was listed.
         """
-        return self._read(sample.name, sample.sha256)
-
-    def read_mask(self, mask: Mask) -> bytes:
-        """Return the bytes of a mask's file. Raises as `read`."""
-        return self._read(mask.name, mask.sha256)
-
-    def _read(self, name: str, sha256: str) -> bytes:
-        data = self.files.read(name)
-        if hashlib.sha256(data).hexdigest() != sha256:
-            raise DatasetError(name, f"was altered: its SHA-256 is no longer {sha256}")
+        data = self.files.read(file.name)
+        if hashlib.sha256(data).hexdigest() != file.sha256:
+            raise DatasetError(file.name, f"was altered: its SHA-256 is no longer {file.sha256}")
         return data

@@ -21,7 +21,7 @@ from training.datasets.report import Report, shown_names, wrapped
 from training.datasets.snapshots.classes import ClassChange, compare_classes, rename_labels, without_unused
 from training.datasets.snapshots.snapshot import Snapshot, is_unchanged, take
 from training.datasets.snapshots.split import Division, divide, take_over_test_images
-from training.datasets.snapshots.store import folder_of, local_images, upload_images, write
+from training.datasets.snapshots.store import folder_of, local_files, upload, write
 from training.job.errors import TrainingError
 
 _ERROR_WIDTH = 73  # an error's lines are indented
@@ -44,6 +44,7 @@ class ImportOptions:
         labels: The labels that are allowed, and the names of the classes where the source has numbers only; None for
             all.
         previous: The snapshot whose test images stay the test set.
+        by_hash: Whether not to use the parts that the source has itself.
         confirm: Asked whether classes that the data set does not have are to be added to it.
     """
 
@@ -54,6 +55,7 @@ class ImportOptions:
     repair: bool = False
     labels: Sequence[str] | None = None
     previous: str | None = None
+    by_hash: bool = False
     confirm: Callable[[ClassChange], bool] = lambda change: False
 
 
@@ -72,7 +74,7 @@ class Import:
 
     Attributes:
         options: What to import, and where to.
-        images_to_upload: 0 before the upload starts.
+        images_to_upload: The number of images and masks to upload; 0 before the upload starts.
         uploaded_images: How many of them are in S3.
     """
 
@@ -162,7 +164,7 @@ class Import:
             previous: The snapshot whose test images are the test part.
         """
         duplicates, fixed_scene = find_duplicates(dataset, self._fingerprints)
-        dataset, division = divide(dataset, duplicates, previous)
+        dataset, division = divide(dataset, duplicates, previous, by_hash=self.options.by_hash)
         problems, repairs = list(found), list[Repair]()
         if self.options.repair:
             dataset, repairs = repair(dataset, duplicates, problems)
@@ -187,15 +189,15 @@ class Import:
         return previous is not None and Path(previous).parent == Path(folder)
 
     def _upload(self, dataset: Dataset, snapshot: Snapshot) -> dict[str, str]:
-        images = local_images(snapshot)
-        self.images_to_upload = len(images)
-        with _bar("uploading", len(images)) as bar:
+        files = local_files(snapshot)
+        self.images_to_upload = len(files)
+        with _bar("uploading", len(files)) as bar:
 
             def count() -> None:
                 self.uploaded_images += 1
                 bar.update()
 
-            return upload_images(dataset, images, self.options.out, count)
+            return upload(dataset, files, self.options.out, count)
 
 
 def _refusal(name: str, change: ClassChange) -> ImportRefusedError:

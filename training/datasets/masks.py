@@ -40,7 +40,7 @@ def defect_mask(dataset: Dataset, sample: Sample) -> NDArray[np.bool_] | None:
 def _upright(dataset: Dataset, sample: Sample, mask: Mask) -> NDArray[np.bool_]:
     """Return a mask in the size of its upright image. It may be drawn on a smaller copy, or on the stored pixels."""
     try:
-        pixels = read_mask(dataset.read_mask(mask), dict(mask.colours)).values > 0
+        pixels = read_mask(dataset.read(mask), dict(mask.colours)).values > 0
     except MaskError as error:
         raise DatasetError(mask.name, str(error)) from error
     height, width = pixels.shape

@@ -69,6 +69,11 @@ KINDS: dict[str, Kind] = {
     "empty-mask": Kind(
         "warning", "The image keeps its label. Mark the defect in the mask, or correct the label."
     ),
+    "mask-shape": Kind("error", "Draw the mask on this image: it has the shape of another one."),
+    "mask-without-image": Kind("warning", "It was not read. Add its image, or remove the mask."),
+    "good-only-train": Kind(
+        "warning", "An anomaly model learns from good products alone. A detector cannot: for one, --by-hash."
+    ),
     "smooth-mask": Kind("warning", "Its pixels count as the nearest colour. Save masks without smoothing."),
     "other-suffix": Kind("warning", "Check that they are the same pictures: only their suffix differs."),
     "listed-twice": Kind("warning", "It was read once."),

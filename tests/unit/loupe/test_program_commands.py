@@ -48,9 +48,19 @@ COMMANDS = [
     ("ensemble a b --out o --name n --dataset d --json", "training.ensemble", ["--name=n", "a", "b"]),
     ("serve --model m --port 0 --host 127.0.0.2 --json", "training.serve", ["--port=0", "--host=127.0.0.2"]),
     (
-        "import d --check --repair --format voc --labels a,b --add-classes --yes --json",
+        "import d --check --repair --format voc --labels a,b --add-classes --by-hash --yes --json",
         "training.imports",
-        ["--check", "--repair", "--format=voc", "--labels=a,b", "--add-classes", "--yes", "--json", "d"],
+        [
+            "--check",
+            "--repair",
+            "--format=voc",
+            "--labels=a,b",
+            "--add-classes",
+            "--by-hash",
+            "--yes",
+            "--json",
+            "d",
+        ],
     ),
 ]
 each = pytest.mark.parametrize(("line", "module", "arguments"), COMMANDS, ids=[row[1] for row in COMMANDS])

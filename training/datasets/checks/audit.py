@@ -41,6 +41,7 @@ def audit(
     problems += _untested_classes(dataset)
     problems += _empty_parts(dataset)
     problems += _one_class(dataset)
+    problems += _good_only_train(dataset)
     problems += _imbalance(dataset)
     problems += _duplicate_images(dataset, duplicates)
     if fixed_scene:
@@ -91,10 +92,9 @@ def same_boxes(sample: Sample) -> Iterator[tuple[int, int]]:
 
 
 def same_labels(a: Sample, b: Sample) -> bool:
-    """Return whether two samples have the same objects, in any order."""
-    return sorted((obj.label, obj.box) for obj in a.objects) == sorted(
-        (obj.label, obj.box) for obj in b.objects
-    )
+    """Return whether two samples have the same objects and the same labels of the image, in any order."""
+    one, other = (sorted((obj.label, obj.box) for obj in sample.objects) for sample in (a, b))
+    return one == other and set(a.tags) == set(b.tags)
 
 
 def fold(label: str) -> str:
@@ -172,6 +172,16 @@ def _one_class(dataset: Dataset) -> Iterator[Problem]:
         label, name = next(iter(first_images.items()))
         message = f"and all other labelled images have the one label {label!r}"
         yield Problem("one-class", name, "", message)
+
+
+def _good_only_train(dataset: Dataset) -> Iterator[Problem]:
+    trained = dataset.part("train").samples
+    if (
+        trained
+        and all(sample.is_good for sample in trained)
+        and any(sample.objects for sample in dataset.samples)
+    ):
+        yield Problem("good-only-train", trained[0].name, "", "and all other train images show good products")
 
 
 def _imbalance(dataset: Dataset) -> Iterator[Problem]:

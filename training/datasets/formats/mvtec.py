@@ -44,6 +44,10 @@ def read(files: Files, claim: Claim, problems: Problems, names: Sequence[str]) -
     masks = _masks_by_image(files)
     other = {mask for listed in masks.values() for mask in listed}
     images = [name for name in files.images if name not in other and len(PurePosixPath(name).parts) >= _DEPTH]
+    pictured = {_mask_key(name) for name in images}
+    for key, listed in masks.items():
+        if key not in pictured:
+            problems.report("mask-without-image", listed[0], "is a mask, and its image is not there")
     return Annotations(
         files, _annotated_images(files, images, masks, problems), len(images), other_images=other
     )

@@ -93,6 +93,8 @@ def place(
         problems: Collects what is wrong.
         corners: Counts the boxes of the whole source.
     """
+    if image.masks and not _fits(image, facts, problems):
+        return None
     turn = _turn(image, facts, problems)
     objects: list[Object] = []
     for number, obj in enumerate(image.objects, start=1):
@@ -119,6 +121,18 @@ def place(
     )
     _check_tags(sample, image, problems)
     return sample
+
+
+def _fits(image: AnnotatedImage, facts: ImageFacts, problems: Problems) -> bool:
+    """Return whether the masks of an image may have been drawn on it, or on a smaller copy; else report a problem."""
+    size = image.size
+    if size is None or is_like(size, (facts.width, facts.height)) or is_like(size, facts.stored):
+        return True
+    message = (
+        f"is {facts.width} x {facts.height} pixels, but its mask {image.masks[0].name} {size[0]} x {size[1]}"
+    )
+    problems.report("mask-shape", image.name, message)
+    return False
 
 
 def _check_tags(sample: Sample, image: AnnotatedImage, problems: Problems) -> None:

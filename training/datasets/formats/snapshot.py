@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from contract import snapshots
-from training.datasets.dataset import Object
+from training.datasets.dataset import Mask, Object
 from training.datasets.formats.annotations import AnnotatedImage, Annotations, Claim
 from training.datasets.formats.contents import Contents
 from training.datasets.problems import DatasetError, Problems
@@ -49,6 +49,7 @@ def read(files: Files, claim: Claim, problems: Problems, names: Sequence[str]) -
         labels = [str(category["name"]) for category in document["categories"]]
         annotated = [_annotated_image(name, image, file, objects[image["id"]]) for name, image in images]
         uris = {name: str(image["uri"]) for name, image in images}
+        uris |= {mask.name: mask.name for image in annotated for mask in image.masks}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DatasetError(file, f"is not a snapshot: {type(error).__name__} {error}") from error
     return Annotations(
@@ -97,4 +98,12 @@ def _annotated_image(name: str, image: Any, file: str, objects: list[Object]) ->
         tags=tuple(image.get("tags", ())),
         part=image["split"],
         sha256=str(image["sha256"]),
+        masks=tuple(_mask(mask) for mask in image.get("masks", ())),
     )
+
+
+def _mask(entry: Any) -> Mask:
+    """Return a mask. Its URI is its name."""
+    colours = entry.get("colours", {})
+    named = tuple((int(code.removeprefix("#"), 16), str(label)) for code, label in colours.items())
+    return Mask(str(entry["uri"]), str(entry["sha256"]), named)

@@ -54,7 +54,7 @@ def own_parts(samples: Sequence[Sample], units: Sequence[Unit]) -> OwnParts:
         return OwnParts(stated, refused=f"the source has a {next(iter(stated))} part only")
     if "train" not in stated:
         return OwnParts(stated, refused="the source has no train part")
-    if _shows_nothing(samples, own):
+    if _shows_nothing(samples, own) and not _is_good_only(samples, own):
         return OwnParts(stated, refused="the train part of the source shows no labelled object")
     parts = {index: part for unit in units for index, part in _joined(unit, own).items()}
     for name, number in stated.items():
@@ -78,6 +78,16 @@ def _shows_nothing(samples: Sequence[Sample], own: Mapping[int, Part]) -> bool:
     """Return whether only other parts than train show objects, as where good products alone are learned from."""
     trained = any(samples[index].objects for index, part in own.items() if part == "train")
     return not trained and any(sample.objects for sample in samples)
+
+
+def _is_good_only(samples: Sequence[Sample], own: Mapping[int, Part]) -> bool:
+    """Return whether the train part has good products alone, and its labels say so.
+
+    So it is in MVTec AD, and in projects of Lookout for Vision with a test set of their own. An anomaly model learns
+    from such a part.
+    """
+    trained = [samples[index] for index, part in own.items() if part == "train"]
+    return bool(trained) and all(sample.tags and sample.is_good for sample in trained)
 
 
 def _joined(unit: Unit, own: Mapping[int, Part]) -> dict[int, Part]:

@@ -1,7 +1,8 @@
 """Takes a snapshot: a data set written once, as a COCO document that copies no image.
 
 The id is the SHA-256 of the document's canonical JSON, so the content of a snapshot cannot change under its name. Each
-image has its SHA-256, its size, its URI and its part. `training.datasets.formats.snapshot` reads it.
+image has its SHA-256, its size, its URI and its part, and for each of its masks the SHA-256, the URI and the colours.
+`training.datasets.formats.snapshot` reads it.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any
 from contract import snapshots
 from contract.keys import DEFAULT_DATASET
 from training.datasets.checks.duplicates import Duplicate, Match
-from training.datasets.dataset import Dataset, Sample
+from training.datasets.dataset import Dataset, Mask, Sample
 from training.datasets.formats.coco import annotations_of, categories_of
 from training.datasets.snapshots.split import LeftOut, leave_out
 from training.datasets.storage.files import Files
@@ -83,7 +84,7 @@ def take(
         name: The name of the data set.
         previous: The snapshot whose test images are the test part.
         has_own_parts: Whether the parts are those of the source.
-        uris: For images that were copied: the URI of the copy, by SHA-256.
+        uris: For images and masks that were copied: the URI of the copy, by SHA-256.
     """
     left_out = leave_out(dataset.samples, duplicates)
     kept = _kept_samples(dataset, left_out)
@@ -119,7 +120,8 @@ def is_unchanged(snapshot: Snapshot, previous: Dataset) -> bool:
 def _content(sample: Sample, uri: str) -> tuple[Any, ...]:
     """Return what a model can learn from a sample. COCO's boxes have a width, whose rounding must not count."""
     objects = sorted((obj.label, *(round(edge, 3) for edge in obj.box)) for obj in sample.objects)
-    return uri, sample.sha256, sample.belongs_to(), sample.tags, objects
+    masks = [(mask.sha256, mask.colours) for mask in sample.masks]
+    return uri, sample.sha256, sample.belongs_to(), sample.tags, objects, masks
 
 
 def _info(format: str, name: str, previous: Dataset | None, has_own_parts: bool) -> dict[str, Any]:
@@ -142,7 +144,17 @@ def _image(number: int, sample: Sample, files: Files, uris: Mapping[str, str]) -
         "height": sample.height,
         "split": sample.belongs_to(),
     }
-    return entry | ({"tags": list(sample.tags)} if sample.tags else {})
+    if sample.tags:
+        entry["tags"] = list(sample.tags)
+    if sample.masks:
+        entry["masks"] = [_mask(mask, files, uris) for mask in sample.masks]
+    return entry
+
+
+def _mask(mask: Mask, files: Files, uris: Mapping[str, str]) -> dict[str, Any]:
+    entry: dict[str, Any] = {"uri": uris.get(mask.sha256) or files.uri(mask.name), "sha256": mask.sha256}
+    colours = {f"#{code:06x}": label for code, label in mask.colours}
+    return entry | ({"colours": colours} if colours else {})
 
 
 def _left_out(left_out: Sequence[LeftOut]) -> list[dict[str, Any]]:

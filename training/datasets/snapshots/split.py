@@ -15,8 +15,9 @@ from typing import Literal
 
 from contract.snapshots import PARTS, Part, learning_part_of, part_of
 from training.datasets.checks.duplicates import Duplicate, Match, groups_of, known_copies
-from training.datasets.dataset import Dataset, Sample
+from training.datasets.dataset import Dataset, Mask, Sample
 from training.datasets.snapshots.own_parts import OwnParts, Unit, anchor, own_parts
+from training.datasets.storage.files import Files
 from training.datasets.storage.uris import ImagesByUri
 
 
@@ -89,14 +90,26 @@ def take_over_test_images(dataset: Dataset, previous: Dataset | None) -> tuple[D
     }
     if not missing:
         return dataset, ()
-    added = tuple(replace(sample, name=uri, part="test") for uri, sample in missing.items())
+    added = tuple(
+        replace(sample, name=uri, part="test", masks=_by_uri(sample.masks, previous.files))
+        for uri, sample in missing.items()
+    )
     labels = (*dataset.labels, *sorted(labels_of(added) - set(dataset.labels)))
-    files = ImagesByUri({uri: uri for uri in missing}, dataset.files)
+    uris = [*missing, *(mask.name for sample in added for mask in sample.masks)]
+    files = ImagesByUri({uri: uri for uri in uris}, dataset.files)
     return replace(dataset, files=files, labels=labels, samples=(*dataset.samples, *added)), added
 
 
+def _by_uri(masks: Sequence[Mask], files: Files) -> tuple[Mask, ...]:
+    return tuple(replace(mask, name=files.uri(mask.name)) for mask in masks)
+
+
 def divide(
-    dataset: Dataset, duplicates: Sequence[Duplicate] = (), previous: Dataset | None = None
+    dataset: Dataset,
+    duplicates: Sequence[Duplicate] = (),
+    previous: Dataset | None = None,
+    *,
+    by_hash: bool = False,
 ) -> tuple[Dataset, Division]:
     """Put every sample into its part.
 
@@ -108,11 +121,12 @@ def divide(
         dataset: What to divide, with the test images of `previous` (`take_over_test_images`).
         duplicates: The duplicates in `dataset`.
         previous: The previous snapshot, if there is one.
+        by_hash: Whether not to use the parts that the source has itself.
     """
     samples = dataset.samples
     copied = groups_of(len(samples), duplicates)
     units = _with_singles(copied, len(samples))
-    own = own_parts(samples, units)
+    own = OwnParts() if by_hash else own_parts(samples, units)
     parts = _wanted_parts(samples, units, _of_programs(duplicates), own)
     wanted = dict(parts)
     if previous is not None:

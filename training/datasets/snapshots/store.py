@@ -1,4 +1,4 @@
-"""Writes snapshots to `<out>/snapshots/<data set>/<id>.json`, and uploads the images that a snapshot in S3 needs."""
+"""Writes snapshots to `<out>/snapshots/<data set>/<id>.json`, and uploads the files that a snapshot in S3 needs."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ import tempfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from contract.keys import LABELLED, snapshots_of
-from training.datasets.dataset import Dataset, Sample
+from training.datasets.dataset import Dataset, Mask, Sample
 from training.datasets.problems import DatasetError
 from training.datasets.snapshots.snapshot import Snapshot
 from training.datasets.storage import s3
@@ -28,55 +29,64 @@ def folder_of(out: str, dataset: str) -> str:
     return f"{out.rstrip('/')}/{folder}"
 
 
-def local_images(snapshot: Snapshot) -> list[Sample]:
-    """Return the samples whose images are on this machine, each image once."""
-    uris = (str(image["uri"]) for image in snapshot.document["images"])
-    samples = zip(snapshot.samples, uris, strict=True)
-    local = {sample.sha256: sample for sample, uri in samples if uri.startswith("file:")}
+def local_files(snapshot: Snapshot) -> list[Sample | Mask]:
+    """Return the images and masks that are on this machine, each once."""
+    local: dict[str, Sample | Mask] = {}
+    for sample, entry in zip(snapshot.samples, snapshot.document["images"], strict=True):
+        files: list[tuple[Sample | Mask, dict[str, Any]]]
+        files = [(sample, entry), *zip(sample.masks, entry.get("masks", ()), strict=True)]
+        local |= {file.sha256: file for file, listed in files if str(listed["uri"]).startswith("file:")}
     return list(local.values())
 
 
-def upload_images(
-    dataset: Dataset, samples: Sequence[Sample], out: str, on_image: Callable[[], object] = lambda: None
+def upload(
+    dataset: Dataset,
+    files: Sequence[Sample | Mask],
+    out: str,
+    on_file: Callable[[], object] = lambda: None,
 ) -> dict[str, str]:
-    """Upload images to `<out>/images/<sha256>.<ext>`, except those that are there already.
+    """Upload images to `<out>/images/<sha256>.<ext>` and masks to `<out>/masks/`, except those that are there already.
 
-    After a failure the uploaded images stay; the next try finds them.
+    After a failure the uploaded files stay; the next try finds them.
 
     Args:
-        dataset: Reads the images.
-        samples: The samples to upload.
+        dataset: Reads the files.
+        files: The images and masks to upload.
         out: An S3 URI.
-        on_image: Called after each image.
+        on_file: Called after each file.
 
     Returns:
-        The URI of each image, by SHA-256.
+        The URI of each file, by SHA-256.
 
     Raises:
-        DatasetError: An image cannot be read or uploaded.
+        DatasetError: A file cannot be read or uploaded.
     """
-    folder = f"{out.rstrip('/')}/images/"
-    uploaded = {PurePosixPath(uri).stem: uri for uri in s3.list_objects(folder)}
+    folders = {_folder(file, out) for file in files}
+    uploaded = {PurePosixPath(uri).stem: uri for folder in folders for uri in s3.list_objects(folder)}
 
-    def upload(sample: Sample) -> tuple[str, str]:
-        uri = uploaded.get(sample.sha256)
+    def upload_one(file: Sample | Mask) -> tuple[str, str]:
+        uri = uploaded.get(file.sha256)
         if uri is None:
-            data = dataset.read(sample)
-            uri = f"{folder}{sample.sha256}{image_suffix(data)}"
+            data = dataset.read(file)
+            uri = f"{_folder(file, out)}{file.sha256}{image_suffix(data)}"
             s3.write(uri, data)
-        return sample.sha256, uri
+        return file.sha256, uri
 
     uris: dict[str, str] = {}
     with ThreadPoolExecutor(s3.THREADS) as pool:
         try:
-            for sha256, uri in pool.map(upload, samples):
+            for sha256, uri in pool.map(upload_one, files):
                 uris[sha256] = uri
-                on_image()
+                on_file()
         except BaseException:
-            # After Ctrl+C nobody wants to wait for the images that are in the queue.
+            # After Ctrl+C nobody wants to wait for the files that are in the queue.
             pool.shutdown(wait=False, cancel_futures=True)
             raise
     return uris
+
+
+def _folder(file: Sample | Mask, out: str) -> str:
+    return f"{out.rstrip('/')}/{'masks' if isinstance(file, Mask) else 'images'}/"
 
 
 def write(snapshot: Snapshot, out: str) -> str:

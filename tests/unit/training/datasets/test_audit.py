@@ -68,6 +68,24 @@ def test_labels_that_differ_by_case_or_space_are_reported_by_the_rare_spelling()
     ]
 
 
+def test_one_picture_among_the_good_and_among_the_bad_is_told_and_no_repair_chooses():
+    good = replace(sample("good/1.png", sha256="0" * 64), tags=("good",))
+    bad = replace(good, name="bad/1.png", tags=("anomaly",))
+    copies = [Duplicate(0, 1, "bytes", 1.0)]
+    assert problems("duplicate-image", good, bad, duplicates=copies) == []
+    assert problems("duplicate-image-other-labels", good, bad, duplicates=copies) == [("bad/1.png", "")]
+    repaired, _ = repair(dataset(good, bad), copies, [])
+    assert repaired.samples == (good, bad)
+
+
+def test_a_train_part_of_good_products_alone_is_told_where_others_show_objects():
+    good = replace(sample("good.png", part="train"), tags=("good",))
+    bad = sample("bad.png", DENT, part="test")
+    assert problems("good-only-train", good, bad) == [("good.png", "")]
+    assert problems("good-only-train", good, replace(bad, objects=(), tags=("anomaly",))) == []
+    assert problems("good-only-train", good, bad, sample("also.png", DENT, part="train")) == []
+
+
 def test_unknown_labels_are_errors_only_against_a_list():
     labelled = sample("a.png", DENT, SCRATCH)
     assert problems("unknown-label", labelled) == []

@@ -144,6 +144,14 @@ def test_a_train_part_of_good_products_alone_is_refused():
     assert division.own.refused == "the train part of the source shows no labelled object"
 
 
+def test_a_train_part_that_is_labelled_good_is_kept_unless_the_hash_is_to_decide():
+    good = [replace(sample(f"good {n}", n, "train"), objects=(), tags=("good",)) for n in range(3)]
+    source = data_set([*good, sample("bad", 9, "test")])
+    divided, division = divide(source)
+    assert (division.is_own, divided.samples[3].part) == (True, "test")
+    assert not divide(source, by_hash=True)[1].is_own
+
+
 def test_a_part_that_the_source_lacks_is_drawn_from_its_train_part():
     own = ["train"] * 60 + ["validation"] * 10
     divided, division = divide(data_set([sample(f"{n}", n, part) for n, part in enumerate(own)]))
