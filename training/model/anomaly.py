@@ -115,7 +115,9 @@ class AnomalyModel(Graph):
         return [self._judgement(float(distance), places) for distance, places in found]
 
     def _judgement(self, distance: float, places: Floats) -> Judgement:
-        return Judgement(distance, self.scale.score(distance), places, self.scale.foreign(distance, places))
+        # As exact as the scores of detections, so that the best one is equal to the picture's also once rounded.
+        score = float(np.float32(self.scale.score(distance)))
+        return Judgement(distance, score, places, self.scale.foreign(distance, places))
 
 
 def anomalies(judgement: Judgement, scale: AnomalyScale) -> Detections:

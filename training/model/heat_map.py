@@ -12,7 +12,8 @@ from training.model.anomaly_scale import AnomalyScale
 
 # A record keeps the map of every picture.
 MAX_BYTES = 2000
-_LEVELS = (256, 64, 32, 16, 8, 4, 2)
+# Coarser greys would show less than fewer places do.
+_LEVELS = (256, 64, 32, 16, 8)
 
 
 def heat_map(places: NDArray[np.float32], scale: AnomalyScale) -> bytes:

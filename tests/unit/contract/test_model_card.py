@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 
 from contract import model_card
 from contract.model_card import CardError
+from contract.scores import ANOMALY
+from training.model.anomaly_scale import AnomalyScale
 from training.model.decoding import Postprocess
 from training.model.scale import Scale
 from training.model.tiling import Tiles
@@ -46,6 +48,23 @@ CARD: dict[str, Any] = {
     "golden": [{"picture": "/9j/", "labels": ["dent"]}],
     "version": "whatever it says",
 }
+ANOMALY_CARD: dict[str, Any] = {
+    **{name: value for name, value in CARD.items() if name not in ("tiles", "box_offset", "members")},
+    "labels": [ANOMALY],
+    "operating_points": {ANOMALY: {"score": 0.5}},
+    "anomaly": {
+        "threshold": 30.5,
+        "spread": 2,
+        "region_threshold": 28.0,
+        "map_range": [10.0, 50.0],
+        "foreign_above": {"distance": 90.0, "mean": 40.0, "median": 35.0},
+    },
+}
+ANOMALY_NUMBERS = [
+    *[("anomaly", name) for name in ("threshold", "spread", "region_threshold")],
+    *[("anomaly", "map_range", index) for index in (0, 1)],
+    *[("anomaly", "foreign_above", name) for name in ANOMALY_CARD["anomaly"]["foreign_above"]],
+]
 NUMBERS = [
     ("input_size",),
     ("bit_depth",),
@@ -61,8 +80,8 @@ NULLABLE = [("bit_depth",), ("postprocess", "nms_iou"), ("postprocess", "voting"
 MAY_BE_NEGATIVE = [("box_offset", 0), ("normalisation", "mean", 1)]
 
 
-def poisoned(path: tuple[Any, ...], value: Any) -> str:
-    card = copy.deepcopy(CARD)
+def poisoned(path: tuple[Any, ...], value: Any, card: dict[str, Any] = CARD) -> str:
+    card = copy.deepcopy(card)
     place: Any = card
     for name in path[:-1]:
         place = place[name]
@@ -88,6 +107,78 @@ def test_a_value_that_is_no_sensible_number_is_refused(path: tuple[Any, ...], va
     with pytest.raises(CardError) as caught:
         model_card.parse(poisoned(path, value))
     assert ".".join(map(str, path)) in str(caught.value)
+
+
+def test_the_card_of_an_anomaly_model_is_valid() -> None:
+    assert model_card.parse(json.dumps(ANOMALY_CARD)) == ANOMALY_CARD
+    assert model_card.parse(poisoned(("anomaly", "foreign_above"), None, ANOMALY_CARD))
+
+
+@pytest.mark.parametrize("path", ANOMALY_NUMBERS, ids=lambda path: ".".join(map(str, path)))
+@given(
+    value=st.sampled_from([math.nan, math.inf, -math.inf, 1e300, "0.5", True, [], [0.5], {}, None])
+    | st.floats(max_value=-1e-9)
+    | st.text()
+)
+def test_a_distance_that_is_no_number_above_0_is_refused(path: tuple[Any, ...], value: Any) -> None:
+    with pytest.raises(CardError) as caught:
+        model_card.parse(poisoned(path, value, ANOMALY_CARD))
+    assert ".".join(map(str, path)) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        (("anomaly", "threshold"), 0, "threshold must be a number above 0"),
+        (("anomaly", "spread"), 0, "spread must be a number above 0"),
+        (("anomaly", "treshold"), 1, "treshold is not a known name"),
+        (("anomaly", "map_range"), [50, 10], "map_range must rise"),
+        (("anomaly", "map_range"), [10, 10], "map_range must rise"),
+        (("anomaly", "map_range"), [10], "map_range must be a list of 2 to 2 numbers"),
+        (("anomaly", "foreign_above"), {}, "foreign_above must name one of distance, mean, median"),
+        (("anomaly", "foreign_above"), {"share": 0.5}, "share is not a known name"),
+        (("anomaly",), [], "anomaly must be an object"),
+        (("anomaly",), {"threshold": 1}, "anomaly.spread is missing"),
+        (("labels",), ["dent"], "labels must be"),
+        (("labels",), [ANOMALY, "dent"], "labels must be"),
+        (("tiles",), {"size": 640}, "tiles is for detectors"),
+        (("box_offset",), [0, 1], "box_offset is for detectors"),
+        (("anomaly_model",), {"name": "a", "version": "b"}, "anomaly_model is for detectors"),
+    ],
+)
+def test_a_wrong_value_of_an_anomaly_model_is_refused(
+    path: tuple[Any, ...], value: Any, message: str
+) -> None:
+    card = ANOMALY_CARD | {"operating_points": {}}
+    with pytest.raises(CardError, match=message):
+        model_card.parse(poisoned(path, value, card))
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ([], "anomaly_model must be an object"),
+        ({"name": "grey"}, "anomaly_model.version is missing"),
+        ({"name": "", "version": "1"}, "anomaly_model.name"),
+        ({"name": "grey", "version": 1}, "anomaly_model.version must be a text"),
+        ({"name": "grey", "version": "1", "sha": "2"}, "sha is not a known name"),
+    ],
+)
+def test_a_wrong_name_of_the_model_beside_a_detector_is_refused(value: Any, message: str) -> None:
+    with pytest.raises(CardError, match=message):
+        model_card.parse(poisoned(("anomaly_model",), value))
+
+
+def test_the_labels_of_an_answer_are_those_of_both_models() -> None:
+    beside = {"anomaly_model": {"name": "grey", "version": "1"}}
+    assert model_card.answered_labels(CARD) == ("dent", "scratch")
+    assert model_card.answered_labels(CARD | beside) == ("dent", "scratch", ANOMALY)
+    assert model_card.answered_labels(CARD | beside | {"labels": [ANOMALY]}) == (ANOMALY,)
+    assert model_card.answered_labels(ANOMALY_CARD) == (ANOMALY,)
+    points = {"operating_points": {ANOMALY: {"score": 0.5}}}
+    model_card.check(CARD | beside | points)
+    with pytest.raises(CardError, match="'anomaly' is not one of the labels"):
+        model_card.check(CARD | points)
 
 
 @pytest.mark.parametrize("text", ["1e400", "-1e400", "NaN", "Infinity"])
@@ -150,12 +241,23 @@ CHANGES = {
     "scale": None,
     "bit_depth": 10,
     "box_offset": [0.0, 0.0],
+    "anomaly_model": {"name": "grey", "version": "1"},
 }
 
 
 @pytest.mark.parametrize("name", CHANGES)
 def test_a_change_that_changes_answers_gives_another_version(name: str) -> None:
     assert model_card.version(CARD | {name: CHANGES[name]}) != model_card.version(CARD)
+
+
+@pytest.mark.parametrize("name", ANOMALY_CARD["anomaly"])
+def test_every_setting_of_an_anomaly_model_is_part_of_its_version(name: str) -> None:
+    value = ANOMALY_CARD["anomaly"][name]
+    changed = (
+        {"distance": 91.0} if name == "foreign_above" else [9.0, 50.0] if name == "map_range" else value + 1
+    )
+    other = ANOMALY_CARD | {"anomaly": ANOMALY_CARD["anomaly"] | {name: changed}}
+    assert model_card.version(other) != model_card.version(ANOMALY_CARD)
 
 
 @pytest.mark.parametrize(
@@ -181,7 +283,12 @@ def test_a_setting_that_is_written_out_has_the_version_of_its_default() -> None:
 
 
 def test_the_defaults_are_those_of_the_program_that_serves() -> None:
-    for name, kind in (("postprocess", Postprocess), ("tiles", Tiles), ("scale", Scale)):
+    for name, kind in (
+        ("postprocess", Postprocess),
+        ("tiles", Tiles),
+        ("scale", Scale),
+        ("anomaly", AnomalyScale),
+    ):
         defaults = {field.name: field.default for field in fields(kind)}
         assert {**model_card.DEFAULTS[name]}.items() <= defaults.items()
     assert model_card.DEFAULTS["postprocess"].keys() == {field.name for field in fields(Postprocess)}

@@ -11,7 +11,11 @@ import numpy as np
 import pytest
 
 from tests.unit.training.conftest import STARTER
+from tests.unit.training.model.anomaly_models import anomaly_folder, both_folder
+from training.model.anomaly import AnomalyModel
 from training.model.artefact import (
+    ANOMALY_CARD,
+    ANOMALY_MODEL,
     CARD,
     MODEL,
     ArtefactError,
@@ -22,6 +26,7 @@ from training.model.artefact import (
     unpack,
 )
 from training.model.decoding import Postprocess, detections
+from training.model.models import load
 from training.model.onnx_model import AnswerError, OnnxModel
 
 
@@ -221,3 +226,73 @@ def test_an_error_names_the_archive_and_no_temporary_folder(damage, tmp_path):
     with pytest.raises(ArtefactError, match=f"^{model}: ") as caught:
         unpack(model, tmp_path / "temporary")
     assert "temporary" not in str(caught.value)
+
+
+@pytest.fixture
+def both(tmp_path, starter_folder):
+    return both_folder(tmp_path / "both", starter_folder, anomaly_folder(tmp_path / "grey"))
+
+
+def test_an_anomaly_model_is_packed_and_read_like_a_detector(tmp_path):
+    folder = anomaly_folder(tmp_path / "grey")
+    target = tmp_path / "target"
+    card = unpack(pack(folder, tmp_path / "model.tar.gz"), target)
+    assert card == read_card(folder)
+    assert card.judges_anomalies
+    models = load(target, threads=1)
+    assert models.detector is None
+    assert models.anomaly.card == models.card == card
+
+
+def test_a_detector_and_the_anomaly_model_beside_it_are_one_artefact(both, tmp_path, starter):
+    target = tmp_path / "target"
+    card = unpack(pack(both, tmp_path / "model.tar.gz"), target)
+    assert {file.name for file in target.iterdir()} == {CARD, MODEL, ANOMALY_CARD, ANOMALY_MODEL}
+    models = load(target, threads=1)
+    assert models.card == models.detector.card == card
+    assert models.anomaly.card == AnomalyModel(tmp_path / "grey").card
+    assert card.version != starter.card.version
+    assert card.version[:12] == starter.card.version[:12]
+    assert card.answered_labels == (*starter.card.labels, "anomaly")
+
+
+def test_packing_an_anomaly_model_beside_a_detector_twice_gives_the_same_bytes(both, tmp_path):
+    first, second = pack(both, tmp_path / "a.tar.gz"), pack(both, tmp_path / "b.tar.gz")
+    assert first.read_bytes() == second.read_bytes()
+
+
+def test_another_anomaly_model_than_the_card_names_is_refused(both, tmp_path):
+    other = anomaly_folder(tmp_path / "other", input_size=128)
+    for source, target in ((MODEL, ANOMALY_MODEL), (CARD, ANOMALY_CARD)):
+        (both / target).write_bytes((other / source).read_bytes())
+    with pytest.raises(
+        ArtefactError, match=r"model\.json names the anomaly model grey .*, and anomaly\.json is"
+    ):
+        unpack(pack(both, tmp_path / "model.tar.gz"), tmp_path / "target")
+
+
+def test_a_card_beside_the_detector_that_is_a_detectors_is_refused(both, starter_folder):
+    for source, target in ((MODEL, ANOMALY_MODEL), (CARD, ANOMALY_CARD)):
+        (both / target).write_bytes((starter_folder / source).read_bytes())
+    with pytest.raises(ArtefactError, match="card of a detector, not of an anomaly model"):
+        read_card(both)
+
+
+@pytest.mark.parametrize("name", [ANOMALY_CARD, ANOMALY_MODEL])
+def test_a_missing_half_of_the_anomaly_model_is_named(both, name):
+    (both / name).unlink()
+    with pytest.raises(ArtefactError, match=name):
+        read_card(both)
+
+
+def test_an_altered_anomaly_model_is_refused(both):
+    with (both / ANOMALY_MODEL).open("ab") as file:
+        file.write(b"x")
+    with pytest.raises(ArtefactError, match=r"anomaly\.onnx has SHA-256 .* the artefact was altered"):
+        read_card(both)
+
+
+def test_an_anomaly_model_that_no_card_names_is_refused(both, starter_folder):
+    (both / CARD).write_bytes((starter_folder / CARD).read_bytes())
+    with pytest.raises(ArtefactError, match="belongs to no model"):
+        read_card(both)
