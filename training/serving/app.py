@@ -19,7 +19,7 @@ from training.serving.bodies import read_body
 from training.serving.inference import Predictor, Timings
 from training.serving.metrics import Metrics
 from training.serving.negotiation import MEDIA_TYPES as ANSWER_TYPES
-from training.serving.negotiation import Asked, asked
+from training.serving.negotiation import Asked, Form, asked
 from training.serving.objects import ObjectReader
 from training.serving.refusals import RefusedError, internal_error
 from training.serving.request_log import RequestLog
@@ -106,9 +106,21 @@ class Endpoint:
         )
 
     async def _invocations(self, request: Request) -> Response:
+        return await self._respond(request, None, _refusal)
+
+    async def _respond(
+        self, request: Request, form: Form | None, refuse: Callable[[RefusedError], Response]
+    ) -> Response:
+        """Judge the image of a request.
+
+        Args:
+            request: With the image, or a reference to one.
+            form: Of the answer; None: what the request accepts.
+            refuse: Makes the response to a request that gets no answer.
+        """
         timings = Timings()
         try:
-            response = await self._admitted(request, timings)
+            response = await self._admitted(request, timings, form)
         except UnreadableError as error:
             refusal = RefusedError(422, error.code, str(error))
         except RefusedError as error:
@@ -123,10 +135,9 @@ class Endpoint:
             return response
         self._metrics.refused(refusal.status, refusal.code)
         self._log.refused(request.headers, timings.elapsed(), refusal)
-        content = {"error": {"code": refusal.code, "message": str(refusal)}}
-        return JSONResponse(content, refusal.status, refusal.headers)
+        return refuse(refusal)
 
-    async def _admitted(self, request: Request, timings: Timings) -> Response:
+    async def _admitted(self, request: Request, timings: Timings, form: Form | None) -> Response:
         if not self._warm:
             raise RefusedError(503, "not_ready", "the model is warming up; try again shortly")
         if self._inside >= self._settings.workers + self._settings.waiting:
@@ -134,7 +145,7 @@ class Endpoint:
         self._inside += 1
         self._metrics.queued(self._inside)
         try:
-            wanted = asked(request.headers, self._predictor.card, bool(self._settings.heat_map))
+            wanted = asked(request.headers, self._predictor.card, bool(self._settings.heat_map), form)
             media_type = request.headers.get("content-type", MEDIA_TYPES[0]).split(";")[0].strip().lower()
             if media_type == REFERENCE:
                 reference = await read_body(request, MAX_REFERENCE_BYTES)
@@ -159,3 +170,8 @@ class Endpoint:
         answer = await self._predictor.answer(data, timings, wanted)
         self._metrics.answered(timings.elapsed(), answer.batch_size)
         return Response(answer.body, media_type=ANSWER_TYPES[wanted.form])
+
+
+def _refusal(refusal: RefusedError) -> Response:
+    content = {"error": {"code": refusal.code, "message": str(refusal)}}
+    return JSONResponse(content, refusal.status, refusal.headers)

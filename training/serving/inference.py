@@ -28,6 +28,7 @@ from training.model.heat_map import heat_map
 from training.model.models import Models, decode_for, findings
 from training.model.pixels import Picture, quality
 from training.model.tiling import detect_in_tiles, plan, tile_edge
+from training.serving import detect_anomalies
 from training.serving.batching import Batcher
 from training.serving.judged import Judged
 from training.serving.negotiation import Asked, Form
@@ -240,6 +241,8 @@ class ThreadPredictor:
         )
         if asked.form is Form.HEAT_MAP:
             return Answer(_heat_map(judged), image.batch_size)
+        if asked.form is Form.DETECT_ANOMALIES:
+            return Answer(detect_anomalies.answer(judged), image.batch_size)
         document = answer_document(judged, asked.heat_map)
         document |= {"quality": image.quality, "batch_size": image.batch_size, **tiles}
         document["warnings"] = [{"message": message} for message in judged.warnings]

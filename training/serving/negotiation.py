@@ -16,11 +16,13 @@ class Form(IntEnum):
 
     JSON = 0
     HEAT_MAP = 1
+    DETECT_ANOMALIES = 2
 
 
 MEDIA_TYPES: Mapping[Form, str] = {
     Form.JSON: "application/json",
     Form.HEAT_MAP: "image/png",
+    Form.DETECT_ANOMALIES: "application/vnd.loupe.detect-anomalies+json",
 }
 
 
@@ -39,13 +41,14 @@ class Asked:
     bit_depth: int | None = None
 
 
-def asked(headers: Mapping[str, str], card: ModelCard, heat_map: bool) -> Asked:
+def asked(headers: Mapping[str, str], card: ModelCard, heat_map: bool, form: Form | None = None) -> Asked:
     """Return what a request's headers ask for.
 
     Args:
         headers: Of the request, found in any case.
         card: Of the model.
         heat_map: Whether JSON answers contain the heat map if a request does not say.
+        form: Of the answer, whatever the request accepts; None: what it accepts.
 
     Raises:
         RefusedError: There is no answer in any of the forms that the request accepts.
