@@ -11,7 +11,7 @@ from contract.text import plain
 
 FIELDS = (
     *("received_at", "line", "station", "serial", "verdict", "severity", "why"),
-    *("model", "model_version", "rules_version", "image", "version_id"),
+    *("model", "model_version", "rules_version", "image", "version_id", "anomaly_score"),
 )
 _FORMULAS = ("=", "+", "-", "@")
 
@@ -32,6 +32,7 @@ def csv_text(records: Iterable[Mapping[str, Any]]) -> str:
             "why": "; ".join(reason["message"] for reason in record.get("reasons", [])),
             "model": model.get("name"),
             "model_version": model.get("version"),
+            "anomaly_score": (record.get("anomaly") or {}).get("score"),
         }
         writer.writerow({name: cell(row.get(name)) for name in FIELDS})
     return text.getvalue()

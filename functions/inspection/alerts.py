@@ -115,7 +115,8 @@ class Alerts:
         """Return the key of the picture. None if there is no picture: the alert is sent all the same."""
         picture_key = f"{ANNOTATED}{record['line']}/{record['received_at'][:10]}/{record['id']}.jpg"
         try:
-            picture = annotate(data, findings(record), remarks(record), self.max_pixels)
+            heat_map = self._heat_map(record)
+            picture = annotate(data, findings(record), remarks(record), self.max_pixels, heat_map)
             self.s3.put_object(
                 Bucket=self.artefacts_bucket, Key=picture_key, Body=picture, ContentType="image/jpeg"
             )
@@ -126,6 +127,14 @@ class Alerts:
             _logger.warning("no picture of the inspection %s", record["id"], exc_info=True)
             return None
         return picture_key
+
+    def _heat_map(self, record: Record) -> bytes | None:
+        """Return the heat map of a record. None if there is none, or if it cannot be read: the frames say the most."""
+        try:
+            return self.inspections.heat_map(record)
+        except (ClientError, BotoCoreError) as error:
+            _logger.warning("no heat map of the inspection %s: %s", record["id"], error)
+            return None
 
     def _store_thumbnail(self, record: Record, data: bytes | None) -> str | None:
         """Return the key of the thumbnail. None if it was not made: who first wants to see it will try again."""

@@ -12,7 +12,6 @@ record names what is not there, and two deliveries of an image never mix their h
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -38,7 +37,8 @@ def _decoded(value: object) -> bytes:
         raise ValueError("a heat map is a PNG in base64")
     try:
         heat_map = base64.b64decode(value, validate=True)
-    except binascii.Error as error:
+    # Also for text that is not ASCII.
+    except ValueError as error:
         raise ValueError(f"a heat map is a PNG in base64: {error}") from error
     if len(heat_map) > MAX_BYTES:
         raise ValueError(f"the heat map has {len(heat_map):,} bytes, and at most {MAX_BYTES:,} are allowed")

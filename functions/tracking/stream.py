@@ -58,4 +58,5 @@ class Stream:
 
 
 def _is_new(record: Record) -> bool:
-    return not any(name in record for name in _ADDED_LATER)
+    """Return whether an item of the table is a record that was just written. A heat map is no record."""
+    return "verdict" in record and not any(name in record for name in _ADDED_LATER)

@@ -74,6 +74,7 @@ class ApiCloud:
         at: datetime | None = None,
         data: bytes | None = None,
         detections: tuple[dict[str, Any], ...] = (),
+        **answer: Any,
     ) -> Record:
         """Store an image, and its record as the inspection writes it; count it as the stream would."""
         stored = self.s3.put_object(
@@ -81,14 +82,17 @@ class ApiCloud:
         )
         at = at or datetime.now(UTC)
         event = ImageEvent(self.images, key, stored["VersionId"], normalise_sequencer("1"), timestamp(at))
+        predicted = Prediction.model_validate(prediction(*detections, **answer))
         inspection = Inspection(
             event,
             Judgement(verdict, list(reasons)),
             header=ImageHeader(200, 100, "JPEG") if data else None,
-            prediction=Prediction.model_validate(prediction(*detections)),
+            prediction=predicted,
             rules_version="3",
         )
         record = build_record(inspection, at, SHARDS, 400)
+        if predicted.anomaly and predicted.anomaly.heat_map:
+            self._store.keep_heat_map(record, predicted.anomaly.heat_map)
         assert self._store.put(record)
         track.handler(stream_event([("INSERT", record)]), None)  # type: ignore[arg-type]
         return record

@@ -1,5 +1,6 @@
 """Inspections by the API, on moto: search, one, those of a part, thumbnails, acknowledgement."""
 
+import base64
 import gzip
 import io
 import json
@@ -15,9 +16,10 @@ from PIL import Image
 from contract.inspections import Verdict
 from inspection import clients, thumbnails
 from inspection.rules import Reason
+from inspection.store import Inspections
 from inspection.thumbnails import MAX_BYTES, thumbnail
 from tests.api_support import Answer, call, forget
-from tests.inspection_support import detection, jpeg, picture
+from tests.inspection_support import anomaly, detection, heat_map, jpeg, picture
 from tests.integration.api_cloud import ApiCloud
 
 # One of them is damaged on purpose.
@@ -83,6 +85,66 @@ def test_names_that_are_markup_come_back_as_text(cloud: ApiCloud) -> None:
     assert answer.body["items"][0]["line"] == "<script>alert(1)<"
     assert answer.headers["content-type"] == "application/json"
     assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+def test_an_inspection_alone_shows_its_heat_map_and_lists_only_the_score(cloud: ApiCloud) -> None:
+    found = detection("anomaly", 0.93) | {"model": "good-parts"}
+    reason = Reason("defect", "defect: anomaly 0.93", "anomaly", 0.93, 0.5, "major", 0)
+    record = cloud.add(
+        "incoming/line-1/top/SN1.jpg",
+        Verdict.FAIL,
+        reason,
+        data=jpeg(),
+        detections=(found,),
+        anomaly=anomaly(),
+    )
+    shown = {"score": 0.93, "distance": 35.25, "model": {"name": "good-parts", "version": "3"}}
+    url = f"data:image/png;base64,{base64.b64encode(heat_map()).decode()}"
+
+    body = call("GET", f"/inspections/{record['id']}", "viewer").body
+    assert body["anomaly"] == shown | {"heat_map": url}
+    assert body["detections"][0]["model"] == "good-parts"
+    for path, query in (("/inspections", {"defect": "anomaly"}), ("/serials/SN1", {})):
+        (item,) = call("GET", path, "viewer", query=query).body["items"]
+        assert item["anomaly"] == shown | {"heat_map": None}
+    seen = call("POST", f"/inspections/{record['id']}/acknowledgement", "operator").body
+    assert seen["anomaly"] == shown | {"heat_map": url}
+
+
+def test_no_list_reads_a_heat_map(cloud: ApiCloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(3):
+        cloud.add(f"incoming/line-1/top/SN{number}.jpg", Verdict.PASS, data=jpeg(), anomaly=anomaly())
+    monkeypatch.setattr(Inspections, "heat_map", lambda *_: pytest.fail("a heat map was read"))
+    assert len(ids(call("GET", "/inspections", "viewer"))) == 3
+    for answer in (call("GET", "/inspections", "viewer"), call("GET", "/exports/inspections.csv", "viewer")):
+        assert "base64" not in json.dumps(answer.body)
+
+
+def test_an_inspection_without_an_anomaly_model_has_no_anomaly(cloud: ApiCloud) -> None:
+    record = cloud.add("incoming/line-1/top/SN1.jpg", Verdict.PASS, data=jpeg())
+    assert "anomaly" not in call("GET", f"/inspections/{record['id']}", "viewer").body
+
+
+def test_a_heat_map_that_is_gone_leaves_the_score(cloud: ApiCloud) -> None:
+    record = cloud.add("incoming/line-1/top/SN1.jpg", Verdict.PASS, data=jpeg(), anomaly=anomaly())
+    boto3.client("dynamodb").delete_item(
+        TableName=cloud.tables["TABLE_NAME"],
+        Key={
+            "image": {"S": f"heat-map#{record['id']}"},
+            "version_id": {"S": record["anomaly"]["heat_map"]},
+        },
+    )
+    shown = call("GET", f"/inspections/{record['id']}", "viewer").body["anomaly"]
+    assert (shown["score"], shown["heat_map"]) == (0.93, None)
+
+
+def test_anomalies_are_counted_by_their_class_like_every_defect(cloud: ApiCloud) -> None:
+    suspected = Reason("doubtful", "possible defect: anomaly 0.93", "anomaly", 0.93, 0.5, "major", 0)
+    for number, verdict in enumerate((Verdict.REVIEW, Verdict.REVIEW, Verdict.PASS)):
+        reasons = () if verdict is Verdict.PASS else (suspected,)
+        cloud.add(f"incoming/line-1/top/SN{number}.jpg", verdict, *reasons, data=jpeg(), anomaly=anomaly())
+    totals = call("GET", "/statistics", "viewer").body["totals"]
+    assert (totals["inspected"], totals["doubts"], totals["defects"]) == (3, {"anomaly": 2}, {})
 
 
 def test_filters_find_what_fits(cloud: ApiCloud) -> None:

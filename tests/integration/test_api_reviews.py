@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -15,12 +16,13 @@ from inspection.records import Record
 from inspection.rules import Reason
 from retraining import labelled
 from retraining.documents import Documents
+from review.labels import Labels
 from tests.api_support import Answer, call, forget
-from tests.inspection_support import detection, jpeg
+from tests.inspection_support import anomaly, detection, jpeg
 from tests.integration.api_cloud import ApiCloud, start
 from tests.unit.retraining.account import Account
 from tests.unit.retraining.planning import EXECUTION, planner
-from tests.unit.retraining.snapshots import snapshot
+from tests.unit.retraining.snapshots import as_training_reads, sample, snapshot, taken
 
 DOUBT = Reason("doubtful", "possible defect: scratch 0.41", "scratch", 0.41, 0.5, "major", 0)
 DEFECT = Reason("defect", "defect: scratch 0.91", "scratch", 0.91, 0.5, "major", 0)
@@ -227,6 +229,64 @@ def test_the_labels_of_decisions_are_exported(cloud: ApiCloud) -> None:
     assert len(set(images)) == 2
     boxes = [item["bbox"] for answer in (first, second) for item in answer.body["annotations"]]
     assert boxes == [[11.5, 20, 48.5, 60]]
+
+
+SUSPECTED = Reason("doubtful", "possible defect: anomaly 0.93", "anomaly", 0.93, 0.5, "major", 0)
+
+
+def unusual(cloud: ApiCloud, serial: str, shade: int) -> Record:
+    """Add an image in which an anomaly model has found something, and that a person shall look at."""
+    return cloud.add(
+        f"incoming/line-1/top/{serial}.jpg",
+        Verdict.REVIEW,
+        SUSPECTED,
+        data=jpeg(shade=shade),
+        detections=(detection("anomaly", 0.93),),
+        anomaly=anomaly(),
+    )
+
+
+def test_who_claims_an_unusual_image_sees_its_heat_map_and_the_list_does_not_read_it(
+    cloud: ApiCloud,
+) -> None:
+    unusual(cloud, "SN1", 100)
+    (listed,) = call("GET", "/reviews", "viewer").body["items"]
+    assert "base64" not in str(listed)
+    taken = reviewing("POST", "/reviews/next", body={}).body["inspection"]
+    assert taken["anomaly"]["heat_map"].startswith("data:image/png;base64,")
+
+
+def test_a_person_makes_of_an_anomaly_a_good_part_or_a_class_and_only_that_is_learned(
+    cloud: ApiCloud, tmp_path: Path
+) -> None:
+    """From good parts alone to the next snapshot: what the model has framed is no label before a person says so."""
+    base = taken([sample(f"{number}.png") for number in range(30)], ())
+    documents = Documents(boto3.client("s3"), cloud.artefacts)
+    documents.write(f"{snapshots_of('default')}{base['id'][:16]}.json", base)
+    good, scratched, unknown, _ = (unusual(cloud, f"SN{number}", 100 + number) for number in range(4))
+    assert decide(good["id"], PASS).body["label"]
+    assert decide(scratched["id"], FAIL).body["label"]
+    # Nobody knows what it is, and where the model has framed it is right.
+    confirmed = {"verdict": "fail", "objects": [{"label": "anomaly", "box": [10, 20, 60, 80]}]}
+    assert decide(unknown["id"], confirmed).body["label"]
+
+    merged = labelled.current(documents, "default", "default")
+    stored = {document["source"]: document for document in labels_of(cloud)}
+    assert stored.keys() == {item["image"] for item in (good, scratched, unknown)}
+    # One image of a new class is not enough to learn and to test it.
+    assert merged.waiting == {"scratch": 1, "anomaly": 1}
+    samples = {item.sha256: item for item in as_training_reads(merged.document, tmp_path).samples}
+    assert len(samples) == len(base["images"]) + 1
+    learned = samples[stored[good["image"]]["sha256"]]
+    assert learned.is_good
+    assert learned.belongs_to() in ("train", "validation")
+    exported = call("GET", "/exports/labels.coco.json", "viewer").body
+    assert sorted(category["name"] for category in exported["categories"]) == ["anomaly", "scratch"]
+    assert (len(exported["images"]), len(exported["annotations"])) == (3, 2)
+
+
+def labels_of(cloud: ApiCloud) -> list[dict[str, Any]]:
+    return Labels(cloud.s3, cloud.artefacts).page(1000)[0]
 
 
 def test_the_next_training_learns_from_what_people_decided(cloud: ApiCloud) -> None:

@@ -15,7 +15,7 @@ _SMALL_FRAME_LABELS = 4  # areas of the label
 # A label goes inside a frame only if the frame has room for several.
 _ROOMY_LABELS = 8
 _GAP = 2  # pixels between a label and what it must not touch
-_RINGS, _DIRECTIONS = 7, 16
+_RINGS, _DIRECTIONS = 16, 16
 _CROSSING = 2.5  # one line hidden is about as bad as a label two rings away
 # Whatever happens, the picture names the worst: their labels may cover small frames.
 _ALWAYS_NAMED = 3

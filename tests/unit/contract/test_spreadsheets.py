@@ -29,6 +29,13 @@ def test_csv_has_a_header_and_one_line_for_each_inspection():
     assert (rows[0]["model"], rows[0]["model_version"], rows[0]["severity"]) == ("ssdlite", "7", "")
 
 
+def test_the_csv_has_the_score_of_an_anomaly_model_and_no_heat_map():
+    anomaly = {"score": 0.93, "model": {"name": "good-parts", "version": "3"}, "heat_map": "6d0f"}
+    first, second = csv.DictReader(io.StringIO(csv_text([RECORD | {"anomaly": anomaly}, RECORD])))
+    assert (first["anomaly_score"], second["anomaly_score"]) == ("0.93", "")
+    assert "6d0f" not in first.values()
+
+
 @pytest.mark.parametrize(
     "serial", ["=cmd()", "+1", "-1", "@x", "=\x1b[31m1", "\t=1", " =1", "\r\n@x", "\x00=1"]
 )

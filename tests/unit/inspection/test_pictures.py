@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -80,6 +80,65 @@ def test_the_frame_is_on_the_defect_in_every_format_and_orientation(kind: str, o
     grey = image.convert("L")
     assert min(grey.getpixel(at) for at in ((80, 150), (370, 275))) > 230  # type: ignore[type-var]
     assert max(grey.getpixel(at) for at in ((50, 200), (400, 200), (200, 300))) < 150  # type: ignore[type-var]
+
+
+def hot_corner(side: int = 8, hottest: int = 255) -> bytes:
+    """Return a heat map whose lower right quarter is hot."""
+    image = Image.new("L", (side, side))
+    image.paste(hottest, (side // 2, side // 2, side, side))
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def with_heat(data: bytes, heat_map: bytes | None, *found: Finding) -> Image.Image:
+    return Image.open(io.BytesIO(annotate(data, found, (), 100_000_000, heat_map))).convert("RGB")
+
+
+def redness(image: Image.Image, box: tuple[float, float, float, float]) -> float:
+    """Return how much more red than blue a part of a picture has; box: in shares of its sides."""
+    pixels = np.asarray(image.crop((0, 0, image.width, image.width // 2)), dtype=float)
+    height, width, _ = pixels.shape
+    x1, y1, x2, y2 = box
+    part = pixels[int(y1 * height) : int(y2 * height), int(x1 * width) : int(x2 * width)]
+    return float((part[..., 0] - part[..., 2]).mean())
+
+
+HOT, COOL = (0.7, 0.7, 0.95, 0.9), (0.05, 0.05, 0.4, 0.4)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_heat_map_lies_over_the_upright_part_whatever_way_the_camera_is_turned(orientation: int) -> None:
+    upright = Image.new("L", (200, 100), 128)
+    stored = upright if orientation == 1 else upright.transpose(STORED[orientation])
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    buffer = io.BytesIO()
+    stored.save(buffer, "PNG", exif=exif)
+    image = with_heat(buffer.getvalue(), hot_corner())
+    assert redness(image, HOT) > 60
+    assert abs(redness(image, COOL)) < 6
+
+
+def test_a_cold_heat_map_leaves_the_picture_as_it_is() -> None:
+    assert with_heat(jpeg(), hot_corner(hottest=30)).tobytes() == with_heat(jpeg(), None).tobytes()
+
+
+def test_the_colours_are_explained_below_the_picture() -> None:
+    plain, coloured = with_heat(jpeg(), None), with_heat(jpeg(), hot_corner())
+    assert coloured.width == plain.width
+    assert coloured.height > plain.height
+
+
+def test_the_frame_of_an_anomaly_is_seen_on_the_hottest_map() -> None:
+    image = with_heat(jpeg(), hot_corner(), finding(Kind.DOUBTFUL, (120, 55, 190, 95), label="anomaly"))
+    red, green, blue = np.moveaxis(np.asarray(image, dtype=int), -1, 0)
+    frame = (abs(red - 255) < 30) & (abs(green - 179) < 30) & (blue < 60)
+    rows, columns = np.nonzero(frame)
+    # 200 pixels of the part are 640 of the picture, and the label lies above.
+    assert abs(int(columns.min()) - 120 * 3.2) < 8
+    assert abs(int(columns.max()) - 190 * 3.2) < 8
+    assert abs(int(rows.max()) - 95 * 3.2) < 8
 
 
 def test_a_large_image_is_reduced_for_a_phone() -> None:
@@ -290,6 +349,7 @@ SMALL_FRAMES = st.builds(
 
 
 @given(st.lists(SMALL_FRAMES, min_size=1, max_size=12))
+@example([(0, 0, 5, 5)] * 12)
 def test_where_there_is_room_every_small_defect_has_a_label_and_none_is_covered(frames: list[Box]) -> None:
     places = place_labels(frames, [(150, 24)] * len(frames), CANVAS)
     assert all(places)

@@ -260,6 +260,16 @@ def test_what_is_added_to_a_record_later_costs_no_call(stage: Stage) -> None:
         assert stage.calls == []
 
 
+def test_a_heat_map_beside_a_record_is_neither_counted_nor_queued(stage: Stage) -> None:
+    heat_map = {"image": "heat-map#6d0f", "version_id": "ab12", "heat_map": b"PNG", "expires_at": 1}
+    unusual = record("A", "review", labels=("anomaly",))
+    assert stage.deliver(heat_map, unusual) == []
+    assert stage.counters() == expected([unusual])
+    assert [item["id"] for item in stage.items("reviews") if "image" in item] == [unusual["id"]]
+    assert stage.deliver(heat_map) == []
+    assert not {"TransactWriteItems", "PutItem"} & set(stage.calls)
+
+
 def test_a_station_is_listed_with_its_models_and_when_it_was_seen_first_and_last(stage: Stage) -> None:
     later = START + timedelta(hours=1)
     stage.deliver(record("A", model="7"), record("B", model="8", inspected=later))
