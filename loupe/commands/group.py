@@ -17,6 +17,7 @@ SECTIONS: dict[str, list[tuple[str, str, str]]] = {
     "Start": [
         ("demo", "demo", "Inspect the sample images in a temporary local cloud."),
         ("up", "laptop", "Start the local cloud, and print what needs attention."),
+        ("learn", "learn", "Learn from good pictures, and serve what was learned."),
         ("down", "laptop", "Stop the local cloud; its state is kept."),
         ("status", "status", "Show what runs, serves and waits, and the alarms."),
         ("reset", "laptop", "Delete the local cloud's state."),

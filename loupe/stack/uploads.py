@@ -108,8 +108,8 @@ def find_images(
         LoupeError: A path does not exist, none of them has an image, a zip cannot be read, an image has no line or
             station, or one of the two cannot be a part of a key.
     """
-    _check_name("line", line)
-    _check_name("station", station)
+    check_name("line", line)
+    check_name("station", station)
     sources, homeless = list[Source](), list[str]()
     skipped: Counter[tuple[str, str]] = Counter()
     for file in (file for path in paths for file in _files(path, code_page)):
@@ -135,7 +135,16 @@ def find_images(
     return sources, Skipped(skipped)
 
 
-def _check_name(option: str, name: str | None) -> None:
+def check_name(option: str, name: str | None) -> None:
+    """Check that a name can be a part of a key.
+
+    Args:
+        option: The option that gives it, without its hyphens.
+        name: The name; None if the option was not given.
+
+    Raises:
+        LoupeError: It cannot.
+    """
     if name is None:
         return
     if not name.strip() or name in (".", "..") or "/" in name or plain(name) != name:

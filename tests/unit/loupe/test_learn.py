@@ -1,0 +1,355 @@
+"""`loupe learn`: what it makes of pictures, what becomes of the models that serve, and the programs that it runs."""
+
+from __future__ import annotations
+
+import os
+import signal
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from contract import model_card
+from loupe import cli
+from loupe.commands import program_runner
+from loupe.errors import LoupeError
+from loupe.stack import deployment
+from loupe.stack.learning import program, serving
+from loupe.stack.learning.lesson import ANOMALY_FAMILY, DETECTOR_FAMILY, Lesson, family_for
+from loupe.stack.learning.serving import Place, Served
+from loupe.stack.learning.source import Picture, Source, folder_of, line_of
+from loupe.stack.learning.verdicts import Verdicts, uploads_of
+from loupe.stack.uploads import Upload
+from loupe.views.learning import Screen, progress_text, show_learned
+from tests.unit.loupe.serving_stack import Stack
+
+
+def pictures(good: int = 0, defective: int = 0, **changes: Any) -> Source:
+    """What the survey has found."""
+    found: dict[str, Any] = {
+        "path": "bottles", "snapshot": "s.json", "id": "abc", "good": good, "defective": defective,
+        "boxed": 0, "masked": 0, "classes": {}, "test": (0, 0), "copies": 0, "unreadable": 0,
+        "first_unreadable": None, "sizes": ((550, 380, good + defective),), "pictures": (),
+    }  # fmt: skip
+    return Source(**found | changes)
+
+
+def lesson(source: Source, folder: Path, family: str | None = None, *settings: str) -> Lesson:
+    return Lesson(source, family or family_for(source), "bottles", settings, folder)
+
+
+# --- what is learned ---
+
+
+@pytest.mark.parametrize(
+    ("source", "family"),
+    [
+        (pictures(24), ANOMALY_FAMILY),
+        (pictures(24, 9), ANOMALY_FAMILY),
+        (pictures(24, 9, masked=9), ANOMALY_FAMILY),
+        (pictures(24, 9, boxed=9), DETECTOR_FAMILY),
+    ],
+)
+def test_boxes_make_a_detector_and_everything_else_an_anomaly_model(source: Source, family: str):
+    assert family_for(source) == family
+
+
+@pytest.mark.parametrize(
+    ("good", "there"), [(0, "there are none"), (1, "there is only 1"), (4, "there are only 4")]
+)
+def test_too_few_good_pictures_are_refused_with_how_many_it_takes(tmp_path: Path, good: int, there: str):
+    with pytest.raises(LoupeError, match=f"at least 5 different pictures .* {there}") as refused:
+        lesson(pictures(good, 9), tmp_path).check()
+    assert "about 20" in refused.value.hint
+    lesson(pictures(5), tmp_path).check()
+
+
+def test_a_detector_without_boxes_is_refused(tmp_path: Path):
+    with pytest.raises(LoupeError, match="no picture has one") as refused:
+        lesson(pictures(24), tmp_path, "ssdlite").check()
+    assert "--family" in refused.value.hint
+
+
+def test_the_same_pictures_and_settings_are_the_same_training_and_others_another(tmp_path: Path):
+    first = lesson(pictures(24), tmp_path, None, "seed=1", "memory=100")
+    assert first.run == lesson(pictures(24), tmp_path, None, "memory=100", "seed=1").run
+    others = [
+        lesson(pictures(24), tmp_path),
+        lesson(pictures(24, id="other"), tmp_path, None, "seed=1", "memory=100"),
+        lesson(pictures(24), tmp_path, DETECTOR_FAMILY, "seed=1", "memory=100"),
+    ]
+    assert len({first.run, *(other.run for other in others)}) == 4
+
+
+@pytest.mark.parametrize(
+    ("path", "line"),
+    [
+        ("/data/bottles", "bottles"),
+        ("/data/bottles/normal/", "bottles"),
+        ("/data/Flaschen für Müller [2]/Good", "Flaschen für Müller [2]"),
+        ("/data/bottles.zip", "bottles"),
+        ("/data/v1.2/good", "v1.2"),
+        ("s3://factory/raw/bottles/ok", "bottles"),
+        ("/normal", "learned"),
+    ],
+)
+def test_the_line_is_named_after_the_product_and_not_after_good_or_bad(path: str, line: str):
+    assert line_of(path) == line
+
+
+def test_every_line_has_a_folder_of_its_own_below_the_home(tmp_path: Path):
+    lines = ["a b", "a-b", "a/b", "..", "x" * 300, "Größe", "[/b]", "~", "con"]
+    folders = [folder_of(tmp_path, line) for line in lines]
+    assert len(set(folders)) == len(lines)
+    assert all(folder.parent == tmp_path / "learn" and len(folder.name) <= 60 for folder in folders)
+
+
+# --- what serves already ---
+
+DETECTOR = {"name": "dents", "anomaly": None, "anomaly_model": None}
+ANOMALY = {"name": "bottles", "anomaly": {"threshold": 30.0}}
+BOTH = {"name": "dents", "anomaly_model": {"name": "bottles", "version": "1"}}
+
+
+@pytest.mark.parametrize(
+    ("card", "kind", "place"),
+    [
+        (DETECTOR, "anomaly", ("beside", None, "dents")),
+        (ANOMALY, "anomaly", (None, "bottles", None)),
+        (BOTH, "anomaly", ("beside", "bottles", "dents")),
+        (ANOMALY, "detector", ("beside", None, "bottles")),
+    ],
+)
+def test_a_new_model_stands_beside_the_one_of_the_other_kind(
+    card: dict[str, Any], kind: Any, place: tuple[str | None, ...]
+):
+    found = serving.place_for(kind, "bottles", Served(Path("beside"), serving.names(card)))
+    assert (found.beside and str(found.beside), found.replaces, found.stays) == place
+
+
+@pytest.mark.parametrize(("card", "kind"), [(DETECTOR, "detector"), (ANOMALY, "anomaly"), (BOTH, "anomaly")])
+def test_a_model_of_another_name_is_not_replaced_unless_that_is_said(card: dict[str, Any], kind: Any):
+    with pytest.raises(LoupeError, match="room for one") as refused:
+        serving.place_for(kind, "cans", Served(Path("beside"), serving.names(card)))
+    assert "--replace" in refused.value.hint
+    assert serving.place_for(kind, "cans", None) == Place()
+
+
+def served_by(press: Stack, folder: Path, archive: Path) -> Served | None:
+    press.target.s3.put_object(Bucket="artefacts", Key="models/m/model.tar.gz", Body=archive.read_bytes())
+    press.create_model("m", "s3://artefacts/models/m/model.tar.gz")
+    press.serve("m")
+    return serving.served(press.target, folder)
+
+
+def test_the_starter_model_is_nothing_to_keep(press: Stack, tmp_path: Path):
+    assert served_by(press, tmp_path, deployment.STARTER) is None
+
+
+def test_any_other_model_is_kept_with_a_copy_by_its_version(
+    press: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    # To the command it is another model if the starter model is another one.
+    card = deployment.read_card(deployment.STARTER)
+    monkeypatch.setattr(model_card, "version", lambda document: str(id(document)))
+    found = served_by(press, tmp_path, deployment.STARTER)
+    assert found is not None
+    assert found.names == {"detector": card["name"]}
+    assert found.archive.read_bytes() == deployment.STARTER.read_bytes()
+    assert found.archive.name.startswith("served-")
+
+
+def test_without_an_endpoint_nothing_serves(press: Stack, tmp_path: Path):
+    assert serving.served(press.target, tmp_path) is None
+
+
+def test_a_model_that_cannot_be_read_is_not_replaced_by_accident(press: Stack, tmp_path: Path):
+    press.create_model("m", "s3://artefacts/models/gone/model.tar.gz")
+    press.serve("m")
+    with pytest.raises(LoupeError, match="cannot be read") as refused:
+        serving.served(press.target, tmp_path)
+    assert "--replace" in refused.value.hint
+
+
+# --- the programs ---
+
+
+@pytest.fixture
+def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Write a program, and return its module's name."""
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+
+    def write(code: str) -> str:
+        (tmp_path / "a_program.py").write_text(textwrap.dedent(code))
+        return "a_program"
+
+    return write
+
+
+def test_each_document_that_a_program_prints_arrives_and_all_is_in_its_log(programs: Any, tmp_path: Path):
+    module = programs("""
+        import json, sys
+        print(json.dumps({"event": "start", "arguments": sys.argv[1:]}))
+        print("no JSON")
+        print(json.dumps({"event": "done"}))
+    """)
+    events: list[dict[str, Any]] = []
+    program.run(module, ["--json", "[a] ü"], tmp_path / "run" / "log", events.append)
+    assert events == [{"event": "start", "arguments": ["--json", "[a] ü"]}, {"event": "done"}]
+    assert "no JSON" in (tmp_path / "run" / "log").read_text()
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "hint"),
+    [
+        (
+            """
+            import sys
+            sys.stderr.write("UserWarning: x\\nloupe: the data set is empty\\n       Add images.\\n")
+            sys.exit(1)
+            """,
+            "^the data set is empty$",
+            "Add images.",
+        ),
+        ("raise ValueError('x')", "^a_program failed: ValueError: x$", "log"),
+        ("import sys; sys.exit(3)", "^a_program failed: status 3$", "log"),
+        ("import os; os.kill(os.getpid(), 9)", "SIGKILL: the memory was probably full", "log"),
+    ],
+)
+def test_a_program_that_fails_is_an_error_with_its_own_words(
+    programs: Any, tmp_path: Path, code: str, message: str, hint: str
+):
+    with pytest.raises(LoupeError, match=message) as failed:
+        program.run(programs(code), [], tmp_path / "log", lambda event: None)
+    assert hint in failed.value.hint
+
+
+def test_ctrl_c_stops_the_program_and_waits_for_its_end(programs: Any, tmp_path: Path):
+    module = programs(f"""
+        import json, os, pathlib, signal, sys
+        def stop(number, frame):
+            pathlib.Path({str(tmp_path / "stopped")!r}).write_text("saved")
+            sys.exit(143)
+        signal.signal(signal.SIGTERM, stop)
+        print(json.dumps({{"pid": os.getpid()}}), flush=True)
+        signal.pause()
+    """)
+    pids: list[int] = []
+
+    def interrupt(event: dict[str, Any]) -> None:
+        pids.append(event["pid"])
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        program.run(module, [], tmp_path / "log", interrupt)
+    assert (tmp_path / "stopped").read_text() == "saved"
+    with pytest.raises(ProcessLookupError):
+        os.kill(pids[0], signal.SIG_DFL)
+
+
+# --- what is said ---
+
+
+def test_epochs_and_stages_are_progress_and_other_events_are_not():
+    assert (
+        progress_text({"event": "epoch", "epoch": 1, "epochs": 3, "seconds": 10.0})
+        == "epoch 1 of 3, 20 s left"
+    )
+    assert progress_text({"event": "start"}) is None
+
+
+def test_what_was_found_is_told_in_words(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    broken = {"copies": 2, "unreadable": 1, "first_unreadable": "x.png: is not a readable image"}
+    sizes = ((550, 380, 23), (400, 300, 1))
+    Screen(quiet=False).show_source(lesson(pictures(24, sizes=sizes, **broken), tmp_path))
+    Screen(quiet=False).show_source(lesson(pictures(12, 6, test=(3, 3)), tmp_path))
+    printed = capsys.readouterr().out
+    for words in (
+        "24 good pictures, no defective one: learning what good looks like\n",
+        "550 × 380 (23), 400 × 300 (1) pixels",
+        "2 are copies of others, and left out",
+        "1 file cannot be read: x.png: is not a readable image",
+        "12 good pictures, 6 defective: learning what good looks like, and where the limit is",
+        "kept aside to measure by: 3 good, 3 defective",
+        "12 good pictures are few",
+    ):
+        assert words in printed
+
+
+def test_a_detector_says_how_long_it_takes_before_it_begins(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    Screen(quiet=False).show_source(lesson(pictures(0, 200, boxed=200, classes={"dent": 300}), tmp_path))
+    printed = capsys.readouterr().out
+    assert "training a detector (ssdlite) for dent" in printed
+    assert "about 18 min" in printed
+
+
+def test_outliers_and_the_expected_overkill_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    card = {
+        "metrics": {
+            "calibration": {"good": 24, "bad": 0, "overkill": {"value": 0.01, "interval": [0.0, 0.14]}},
+            "outliers": [{"file": "7.png", "distance": 45.0}],
+        }
+    }
+    show_learned(Screen(quiet=False), lesson(pictures(24), tmp_path), card, None)
+    printed = capsys.readouterr().out
+    assert "1.0% (95 % interval 0.0% to 14.0%)" in printed
+    assert "7.png" in printed
+
+
+def test_pictures_go_to_the_line_and_to_the_station_of_their_folder(tmp_path: Path):
+    file = tmp_path / "1.png"
+    file.write_bytes(b"x")
+    (source,) = uploads_of([Picture(file, "normal", defective=False)], "bottles")
+    assert (source.key, source.read()) == ("incoming/bottles/normal/1.png", b"x")
+
+
+def test_verdicts_are_counted_by_what_people_know_and_the_unexpected_ones_are_listed():
+    wanted = [(False, "pass"), (False, "fail"), (True, "fail"), (True, "pass"), (True, None)]
+    uploaded, records = [], {}
+    for number, (defective, verdict) in enumerate(wanted):
+        upload = Upload("o", f"s3://images/{number}", "v", 0.0)
+        uploaded.append((Picture(Path("p"), "s", defective), upload))
+        if verdict:
+            records[upload.identity] = {"verdict": verdict, "number": number}
+    verdicts = Verdicts(uploaded, records)
+    assert (verdicts.counts(defective=False), verdicts.counts(defective=True)) == (
+        {"pass": 1, "fail": 1},
+        {"pass": 1, "fail": 1},
+    )
+    assert [record["number"] for record in verdicts.surprises()] == [1, 3]
+    assert verdicts.missing == 1
+
+
+# --- the command line ---
+
+
+def test_without_a_running_cloud_it_says_how_to_start_one_before_it_learns(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(program_runner, "require_torch", lambda: None)
+    assert cli.run(["learn", str(tmp_path), "--home", str(tmp_path / "home")]) == 1
+    message, hint = capsys.readouterr().err.splitlines()
+    assert "No local cloud is running" in message
+    assert "loupe up --detach" in hint
+    assert "--up" in hint
+
+
+def test_without_torch_it_says_how_to_install_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(program_runner, "find_spec", lambda name: None)
+    assert cli.run(["learn", str(tmp_path)]) == 1
+    assert "make dev" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("line", ["a/b", "..", " ", "a\x1b[31m"])
+def test_a_name_that_cannot_be_a_line_is_refused(
+    line: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(program_runner, "require_torch", lambda: None)
+    assert cli.run(["learn", str(tmp_path), "--line", line]) == 1
+    assert "cannot be the name of a line" in capsys.readouterr().err
