@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 from localcloud import NotRunningError
+from localcloud.home.lock import Lock
 from loupe.commands.options import open_target, target_options
 from loupe.errors import LoupeError
 from loupe.stack import dashboard, deployment, detached, rules, rules_api, trial, uploads
@@ -87,6 +88,19 @@ class Course:
             LoupeError: A step cannot be done; those before it are kept.
         """
         self.target = self._open()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        lock = Lock(self.folder)
+        if not lock.acquire():
+            raise LoupeError(
+                f"another `loupe learn` is at work for the line {self.line}",
+                "Wait for its end, or give these pictures another --line.",
+            )
+        try:
+            return self._run()
+        finally:
+            lock.release()
+
+    def _run(self) -> dict[str, Any]:
         lesson, place = self._prepare()
         trained = self._train(lesson)
         card, evaluation = self._examine(lesson)

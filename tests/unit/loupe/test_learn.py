@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from contract import model_card
+from localcloud.home.lock import Lock
 from loupe import cli
 from loupe.commands import program_runner
 from loupe.errors import LoupeError
@@ -353,3 +354,19 @@ def test_a_name_that_cannot_be_a_line_is_refused(
     monkeypatch.setattr(program_runner, "require_torch", lambda: None)
     assert cli.run(["learn", str(tmp_path), "--line", line]) == 1
     assert "cannot be the name of a line" in capsys.readouterr().err
+
+
+def test_two_at_a_time_for_one_line_are_refused(
+    press: Stack, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(program_runner, "require_torch", lambda: None)
+    monkeypatch.setattr("loupe.commands.course.open_target", lambda stack, home: press.target)
+    folder = folder_of(tmp_path / "home", "bottles")
+    folder.mkdir(parents=True)
+    first = Lock(folder)
+    assert first.acquire()
+    assert cli.run(["learn", str(tmp_path / "bottles"), "--home", str(tmp_path / "home")]) == 1
+    assert "another `loupe learn` is at work for the line bottles" in capsys.readouterr().err
+    first.release()
+    assert cli.run(["learn", str(tmp_path / "bottles"), "--home", str(tmp_path / "home")]) == 1
+    assert "no such file or folder" in capsys.readouterr().err
