@@ -1,4 +1,7 @@
-"""The endpoint's two routes: POST /invocations answers one image, GET /ping tells whether the model is ready."""
+"""The endpoint's routes: POST /invocations answers one image, GET /ping tells whether the model is ready.
+
+Lookout for Vision's DetectAnomalies has a route of its own, which answers in the form of that API.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,7 @@ from starlette.routing import Route
 
 from contract.images import UnreadableError
 from training.job.container import emit
+from training.serving import detect_anomalies
 from training.serving.bodies import read_body
 from training.serving.inference import Predictor, Timings
 from training.serving.metrics import Metrics
@@ -66,6 +70,12 @@ class Endpoint:
         routes = [
             Route("/ping", self._ping, methods=["GET"]),
             Route("/invocations", self._invocations, methods=["POST"]),
+            Route(detect_anomalies.PATH, self._detect_anomalies, methods=["POST"]),
+            Route(
+                detect_anomalies.OTHER_PATHS,
+                detect_anomalies.other_operation,
+                methods=detect_anomalies.METHODS,
+            ),
         ]
         return Starlette(routes=routes, lifespan=self._lifespan)
 
@@ -107,6 +117,10 @@ class Endpoint:
 
     async def _invocations(self, request: Request) -> Response:
         return await self._respond(request, None, _refusal)
+
+    async def _detect_anomalies(self, request: Request) -> Response:
+        answered = await self._respond(request, Form.DETECT_ANOMALIES, detect_anomalies.refusal)
+        return detect_anomalies.as_the_api(answered)
 
     async def _respond(
         self, request: Request, form: Form | None, refuse: Callable[[RefusedError], Response]

@@ -64,12 +64,13 @@ def answer(judged: Judged) -> bytes:
     elif is_anomalous:
         labels = _draw(values, judged)
     colours = [_WHITE, *(_colour(label, judged) for label in labels)]
+    mask = Image.fromarray(values, "P")
     result = {
         "Source": {"Type": "direct"},
         "IsAnomalous": is_anomalous,
         "Confidence": confidence,
-        "Anomalies": list(_anomalies(values, labels, colours)),
-        "AnomalyMask": base64.b64encode(_png(values, colours)).decode(),
+        "Anomalies": list(_anomalies(mask, labels, colours)),
+        "AnomalyMask": base64.b64encode(_png(mask, colours)).decode(),
     }
     return json.dumps({"DetectAnomalyResult": result}, separators=(",", ":")).encode()
 
@@ -95,8 +96,14 @@ def refusal(error: RefusedError) -> Response:
 
 def other_operation(request: Request) -> Response:
     """Return the response to any other operation of the API, of which this endpoint has none."""
-    message = f"{request.method} {request.url.path[:200]}: of Lookout for Vision, this endpoint answers DetectAnomalies only"
-    return refusal(RefusedError(404, "loupe", message))
+    message = "of Lookout for Vision, this endpoint answers DetectAnomalies only, not"
+    return refusal(RefusedError(404, "loupe", f"{message} {request.method} {request.url.path[:200]}"))
+
+
+def as_the_api(response: Response) -> Response:
+    """Return an answer with the headers of the API."""
+    response.headers.update({"content-type": "application/json", **_request_id()})
+    return response
 
 
 def _request_id() -> dict[str, str]:
@@ -187,12 +194,12 @@ def _fill_places(values: NDArray[np.uint8], judgement: Judgement, scale: Anomaly
 
 
 def _anomalies(
-    values: NDArray[np.uint8], labels: list[str], colours: list[tuple[int, int, int]]
+    mask: Image.Image, labels: list[str], colours: list[tuple[int, int, int]]
 ) -> Iterator[dict[str, Any]]:
-    counts = np.bincount(values.ravel(), minlength=len(labels) + 1)
-    for name, colour, count in zip([_BACKGROUND, *labels], colours, counts, strict=True):
+    counts = mask.histogram()
+    for number, (name, colour) in enumerate(zip([_BACKGROUND, *labels], colours, strict=True)):
         area = {
-            "TotalPercentageArea": float(count) / values.size,
+            "TotalPercentageArea": counts[number] / (mask.width * mask.height),
             "Color": "#{:02X}{:02X}{:02X}".format(*colour),
         }
         yield {"Name": name, "PixelAnomaly": area}
@@ -206,11 +213,9 @@ def _colour(label: str, judged: Judged) -> tuple[int, int, int]:
     return round(red * 255), round(green * 255), round(blue * 255)
 
 
-def _png(values: NDArray[np.uint8], colours: list[tuple[int, int, int]]) -> bytes:
-    image = Image.fromarray(values, "P")
-    image.putpalette([channel for colour in colours for channel in colour])
+def _png(mask: Image.Image, colours: list[tuple[int, int, int]]) -> bytes:
+    mask.putpalette([channel for colour in colours for channel in colour])
     buffer = io.BytesIO()
-    if values.size <= _MOST_PIXELS:
-        image = image.convert("RGB")
+    image = mask.convert("RGB") if mask.width * mask.height <= _MOST_PIXELS else mask
     image.save(buffer, "PNG", compress_level=1)
     return buffer.getvalue()

@@ -55,7 +55,7 @@ def asked(headers: Mapping[str, str], card: ModelCard, heat_map: bool, form: For
     """
     attributes = headers.get(ATTRIBUTES_HEADER, "")
     return Asked(
-        form_of(headers.get("accept", ""), card),
+        form_of(headers.get("accept", ""), card) if form is None else form,
         wants_heat_map(attributes, heat_map),
         bit_depth_of(attributes),
     )
