@@ -12,7 +12,7 @@ import json
 import sys
 from collections.abc import Sequence
 
-from training.evaluation.options import add_options, files
+from training.evaluation.options import add_options, files, rates
 from training.job import by_hand
 from training.job.errors import TrainingError
 from training.job.files import check_writable, write_whole
@@ -40,7 +40,7 @@ def _compare(options: argparse.Namespace, command: Sequence[str]) -> int:
     from training.evaluation.summary import comparison_summary
 
     tests = select(options.dataset, options.split)
-    models, failed = evaluate_all(options.models, tests, options.escape_rate)
+    models, failed = evaluate_all(options.models, tests, rates(options))
     for model in failed:
         by_hand.complain(f"{model.path} is left out: {model.reason}")
     if not models:

@@ -1,7 +1,8 @@
 """Evaluate a model artefact on a data set, in ONNX Runtime as it will be served. No torch.
 
 By hand:  python -m training.evaluate --model model.tar.gz --dataset NEU-DET.zip --html page.html --rules rules.json
-In a job: python -m training.evaluate   (channels `model` and `test`, hyperparameters `split`, `escape_rate`)
+In a job: python -m training.evaluate   (channels `model` and `test`, hyperparameters `split`, `escape_rate`,
+`overkill_rate`)
 
 The test part is the default: the fifth of the images that `train` never uses, chosen by their hashes.
 A job writes evaluation.json, evaluation.html and rules.json into <root>/output/data.
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from contract.text import plain
-from training.evaluation.options import add_options, files
+from training.evaluation.options import add_options, files, rates
 from training.job import by_hand
 from training.job.container import Container, emit, run
 from training.job.errors import TrainingError
@@ -61,7 +62,7 @@ def _evaluate(options: argparse.Namespace, command: Sequence[str]) -> int:
     from training.evaluation.summary import evaluation_summary
 
     tests = select(options.dataset, options.split)
-    evaluation, report = evaluate_artefact(options.model, tests, options.escape_rate)
+    evaluation, report = evaluate_artefact(options.model, tests, rates(options))
     texts = _texts(evaluation, report, options.dataset, files(options), command)
     with finishing():
         for path, text in texts.items():
@@ -90,7 +91,7 @@ def _job(container: Container) -> None:
             f"an evaluation needs the channels model and test under {container.root}/input/data"
         )
     tests = select(data, settings.split)
-    evaluation, report = evaluate_artefact(Path(artefacts) / "model.tar.gz", tests, settings.escape_rate)
+    evaluation, report = evaluate_artefact(Path(artefacts) / "model.tar.gz", tests, settings.rates)
     folder = container.output / "data"
     folder.mkdir(parents=True, exist_ok=True)
     names = {"full": "evaluation.json", "html": "evaluation.html", "rules": "rules.json"}
@@ -98,9 +99,18 @@ def _job(container: Container) -> None:
     command = ["python", "-m", "training.evaluate"]
     for path, text in _texts(evaluation, report, data, targets, command).items():
         write_whole(path, text)
-    report["confidence"].pop("map_resamples")
+    for name in ("map_resamples", "image_auroc_resamples"):
+        report["confidence"].pop(name)
     emit("evaluation", {name: value for name, value in report.items() if name not in _NOT_LOGGED})
-    sys.stdout.write(f"test:map={report['map'] or 0.0} test:map50={report['map50'] or 0.0}\n")
+    sys.stdout.write(_log_line(report))
+
+
+def _log_line(report: Mapping[str, Any]) -> str:
+    """The figures that SageMaker reads from the log. A detector always has a precision there."""
+    figures = {name: report[name] for name in ("map", "map50", "image_auroc")}
+    if report["kind"] != "anomaly":
+        figures |= {name: figures[name] or 0.0 for name in ("map", "map50")}
+    return " ".join(f"test:{name}={value}" for name, value in figures.items() if value is not None) + "\n"
 
 
 def _texts(

@@ -138,9 +138,17 @@ def rate(flags: NDArray[np.bool_], among: NDArray[np.bool_], weights: Counts) ->
     samples = (weights @ (flags & among))[some] / drawn[some]
     value = count / of
     low, high = interval(value, samples)
-    exact = 1 - ((1 - LEVEL) / 2) ** (1 / of)
     if count == 0:
-        high = exact
+        high = 1 - exact_low(of)
     if count == of:
-        low = 1 - exact
+        low = exact_low(of)
     return Rate(value, (low, high), count, of)
+
+
+def exact_low(trials: int) -> float:
+    """Return the lower end of the interval of a share when all of `trials` agree: 0.025 ** (1 / trials).
+
+    >>> round(exact_low(30), 3)
+    0.884
+    """
+    return float(((1 - LEVEL) / 2) ** (1 / trials))

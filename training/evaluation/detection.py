@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,11 +19,14 @@ from training.job import stopping
 from training.job.container import cores
 from training.job.stopping import Stopped
 from training.model import tiling
+from training.model.anomaly import AnomalyModel, Judgement
+from training.model.artefact import ModelCard
 from training.model.decoding import Detections, Postprocess, shift_boxes
 from training.model.onnx_model import OnnxModel
 from training.model.pixels import Picture, decode
 
 _BATCH_SIZE = 16
+Result = TypeVar("Result")
 
 
 def for_metrics(postprocess: Postprocess, most: int = USUAL_DETECTIONS) -> Postprocess:
@@ -49,30 +53,11 @@ def detect(model: OnnxModel, dataset: Dataset, unreadable: list[str] | None = No
     """
     card = model.card
     tiles, postprocess = card.tiles, for_metrics(card.postprocess, most_detections(dataset))
-    # Pictures for tiles keep their full resolution: only a few at a time, to limit memory.
-    batch_size = _BATCH_SIZE if tiles is None else cores()
-
-    def load(sample: Sample) -> Picture | None:
-        try:
-            return decode(
-                dataset.read(sample), card.input_size, full_above=card.full_above, bit_depth=card.bit_depth
-            )
-        except UnreadableError as error:
-            if unreadable is None:
-                raise DatasetError(sample.name, str(error)) from error
-            return None
 
     def infer(pixels: Sequence[NDArray[np.uint8]]) -> list[Detections]:
         return model.detect(pixels, postprocess)
 
-    def detect_batch(samples: Sequence[Sample]) -> list[Detections]:
-        loaded = list(pool.map(load, samples))
-        if unreadable is not None:
-            pairs = zip(samples, loaded, strict=True)
-            unreadable.extend(sample.name for sample, picture in pairs if picture is None)
-        pictures = [picture for picture in loaded if picture is not None]
-        if not pictures:
-            return []
+    def detect_pictures(pictures: Sequence[Picture]) -> list[Detections]:
         if tiles is None:
             detected = infer([picture.pixels for picture in pictures])
         else:
@@ -84,7 +69,48 @@ def detect(model: OnnxModel, dataset: Dataset, unreadable: list[str] | None = No
             for detections, picture in zip(detected, pictures, strict=True)
         ]
 
-    results: list[Detections] = []
+    return _each(card, dataset, detect_pictures, unreadable)
+
+
+def judge(model: AnomalyModel, dataset: Dataset, unreadable: list[str] | None = None) -> list[Judgement]:
+    """Return what an anomaly model says about each sample. Arguments and errors are those of `detect`."""
+    return _each(
+        model.card,
+        dataset,
+        lambda pictures: model.judge([picture.pixels for picture in pictures]),
+        unreadable,
+    )
+
+
+def _each(
+    card: ModelCard,
+    dataset: Dataset,
+    infer: Callable[[Sequence[Picture]], list[Result]],
+    unreadable: list[str] | None,
+) -> list[Result]:
+    """Decode all samples as the card says, and return what `infer` gives for each of them."""
+    # Pictures for tiles keep their full resolution: only a few at a time, to limit memory.
+    batch_size = _BATCH_SIZE if card.tiles is None else cores()
+
+    def load(sample: Sample) -> Picture | None:
+        try:
+            return decode(
+                dataset.read(sample), card.input_size, full_above=card.full_above, bit_depth=card.bit_depth
+            )
+        except UnreadableError as error:
+            if unreadable is None:
+                raise DatasetError(sample.name, str(error)) from error
+            return None
+
+    def infer_batch(samples: Sequence[Sample]) -> list[Result]:
+        loaded = list(pool.map(load, samples))
+        if unreadable is not None:
+            pairs = zip(samples, loaded, strict=True)
+            unreadable.extend(sample.name for sample, picture in pairs if picture is None)
+        pictures = [picture for picture in loaded if picture is not None]
+        return infer(pictures) if pictures else []
+
+    results: list[Result] = []
     total, done = len(dataset.samples), 0
     with (
         ThreadPoolExecutor(cores()) as pool,
@@ -94,7 +120,7 @@ def detect(model: OnnxModel, dataset: Dataset, unreadable: list[str] | None = No
             for start in range(0, total, batch_size):
                 stopping.check()
                 samples = dataset.samples[start : start + batch_size]
-                results += detect_batch(samples)
+                results += infer_batch(samples)
                 done = start + len(samples)
                 bar.update(len(samples))
         except Stopped as stop:

@@ -2,47 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from training.datasets import Dataset
-from training.evaluation.operating_points import as_served
-from training.model.artefact import ModelCard
-from training.model.decoding import Detections, to_json
+from contract.scores import ANOMALY
+from training.datasets import Dataset, Sample
 
 IMAGES = 12
 
 
-def golden_set(card: ModelCard, dataset: Dataset, results: Sequence[Detections]) -> list[dict[str, Any]]:
+def golden_set(
+    dataset: Dataset, answer: Callable[[int], list[dict[str, Any]]], *, anomalies: bool
+) -> list[dict[str, Any]]:
     """Return at most IMAGES images with the detections that the endpoint must return.
 
     Half of them have labelled defects, if there are so many. Both halves are evenly spread over the data set.
 
     Args:
-        card: Of the model.
         dataset: Images that have a URI.
-        results: The detections of each sample as `detection.detect` returns them, the weak ones too.
+        answer: Gives the detections of the image of an index.
+        anomalies: Whether the model also finds defects that have no box.
 
     Returns:
         For each image its "uri", its "detections", and the "labels" of its defects.
     """
-    documents = []
-    for index in _chosen(dataset):
-        sample, detections = dataset.samples[index], as_served(results[index], card.postprocess)
-        documents.append(
-            {
-                "uri": dataset.files.uri(sample.name),
-                "detections": to_json(detections, card.labels, sample.width, sample.height),
-                "labels": sorted({labelled.label for labelled in sample.objects}),
-            }
-        )
-    return documents
+    labels = [_labels(sample, anomalies) for sample in dataset.samples]
+    return [
+        {
+            "uri": dataset.files.uri(dataset.samples[index].name),
+            "detections": answer(index),
+            "labels": labels[index],
+        }
+        for index in _chosen([bool(found) for found in labels])
+    ]
 
 
-def _chosen(dataset: Dataset) -> list[int]:
-    samples = dataset.samples
-    defective = [index for index, sample in enumerate(samples) if sample.objects]
-    others = [index for index, sample in enumerate(samples) if not sample.objects]
+def _labels(sample: Sample, anomalies: bool) -> list[str]:
+    labels = sorted({labelled.label for labelled in sample.objects})
+    return labels or ([ANOMALY] if anomalies and sample.is_defective else [])
+
+
+def _chosen(is_defective: Sequence[bool]) -> list[int]:
+    defective = [index for index, flag in enumerate(is_defective) if flag]
+    others = [index for index, flag in enumerate(is_defective) if not flag]
     wanted = IMAGES - min(IMAGES // 2, len(others))
     shown = _spread(defective, wanted)
     return sorted([*shown, *_spread(others, IMAGES - len(shown))])

@@ -57,6 +57,7 @@ class ImageScores:
         present: [N, C] whether the image has a defect of the class.
         good: [N] whether the image has no defect.
         unlocated: [N] whether the image is tagged as defective, but no box tells the class.
+        foreign: [N] whether the model takes the image for another product, which goes to review; None: for no image.
     """
 
     labels: tuple[str, ...]
@@ -64,6 +65,7 @@ class ImageScores:
     present: Flags
     good: Flags
     unlocated: Flags
+    foreign: Flags | None = None
 
 
 def image_scores(dataset: Dataset, results: Sequence[ImageDetections]) -> ImageScores:
@@ -94,14 +96,20 @@ def escape_threshold(top: Floats, escape_rate: float) -> float | None:
     >>> escape_threshold(np.array([0.9, 0.2, 0.7, 0.8]), 0.25)
     0.7
     """
-    threshold = float(_thresholds(np.sort(top), np.ones((1, len(top)), np.int64), escape_rate)[0])
+    threshold = float(thresholds(np.sort(top), np.ones((1, len(top)), np.int64), escape_rate)[0])
     return threshold or None
 
 
-def _thresholds(rising: Floats, weights: Counts, escape_rate: float) -> Floats:
-    """The escape threshold [resamples] for scores [n] in rising order, drawn by weights [resamples, n]."""
+def thresholds(rising: Floats, weights: Counts, share: float) -> Floats:
+    """Return the highest threshold below which at most `share` of the images lie, for each resample.
+
+    Args:
+        rising: [n] scores.
+        weights: [resamples, n] how often each image was drawn.
+        share: Of the images.
+    """
     drawn = np.cumsum(weights, axis=1)
-    allowed = np.floor(escape_rate * drawn[:, -1] + 1e-9)
+    allowed = np.floor(share * drawn[:, -1] + 1e-9)
     result: Floats = rising[(drawn > allowed[:, None]).argmax(axis=1)]
     return result
 
@@ -127,22 +135,31 @@ def operating_points(
         points: dict[str, Any] = {"best_f1": None, "escape": None, "lowest_escape_rate": None}
         if best := best_point(match):
             sampled = _best_f1(match, weights)
-            points["best_f1"] = _point(images, column, match, best["score"], sampled, weights)
+            points["best_f1"] = point_at(images, column, match, best["score"], sampled, weights)
         if present.any():
             lowest = rate(top == 0, present, weights)
             points["lowest_escape_rate"] = lowest and lowest.document()
             if threshold := escape_threshold(top[present], escape_rate):
                 order = np.argsort(top[present])
-                sampled = _thresholds(top[present][order], weights[:, present][:, order], escape_rate)
-                points["escape"] = _point(images, column, match, threshold, sampled, weights)
+                sampled = thresholds(top[present][order], weights[:, present][:, order], escape_rate)
+                points["escape"] = point_at(images, column, match, threshold, sampled, weights)
         result[match.label] = points
     return result
 
 
-def _point(
+def point_at(
     images: ImageScores, column: int, matches: Matches, threshold: float, sampled: Floats, weights: Counts
 ) -> dict[str, Any]:
-    """One operating point of one class. `sampled` [resamples] is its threshold in each resample."""
+    """Return one operating point of one class.
+
+    Args:
+        images: What a verdict depends on.
+        column: The class.
+        matches: Of the class.
+        threshold: The score of the point.
+        sampled: [resamples] the threshold in each resample.
+        weights: [resamples, images] how often each image was drawn.
+    """
     present, reached = images.present[:, column], images.top[:, column] >= threshold
     rates = {
         "escape_rate": rate(~reached, present, weights),
@@ -162,13 +179,13 @@ def _point(
 
 def _best_f1(matches: Matches, weights: Counts) -> Floats:
     """The threshold with the best F1 in each resample [resamples]."""
-    thresholds, last = steps(matches)
+    scores, last = steps(matches)
     drawn = weights[:, matches.images]
     detections = np.cumsum(drawn, axis=1)[:, last]
     hits = np.cumsum(drawn * matches.hits[0], axis=1)[:, last]
     objects = weights @ matches.objects
     f1 = 2 * hits / np.maximum(detections + objects[:, None], 1)
-    return np.where(hits[:, -1] > 0, thresholds[f1.argmax(axis=1)], np.nan)
+    return np.where(hits[:, -1] > 0, scores[f1.argmax(axis=1)], np.nan)
 
 
 def sweep(images: ImageScores, column: int) -> dict[str, list[float] | None]:
@@ -193,8 +210,11 @@ def rules_document(points: Mapping[str, Mapping[str, Any]], version: str, floor:
     F1 on, where the model is right more often than not. If the escape threshold is the higher of the two, there is no
     range for review. If there is no escape threshold, review begins at `floor`.
 
+    Good images alone give an overkill point, and nothing better than the model's own threshold: what is between the two
+    is for review.
+
     Args:
-        points: Of each class, as `operating_points` returns them.
+        points: Of each class, as `operating_points` and `anomalies.points` return them.
         version: Of the document; cut to 64 characters.
         floor: The lowest score that the model serves.
     """
@@ -203,6 +223,9 @@ def rules_document(points: Mapping[str, Mapping[str, Any]], version: str, floor:
         if point["escape"] or point["best_f1"]:
             review = point["escape"]["score"] if point["escape"] else floor
             fail = max(review, point["best_f1"]["score"] if point["best_f1"] else review)
+            classes[label] = {"fail_score": fail, "review_score": review}
+        elif point.get("overkill"):
+            review, fail = sorted((point["overkill"]["score"], point["card"]["score"]))
             classes[label] = {"fail_score": fail, "review_score": review}
     default = {"fail_score": FAIL_SCORE, "review_score": REVIEW_SCORE, "severity": "major"}
     return {"version": version[:64], "default": default, "classes": classes}
@@ -218,7 +241,7 @@ def verdict_rates(images: ImageScores, rules: Mapping[str, Any], weights: Counts
     scores = [{**rules["default"], **rules["classes"].get(label, {})} for label in images.labels]
     fails: Flags = np.any(images.top >= [score["fail_score"] for score in scores], axis=1)
     doubtful: Flags = np.any(images.top >= [score["review_score"] for score in scores], axis=1)
-    reviews = doubtful & ~fails
+    reviews = (doubtful if images.foreign is None else doubtful | images.foreign) & ~fails
     everything = np.ones(len(images.top), np.bool_)
     rates = {
         "escape_rate": rate(~fails & ~reviews, ~images.good, weights),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
@@ -10,11 +11,24 @@ from contract.snapshots import Part
 from training.job import by_hand
 
 PARTS = get_args(Part)
-ESCAPE_RATE = 0.02
+ESCAPE_RATE, OVERKILL_RATE = 0.02, 0.01
+
+
+@dataclass(frozen=True)
+class Rates:
+    """What the operating points are for.
+
+    Attributes:
+        escape: The share of the images with a defect that may pass.
+        overkill: The share of the good images that may fail.
+    """
+
+    escape: float = ESCAPE_RATE
+    overkill: float = OVERKILL_RATE
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options of every evaluation: the part of the data set, the escape rate, and the output."""
+    """Add the options of every evaluation: the part of the data set, the rates, and the output."""
     parser.add_argument(
         "--dataset",
         type=by_hand.given,
@@ -28,6 +42,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         default=ESCAPE_RATE,
         metavar="SHARE",
         help="share of the images with a defect of a class that may pass (default 0.02)",
+    )
+    parser.add_argument(
+        "--overkill-rate",
+        type=_share,
+        default=OVERKILL_RATE,
+        metavar="SHARE",
+        help="share of the good images that an anomaly model may fail (default 0.01)",
     )
     parser.add_argument("--json", action="store_true", help="print the figures as one JSON document")
     parser.add_argument(
@@ -43,6 +64,11 @@ def files(options: argparse.Namespace) -> dict[str, Path]:
     targets = {kind: getattr(options, kind, None) for kind in ("out", "html", "rules")}
     names = {"out": "full"}
     return {names.get(kind, kind): path for kind, path in targets.items() if path is not None}
+
+
+def rates(options: argparse.Namespace) -> Rates:
+    """Return what the operating points are for."""
+    return Rates(options.escape_rate, options.overkill_rate)
 
 
 def _share(text: str) -> float:

@@ -7,11 +7,12 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
+from training.evaluation.summary import IMAGE_FIGURES
 from training.model.artefact import ModelCard
 
 # Hyperparameters that change a model by chance only, or not at all.
 _NOT_IN_RECIPE = {"seed", "name", "workers"}
-_METRICS = ("map", "map50")
+METRICS = ("map", "map50", *IMAGE_FIGURES)
 
 
 def seed_statistics(cards: Sequence[ModelCard], reports: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -19,20 +20,24 @@ def seed_statistics(cards: Sequence[ModelCard], reports: Sequence[dict[str, Any]
 
     Args:
         cards: Of the models.
-        reports: Of each model its `map` and `map50`; None without labels.
+        reports: Of each model its figures; None where they are not defined.
 
     Returns:
-        Per recipe the "family", the "seeds" in order, and per metric its "mean" and "sd", the sample standard
-        deviation (over n - 1).
+        Per recipe the "family", the "seeds" in order, and per metric that all of its models have its "mean" and "sd",
+        the sample standard deviation (over n - 1).
     """
     groups: dict[tuple[str, str], dict[int, dict[str, Any]]] = {}
     for card, report in zip(cards, reports, strict=True):
         seed = card.hyperparameters.get("seed")
-        if seed is not None and None not in (report[name] for name in _METRICS):
+        if seed is not None and any(report.get(name) is not None for name in METRICS):
             groups.setdefault((card.family, _recipe(card)), {})[seed] = report
     return [
         {"family": family, "seeds": sorted(group)}
-        | {name: _spread([report[name] for report in group.values()]) for name in _METRICS}
+        | {
+            name: _spread([report[name] for report in group.values()])
+            for name in METRICS
+            if all(report.get(name) is not None for report in group.values())
+        }
         for (family, _), group in groups.items()
         if len(group) > 1
     ]

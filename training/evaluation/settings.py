@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from training.evaluation.options import ESCAPE_RATE
+from training.evaluation.options import ESCAPE_RATE, OVERKILL_RATE, Rates
 from training.job.hyperparameters import JobHyperparameters
 
 
@@ -13,3 +13,9 @@ class Settings(JobHyperparameters):
 
     split: str = "test"
     escape_rate: float = Field(ESCAPE_RATE, ge=0, lt=1)
+    overkill_rate: float = Field(OVERKILL_RATE, ge=0, lt=1)
+
+    @property
+    def rates(self) -> Rates:
+        """What the operating points are for."""
+        return Rates(self.escape_rate, self.overkill_rate)

@@ -9,13 +9,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+# First, so that the figures of a kind are seen at once; an anomaly model's are about whole images.
+IMAGE_FIGURES = ("image_auroc", "caught_at_zero_overkill", "f1_max", "pixel_ap", "pro")
 _FIGURES = (
+    "kind",
     "model",
     "dataset",
     "split",
     "images",
     "objects",
     "good_images",
+    "defective_images",
     "map",
     "map50",
     "map75",
@@ -32,7 +36,8 @@ _FIGURES = (
     "left_out",
     "seconds",
 )
-_SURE = ("level", "map", "map50", "map75", "per_class")
+_ANOMALY_FIGURES = ("parts", "foreign_images", "masks")
+_SURE = ("level", "map", "map50", "map75", "per_class", *IMAGE_FIGURES)
 
 
 def evaluation_summary(report: Mapping[str, Any], files: Mapping[str, Path]) -> dict[str, Any]:
@@ -42,11 +47,19 @@ def evaluation_summary(report: Mapping[str, Any], files: Mapping[str, Path]) -> 
         report: The full document.
         files: What was written, by its kind; `full` is the full document.
     """
+    figures = {name: report[name] for name in _FIGURES}
+    of_images = {name: report[name] for name in IMAGE_FIGURES}
+    anomalies = {name: report[name] for name in _ANOMALY_FIGURES if name in report}
     return {
-        **{name: report[name] for name in _FIGURES},
+        **({**figures, **of_images} if report["kind"] == "detector" else {**of_images, **figures}),
+        **anomalies,
         "confidence": _sure(report),
         "operating_points": {
-            label: {name: _point(points[name]) for name in ("best_f1", "escape")}
+            label: {
+                name: _point(points[name])
+                for name in ("best_f1", "escape", "overkill", "card")
+                if name in points
+            }
             for label, points in report["operating_points"].items()
         },
         "files": _names(files),

@@ -11,6 +11,16 @@ from typing import Any
 
 # From this share on, a rate is "nearly every image".
 _NEARLY_ALL = 0.9
+# The figures of all kinds, as tables and pages name them.
+FIGURE_NAMES = {
+    "map": "mAP",
+    "map50": "mAP50",
+    "image_auroc": "image AUROC",
+    "caught_at_zero_overkill": "caught at zero overkill",
+    "f1_max": "F1-max",
+    "pixel_ap": "pixel AP",
+    "pro": "PRO",
+}
 NO_GOOD = "not measurable: no good images"
 NO_DEFECTIVE = "not measurable: no images with a defect"
 
@@ -77,6 +87,19 @@ def cost(training: Mapping[str, Any]) -> str:
     if training["aws_cost"] is not None:
         return f"on AWS this would cost about ${training['aws_cost']:.2f} ({training['aws_instance']})"
     return ""
+
+
+def spread(repeated: Mapping[str, Any]) -> str:
+    """Return mean and standard deviation of each figure that the models of several seeds have.
+
+    Args:
+        repeated: As `seeds.seed_statistics` returns it.
+    """
+    return ", ".join(
+        f"{title} {repeated[name]['mean']:.3f} ± {repeated[name]['sd']:.3f}"
+        for name, title in FIGURE_NAMES.items()
+        if name in repeated
+    )
 
 
 def _nearly_all(rate: Mapping[str, Any] | None) -> bool:

@@ -13,11 +13,12 @@ from markupsafe import Markup
 from contract.text import plain
 from training.datasets import Dataset, Sample
 from training.evaluation import outcomes
+from training.evaluation.boxes import BoxResult
 from training.evaluation.operating_points import SWEEP
-from training.evaluation.reports import pictures, plots
+from training.evaluation.reports import anomalies, pictures, plots
 from training.evaluation.reports.pictures import Drawing
 from training.evaluation.result import Evaluation
-from training.evaluation.wording import cost, point_warning
+from training.evaluation.wording import cost, point_warning, spread
 
 MAX_PICTURES, MAX_ROWS = 24, 12
 
@@ -50,28 +51,53 @@ def evaluation_page(evaluation: Evaluation, report: Mapping[str, Any], facts: Ma
     Raises:
         DatasetError: An image cannot be read.
     """
-    dataset = evaluation.dataset
+    dataset, boxes, judged = evaluation.dataset, evaluation.boxes, evaluation.anomalies
     return render(
-        "evaluation.html",
+        "anomalies.html" if boxes is None else "evaluation.html",
         report=report,
         facts=facts,
-        charts={label: _charts(report, label) for label in dataset.labels},
-        pictures=[
-            picture(
-                dataset,
-                index,
-                [
-                    pictures.drawing(
-                        dataset.samples[index],
-                        evaluation.detections[index],
-                        evaluation.outcomes[index],
-                        dataset.labels,
-                    )
-                ],
-            )
-            for index in outcomes.worst(evaluation.outcomes, MAX_PICTURES)
+        charts={} if boxes is None else {label: _charts(report, label) for label in dataset.labels},
+        pictures=[]
+        if boxes is None
+        else [
+            picture(dataset, index, [_boxes_drawing(dataset, boxes, index)])
+            for index in outcomes.worst(boxes.outcomes, MAX_PICTURES)
         ],
+        anomaly=None
+        if judged is None
+        else {
+            "charts": anomalies.charts(judged),
+            "rows": [
+                (
+                    title,
+                    [
+                        picture(dataset, index, [anomalies.drawing(dataset, judged, index)])
+                        for index in indices
+                    ],
+                )
+                for title, indices in (
+                    ("Defective images with the lowest scores", anomalies.hardest(judged, good=False)),
+                    ("Good images with the highest scores", anomalies.hardest(judged, good=True)),
+                )
+            ],
+        },
     )
+
+
+def _boxes_drawing(dataset: Dataset, boxes: BoxResult, index: int) -> Drawing:
+    return pictures.drawing(
+        dataset.samples[index], boxes.detections[index], boxes.outcomes[index], dataset.labels
+    )
+
+
+def _drawing(evaluation: Evaluation, index: int) -> Drawing:
+    """What all models of an artefact say about an image."""
+    dataset, boxes, judged = evaluation.dataset, evaluation.boxes, evaluation.anomalies
+    found = None if boxes is None else _boxes_drawing(dataset, boxes, index)
+    heat = None if judged is None else anomalies.drawing(dataset, judged, index)
+    if found is None or heat is None:
+        return found or heat or Drawing([], [])
+    return Drawing(found.shapes, [*found.captions, *heat.captions], heat.jpeg)
 
 
 def comparison_page(
@@ -94,21 +120,14 @@ def comparison_page(
         report=report,
         facts=facts,
         letters=[_letter(index) for index in range(len(evaluations))],
+        has=_has(report),
         pictures=[
             picture(
                 dataset,
                 index,
                 [
                     pictures.truth(dataset.samples[index]),
-                    *(
-                        pictures.drawing(
-                            dataset.samples[index],
-                            evaluation.detections[index],
-                            evaluation.outcomes[index],
-                            dataset.labels,
-                        )
-                        for evaluation in evaluations
-                    ),
+                    *(_drawing(evaluation, index) for evaluation in evaluations),
                 ],
             )
             for index in chosen
@@ -116,9 +135,26 @@ def comparison_page(
     )
 
 
+def _has(report: Mapping[str, Any]) -> dict[str, bool]:
+    """What to show: precision if a model is a detector, AUROC if one is not, or if it is what decides."""
+    models = report["models"]
+    return {
+        "boxes": any(model["kind"] != "anomaly" for model in models),
+        "images": report["measure"] == "image_auroc" or any(model["kind"] != "detector" for model in models),
+        "pixels": any(model["pro"] is not None for model in models),
+    }
+
+
 def disagreements(evaluations: Sequence[Evaluation], limit: int) -> list[int]:
-    """Return at most `limit` images on which one model is right and another is wrong, the widest gap first."""
-    badness = [[outcomes.badness(image) for image in evaluation.outcomes] for evaluation in evaluations]
+    """Return at most `limit` images on which one model is right and another is wrong, the widest gap first.
+
+    Detectors are compared box by box. An anomaly model says something about the image as a whole only.
+    """
+    boxes = [evaluation.boxes for evaluation in evaluations if evaluation.anomalies is None]
+    if len(boxes) == len(evaluations):
+        badness = [[outcomes.badness(image) for image in each.outcomes] for each in boxes if each]
+    else:
+        badness = [evaluation.wrong.astype(float).tolist() for evaluation in evaluations]
     gaps = [max(image) - min(image) for image in zip(*badness, strict=True)]
     order = sorted(range(len(gaps)), key=lambda index: -gaps[index])
     return [index for index in order if gaps[index] > 0][:limit]
@@ -170,7 +206,7 @@ def render(template: str, **values: object) -> str:
         lstrip_blocks=True,
     )
     environment.filters |= {"percent": percent, "figure": figure, "size": size, "duration": duration}
-    environment.globals |= {"point_warning": point_warning, "cost_of": cost}
+    environment.globals |= {"point_warning": point_warning, "cost_of": cost, "spread": spread}
     return environment.get_template(template).render(style=_style(), **values)
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from PIL import Image
 
+from contract.heat_map import overlay
 from contract.images import UnreadableError
 from training.datasets import Box, Dataset, DatasetError, Sample
 from training.evaluation.metrics import ImageDetections
@@ -60,10 +61,17 @@ class Shape:
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """The boxes of one image for one model, and its errors in words."""
+    """What one model says about one image.
+
+    Attributes:
+        shapes: The boxes.
+        captions: The errors in words.
+        jpeg: The image with the model's heat map over it, as a data URI; "": the image as it is.
+    """
 
     shapes: list[Shape]
     captions: list[str]
+    jpeg: str = ""
 
 
 def jpeg(dataset: Dataset, sample: Sample) -> str:
@@ -72,22 +80,43 @@ def jpeg(dataset: Dataset, sample: Sample) -> str:
     Raises:
         DatasetError: The image cannot be read.
     """
+    return _data_uri(_small(dataset, sample))
+
+
+def heated(dataset: Dataset, sample: Sample, heat: bytes) -> str:
+    """Return the image as `jpeg` does, with a heat map over it.
+
+    Args:
+        dataset: The data set.
+        sample: The image.
+        heat: The map as the endpoint answers it.
+
+    Raises:
+        DatasetError: The image cannot be read.
+    """
+    with Image.open(io.BytesIO(heat)) as grey:
+        return _data_uri(overlay(_small(dataset, sample), grey))
+
+
+def _small(dataset: Dataset, sample: Sample) -> Image.Image:
     scale = min(1.0, EDGE / max(sample.width, sample.height))
     size = max(1, round(sample.width * scale)), max(1, round(sample.height * scale))
     try:
         square = decode(dataset.read(sample), max(size)).pixels
     except UnreadableError as error:
         raise DatasetError(sample.name, str(error)) from error
+    return Image.fromarray(square).resize(size)
+
+
+def _data_uri(image: Image.Image) -> str:
     buffer = io.BytesIO()
-    Image.fromarray(square).resize(size).save(buffer, "JPEG", quality=82, optimize=True)
+    image.save(buffer, "JPEG", quality=82, optimize=True)
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
 def truth(sample: Sample) -> Drawing:
     """Return the labelled boxes."""
-    shapes = [
-        _shape(sample, labelled.box, "truth", labelled.label, above=True) for labelled in sample.objects
-    ]
+    shapes = [shape(sample, labelled.box, "truth", labelled.label, above=True) for labelled in sample.objects]
     return Drawing(shapes, [])
 
 
@@ -109,12 +138,12 @@ def drawing(
     for index, labelled in enumerate(sample.objects):
         css = "missed" if kinds[index] == "missed" else "truth"
         text = "" if kinds[index] == "right" else labelled.label
-        shapes.append(_shape(sample, labelled.box, css, text, above=True))
+        shapes.append(shape(sample, labelled.box, css, text, above=True))
     for outcome in outcomes:
         if outcome.detection is not None and outcome.found is not None:
             x1, y1, x2, y2 = (float(value) for value in detections.boxes[outcome.detection])
             text = f"{labels[outcome.found]} {outcome.score:.2f}"
-            shapes.append(_shape(sample, (x1, y1, x2, y2), _CSS[outcome.kind], text, above=False))
+            shapes.append(shape(sample, (x1, y1, x2, y2), _CSS[outcome.kind], text, above=False))
     return Drawing(shapes, captions(outcomes, labels))
 
 
@@ -140,8 +169,8 @@ def _caption(outcome: Outcome, labels: Sequence[str]) -> str:
             return f"found twice: {found}"
 
 
-def _shape(sample: Sample, box: Box, css: str, text: str, *, above: bool) -> Shape:
-    """A box with its text above it (labels) or below it (detections): the two boxes often coincide."""
+def shape(sample: Sample, box: Box, css: str, text: str, *, above: bool) -> Shape:
+    """Return a box with its text above it (labels) or below it (detections): the two boxes often coincide."""
     x1, y1, x2, y2 = box
     line = text_size(sample)
     right = x1 > sample.width * 0.6

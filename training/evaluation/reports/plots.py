@@ -6,12 +6,15 @@ No text of the data set is drawn here: class names are in the HTML around, where
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import matplotlib as mpl
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 # Placeholders that matplotlib can draw with, and the CSS colours that replace them.
 _INK, _LINE, _ACCENT, _BAD, _GOOD = "#010101", "#020202", "#030303", "#040404", "#050505"
@@ -40,6 +43,10 @@ _STYLE: dict[Any, Any] = {
     "axes.grid": True,
 }
 Point = tuple[float, float]
+_LEAST_LOG_ODDS, _MOST_LOG_ODDS = 3.0, 14.0
+_HISTOGRAM_BINS = 48
+_SCORE_TICKS = (0.00001, 0.001, 0.01, 0.1, 0.5, 0.9, 0.99, 0.999, 0.99999)
+_LINES = {"card": (_INK, "--"), "best_f1": (_ACCENT, "-"), "escape": (_BAD, ":"), "overkill": (_GOOD, "-.")}
 
 
 def precision_recall(precision: Sequence[float], best: Point | None, escape: Point | None) -> str:
@@ -91,6 +98,46 @@ def sweep(
             if threshold is not None:
                 axes.axvline(threshold, color=colour, linestyle=style, linewidth=1.3)
         return _svg(figure)
+
+
+def histogram(
+    good: Sequence[float], defective: Sequence[float], lines: Sequence[tuple[float | None, str]]
+) -> str:
+    """Draw how many good and how many defective images have each score.
+
+    The scale is that of log-odds, on which scores near 0 and near 1 are apart. What is beyond it is at its ends.
+
+    Args:
+        good: The log-odds of the scores of the good images.
+        defective: As good.
+        lines: Scores for a vertical line each, with the name of its colour and style in _LINES.
+
+    Returns:
+        An SVG element.
+    """
+    values = np.clip([*good, *defective], -_MOST_LOG_ODDS, _MOST_LOG_ODDS)
+    low, high = min(-_LEAST_LOG_ODDS, values.min()), max(_LEAST_LOG_ODDS, values.max())
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(6.4, 2.4), layout="constrained")
+        axes = figure.subplots()
+        edges = np.linspace(low, high, _HISTOGRAM_BINS + 1).tolist()
+        for scores, colour in ((good, _GOOD), (defective, _BAD)):
+            axes.hist(np.clip(scores, low, high), edges, color=colour, alpha=0.55, linewidth=0)
+        for score, name in lines:
+            if score is not None:
+                colour, style = _LINES[name]
+                axes.axvline(_log_odds(score), color=colour, linestyle=style, linewidth=1.4)
+        ticks = [score for score in _SCORE_TICKS if low <= _log_odds(score) <= high]
+        axes.set(xlim=(low, high), xlabel="score", ylabel="images")
+        axes.set_xticks([_log_odds(score) for score in ticks], [f"{score:g}".lstrip("0") for score in ticks])
+        axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.grid(axis="x", visible=False)
+        return _svg(figure)
+
+
+def _log_odds(score: float) -> float:
+    share = min(max(score, 1e-6), 1 - 1e-6)
+    return math.log(share / (1 - share))
 
 
 def _axes(x_label: str, y_label: str) -> tuple[Figure, Axes]:

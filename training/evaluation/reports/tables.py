@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
+from contract.scores import ANOMALY
 from contract.text import plain
-from training.evaluation.wording import NO_DEFECTIVE, NO_GOOD, cost, counts, point_warning
+from training.evaluation.wording import (
+    FIGURE_NAMES,
+    NO_DEFECTIVE,
+    NO_GOOD,
+    cost,
+    counts,
+    point_warning,
+    spread,
+)
 
 WIDTH = 80
 _INDENT = "   "
@@ -24,8 +33,8 @@ def evaluation_table(report: Mapping[str, Any]) -> str:
         "Rules made of these operating points would decide:",
         *_verdicts(report["verdicts"]),
         "",
-        *_classes(report),
-        "",
+        *([] if report["kind"] == "anomaly" else [*_classes(report), ""]),
+        *([] if report["kind"] == "detector" else [*_anomaly_points(report), ""]),
         f"{latency['p50_ms']} ms an image (p95 {latency['p95_ms']}), {latency['provider']}",
     ]
     return "\n".join(lines) + "\n"
@@ -36,11 +45,23 @@ def _left_out(report: Mapping[str, Any]) -> list[str]:
 
 
 def _metrics(report: Mapping[str, Any]) -> list[str]:
+    """The figures of the kind. What its images cannot give is left out, except the first figures of a kind."""
+    kind = report["kind"]
+    names = {"map": "mAP[.5:.95]", "map50": "mAP50", "map75": "mAP75"} if kind != "anomaly" else {}
+    of_images = ("image_auroc", "caught_at_zero_overkill", "f1_max", "pixel_ap", "pro")
+    if kind == "detector":
+        names |= {"image_auroc": FIGURE_NAMES["image_auroc"]} if report["image_auroc"] is not None else {}
+    else:
+        always = ("image_auroc", "caught_at_zero_overkill", "f1_max")
+        names |= {
+            name: FIGURE_NAMES[name] for name in of_images if name in always or report[name] is not None
+        }
+    width = max(map(len, names.values()))
     lines = []
-    for name, key in (("mAP[.5:.95]", "map"), ("mAP50", "map50"), ("mAP75", "map75")):
+    for key, name in names.items():
         sure = report["confidence"][key]
         bounds = "" if sure is None else f"  [{sure[0]:.3f}, {sure[1]:.3f}]"
-        lines.append(f"{name:12} {_number(report[key])}{bounds}")
+        lines.append(f"{name:{width}}  {_number(report[key])}{bounds}")
     return lines
 
 
@@ -78,6 +99,24 @@ def _classes(report: Mapping[str, Any]) -> list[str]:
     return [*lines, *(line for warning in warnings for line in _wrapped(warning, ""))]
 
 
+def _anomaly_points(report: Mapping[str, Any]) -> list[str]:
+    """A row for each threshold of an anomaly model, with its rates."""
+    points = report["operating_points"][ANOMALY]
+    lines = [f"{'anomaly threshold':20}{'score':>8}{'escape':>10}{'overkill':>10}"]
+    for name, title in (
+        ("card", "the model's own"),
+        ("best_f1", "best F1"),
+        ("escape", "escape"),
+        ("overkill", "overkill"),
+    ):
+        if point := points[name]:
+            rates = f"{_share(point['escape_rate']):>10}{_share(point['overkill_rate']):>10}"
+            lines.append(f"{title:20}{point['score']:>8.4f}{rates}")
+            if warning := point_warning(point):
+                lines += _wrapped(warning)
+    return lines
+
+
 def _point(point: Mapping[str, Any] | None) -> str:
     if point is None:
         return f"{'-':>7}{'-':>8}{'-':>9}"
@@ -86,7 +125,16 @@ def _point(point: Mapping[str, Any] | None) -> str:
 
 def comparison_table(report: Mapping[str, Any]) -> str:
     """Return the table of several models, from the full document of a comparison."""
-    figures = f"{'mAP':>7}{'mAP50':>7}{'ms':>8}{'escape':>8}{'overkill':>10}"
+    by_images = report["measure"] == "image_auroc" or any(
+        model["kind"] != "detector" for model in report["models"]
+    )
+    columns = (
+        {"image_auroc": "AUROC", "caught_at_zero_overkill": "caught"}
+        if by_images
+        else {"map": "mAP", "map50": "mAP50"}
+    )
+    titles = "".join(f"{title:>7}" for title in columns.values())
+    figures = f"{titles}{'ms':>8}{'escape':>8}{'overkill':>10}"
     width = WIDTH - len(figures)
     lines = [
         f"{report['images']} images, part {report['split']}",
@@ -97,15 +145,16 @@ def comparison_table(report: Mapping[str, Any]) -> str:
     for model in report["models"]:
         verdicts = model["verdicts"]
         name = f"{cut(model['name'], width - len(model['version']) - 2)} {model['version']}"
+        numbers = "".join(f"{_number(model[column]):>7}" for column in columns)
         lines.append(
-            f"{name:{width}}{_number(model['map']):>7}{_number(model['map50']):>7}"
+            f"{name:{width}}{numbers}"
             f"{model['latency']['p50_ms']:>8.1f}{_share(verdicts['escape_rate']):>8}"
             f"{_share(verdicts['overkill_rate']):>10}"
         )
         lines += [line for text in _details(model) for line in _wrapped(text)]
     for repeated in report["seeds"]:
         seeds = ", ".join(map(str, repeated["seeds"]))
-        lines += _wrapped(f"seeds {seeds} of {repeated['family']}: {_spread(repeated)}", "")
+        lines += _wrapped(f"seeds {seeds} of {repeated['family']}: {spread(repeated)}", "")
     return "\n".join(lines) + "\n"
 
 
@@ -115,7 +164,7 @@ def _details(model: Mapping[str, Any]) -> list[str]:
     took = "" if training["seconds"] is None else f"; trained for {training['seconds'] / 60:.0f} min"
     price = f"; {cost(training)}" if cost(training) else ""
     return [
-        f"{model['kind']}{seed}{' (tuned)' if training['tuned'] else ''}{took}{price}",
+        f"{model['description']}{seed}{' (tuned)' if training['tuned'] else ''}{took}{price}",
         f"escape {counts(verdicts['escape_rate'], NO_DEFECTIVE)}, "
         f"overkill {counts(verdicts['overkill_rate'], NO_GOOD)}",
         model["difference"]["verdict"],
@@ -138,13 +187,6 @@ def cut(text: str, width: int) -> str:
 
 def _wrapped(text: str, indent: str = _INDENT) -> list[str]:
     return textwrap.wrap(plain(text), WIDTH, initial_indent=indent, subsequent_indent=indent + "  ")
-
-
-def _spread(repeated: Mapping[str, Any]) -> str:
-    metrics: Sequence[tuple[str, str]] = (("mAP", "map"), ("mAP50", "map50"))
-    return ", ".join(
-        f"{name} {repeated[key]['mean']:.3f} ± {repeated[key]['sd']:.3f}" for name, key in metrics
-    )
 
 
 def _share(rate: Mapping[str, Any] | None) -> str:

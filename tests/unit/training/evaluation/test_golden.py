@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ from training.datasets import Dataset, Object, Sample
 from training.datasets.storage.uris import ImagesByUri
 from training.evaluation.detection import for_metrics
 from training.evaluation.golden import IMAGES, golden_set
+from training.evaluation.operating_points import as_served
 from training.model.artefact import ModelCard
 from training.model.decoding import Detections, Postprocess, detections, to_json
 
@@ -39,9 +42,20 @@ def scored(*pairs: tuple[float, int]) -> Detections:
     )
 
 
+def golden(card: ModelCard, images: Dataset, results: Sequence[Detections]) -> list[dict[str, Any]]:
+    """The golden set of a detector, from the detections that the metrics keep."""
+
+    def answer(index: int) -> list[dict[str, Any]]:
+        sample = images.samples[index]
+        served = as_served(results[index], card.postprocess)
+        return to_json(served, card.labels, sample.width, sample.height)
+
+    return golden_set(images, answer, anomalies=False)
+
+
 @given(st.integers(1, 300))
 def test_there_are_a_dozen_images_or_all_of_a_smaller_set_and_each_once(count):
-    documents = golden_set(CARD, dataset(count), [NOTHING] * count)
+    documents = golden(CARD, dataset(count), [NOTHING] * count)
     uris = [document["uri"] for document in documents]
     assert len(uris) == min(count, IMAGES)
     assert len(set(uris)) == len(uris)
@@ -50,7 +64,7 @@ def test_there_are_a_dozen_images_or_all_of_a_smaller_set_and_each_once(count):
 
 @pytest.mark.parametrize("count", [13, 23, 35, 120, 287, 1_000])
 def test_a_large_set_is_sampled_at_even_steps(count):
-    documents = golden_set(CARD, dataset(count), [NOTHING] * count)
+    documents = golden(CARD, dataset(count), [NOTHING] * count)
     places = [int(document["uri"].rpartition("/")[2].removesuffix(".png")) for document in documents]
     steps = [b - a for a, b in pairwise(places)]
     assert max(steps) - min(steps) <= 1
@@ -65,20 +79,31 @@ def test_half_of_a_set_shows_labelled_defects_however_rare_they_are(defective):
         replace(sample, objects=dent if has else ())
         for sample, has in zip(whole.samples, defective, strict=True)
     ]
-    documents = golden_set(CARD, replace(whole, samples=tuple(samples)), [NOTHING] * len(samples))
+    documents = golden(CARD, replace(whole, samples=tuple(samples)), [NOTHING] * len(samples))
     assert len(documents) == min(len(samples), IMAGES)
     shown = sum(document["labels"] == ["dent"] for document in documents)
     assert shown >= min(sum(defective), IMAGES // 2)
     assert len(documents) - shown >= min(len(samples) - sum(defective), IMAGES // 2)
 
 
+def test_a_defect_without_a_box_is_golden_for_a_model_that_judges_whole_images():
+    good, broken = (
+        replace(dataset(2).samples[0], tags=("good",)),
+        replace(dataset(2).samples[1], tags=("broken",)),
+    )
+    images = replace(dataset(2), samples=(good, broken))
+    for anomalies, labels in ((True, [[], ["anomaly"]]), (False, [[], []])):
+        documents = golden_set(images, lambda _: [], anomalies=anomalies)
+        assert [document["labels"] for document in documents] == labels
+
+
 def test_an_empty_set_is_empty():
-    assert golden_set(CARD, dataset(0), []) == []
+    assert golden(CARD, dataset(0), []) == []
 
 
 def test_each_image_has_its_own_detections_in_pixels_of_the_upright_image():
     results = [scored((0.9, n % 2)) for n in range(5)]
-    documents = golden_set(CARD, dataset(5), results)
+    documents = golden(CARD, dataset(5), results)
     assert [document["detections"][0]["label"] for document in documents] == ["crack", "dent"] * 2 + ["crack"]
     (first,) = documents[0]["detections"]
     assert first == {"label": "crack", "score": 0.9, "box": [20.0, 20.0, 100.0, 60.0]}
@@ -86,7 +111,7 @@ def test_each_image_has_its_own_detections_in_pixels_of_the_upright_image():
 
 def test_detections_that_only_the_metrics_keep_are_left_out():
     card = replace(CARD, postprocess=Postprocess(0.3, detections=2))
-    (document,) = golden_set(card, dataset(1), [scored((0.9, 0), (0.8, 1), (0.7, 1), (0.2, 0))])
+    (document,) = golden(card, dataset(1), [scored((0.9, 0), (0.8, 1), (0.7, 1), (0.2, 0))])
     assert [detection["score"] for detection in document["detections"]] == [0.9, 0.8]
 
 
@@ -116,12 +141,12 @@ def test_it_equals_the_endpoints_answer_for_the_same_raw_output(output, threshol
     nms_iou, voting = overlap
     postprocess = Postprocess(threshold, nms_iou, detections=most, voting=voting)
     result = detections(boxes, scores, for_metrics(postprocess))
-    (document,) = golden_set(replace(CARD, postprocess=postprocess), dataset(1), [result])
+    (document,) = golden(replace(CARD, postprocess=postprocess), dataset(1), [result])
     assert document["detections"] == to_json(detections(boxes, scores, postprocess), LABELS, 200, 100)
 
 
 @given(st.lists(st.tuples(st.floats(0, 1, width=32), st.integers(0, 1)), max_size=30))
 def test_the_smoke_test_can_read_every_detection_from_json(pairs):
-    (document,) = golden_set(CARD, dataset(1), [scored(*sorted(pairs, reverse=True))])
+    (document,) = golden(CARD, dataset(1), [scored(*sorted(pairs, reverse=True))])
     for detection in json.loads(json.dumps(document, allow_nan=False))["detections"]:
         Detection.model_validate(detection)

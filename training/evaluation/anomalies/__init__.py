@@ -1,0 +1,1 @@
+"""How good an anomaly model is: whole images (`scores`), places (`regions`), and both in one result (`result`)."""
