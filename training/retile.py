@@ -17,7 +17,7 @@ from pathlib import Path
 from contract.text import plain
 from training.job import by_hand
 from training.job.files import check_writable
-from training.model.artefact import ModelCard, pack, unpack
+from training.model.artefact import ANOMALY_CARD, ModelCard, pack, read_anomaly_card, unpack
 from training.model.scale import ACCEPT, REVIEW
 from training.model.tiling import Tiles, TilesError
 
@@ -38,15 +38,29 @@ def retile(
 
     Raises:
         ArtefactError: `model` is damaged.
-        TilesError: The tiles are not usable.
+        TilesError: The tiles are not usable, or the model is an anomaly model, which sees the whole picture.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        card = unpack(model, Path(folder))
-        scale = card.scale and replace(card.scale, outside=outside)
-        card = replace(card, tiles=tiles_of(card), scale=scale)
-        card.write(Path(folder))
-        pack(Path(folder), out)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        card = unpack(model, folder)
+        tiles = tiles_of(card)
+        if tiles is not None and card.anomaly is not None:
+            raise TilesError(
+                f"{model} is an anomaly model, which always sees the whole picture",
+                hint="--size 0 --any-scale lets it judge pictures of every size.",
+            )
+        if card.anomaly_model is not None:
+            beside = _with_scale(read_anomaly_card(folder), outside)
+            beside.write(folder, ANOMALY_CARD)
+            card = replace(card, anomaly_model={"name": beside.name, "version": beside.version})
+        card = replace(_with_scale(card, outside), tiles=tiles)
+        card.write(folder)
+        pack(folder, out)
     return card
+
+
+def _with_scale(card: ModelCard, outside: str) -> ModelCard:
+    return replace(card, scale=card.scale and replace(card.scale, outside=outside))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

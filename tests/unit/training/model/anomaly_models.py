@@ -1,4 +1,7 @@
-"""Small anomaly models for tests: to them a good product is grey, and a place is as far as it is from grey."""
+"""Small models for tests.
+
+To the anomaly model a good product is grey, and a place is as far as it is from grey. The detector sees brightness.
+"""
 
 from __future__ import annotations
 
@@ -101,6 +104,53 @@ def anomaly_folder(folder: Path, model: onnx.ModelProto | None = None, **changes
         postprocess=Postprocess(nms_iou=None),
         onnx_sha256=file_sha256(folder / MODEL),
         anomaly=SCALE,
+    )
+    replace(card, **changes).write(folder)
+    return folder
+
+
+def detector_folder(folder: Path, **changes: Any) -> Path:
+    """Write an unpacked artefact of a small detector: one box, whose score is the picture's mean brightness."""
+    folder.mkdir(parents=True, exist_ok=True)
+    size = changes.get("input_size", SIZE)
+    constants = {
+        "white": np.float32(255),
+        "all": np.array([1, 2, 3], np.int64),
+        "box": np.array([[[0.25, 0.25, 0.75, 0.75]]], np.float32),
+        "one": np.array([-1, 1, 1], np.int64),
+        "zero": np.float32(0),
+    }
+    nodes = [
+        helper.make_node("Cast", ["images"], ["float"], to=TensorProto.FLOAT),
+        helper.make_node("Div", ["float", "white"], ["shares"]),
+        helper.make_node("ReduceMean", ["shares", "all"], ["mean"], keepdims=0),
+        helper.make_node("Reshape", ["mean", "one"], ["scores"]),
+        helper.make_node("Mul", ["scores", "zero"], ["nothing"]),
+        helper.make_node("Add", ["nothing", "box"], ["boxes"]),
+    ]
+    model = helper.make_model(
+        helper.make_graph(
+            nodes,
+            "brightness",
+            [helper.make_tensor_value_info("images", TensorProto.UINT8, ["N", size, size, 3])],
+            [
+                helper.make_tensor_value_info("boxes", TensorProto.FLOAT, ["N", 1, 4]),
+                helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["N", 1, 1]),
+            ],
+            [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()],
+        ),
+        opset_imports=[helper.make_opsetid("", 18)],
+        ir_version=9,
+    )
+    onnx.save(model, str(folder / MODEL))
+    card = ModelCard(
+        name="brightness",
+        family="ssdlite",
+        labels=("bright",),
+        input_size=SIZE,
+        normalisation={"mean": [0.5] * 3, "std": [0.5] * 3},
+        postprocess=Postprocess(),
+        onnx_sha256=file_sha256(folder / MODEL),
     )
     replace(card, **changes).write(folder)
     return folder

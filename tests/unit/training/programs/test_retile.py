@@ -3,9 +3,10 @@
 from dataclasses import replace
 
 from tests.unit.training.conftest import STARTER
+from tests.unit.training.model.anomaly_models import anomaly_folder, both_folder, detector_folder
 from training import retile
-from training.model.artefact import pack, unpack
-from training.model.scale import ACCEPT
+from training.model.artefact import pack, read_anomaly_card, unpack
+from training.model.scale import ACCEPT, Scale
 from training.model.tiling import Tiles
 
 
@@ -40,3 +41,30 @@ def test_a_model_can_be_told_to_accept_any_scale(tmp_path):
     assert card.scale is not None
     assert (card.scale.outside, card.tiles) == (ACCEPT, None)
     assert card.version != unpack(STARTER, tmp_path / "b").version
+
+
+SCALE = Scale((1, 2), (1, 2), (1, 1))
+
+
+def test_an_anomaly_model_is_not_cut_into_tiles_but_may_accept_any_scale(tmp_path, capsys):
+    model, out = tmp_path / "grey.tar.gz", tmp_path / "out.tar.gz"
+    pack(anomaly_folder(tmp_path / "grey", scale=SCALE), model)
+    assert retile.main(["--model", str(model), "--out", str(out)]) == 1
+    error = capsys.readouterr().err
+    assert "is an anomaly model, which always sees the whole picture" in error
+    assert "--size 0 --any-scale" in error
+    assert not out.exists()
+    assert retile.main(["--model", str(model), "--out", str(out), "--size", "0", "--any-scale"]) == 0
+    assert unpack(out, tmp_path / "a").scale.outside == ACCEPT
+
+
+def test_a_detector_with_an_anomaly_model_beside_it_gets_tiles_and_both_accept_any_scale(tmp_path):
+    detector = detector_folder(tmp_path / "bright", scale=SCALE)
+    both = both_folder(tmp_path / "both", detector, anomaly_folder(tmp_path / "grey", scale=SCALE))
+    model, out = tmp_path / "both.tar.gz", tmp_path / "out.tar.gz"
+    pack(both, model)
+    assert retile.main(["--model", str(model), "--out", str(out), "--size", "640", "--any-scale"]) == 0
+    card, beside = unpack(out, tmp_path / "a"), read_anomaly_card(tmp_path / "a")
+    assert card.tiles == Tiles(640)
+    assert card.scale.outside == beside.scale.outside == ACCEPT
+    assert beside.tiles is None

@@ -16,7 +16,14 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from contract.endpoint import attributes
-from tests.unit.training.model.anomaly_models import SIZE, anomaly_folder, both_folder, graph, grey
+from tests.unit.training.model.anomaly_models import (
+    SIZE,
+    anomaly_folder,
+    both_folder,
+    detector_folder,
+    graph,
+    grey,
+)
 from tests.unit.training.serving.serving_support import Brightness, ask, call, running
 from training.model import models as models_module
 from training.model.artefact import read_card
@@ -275,8 +282,9 @@ class _Sleepy:
         return self._model.judge(pixels) if pixels[0].any() else []
 
 
-def test_a_worker_process_gives_each_form_that_a_thread_gives(tmp_path, starter_folder):
-    folder = both_folder(tmp_path / "both", starter_folder, anomaly_folder(tmp_path / "grey"))
+def test_a_worker_process_gives_each_form_that_a_thread_gives(tmp_path):
+    detector, anomaly = detector_folder(tmp_path / "bright"), anomaly_folder(tmp_path / "grey")
+    folder = both_folder(tmp_path / "both", detector, anomaly)
     settings = Settings(workers=1)
 
     async def all_forms(model):
