@@ -118,7 +118,7 @@ def test_a_picture_that_the_model_may_be_blind_on_is_never_normal(tmp_path):
 
 def test_a_detector_answers_with_its_classes_and_their_boxes():
     result = result_of(Brightness(), WHITE)
-    background, bright = result["Anomalies"]
+    _, bright = result["Anomalies"]
     assert (result["IsAnomalous"], bright["Name"]) == (True, "bright")
     is_bright = (mask_of(result) == colour(bright)).all(axis=2)
     assert bright["PixelAnomaly"]["TotalPercentageArea"] == pytest.approx(is_bright.mean())
