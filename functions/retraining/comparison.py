@@ -11,14 +11,16 @@ from retraining.documents import Documents
 from retraining.errors import BrokenReportError
 from retraining.registry import Version
 
-_METRICS = ("map", "map50", "map75")
+# The last two are of whole images: how well the scores of an anomaly model, or of any other, separate them.
+_METRICS = ("map", "map50", "map75", "image_auroc", "caught_at_zero_overkill")
+_COUNTS = ("images", "good_images", "defective_images")
 
 
 class Figures(TypedDict):
     """The figures of a version.
 
     Attributes:
-        metrics: mAP with its interval, escape and overkill rate, latency, number of test images.
+        metrics: mAP and image AUROC with their intervals, escape and overkill rate, latency, number of test images.
         per_class: AP, number of objects and operating points of each class.
         model_version: The version as the model's answers and the inspections have it.
     """
@@ -51,7 +53,7 @@ def figures_of(version: Version, evaluation: dict[str, Any] | None) -> Figures:
     confidence, verdicts = evaluation.get("confidence") or {}, evaluation.get("verdicts") or {}
     return {
         "metrics": {
-            **{name: evaluation.get(name) for name in (*_METRICS, "latency", "images")},
+            **{name: evaluation.get(name) for name in ("kind", *_METRICS, *_COUNTS, "latency")},
             **{f"{name}_interval": confidence.get(name) for name in _METRICS},
             **{name: verdicts.get(name) for name in ("escape_rate", "overkill_rate")},
         },

@@ -51,7 +51,9 @@ export interface RunSummary {
   decision: string | null;
   reasons: string[];
   version: number | null;
+  /** The best of the run's models; of whole pictures, as of boxes. */
   map: number | null;
+  image_auroc: number | null;
 }
 
 export interface RunStep {
@@ -79,6 +81,9 @@ export interface Candidate {
   map?: number | null;
   map_interval?: [number, number] | null;
   map50?: number | null;
+  image_auroc?: number | null;
+  image_auroc_interval?: [number, number] | null;
+  caught_at_zero_overkill?: number | null;
   escape_rate?: Measured | number | null;
   overkill_rate?: Measured | number | null;
   cost_usd?: number | null;
@@ -130,6 +135,13 @@ export interface Model {
     map_interval?: [number, number] | null;
     map50?: number | null;
     map75?: number | null;
+    /** How well the scores of whole images tell good from defective: 0.5 is chance, 1 is always. */
+    image_auroc?: number | null;
+    image_auroc_interval?: [number, number] | null;
+    /** The share of defective images that score above every good one. */
+    caught_at_zero_overkill?: number | null;
+    good_images?: number | null;
+    defective_images?: number | null;
     escape_rate?: Measured | null;
     overkill_rate?: Measured | null;
     latency?: { p50_ms?: number; p95_ms?: number } | null;

@@ -1775,6 +1775,8 @@ export interface components {
             history: {
                 [key: string]: unknown;
             }[];
+            /** Image Auroc */
+            image_auroc: number | null;
             /** Jobs */
             jobs: components["schemas"]["Job"][];
             /** Map */
@@ -1827,6 +1829,8 @@ export interface components {
         RunSummary: {
             /** Decision */
             decision: string | null;
+            /** Image Auroc */
+            image_auroc: number | null;
             /** Map */
             map: number | null;
             /** Name */

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Annotated, Any
 
@@ -45,6 +46,7 @@ class RunSummary(TypedDict):
     reasons: list[str]
     version: int | None
     map: float | None
+    image_auroc: float | None
 
 
 class Runs(TypedDict):
@@ -207,7 +209,6 @@ def _find(name: str) -> dict[str, Any]:
 def _summary(execution: dict[str, Any]) -> RunSummary:
     request, output = json_object(execution.get("input")), json_object(execution.get("output"))
     candidates, package = output.get("candidates") or [], output.get("package")
-    scores = [candidate["map"] for candidate in candidates if candidate.get("map") is not None]
     failure = execution.get("cause") or execution.get("error")
     stopped = execution.get("stopDate")
     return {
@@ -220,8 +221,14 @@ def _summary(execution: dict[str, Any]) -> RunSummary:
         "decision": output.get("decision"),
         "reasons": output.get("reasons") or ([str(failure)] if failure else []),
         "version": int(package.rpartition("/")[2]) if package else None,
-        "map": max(scores, default=None),
+        "map": _best("map", candidates),
+        "image_auroc": _best("image_auroc", candidates),
     }
+
+
+def _best(figure: str, candidates: Iterable[dict[str, Any]]) -> float | None:
+    known = (candidate.get(figure) for candidate in candidates)
+    return max((value for value in known if value is not None), default=None)
 
 
 def _step(step: Step) -> RunStep:

@@ -181,6 +181,15 @@ def test_the_list_says_how_runs_ended(factory: Factory) -> None:
     assert items["three"]["status"] == "stopped"
 
 
+def test_the_list_says_how_well_a_run_has_learned_from_boxes_or_from_whole_images(factory: Factory) -> None:
+    learned = [{"map": None, "image_auroc": 0.98}, {"map": None, "image_auroc": 0.99}, {"error": "no images"}]
+    factory.run("one", "SUCCEEDED", output=json.dumps({"candidates": learned}), stopDate=_NOW)
+    factory.run("two", "RUNNING")
+    items = {item["name"]: item for item in call("GET", "/runs", "viewer").body["items"]}
+    assert (items["one"]["map"], items["one"]["image_auroc"]) == (None, 0.99)
+    assert (items["two"]["map"], items["two"]["image_auroc"]) == (None, None)
+
+
 def test_a_person_approves_and_the_run_and_the_history_know_who(factory: Factory) -> None:
     factory.run("one")
     factory.waits("0123456789ab")

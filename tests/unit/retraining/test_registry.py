@@ -101,6 +101,28 @@ def test_the_figures_come_from_the_evaluation() -> None:
     assert figures["per_class"]["dent"]["ap"] == 0.4
 
 
+def test_the_figures_of_an_anomaly_model_are_those_of_whole_images() -> None:
+    measured = evaluation(0.4) | {
+        "kind": "anomaly",
+        "map": None,
+        "image_auroc": 0.99,
+        "caught_at_zero_overkill": 0.95,
+        "good_images": 40,
+        "defective_images": 33,
+    }
+    measured["confidence"] = measured["confidence"] | {"image_auroc": [0.97, 1.0]}
+    documents = MemoryDocuments({"reports/r/ssdlite/evaluation.json": measured})
+    version = _version(1, rules_proposal="s3://artefacts/reports/r/ssdlite/rules.json")
+    metrics = _figures(documents, version)["metrics"]
+    assert (metrics["kind"], metrics["map"]) == ("anomaly", None)
+    assert (metrics["image_auroc"], metrics["image_auroc_interval"]) == (0.99, [0.97, 1.0])
+    assert (metrics["caught_at_zero_overkill"], metrics["good_images"], metrics["defective_images"]) == (
+        0.95,
+        40,
+        33,
+    )
+
+
 def test_without_an_evaluation_there_is_the_registrys_map_alone() -> None:
     damaged = MemoryDocuments({"reports/r/ssdlite/evaluation.json": "{"})
     version = _version(1, rules_proposal="s3://artefacts/reports/r/ssdlite/rules.json", map="0.31")
