@@ -3,8 +3,8 @@
 The priority of a doubtful image is the mean of two parts, each 0..1:
 
 - how uncertain the model was: a score close to the one from which a detection fails, or no answer at all;
-- how unlike the rest the image is: a class of which few images were labelled on this line, or a picture whose
-  brightness or sharpness is far from what is usual there.
+- how unlike the rest the image is: an anomaly, a class of which few images were labelled on this line, or a picture
+  whose brightness or sharpness is far from what is usual there.
 
 An image that was drawn as a sample gets a random priority. People seldom decide about everything that waits. If they
 took those samples first that look like a mistake, then the rates of mistakes would come out too high (rates.py).
@@ -22,7 +22,7 @@ from typing import Any
 
 from contract.figures import beside
 from contract.inspections import timestamp
-from contract.scores import FAIL_SCORE
+from contract.scores import ANOMALY, FAIL_SCORE
 from inspection.records import Record, classes_of
 from inspection.rules import Kind
 from review.sampling import Cause, Selection, lot
@@ -107,6 +107,11 @@ def _fail_score(reason: Mapping[str, Any]) -> float:
 def _unlikeness(record: Record, usual: Usual) -> tuple[float, list[str]]:
     unlike, reasons = 0.0, []
     for label in sorted(classes_of(record)):
+        if label == ANOMALY:
+            # People name what it is, so nearly nothing is ever labelled with it.
+            unlike = 1.0
+            reasons.append("no class is known for what the anomaly model has found")
+            continue
         known = usual.labelled.get(label, 0)
         rare = max(0.0, 1 - known / ENOUGH_LABELLED)
         if rare:

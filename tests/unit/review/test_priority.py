@@ -64,6 +64,16 @@ def test_a_class_that_few_have_labelled_on_the_line_comes_first() -> None:
     assert "0 images with dent were labelled on line-1" in priority(rare, DOUBTFUL, KNOWN).reasons
 
 
+def test_an_anomaly_is_unlike_everything_that_has_a_name_however_many_were_seen() -> None:
+    suspected = record(reasons=[reason("doubtful", "anomaly")])
+    many = Usual(labelled={"anomaly": 1, "scratch": ENOUGH_LABELLED})
+
+    assert of(suspected, many) > of(record(), many)
+    assert priority(suspected, DOUBTFUL, many).reasons[1:] == (
+        "no class is known for what the anomaly model has found",
+    )
+
+
 @pytest.mark.parametrize(
     "quality", [{"exposure": 0.2, "sharpness": 121.0}, {"exposure": 0.51, "sharpness": 9.0}]
 )
