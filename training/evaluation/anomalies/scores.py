@@ -61,22 +61,20 @@ def image_figures(scores: Floats, good: Flags, defective: Flags, weights: Counts
         [measure(*counts) for measure in measures] for counts in _in_chunks(scores, good, defective, weights)
     ]
     samples = [np.concatenate(parts) for parts in zip(*chunks, strict=True)]
-    # Where all resamples agree, so many independent pairs, or images, have agreed, and no more.
-    trials = {
-        "image_auroc": min(int(good.sum()), int(defective.sum())),
-        "caught_at_zero_overkill": int(defective.sum()),
-    }
+    # So many pairs of a good and a defective image are independent of each other.
+    pairs = min(int(good.sum()), int(defective.sum()))
     return {
-        name: Figure(point, _interval(point, sampled, trials.get(name)), sampled)
+        name: Figure(point, _interval(point, sampled, pairs), sampled)
         for name, point, sampled in zip(FIGURES, points, samples, strict=True)
     }
 
 
-def _interval(point: float, samples: Floats, trials: int | None) -> Interval:
+def _interval(point: float, samples: Floats, trials: int) -> Interval:
+    """The percentile interval. Where all resamples agree, `trials` have agreed, and no more: then it is wider."""
     low, high = interval(point, samples)
-    if trials and point == 1:
+    if point == 1:
         low = min(low, exact_low(trials))
-    if trials and point == 0:
+    if point == 0:
         high = max(high, 1 - exact_low(trials))
     return low, high
 

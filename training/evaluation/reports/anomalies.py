@@ -44,7 +44,9 @@ def charts(result: AnomalyResult) -> AnomalyCharts:
     histogram = plots.histogram(
         odds[good].tolist(), odds[~good].tolist(), [(scores[name], name) for name in POINTS]
     )
-    rates = plots.sweep(SWEEP.tolist(), sweep(result.images, 0), scores["best_f1"], scores["escape"])
+    rates = plots.sweep(
+        SWEEP.tolist(), sweep(result.images, 0), scores["best_f1"], scores["escape"], scores["card"]
+    )
     return AnomalyCharts(Markup(histogram), Markup(rates))  # noqa: S704
 
 

@@ -97,7 +97,8 @@ def _drawing(evaluation: Evaluation, index: int) -> Drawing:
     heat = None if judged is None else anomalies.drawing(dataset, judged, index)
     if found is None or heat is None:
         return found or heat or Drawing([], [])
-    return Drawing(found.shapes, [*found.captions, *heat.captions], heat.jpeg)
+    judged_captions = [f"anomaly model: {caption}" for caption in heat.captions]
+    return Drawing(found.shapes, [*found.captions, *judged_captions], heat.jpeg)
 
 
 def comparison_page(

@@ -46,7 +46,14 @@ Point = tuple[float, float]
 _LEAST_LOG_ODDS, _MOST_LOG_ODDS = 3.0, 14.0
 _HISTOGRAM_BINS = 48
 _SCORE_TICKS = (0.00001, 0.001, 0.01, 0.1, 0.5, 0.9, 0.99, 0.999, 0.99999)
-_LINES = {"card": (_INK, "--"), "best_f1": (_ACCENT, "-"), "escape": (_BAD, ":"), "overkill": (_GOOD, "-.")}
+# "best" is a detector's best F1.
+_LINES = {
+    "best": (_INK, "--"),
+    "card": (_INK, "--"),
+    "best_f1": (_ACCENT, "-"),
+    "escape": (_BAD, ":"),
+    "overkill": (_GOOD, "-."),
+}
 
 
 def precision_recall(precision: Sequence[float], best: Point | None, escape: Point | None) -> str:
@@ -76,6 +83,7 @@ def sweep(
     shares: Mapping[str, Sequence[float] | None],
     best: float | None,
     escape: float | None,
+    own: float | None = None,
 ) -> str:
     """Draw the escape and the overkill (or else false alarm) rate of one class by threshold.
 
@@ -84,18 +92,21 @@ def sweep(
         shares: The rates at each threshold, as `operating_points.sweep` returns them.
         best: The threshold of the best F1 point, a vertical line.
         escape: The threshold of the escape point, a vertical line.
+        own: The anomaly model's own threshold; its chart has the colours and the lines of `histogram`.
 
     Returns:
         An SVG element.
     """
+    names = ("best", "escape") if own is None else ("best_f1", "escape", "card")
     with mpl.rc_context(_STYLE):
         figure, axes = _axes("threshold", "share of images")
         alarm = shares["overkill"] or shares["false_alarm"]
-        for values, colour, style in ((shares["escape"], _BAD, "-"), (alarm, _ACCENT, "-")):
+        for values, colour in ((shares["escape"], _BAD), (alarm, _ACCENT if own is None else _GOOD)):
             if values:
-                axes.plot(thresholds, values, style, color=colour, linewidth=1.8)
-        for threshold, colour, style in ((best, _INK, "--"), (escape, _BAD, ":")):
+                axes.plot(thresholds, values, "-", color=colour, linewidth=1.8)
+        for threshold, name in zip((best, escape, own), names, strict=False):
             if threshold is not None:
+                colour, style = _LINES[name]
                 axes.axvline(threshold, color=colour, linestyle=style, linewidth=1.3)
         return _svg(figure)
 
