@@ -160,7 +160,6 @@ class Course:
         self._screen.show_place(lesson, place)
         if self._stack and not self.target.local_cloud:
             self._screen.print("The training runs on this machine; only the finished model goes to AWS.")
-        self._screen.print(f"  files: {self.folder}")
         return lesson, place
 
     def _train(self, lesson: Lesson) -> bool:

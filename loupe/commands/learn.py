@@ -51,7 +51,7 @@ def learn(
     overkill_rate: Annotated[
         float | None,
         typer.Option(
-            metavar="SHARE", min=0, max=1, help="Share of good products that may fail.  [default: 0.01]"
+            metavar="SHARE", min=0, max=0.5, help="Share of good products that may fail.  [default: 0.01]"
         ),
     ] = None,
     escape_rate: Annotated[
@@ -59,7 +59,7 @@ def learn(
         typer.Option(
             metavar="SHARE",
             min=0,
-            max=1,
+            max=0.5,
             help="With defective pictures: share of them that may pass.  [default: 0]",
         ),
     ] = None,

@@ -56,6 +56,7 @@ class Screen:
         self.print(f"{_pictures(source)}: {_intention(lesson)}")
         for note in _notes(source):
             self.print(f"  {note}")
+        self.print(f"  files: {lesson.folder}")
         if lesson.kind == "anomaly" and source.good < USUAL_GOOD:
             self.print(
                 f"  {source.good} good pictures are few: with about {USUAL_GOOD}, less of what is good looks odd."
@@ -149,14 +150,19 @@ def show_learned(
 
 
 def _calibration(calibration: dict[str, Any]) -> Iterator[str]:
-    """Yield what the threshold means, by the good pictures and the defective ones."""
+    """Yield what the limit means for the good pictures, and for the defective ones."""
     if overkill := calibration.get("overkill"):
-        yield f"Expected overkill: {_share(overkill)} of good products are called an anomaly."
+        good = counted(overkill["of"], "good picture")
+        yield (
+            f"Of {good}, each compared with the others, {overkill['count']} would be called an anomaly: overkill "
+            f"{_rate(overkill)}."
+        )
     if escape := calibration.get("escape"):
-        yield f"Expected escape: {_share(escape)} of products like the defective ones pass."
+        defective = counted(escape["of"], "defective picture")
+        yield f"Of {defective}, {escape['count']} would pass: escape {_rate(escape)}."
 
 
-def _share(measured: dict[str, Any]) -> str:
+def _rate(measured: dict[str, Any]) -> str:
     low, high = measured["interval"]
     return f"{measured['value']:.1%} (95 % interval {low:.1%} to {high:.1%})"
 

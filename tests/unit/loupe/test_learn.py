@@ -291,13 +291,18 @@ def test_a_detector_says_how_long_it_takes_before_it_begins(
 def test_outliers_and_the_expected_overkill_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     card = {
         "metrics": {
-            "calibration": {"good": 24, "bad": 0, "overkill": {"value": 0.01, "interval": [0.0, 0.14]}},
+            "calibration": {
+                "good": 24,
+                "bad": 0,
+                "overkill": {"value": 0.0417, "count": 1, "of": 24, "interval": [0.001, 0.211]},
+            },
             "outliers": [{"file": "7.png", "distance": 45.0}],
         }
     }
     show_learned(Screen(quiet=False), lesson(pictures(24), tmp_path), card, None)
     printed = capsys.readouterr().out
-    assert "1.0% (95 % interval 0.0% to 14.0%)" in printed
+    assert "Of 24 good pictures, each compared with the others, 1 would be called an anomaly" in printed
+    assert "overkill 4.2% (95 % interval 0.1% to 21.1%)" in printed
     assert "7.png" in printed
 
 
