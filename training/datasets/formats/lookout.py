@@ -35,16 +35,21 @@ def find(contents: Contents, is_asked: bool) -> Claim | None:
 
 def read(files: Files, claim: Claim, problems: Problems, names: Sequence[str]) -> Annotations:
     """Return the labels of every line of the manifests."""
-    labels, masks = list[str](), set[str]()
-    images = _annotated_images(files, claim.files, labels, masks, problems)
-    return Annotations(files, images, manifest.count_lines(files, claim.files), labels, masks)
+    labels, others = list[str](), set[str]()
+    images = _annotated_images(files, claim.files, labels, others, problems)
+    return Annotations(files, images, manifest.count_lines(files, claim.files), labels, others)
 
 
 def _annotated_images(
-    files: Files, manifests: tuple[str, ...], labels: list[str], masks: set[str], problems: Problems
+    files: Files, manifests: tuple[str, ...], labels: list[str], others: set[str], problems: Problems
 ) -> Iterator[AnnotatedImage]:
     for line in manifest.read_lines(files, manifests, problems):
         jobs = manifest.jobs_of(line.fields)
+        if not jobs and "anomaly-label" not in line.fields and "anomaly-mask-ref" not in line.fields:
+            # The console put every image of a data set into its manifest, labelled or not.
+            problems.report("unlisted-image", line.image, f"has no label in {line.manifest}", line.place)
+            others.add(line.image)
+            continue
         verdict, mask = manifest.latest(jobs, "classes"), manifest.latest(jobs, "mask")
         tags = manifest.classes_of(verdict) if verdict else ()
         if tags is None or (verdict is None and "anomaly-label" in line.fields):
@@ -60,7 +65,7 @@ def _annotated_images(
             manifest.report_others(line, jobs, [job for job in (verdict, mask) if job], problems)
             part = part_of_file(line.manifest) or part_of_folders(line.image)
             image = AnnotatedImage(line.image, line.manifest, (), tags=tags, source_part=part)
-            if with_boxes := _add_boxes(image, line, mask, files, labels, masks, problems):
+            if with_boxes := _add_boxes(image, line, mask, files, labels, others, problems):
                 yield with_boxes
 
 
@@ -70,12 +75,12 @@ def _add_boxes(
     job: Job,
     files: Files,
     labels: list[str],
-    masks: set[str],
+    others: set[str],
     problems: Problems,
 ) -> AnnotatedImage | None:
     """Return the image with the boxes of its mask; None, with a problem, if there is no usable mask.
 
-    Adds the mask's labels to `labels` and its name to `masks`.
+    Adds the mask's labels to `labels` and its name to `others`.
     """
     colours = _colours(job.metadata)
     if colours is None:
@@ -86,7 +91,11 @@ def _add_boxes(
     mask = image_of(files, str(job.value), line.manifest, problems, line.place, hint="masks")
     if mask is None:
         return None
-    masks.add(mask)
+    if mask == line.image:
+        message = f"{job.value} has no file of this name here, which is the mask of {line.image}"
+        problems.report("missing-image", line.manifest, message, line.place)
+        return None
+    others.add(mask)
     loaded = load_mask(files, mask, colours, problems)
     return with_masks(image, [loaded], problems) if loaded else None
 

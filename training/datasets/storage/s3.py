@@ -149,9 +149,21 @@ class Bucket(Files):
     def names(self) -> tuple[str, ...]:  # type: ignore[override]
         return self._names
 
+    @cached_property
+    def _listed(self) -> frozenset[str]:
+        return frozenset(self._names)
+
     def matching(self, reference: str, near: str = "", hint: str = "") -> list[str]:
-        # A manifest in S3 gives the URIs of its images, so there is nothing to search for.
-        return [reference] if reference.startswith("s3://") else super().matching(reference, near, hint)
+        if not reference.startswith("s3://"):
+            return super().matching(reference, near, hint)
+        if self.chosen is not None:
+            # A manifest in S3 gives the URIs of its images, so there is nothing to search for.
+            return [reference]
+        name = reference.removeprefix(self._root)
+        if reference != name and name in self._listed:
+            return [name]
+        # A copy of a bucket still has the URIs of the first one in its manifests.
+        return super().matching(reference, near, hint) or [reference]
 
     def uri(self, name: str) -> str:
         return name if name.startswith("s3://") else f"{self._root}{name}"

@@ -224,6 +224,47 @@ def test_an_anomaly_whose_mask_is_empty_keeps_its_label_and_is_told(tmp_path):
     assert told(reading) == {"unplaced-defect": 1, "empty-mask": 1}
 
 
+def test_the_export_of_both_data_sets_is_read_with_its_parts(tmp_path):
+    """As AWS's export_datasets.py wrote it: <part>/images/<key>, <part>/masks/<key> and datasets/<part>.manifest."""
+    root, lines = tmp_path / "d", {"train": "", "test": ""}
+    for number, (part, verdict) in enumerate([(p, v) for p in lines for v in ("normal", "anomaly")]):
+        key = f"line 1/{verdict}-1.png"
+        picture(root / part / "images" / key, 10 * number)
+        fields = class_job(verdict, "anomaly-label")
+        if verdict == "anomaly":
+            (root / part / "masks/line 1").mkdir(parents=True)
+            drawn().save(root / part / "masks" / key)
+            colours = {
+                "0": {"class-name": "BACKGROUND", "hex-color": "#ffffff"},
+                "1": {"class-name": "dent", "hex-color": "#2ca02c"},
+            }
+            fields["anomaly-mask-ref"] = f"s3://to/export/{part}/masks/{key}"
+            fields["anomaly-mask-ref-metadata"] = {"internal-color-map": colours}
+        lines[part] += line(f"s3://to/export/{part}/images/{key}", **fields)
+    for part, text in lines.items():
+        write(root, f"datasets/{part}.manifest", text)
+    reading = read_both(root)
+    assert (reading.format, told(reading)) == ("lookout", {})
+    assert {(s.source_part, s.tags, len(s.masks)) for s in reading.dataset.samples} == {
+        (part, (verdict,), verdict == "anomaly") for part in lines for verdict in ("normal", "anomaly")
+    }
+
+
+def test_an_image_that_nobody_had_labelled_yet_is_left_out_and_told(tmp_path):
+    root = pictures(tmp_path / "d", "a.png", "b.png", "c.png")
+    text = line("s3://f/a.png", **class_job("anomaly", "anomaly-label")) + line("s3://f/b.png")
+    reading = read_both(write(root, "train.manifest", text))
+    assert [sample.name for sample in reading.dataset.samples] == ["a.png"]
+    # One is in the manifest without a label, the other one is not in it.
+    assert (errors(reading), told(reading)) == ([], {"unplaced-defect": 1, "unlisted-image": 2})
+
+
+def test_a_mask_that_is_not_there_is_not_the_image_itself(tmp_path):
+    root = lookout(tmp_path, drawn())
+    (root / "masks/1.png").unlink()
+    assert errors(read(root)) == ["missing-image", "empty"]
+
+
 def test_a_segmentation_job_of_ground_truth_has_the_same_masks(tmp_path):
     root = lookout(tmp_path, drawn())
     fields = json.loads((root / "train.manifest").read_text())

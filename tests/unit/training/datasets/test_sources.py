@@ -302,6 +302,28 @@ def test_a_manifest_in_s3_reads_its_images_from_their_uris(bucket, tmp_path):
     ]
 
 
+@pytest.mark.parametrize("bucket_of_the_manifest", ["factory", "first-bucket"])
+def test_a_prefix_with_a_manifest_is_read_whole_also_in_a_copy_of_its_bucket(
+    bucket, tmp_path, bucket_of_the_manifest
+):
+    text = ""
+    for part, name in (("train", "a"), ("train", "b"), ("test", "a")):
+        path = image(tmp_path / f"{part}-{name}.png")
+        Image.new("L", (40, 20), ord(name) + len(part)).save(path)
+        bucket.upload_file(str(path), "factory", f"lookout/{part}/images/{name}.png")
+        label = {"anomaly-label": 0, "anomaly-label-metadata": {"class-name": "normal"}}
+        uri = f"s3://{bucket_of_the_manifest}/lookout/{part}/images/{name}.png"
+        text += json.dumps({"source-ref": uri} | label) + "\n"
+    bucket.put_object(Bucket="factory", Key="lookout/datasets/all.manifest", Body=text.encode())
+    reading = read("s3://factory/lookout")
+    assert [sample.name for sample in reading.dataset.samples] == [
+        "train/images/a.png",
+        "train/images/b.png",
+        "test/images/a.png",
+    ]
+    assert reading.problems == []
+
+
 @pytest.mark.parametrize(
     "uri", ["s3://factory/nothing", "s3://absent/data", "s3://", "s3://factory/no.zip", "s3://factory/no.rec"]
 )
