@@ -31,6 +31,15 @@ EscapeRate = Annotated[
         help="Share of a class's defective images that may pass.  [default: 0.02]",
     ),
 ]
+OverkillRate = Annotated[
+    float | None,
+    typer.Option(
+        metavar="SHARE",
+        min=0,
+        max=1,
+        help="Share of the good images that an anomaly model may fail.  [default: 0.01]",
+    ),
+]
 
 
 def _arguments(flags: dict[str, bool], **values: object) -> list[str]:
@@ -119,6 +128,7 @@ def ensemble(
         "loupe evaluate --model model.tar.gz --dataset LABELLED --html page.html",
         "loupe evaluate --model model.tar.gz --dataset LABELLED --rules rules.json --escape-rate 0",
         "loupe evaluate --model model.tar.gz --dataset LABELLED --json | jq .map",
+        "loupe evaluate --model anomaly.tar.gz --dataset LABELLED --json | jq .image_auroc",
     )
 )
 def evaluate(
@@ -136,6 +146,7 @@ def evaluate(
         Path | None, typer.Option(metavar="FILE", help="Also write the whole evaluation as JSON.")
     ] = None,
     escape_rate: EscapeRate = None,
+    overkill_rate: OverkillRate = None,
     json_: Json = False,
 ) -> None:
     """Measure a model on labelled images.
@@ -151,6 +162,7 @@ def evaluate(
         rules=rules,
         out=out,
         escape_rate=escape_rate,
+        overkill_rate=overkill_rate,
     )
     program_runner.become_program("training.evaluate", values)
 
@@ -167,13 +179,21 @@ def compare(
     split: Split = "test",
     html: Html = None,
     escape_rate: EscapeRate = None,
+    overkill_rate: OverkillRate = None,
     json_: Json = False,
 ) -> None:
     """Compare models in accuracy, certainty and cost.
 
     All are evaluated on the same images: which is better, by how much, how surely, and what each costs.
     """
-    values = _arguments({"json": json_}, dataset=dataset, split=split, html=html, escape_rate=escape_rate)
+    values = _arguments(
+        {"json": json_},
+        dataset=dataset,
+        split=split,
+        html=html,
+        escape_rate=escape_rate,
+        overkill_rate=overkill_rate,
+    )
     program_runner.become_program("training.compare", [*values, "--", *map(str, models)])
 
 

@@ -44,7 +44,11 @@ COMMANDS = [
         "training.evaluate",
         ["--model=m", "--split=all", "--html=h", "--rules=r", "--out=o", "--escape-rate=0.0", "--json"],
     ),
-    ("compare a b --dataset d --html h --escape-rate 0.1", "training.compare", ["--html=h", "a", "b"]),
+    (
+        "compare a b --dataset d --html h --escape-rate 0.1 --overkill-rate 0.05",
+        "training.compare",
+        ["--html=h", "--overkill-rate=0.05", "a", "b"],
+    ),
     ("ensemble a b --out o --name n --dataset d --json", "training.ensemble", ["--name=n", "a", "b"]),
     ("serve --model m --port 0 --host 127.0.0.2 --json", "training.serve", ["--port=0", "--host=127.0.0.2"]),
     (
