@@ -233,3 +233,15 @@ def test_test_images_of_the_previous_snapshot_keep_their_masks(tmp_path):
     dataset = open_dataset(second.written_to)
     tested = [sample for sample in dataset.samples if sample.is_defective]
     assert [box_of(defect_mask(dataset, sample)) for sample in tested] == [DENT]
+
+
+def test_an_import_into_s3_puts_the_masks_beside_the_images(bucket, tmp_path):
+    root = project(tmp_path / "d")
+    report = Import(ImportOptions(str(root), "default", "s3://factory/labelled")).run()
+    keys = [item["Key"] for item in bucket.list_objects_v2(Bucket="factory")["Contents"]]
+    folders = sorted(key.rpartition("/")[0] for key in keys)
+    assert folders == ["labelled/images"] * 2 + ["labelled/masks", "labelled/snapshots/default"]
+    dataset = open_dataset(report.written_to)
+    sample = next(sample for sample in dataset.samples if sample.is_defective)
+    (root / "masks/bad.png").unlink()
+    assert box_of(defect_mask(dataset, sample)) == DENT
