@@ -146,12 +146,15 @@ def _area(rate: Floats, overlap: Floats) -> Floats:
 
 
 def _edges(maps: Sequence[Map]) -> NDArray[np.float32]:
-    """Return rising distances that divide those of all maps into steps: all of them; of many, evenly and by share."""
+    """Return rising distances that divide those of all maps into steps: evenly, and so that each has its share.
+
+    Evenly, because stretching a map gives distances in between; by share, because a few may be of another scale.
+    """
     values = np.unique(np.concatenate([places.ravel() for places in maps]))
-    if len(values) <= _BINS:
-        return values
     even = np.linspace(values[0], values[-1], _BINS // 2, dtype=np.float32)
-    shares = values[np.linspace(0, len(values) - 1, _BINS // 2).astype(np.int64)]
+    shares = values
+    if len(values) > _BINS // 2:
+        shares = values[np.linspace(0, len(values) - 1, _BINS // 2).astype(np.int64)]
     return np.unique(np.concatenate([even, shares]))
 
 
