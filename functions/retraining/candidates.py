@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,8 @@ from contract.keys import PRETRAINED, REPORTS
 from contract.s3 import split
 from retraining.champion import Champion
 from retraining.documents import Documents
+from retraining.errors import InvalidRequestError
+from retraining.families import FAMILIES, kind, meant_for
 from retraining.job_requests import JobRequests, channel
 from retraining.jobs import Job, Jobs
 from retraining.request import Request
@@ -53,12 +56,17 @@ class Candidates:
         Raises:
             InvalidRequestError: The request leaves nothing to tune, or has an invalid number of epochs.
         """
+        if self.request.tune and not any(FAMILIES[family] for family in families):
+            raise InvalidRequestError(f"there is nothing to tune in {', '.join(families)}: leave tune out")
         candidates = []
         for family in families:
-            channels = self._channels(family)
-            candidates.append(self._trained(family, channels))
-            if self.request.tune:
-                candidates.append(self._tuned(family, channels))
+            channels, given = (
+                self._channels(family),
+                meant_for(family, families, self.request.hyperparameters),
+            )
+            candidates.append(self._trained(family, channels, given))
+            if self.request.tune and FAMILIES[family]:
+                candidates.append(self._tuned(family, channels, given))
         return candidates
 
     def describe_champion(self) -> dict[str, Any] | None:
@@ -79,17 +87,19 @@ class Candidates:
     def _requests(self) -> JobRequests:
         return JobRequests(self.settings, self.documents, self.request, self.run)
 
-    def _trained(self, family: str, channels: list[dict[str, Any]]) -> dict[str, Any]:
+    def _trained(
+        self, family: str, channels: list[dict[str, Any]], given: Mapping[str, str]
+    ) -> dict[str, Any]:
         name = f"{self.settings.name_prefix}-{self.run}-{_dashed(family)}"[:_MAX_NAME]
         job = self.jobs.training(name, lambda done: self._exists(done["ModelArtifacts"]["S3ModelArtifacts"]))
         candidate = self._common(family, family, job, tuned=False) | {"name": job.name}
         if job.completed:
             return candidate | {"kind": "reuse"}
-        hyperparameters = self._hyperparameters(family, family, tuned=False)
+        hyperparameters = _hyperparameters(family, family, given, tuned=False)
         request = self._requests.training_job(job.name, hyperparameters, channels)
         return candidate | {"kind": "train", "job": request}
 
-    def _tuned(self, family: str, channels: list[dict[str, Any]]) -> dict[str, Any]:
+    def _tuned(self, family: str, channels: list[dict[str, Any]], given: Mapping[str, str]) -> dict[str, Any]:
         identity = f"{family}-tuned"
         # The name of a tuning job has at most 32 characters, and SageMaker extends it for the trainings.
         short = hashlib.sha256(f"{self.run}-{family}".encode()).hexdigest()[:8]
@@ -100,7 +110,7 @@ class Candidates:
         candidate = self._common(identity, family, job, tuned=True) | {"name": job.name}
         if job.completed and (best := job.completed.get("BestTrainingJob")):
             return candidate | {"kind": "reuse", "name": best["TrainingJobName"], "tuning": job.name}
-        hyperparameters = self._hyperparameters(identity, family, tuned=True)
+        hyperparameters = _hyperparameters(identity, family, given, tuned=True)
         request = self._requests.tuning_job(job.name, hyperparameters, channels)
         return candidate | {"kind": "tune", "job": request}
 
@@ -118,17 +128,15 @@ class Candidates:
             "evaluation": self._evaluation(identity, reusable=job.completed is not None),
         }
 
-    def _hyperparameters(self, identity: str, family: str, *, tuned: bool) -> dict[str, str]:
-        return {
-            **self.request.hyperparameters,
-            "family": family,
-            "name": identity,
-            "tuned": str(tuned).lower(),
-        }
-
     def _channels(self, family: str) -> list[dict[str, Any]]:
-        """Return the input channels: the snapshot, whose images the job reads itself, and the initial weights."""
+        """Return the input channels: the snapshot, whose images the job reads itself, weights, and the champion.
+
+        The job keeps the champion's other half beside the new model: its anomaly model beside a new detector, and its
+        detector beside a new anomaly model.
+        """
         channels = [channel("train", self.snapshot.uri)]
+        if self.champion:
+            channels.append(channel("champion", self.champion.artefact))
         if weights := self._initial_weights(family):
             channels.append(channel("pretrained", weights))
         return channels
@@ -136,9 +144,10 @@ class Candidates:
     def _initial_weights(self, family: str) -> str | None:
         """Return the URI of the weights to start from, or None to train from scratch.
 
-        They are the champion's if it is of this family, else those under pretrained/<family>/.
+        They are the champion's if it is of this family, else those under pretrained/<family>/. An anomaly model learns
+        no weights, so it never starts from the champion's.
         """
-        if self.champion and self.champion_family == family:
+        if self.champion and self.champion_family == family and kind(family) == "detector":
             return self.champion.artefact
         prefix = f"{PRETRAINED}{family}/"
         return self.documents.uri(prefix) if any(self.documents.listing(prefix)) else None
@@ -152,6 +161,12 @@ class Candidates:
             "output": self.documents.uri(f"{REPORTS}{self.run}/{identity}"),
             "done": job.completed is not None,
         }
+
+
+def _hyperparameters(identity: str, family: str, given: Mapping[str, str], *, tuned: bool) -> dict[str, str]:
+    """Return the hyperparameters of a job. given: those of the request."""
+    own = {"family": family, "name": identity}
+    return {**given, **own} | ({"tuned": str(tuned).lower()} if FAMILIES[family] else {})
 
 
 def _dashed(identity: str) -> str:

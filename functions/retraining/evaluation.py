@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from retraining.errors import BrokenReportError
 
+# A detector, an anomaly model, or both in one artefact.
+ModelKind = Literal["detector", "anomaly", "both"]
 _LEVEL = 0.95
 DIGITS = 6  # decimal places; a smaller difference is an effect of floating-point arithmetic
 
@@ -45,6 +47,8 @@ class _Latency(_Figures):
 class _Confidence(_Figures):
     map: tuple[float, float] | None
     map_resamples: list[float | None]
+    image_auroc: tuple[float, float] | None = None
+    image_auroc_resamples: list[float | None] = []
 
 
 class _Model(_Figures):
@@ -58,8 +62,16 @@ class _Dataset(_Figures):
 
 
 class Evaluation(_Figures):
-    """The members of an evaluation.json that the gate needs. docs/evaluation.md explains them."""
+    """The members of an evaluation.json that the gate needs. docs/evaluation.md explains them.
 
+    What a report from before anomaly models lacks has a default.
+    """
+
+    kind: ModelKind = "detector"
+    image_auroc: float | None = None
+    caught_at_zero_overkill: float | None = None
+    good_images: int | None = None
+    defective_images: int | None = None
     map: float | None
     map50: float | None
     per_class: dict[str, float | None]
@@ -96,9 +108,13 @@ class Evaluation(_Figures):
     def summary(self) -> dict[str, Any]:
         """Return the figures for a table."""
         return {
+            "kind": self.kind,
             "map": self.map,
             "map_interval": self.confidence.map,
             "map50": self.map50,
+            "image_auroc": self.image_auroc,
+            "image_auroc_interval": self.confidence.image_auroc,
+            "caught_at_zero_overkill": self.caught_at_zero_overkill,
             "family": self.model.family,
             "escape_rate": _document(self.verdicts.escape_rate),
             "overkill_rate": _document(self.verdicts.overkill_rate),
@@ -115,7 +131,7 @@ def paired_interval(
     """Return the 95 % percentile interval of the difference, from the bootstrap resamples of both models.
 
     Args:
-        candidate: mAP of each resample; None for a resample without any object.
+        candidate: The figure of each resample; None where it is undefined, as mAP is without any object.
         champion: The same for the champion, from the same resamples.
 
     Returns:

@@ -8,7 +8,8 @@ from typing import Any
 from contract.keys import CHECKPOINTS, MODELS
 from retraining.documents import Documents
 from retraining.errors import InvalidRequestError
-from retraining.request import FAMILIES, Request
+from retraining.families import FAMILIES, kind
+from retraining.request import Request
 from retraining.settings import Settings
 
 _OBJECTIVE = "val:map"
@@ -50,7 +51,7 @@ class JobRequests:
             "TrainingJobName": name,
             "HyperParameters": hyperparameters,
             "Tags": self._tags(),
-            **self._training(name, channels),
+            **self._training(name, hyperparameters["family"], channels),
         }
 
     def tuning_job(
@@ -67,7 +68,7 @@ class JobRequests:
             InvalidRequestError: The request sets all hyperparameters that could be tuned, or an invalid number of
                 epochs.
         """
-        static = hyperparameters
+        static, family = hyperparameters, hyperparameters["family"]
         if self._hyperband:
             # Hyperband counts values of the objective, and stops a training that has reported as many as it has
             # epochs.
@@ -81,12 +82,15 @@ class JobRequests:
                     "MaxNumberOfTrainingJobs": self.tuning_jobs,
                     "MaxParallelTrainingJobs": min(self.tuning_jobs, self.settings.tuning_parallel_jobs),
                 },
-                "ParameterRanges": {"ContinuousParameterRanges": self._ranges(hyperparameters["family"])},
+                "ParameterRanges": {"ContinuousParameterRanges": self._ranges(family)},
                 # Hyperband stops trainings itself.
                 "TrainingJobEarlyStoppingType": "Off" if self._hyperband else "Auto",
                 "RandomSeed": 0,
             },
-            "TrainingJobDefinition": {"StaticHyperParameters": static, **self._training(name, channels)},
+            "TrainingJobDefinition": {
+                "StaticHyperParameters": static,
+                **self._training(name, family, channels),
+            },
             "Tags": self._tags(),
         }
 
@@ -130,8 +134,13 @@ class JobRequests:
             raise InvalidRequestError("the hyperparameters of the request leave nothing to tune")
         return ranges
 
-    def _training(self, name: str, channels: list[dict[str, Any]]) -> dict[str, Any]:
+    def _training(self, name: str, family: str, channels: list[dict[str, Any]]) -> dict[str, Any]:
         """Return what a training job and the trainings of a tuning job have in common."""
+        settings = self.settings
+        # A GPU would be idle: what takes the time of an anomaly model is ONNX Runtime on the CPU.
+        instance = (
+            settings.cpu_instance_type if kind(family) == "anomaly" else settings.training_instance_type
+        )
         spot, seconds = self.settings.spot, self.settings.training_max_seconds
         stopping = {"MaxRuntimeInSeconds": seconds}
         if spot:
@@ -147,7 +156,7 @@ class JobRequests:
             "RoleArn": self.settings.role_arn,
             "OutputDataConfig": {"S3OutputPath": self.documents.uri(f"{MODELS}{self.run}")},
             "ResourceConfig": {
-                "InstanceType": self.settings.training_instance_type,
+                "InstanceType": instance,
                 "InstanceCount": 1,
                 "VolumeSizeInGB": self.settings.volume_gib,
             },

@@ -20,6 +20,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from contract.keys import DEFAULT_DATASET, LABELS, SNAPSHOTS, dataset_of, snapshots_of
 from contract.s3 import join
 from contract.snapshots import Part, file_name, identity, learning_part_of, part_of
+from contract.tags import is_good
 from retraining.documents import Documents
 from retraining.errors import LabelledDataError
 from retraining.snapshots import Snapshot, read
@@ -232,9 +233,10 @@ def merged(base: dict[str, Any], reviewed: Iterable[Reviewed]) -> dict[str, Any]
         if not known:
             known.append(next(free_ids))
             images[known[0]] = review.entry(review.part(tested))
-        elif all(_same(objects[image_id], reviewed_objects) for image_id in known):
+        elif all(_agrees(images[image_id], objects[image_id], reviewed_objects) for image_id in known):
             continue
         changed = True
+        images |= {image_id: _without_labels(images[image_id]) for image_id in known}
         objects |= dict.fromkeys(known, reviewed_objects)
     return _document(base, images, objects) if changed else base
 
@@ -245,6 +247,17 @@ def _objects_by_image(document: Mapping[str, Any]) -> dict[int, _Objects]:
     for annotation in document["annotations"]:
         objects[annotation["image_id"]].append((labels[annotation["category_id"]], annotation["bbox"]))
     return objects
+
+
+def _agrees(image: Mapping[str, Any], known: _Objects, reviewed: _Objects) -> bool:
+    """Return whether a review says of an image what the snapshot says: by its objects, and by its own labels."""
+    says_defective = not all(map(is_good, image.get("tags", ())))
+    return _same(known, reviewed) and (bool(reviewed) or not says_defective)
+
+
+def _without_labels(image: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the entry of an image without its own labels and masks: what a person has said takes their place."""
+    return {name: value for name, value in image.items() if name not in ("tags", "masks")}
 
 
 def _same(one: _Objects, other: _Objects) -> bool:

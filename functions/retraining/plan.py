@@ -20,8 +20,9 @@ from retraining.candidates import Candidates
 from retraining.champion import Champion
 from retraining.documents import Documents
 from retraining.errors import InvalidRequestError, LabelledDataError, RetrainingError
+from retraining.families import FAMILIES, kinds
 from retraining.jobs import Jobs
-from retraining.request import FAMILIES, Request
+from retraining.request import Request
 from retraining.settings import Settings
 from retraining.snapshots import Snapshot
 
@@ -78,9 +79,9 @@ class Planner:
             return returning.plan(request.serve, versions, serving, execution)
         dataset = request.dataset or self.settings.dataset_name
         snapshot = labelled.current(self.documents, dataset, self.settings.dataset_name)
-        snapshot.check()
-        serving = self._champion()
         families = self._families(request)
+        snapshot.check(kinds(families))
+        serving = self._champion()
         model_settings = self._model_settings(request, families)
         run = _hash(
             {**model_settings, "snapshot": snapshot.id, "champion": serving.artefact if serving else None}

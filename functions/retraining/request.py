@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from importlib import resources
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
 
 from contract.keys import DATASET_NAME_RULE, is_dataset_name
 from retraining.errors import InvalidRequestError
+from retraining.families import FAMILIES
 
-_SEARCH_SPACES = json.loads(resources.files("retraining").joinpath("families.json").read_text())
-# Family → hyperparameter → `min`, `max` and `scaling` of its range.
-FAMILIES: dict[str, dict[str, Any]] = {
-    family: ranges | _SEARCH_SPACES["every_family"] for family, ranges in _SEARCH_SPACES["families"].items()
-}
 _SET_BY_THE_RUN = ("family", "name", "tuned")
 
 # SageMaker's limits: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateTrainingJob.html

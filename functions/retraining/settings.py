@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field
 
 from inspection.environment import Environment
-from retraining.gate import Bounds
+from retraining.findings import Bounds
 
 _Names = Annotated[
     list[str], BeforeValidator(lambda text: [name for name in text.replace(" ", "").split(",") if name])
@@ -25,6 +25,8 @@ class Settings(_Environment):
         name_prefix: The beginning of the names of the stack's jobs.
         dataset_name: The data set that the stack trains on. Reviewed labels belong to it.
         training_image_uri: Empty until somebody sets the stack's parameter.
+        training_instance_type: Of the trainings of detectors.
+        cpu_instance_type: Of the trainings of anomaly models, which need no GPU.
         hours_parameter: Where it is remembered with what the endpoint comes back that rests.
     """
 
@@ -36,6 +38,7 @@ class Settings(_Environment):
     families: _Names
     training_image_uri: str
     training_instance_type: str
+    cpu_instance_type: str
     training_max_seconds: int = Field(ge=60)
     volume_gib: int = Field(ge=1)
     spot: bool
@@ -52,11 +55,18 @@ class GateSettings(_Environment):
     margin: float = Field(ge=0)
     class_bound: float = Field(ge=0)
     escape_bound: float = Field(ge=0)
+    overkill_bound: float = Field(ge=0)
     latency_budget_ms: float = Field(gt=0)
 
     @property
     def bounds(self) -> Bounds:
-        return Bounds(self.margin, self.class_bound, self.escape_bound, self.latency_budget_ms)
+        return Bounds(
+            margin=self.margin,
+            class_bound=self.class_bound,
+            escape_bound=self.escape_bound,
+            overkill_bound=self.overkill_bound,
+            latency_budget_ms=self.latency_budget_ms,
+        )
 
 
 class SmokeSettings(_Environment):

@@ -7,14 +7,16 @@ content.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 from contract.snapshots import PARTS, VERSION, identity
+from contract.tags import is_good
 from retraining.documents import Documents
 from retraining.errors import LabelledDataError
+from retraining.families import Kind
 
 
 @dataclass(frozen=True)
@@ -42,13 +44,16 @@ class Snapshot:
 
     @cached_property
     def contents(self) -> dict[str, frozenset[tuple[Any, ...]]]:
-        """SHA-256 of each image → its objects, to find what is new."""
+        """SHA-256 of each image → its objects and its own labels, to find what is new."""
         labels = self._labels
         objects: dict[int, set[tuple[Any, ...]]] = defaultdict(set)
         for annotation in self.document["annotations"]:
             label, box = labels[annotation["category_id"]], map(float, annotation["bbox"])
             objects[annotation["image_id"]].add((label, *box))
-        return {image["sha256"]: frozenset(objects[image["id"]]) for image in self.document["images"]}
+        return {
+            image["sha256"]: frozenset(objects[image["id"]] | {(tag,) for tag in image.get("tags", ())})
+            for image in self.document["images"]
+        }
 
     @property
     def _labels(self) -> dict[int, str]:
@@ -69,12 +74,27 @@ class Snapshot:
         before = earlier.contents if earlier else {}
         return sum(before.get(sha256) != objects for sha256, objects in self.contents.items())
 
-    def check(self) -> None:
-        """Check that a model can be trained and tested on the snapshot.
+    def good_in(self, *parts: str) -> int:
+        """Return the number of images of good products in these parts."""
+        shown = {annotation["image_id"] for annotation in self.document["annotations"]}
+        return sum(
+            image["split"] in parts and image["id"] not in shown and all(map(is_good, image.get("tags", ())))
+            for image in self.document["images"]
+        )
+
+    def check(self, kinds: Collection[Kind]) -> None:
+        """Check that models of these kinds can be trained and tested on the snapshot.
 
         Raises:
-            LabelledDataError: A part is empty, no training image has an object, or no test image shows a class.
+            LabelledDataError: For detectors: a part is empty, no training image has an object, or no test image shows
+                a class. For anomaly models: there is no good image to learn from, or none to test on.
         """
+        if "detector" in kinds:
+            self._check_objects()
+        if "anomaly" in kinds:
+            self._check_good_images()
+
+    def _check_objects(self) -> None:
         for part in PARTS:
             if not self.parts[part]:
                 raise LabelledDataError(
@@ -86,6 +106,18 @@ class Snapshot:
             raise LabelledDataError(
                 f"no test image in {self.uri} shows {', '.join(untested)}, so no model can be tested on it: "
                 "import more images that show it, of which some become test images"
+            )
+
+    def _check_good_images(self) -> None:
+        if not self.good_in("train", "validation"):
+            raise LabelledDataError(
+                f"no image to learn from in {self.uri} shows a good product, and an anomaly model learns from "
+                "those alone: import images of good products"
+            )
+        if not self.good_in("test"):
+            raise LabelledDataError(
+                f"no test image in {self.uri} shows a good product, so nobody could tell how many of them an "
+                "anomaly model fails: import more images of good products, of which some become test images"
             )
 
 

@@ -35,6 +35,10 @@ def evaluation(score: float = 0.5, **changes: Any) -> dict[str, Any]:
         "golden": [],
         "prices": {"currency": "USD", "date": "2026-11-23", "instances": {"ml.g5.xlarge": 1.408}},
     }
+    return _changed(document, changes)
+
+
+def _changed(document: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     for name, value in changes.items():
         inner = document.get(name)
         document[name] = (
@@ -57,3 +61,30 @@ def proposal(fail: float = 0.42, review: float = 0.17, labels: Sequence[str] = C
 def resamples(score: float, spread: float = 0.02, count: int = 200) -> list[float | None]:
     """Return the mAP of each resample, around `score`, with the same pattern for every model."""
     return [score + spread * math.sin(7 * index) for index in range(count)]
+
+
+def with_images(kind: str, auroc: float, **changes: Any) -> dict[str, Any]:
+    """Return an evaluation.json with the figures of whole images.
+
+    Args:
+        kind: detector, anomaly, or both. An anomaly model alone has no mAP.
+        auroc: The image AUROC.
+        changes: As for `evaluation`.
+    """
+    document = evaluation(
+        0.5,
+        kind=kind,
+        image_auroc=auroc,
+        caught_at_zero_overkill=round(auroc - 0.08, 4),
+        good_images=20,
+        defective_images=20,
+        confidence={
+            "image_auroc": [auroc - 0.02, min(1.0, auroc + 0.02)],
+            "image_auroc_resamples": resamples(auroc),
+        },
+    )
+    if kind == "anomaly":
+        document |= {"map": None, "map50": None, "per_class": {}, "unknown_classes": list(CLASSES)}
+        document["confidence"] |= {"map": None, "map_resamples": [None] * 200}
+        document["model"] |= {"family": "patchcore_efficientnet_lite0"}
+    return _changed(document, changes)

@@ -24,6 +24,7 @@ SETTINGS: dict[str, Any] = {
     "families": "ssdlite",
     "training_image_uri": "123456789012.dkr.ecr.eu-central-1.amazonaws.com/loupe-train:1",
     "training_instance_type": "ml.g5.xlarge",
+    "cpu_instance_type": "ml.c5.2xlarge",
     "training_max_seconds": 14400,
     "volume_gib": 50,
     "spot": True,

@@ -4,10 +4,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from retraining.documents import Documents
-from retraining.gate import Bounds, Gate
+from retraining.findings import Bounds
+from retraining.gate import Gate
 
 RUN = "0123456789ab"
-BOUNDS = Bounds(0.0, 0.05, 0.01, 1000.0)
+BOUNDS = Bounds(
+    margin=0.0, class_bound=0.05, escape_bound=0.01, overkill_bound=0.05, latency_budget_ms=1000.0
+)
 SNAPSHOT = "s3://artefacts/labelled/snapshots/5555555555555555.json"
 DECISIONS = ["promoted", "kept", "rejected", "rolled_back"]
 

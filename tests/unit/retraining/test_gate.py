@@ -8,11 +8,14 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from retraining.assessment import Assessment, assess
 from retraining.evaluation import Evaluation, paired_interval
-from retraining.gate import Assessment, Bounds, assess
+from retraining.findings import Bounds
 from tests.unit.retraining.evaluations import CLASSES, evaluation, resamples
 
-BOUNDS = Bounds(margin=0.0, class_bound=0.05, escape_bound=0.01, latency_budget_ms=1000.0)
+BOUNDS = Bounds(
+    margin=0.0, class_bound=0.05, escape_bound=0.01, overkill_bound=0.05, latency_budget_ms=1000.0
+)
 NOT_NUMBERS = [math.nan, math.inf, -math.inf]
 
 scores = st.floats(0, 1, allow_nan=False)
@@ -22,6 +25,11 @@ figures = st.lists(st.none() | scores, min_size=1, max_size=40)
 def against(assessment: Assessment) -> str:
     assert not assessment.promotable
     return "; ".join(assessment.reasons_against)
+
+
+def loose(margin: float) -> Bounds:
+    """Bounds of which only the margin counts."""
+    return Bounds(margin=margin, class_bound=1.0, escape_bound=1.0, overkill_bound=1.0, latency_budget_ms=1e9)
 
 
 def assessment_of(
@@ -49,7 +57,7 @@ def test_a_lead_within_the_noise_of_the_test_images_does_not_promote() -> None:
 @given(lead=st.floats(0, 0.4), margin=st.floats(0, 0.4))
 def test_the_margin_itself_is_not_enough(lead: float, margin: float) -> None:
     assume(abs(lead - margin) > 1e-6 or lead == margin)
-    bounds = Bounds(margin, 1.0, 1.0, 1000.0)
+    bounds = loose(margin)
     assessment = assessment_of(evaluation(0.5 + lead), evaluation(0.5), bounds)
     assert assessment.promotable == (lead > margin)
 
@@ -60,7 +68,7 @@ def test_a_candidate_that_scores_the_same_on_every_resample_is_never_promoted(
 ) -> None:
     one = evaluation(champion, confidence={"map_resamples": drawn})
     other = evaluation(candidate, confidence={"map_resamples": drawn})
-    assert not assessment_of(other, one, Bounds(margin, 1.0, 1.0, 1e9)).promotable
+    assert not assessment_of(other, one, loose(margin)).promotable
 
 
 @given(st.data())

@@ -10,11 +10,14 @@ from hypothesis import strategies as st
 
 from retraining.errors import BrokenReportError
 from retraining.evaluation import Evaluation
-from retraining.gate import Bounds, Gate
+from retraining.findings import Bounds
+from retraining.gate import Gate
 from tests.unit.retraining.evaluations import evaluation, resamples
 from tests.unit.retraining.memory import MemoryDocuments
 
-BOUNDS = Bounds(margin=0.0, class_bound=0.05, escape_bound=0.01, latency_budget_ms=1000.0)
+BOUNDS = Bounds(
+    margin=0.0, class_bound=0.05, escape_bound=0.01, overkill_bound=0.05, latency_budget_ms=1000.0
+)
 NOT_NUMBERS = [math.nan, math.inf, -math.inf]
 
 
@@ -28,6 +31,7 @@ def decision(
     listed = [
         {
             "id": f"c{index}",
+            "family": "ssdlite",
             "report": f"s3://artefacts/reports/c{index}" if not (errors or {}).get(index) else None,
             "error": (errors or {}).get(index),
         }
@@ -81,7 +85,9 @@ def test_a_champion_s_figure_that_is_not_a_number_stops_the_run(path: tuple[str,
         decision(evaluation(0.9), champion=changed(evaluation(0.4), path, value))
 
 
-@pytest.mark.parametrize("member", sorted(Evaluation.model_fields))
+@pytest.mark.parametrize(
+    "member", sorted(name for name, field in Evaluation.model_fields.items() if field.is_required())
+)
 def test_a_missing_member_never_promotes_and_is_named(member: str) -> None:
     document = evaluation(0.9)
     del document[member]
@@ -106,9 +112,13 @@ def test_an_invalid_evaluation_never_promotes(text: str | None, reason: str) -> 
     assert (result["decision"], result["winner"]) == ("keep", None)
     assert reason in result["reasons"][0]
     assert result["opinions"][0] == {
+        "kind": None,
         "map": None,
         "map_interval": None,
         "map50": None,
+        "image_auroc": None,
+        "image_auroc_interval": None,
+        "caught_at_zero_overkill": None,
         "escape_rate": None,
         "overkill_rate": None,
         "promotable": False,
@@ -138,7 +148,7 @@ def test_a_champion_whose_evaluation_failed_stops_the_run_with_a_sentence(
     champion: dict[str, Any], reason: str
 ) -> None:
     gate = Gate(MemoryDocuments({"reports/c0": evaluation(0.9)}), BOUNDS)
-    candidate = {"id": "c0", "report": "s3://artefacts/reports/c0", "error": None}
+    candidate = {"id": "c0", "family": "ssdlite", "report": "s3://artefacts/reports/c0", "error": None}
     with pytest.raises(BrokenReportError, match="the champion has no valid evaluation.*" + reason):
         gate.decide([candidate], champion)
 
@@ -156,7 +166,7 @@ def test_a_failed_candidate_is_reported_and_the_others_continue() -> None:
 
 def test_a_candidate_without_report_and_error_has_a_reason_against_it() -> None:
     gate = Gate(MemoryDocuments({}), BOUNDS)
-    result = gate.decide([{"id": "c0", "report": None, "error": None}], None)
+    result = gate.decide([{"id": "c0", "family": "ssdlite", "report": None, "error": None}], None)
     assert result["reasons"] == ["c0: it was not evaluated"]
 
 
@@ -186,6 +196,10 @@ def test_if_no_candidate_is_promoted_the_reasons_against_each_are_given() -> Non
 def test_the_decision_contains_the_champion_s_figures() -> None:
     result = decision(evaluation(0.6), champion=evaluation(0.5))
     assert result["champion"] == {
+        "kind": "detector",
+        "image_auroc": None,
+        "image_auroc_interval": None,
+        "caught_at_zero_overkill": None,
         "map": 0.5,
         "map50": 0.7,
         "map_interval": (0.48, 0.52),

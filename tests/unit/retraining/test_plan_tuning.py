@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
+from contract.families import ANOMALY_FAMILIES
 from retraining.errors import InvalidRequestError
+from retraining.families import FAMILIES
 from retraining.job_requests import HYPERBAND_EPOCHS
-from retraining.request import FAMILIES
 from tests.unit.retraining.account import Account
 from tests.unit.retraining.planning import job, planned
 from training.detectors.registry import families, recipe
@@ -54,7 +55,7 @@ def test_hyperband_s_largest_resource_is_the_number_of_epochs(
 
 
 def test_hyperband_s_default_number_of_epochs_is_enough_for_every_family() -> None:
-    assert max(recipe(family).epochs for family in families()) == HYPERBAND_EPOCHS
+    assert max(recipe(family).epochs for family in families("detector")) == HYPERBAND_EPOCHS
 
 
 def test_a_tuning_job_maximizes_map_within_its_limits(account: Account) -> None:
@@ -88,9 +89,10 @@ def test_a_request_that_sets_every_tuned_hyperparameter_is_refused(account: Acco
 
 def test_families_json_names_the_families_of_training() -> None:
     assert sorted(FAMILIES) == sorted(families())
+    assert sorted(ANOMALY_FAMILIES) == families("anomaly")
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", [family for family in FAMILIES if family not in ANOMALY_FAMILIES])
 def test_each_range_contains_the_family_s_default(family: str) -> None:
     defaults = Hyperparameters(family=family).completed()
     assert FAMILIES[family]

@@ -55,7 +55,7 @@ BOTH = ("dent", "scratch")
 
 
 def test_a_complete_snapshot_passes() -> None:
-    Snapshot(BASE, "").check()
+    Snapshot(BASE, "").check({"detector"})
 
 
 @pytest.mark.parametrize("missing", ["train", "validation", "test"])
@@ -67,13 +67,13 @@ def test_a_part_without_images_is_named(missing: str) -> None:
         for item in samples_of(part, 3, *BOTH)
     ]
     with pytest.raises(LabelledDataError, match=f"the {missing} part of the snapshot s3://here is empty"):
-        Snapshot(taken(samples), "s3://here").check()
+        Snapshot(taken(samples), "s3://here").check({"detector"})
 
 
 def test_a_snapshot_without_a_labelled_defect_is_refused() -> None:
     samples = [*samples_of("train"), *samples_of("validation", 3, *BOTH), *samples_of("test", 3, *BOTH)]
     with pytest.raises(LabelledDataError, match="no training image in s3://here has a labelled defect"):
-        Snapshot(taken(samples), "s3://here").check()
+        Snapshot(taken(samples), "s3://here").check({"detector"})
 
 
 @pytest.mark.parametrize("shown_in", ["train", "validation", None])
@@ -87,10 +87,10 @@ def test_a_class_that_no_test_image_shows_is_named_before_anything_is_trained(sh
     with pytest.raises(
         LabelledDataError, match="no test image in s3://here shows rust, so no model can be tested"
     ):
-        Snapshot(document, "s3://here").check()
+        Snapshot(document, "s3://here").check({"detector"})
 
 
 def test_a_new_class_from_reviews_alone_is_named_too() -> None:
     document = merged(BASE, [reviewed(sha("new"), ("rust", BOX))])
     with pytest.raises(LabelledDataError, match="shows rust"):
-        Snapshot(document, "s3://here").check()
+        Snapshot(document, "s3://here").check({"detector"})

@@ -19,7 +19,8 @@ from localcloud.ministack.step_functions import fail_callbacks_of_failed_functio
 from localcloud.sagemaker import step_functions
 from localcloud.sagemaker.aws_errors import AwsError
 from retraining.approval import Approval
-from retraining.gate import Bounds, Gate
+from retraining.findings import Bounds
+from retraining.gate import Gate
 from retraining.plan import Planner
 from retraining.report import Reporter
 from retraining.rules import ProposedRules
@@ -121,6 +122,7 @@ class ScriptedClients:
             families="ssdlite",
             training_image_uri=SUBSTITUTIONS["TrainingImageUri"],
             training_instance_type="ml.g5.xlarge",
+            cpu_instance_type="ml.c5.2xlarge",
             training_max_seconds=3600,
             volume_gib=30,
             spot=True,
@@ -131,7 +133,12 @@ class ScriptedClients:
             hours_parameter="/press/endpoint",
         )
         planner = Planner(settings, documents, self.sagemaker, self.states)
-        gate = Gate(documents, Bounds(0.0, 0.05, 0.02, 1000.0))
+        gate = Gate(
+            documents,
+            Bounds(
+                margin=0.0, class_bound=0.05, escape_bound=0.02, overkill_bound=0.05, latency_budget_ms=1000.0
+            ),
+        )
         reporter = Reporter(documents, self.s3, self.sagemaker, ENDPOINT, "press-0123", kept_models=1)
         approval = Approval(documents, self.s3, self.sns, TOPIC)
         rules = ProposedRules(documents, self.ssm, account.rules_parameter, account.applies_rules, 30)
