@@ -119,6 +119,25 @@ export const texts = {
     original: "Open the original",
   },
 
+  heatMap: {
+    name: "Heat map",
+    toggle: "Heat map (H)",
+    strength: "Strength of the heat map",
+    hottest: (x: number, y: number, width: number, height: number): string => {
+      const third = (share: number, names: [string, string, string]): string =>
+        names[Math.min(2, Math.floor(share * 3))] ?? "";
+      const where = [third(y, ["upper", "middle", "lower"]), third(x, ["left", "centre", "right"])].join(" ");
+      return `Heat map: hottest at ${Math.round(x * width)}, ${Math.round(y * height)} pixels, ${where}`;
+    },
+    cold: "Heat map: nothing is unusual",
+  },
+
+  anomaly: {
+    score: (score: string): string => `Anomaly ${score}`,
+    foreign: "Another product",
+    seenBy: (model: string): string => `seen by ${model}`,
+  },
+
   lines: {
     title: "Lines",
     hint: "What every line saw last, and its last 8 hours",
@@ -207,6 +226,7 @@ export const texts = {
     inspected: "Judged",
     image: "Image",
     model: "Model",
+    anomalyModel: "Anomaly model",
     rules: "Rules",
     object: "Stored as",
     version: "Version",

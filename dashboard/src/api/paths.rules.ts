@@ -9,6 +9,8 @@ export interface ClassRule {
   largest_area?: number;
   allowed_count?: number;
   severity?: string;
+  /** What a defect of the class makes of the product. */
+  verdict?: string;
 }
 
 /** A polygon in shares of the upright picture's width and height. */

@@ -8,6 +8,17 @@ export interface Detection {
   label: string;
   score: number;
   box: Box;
+  /** Which model found it, if two have judged. */
+  model?: string | null;
+}
+
+/** How unusual a picture is to a model that has learned good parts alone. */
+export interface Anomaly {
+  score: number;
+  distance: number;
+  model: { name: string; version: string };
+  /** A data URL of a small grey PNG, stretched over the picture; null in lists. */
+  heat_map: string | null;
 }
 
 export interface Reason {
@@ -53,6 +64,7 @@ export interface Inspection {
   image_bytes?: number | null;
   image_format?: string | null;
   model?: { name: string; version: string } | null;
+  anomaly?: Anomaly | null;
   rules_version?: string | null;
   quality?: Record<string, number> | null;
   timings_ms?: Record<string, number> | null;

@@ -3,6 +3,7 @@
 import "./canvas.css";
 import type { JSX } from "preact";
 import { useEffect, useId, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { HeatMap } from "../components/heat-map";
 import type { Editing } from "./editing";
 import { around, type Point, type Size, tenth } from "./geometry";
 import { useGestures } from "./gestures";
@@ -19,6 +20,8 @@ interface PictureEditorProps extends Look {
   readonly picture: string | null;
   /** A smaller picture to show until the picture is here. */
   readonly preview?: string | null;
+  /** The link of a heat map to draw over the picture. */
+  readonly heatMap?: string | null | undefined;
   readonly title: string;
   readonly labels: readonly string[];
   /** The label of the next shape. */
@@ -161,6 +164,7 @@ function helpText(draws: "box" | "polygon", readOnly: boolean): string {
 function Picture({
   picture,
   preview,
+  heatMap,
   view,
   size,
   onPictureError,
@@ -174,6 +178,7 @@ function Picture({
     <div class="canvas-picture" style={place} data-pixels={view.scale >= PIXELS_FROM}>
       {preview && <img src={preview} alt="" draggable={false} />}
       {picture && <img key={picture} src={picture} alt="" draggable={false} onError={onPictureError} />}
+      {heatMap && <HeatMap key={heatMap} link={heatMap} {...size} />}
     </div>
   );
 }

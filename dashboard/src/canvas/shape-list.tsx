@@ -16,7 +16,8 @@ interface ShapeListProps extends Look {
   readonly onAskLabel: () => void;
 }
 
-const scoreOf = (shape: Shape): string => shape.score?.toFixed(2) ?? words.list.byPerson;
+/** A model's score, or that a person has drawn or changed the shape. */
+export const scoreOf = (shape: Shape): string => shape.score?.toFixed(2) ?? words.list.byPerson;
 
 export function ShapeList({
   editing,

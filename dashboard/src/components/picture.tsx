@@ -3,6 +3,7 @@ import { useState } from "preact/hooks";
 import { ownOrigin } from "../api/links";
 import type { DrawnBox } from "../logic/boxes";
 import { texts } from "../texts";
+import { HeatMap } from "./heat-map";
 
 /**
  * A picture with frames over it, as large as its place allows.
@@ -16,6 +17,7 @@ export function Picture({
   width,
   height,
   boxes = [],
+  heatMap,
   active,
   onFocusBox,
 }: {
@@ -24,6 +26,8 @@ export function Picture({
   width?: number | null;
   height?: number | null;
   boxes?: DrawnBox[];
+  /** The link of a heat map, drawn between the picture and the frames. */
+  heatMap?: string | null | undefined;
   /** The detection to stand out; the others fade. */
   active?: number | null;
   onFocusBox?: (detection: number | null) => void;
@@ -61,6 +65,7 @@ export function Picture({
         />
         {loaded === source && (
           <>
+            {heatMap && <HeatMap key={heatMap} link={heatMap} width={w} height={h} />}
             <svg class="picture-boxes" viewBox={`0 0 ${w} ${h}`} preserveAspectRatio="none" aria-hidden="true">
               {boxes.map(({ box: [x1, y1, x2, y2], kind, detection }, index) => (
                 <g

@@ -1,6 +1,7 @@
 import type { ComponentChildren } from "preact";
 import type { Inspection } from "../../api/types";
 import { Card } from "../../components/page";
+import { secondModel } from "../../logic/anomaly";
 import { bytes, dateTime } from "../../logic/format";
 import { texts } from "../../texts";
 
@@ -14,12 +15,14 @@ export function Facts({ inspection }: { inspection: Inspection }) {
     width && height ? `${width} × ${height}` : null,
     typeof size === "number" ? bytes(size) : null,
   ].filter(Boolean);
+  const second = secondModel(inspection);
   const facts: [string, ComponentChildren][] = [
     [words.captured, dateTime(inspection.captured_at)],
     [words.received, dateTime(inspection.received_at)],
     [words.inspected, dateTime(inspection.inspected_at)],
     [words.image, picture.join(", ")],
     [words.model, inspection.model && `${inspection.model.name} ${inspection.model.version}`],
+    [words.anomalyModel, second && `${second.name} ${second.version}`],
     [words.rules, inspection.rules_version],
     [words.object, <span class="mono">{inspection.image}</span>],
     [words.version, <span class="mono">{inspection.version_id}</span>],

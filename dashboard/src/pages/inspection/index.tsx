@@ -5,12 +5,14 @@ import { ownOrigin } from "../../api/links";
 import { can } from "../../api/session";
 import type { InspectionDetails } from "../../api/types";
 import { Button } from "../../components/button";
+import { HeatMapSwitch, useHeatMapKey } from "../../components/heat-map";
 import { Card, Page } from "../../components/page";
 import { Picture } from "../../components/picture";
 import { Shown } from "../../components/states";
 import { toast, toastError } from "../../components/toasts";
 import { VerdictBadge, VerdictIcon, verdictClass } from "../../components/verdict";
 import { useLoad } from "../../hooks/load";
+import { anomalyText } from "../../logic/anomaly";
 import { boxesOf } from "../../logic/boxes";
 import { dateTime } from "../../logic/format";
 import { texts } from "../../texts";
@@ -60,6 +62,9 @@ function Content({ inspection }: { inspection: InspectionDetails }) {
   const [framed, setFramed] = useState(true);
   const [least, setLeast] = useState(1.1);
   const [active, setActive] = useState<number | null>(null);
+  const heatMap = inspection.anomaly?.heat_map;
+  useHeatMapKey(Boolean(heatMap));
+  const unusual = anomalyText(inspection);
   const weak = inspection.detections.length - new Set(inspection.reasons.map((reason) => reason.detection)).size;
   return (
     <div class="inspection">
@@ -72,6 +77,7 @@ function Content({ inspection }: { inspection: InspectionDetails }) {
               width={inspection.image_width}
               height={inspection.image_height}
               boxes={framed ? boxesOf(inspection, least) : []}
+              heatMap={heatMap}
               active={active}
               onFocusBox={setActive}
             />
@@ -94,6 +100,7 @@ function Content({ inspection }: { inspection: InspectionDetails }) {
                 {words.weak(weak)}
               </label>
             )}
+            {heatMap && <HeatMapSwitch />}
             <span class="grow" />
             <a class="button quiet" href={ownOrigin(inspection.links.picture) ?? ""} target="_blank" rel="noreferrer">
               <ExternalLink size={18} aria-hidden="true" />
@@ -110,6 +117,7 @@ function Content({ inspection }: { inspection: InspectionDetails }) {
             <div>
               <strong>{texts.verdicts[inspection.verdict] ?? inspection.verdict}</strong>
               {inspection.severity && <span> · {texts.severities[inspection.severity] ?? inspection.severity}</span>}
+              {unusual && <span> · {unusual}</span>}
               <div class="small">{texts.callMeanings[inspection.verdict]}</div>
             </div>
           </div>

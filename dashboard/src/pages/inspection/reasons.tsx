@@ -1,4 +1,5 @@
 import type { Inspection } from "../../api/types";
+import { finderOf } from "../../logic/anomaly";
 import { score } from "../../logic/format";
 import { texts } from "../../texts";
 
@@ -20,6 +21,7 @@ export function Reasons({
       {inspection.reasons.map((reason, index) => {
         const detection = reason.detection ?? null;
         const boxed = detection !== null;
+        const finder = finderOf(inspection, detection);
         return (
           // Reasons have no identity of their own; their order is the record's.
           <li key={index}>
@@ -35,6 +37,7 @@ export function Reasons({
               <span class={`reason-mark ${STYLES[reason.code] ?? "box-allowed"}`} />
               <span class="grow">
                 {reason.message}
+                {finder && <span class="muted small"> {texts.anomaly.seenBy(finder)}</span>}
                 {typeof reason.score === "number" && typeof reason.fail_score === "number" && (
                   <Score value={reason.score} limit={reason.fail_score} />
                 )}

@@ -71,6 +71,7 @@ export function Call({
           width={inspection.image_width}
           height={inspection.image_height}
           boxes={boxesOf(inspection)}
+          heatMap={inspection.anomaly?.heat_map}
         />
         {held && (
           <Button class="line-call-live" kind="primary" icon={Radio} onClick={onLive}>

@@ -5,6 +5,7 @@ import type { Inspection } from "../../api/types";
 import { Button } from "../../components/button";
 import { Segments, Select } from "../../components/fields";
 import { HealthNotices } from "../../components/health";
+import { HeatMapButton, useHeatMapKey } from "../../components/heat-map";
 import { Failed, Notice } from "../../components/states";
 import { useLoad } from "../../hooks/load";
 import { useNow } from "../../hooks/now";
@@ -36,6 +37,8 @@ export default function Line({ params }: { params: Record<string, string> }) {
   const health = useLoad(() => ask(api.GET("/api/health")), [], 15_000);
   const id = chosen ?? live.newest?.id;
   const shown = useLoad(async () => (id ? await withPicture(id) : null), [id]);
+  const heatMap = Boolean(shown.data?.anomaly?.heat_map);
+  useHeatMapKey(heatMap);
 
   useEffect(() => {
     document.title = `${line} · ${texts.product}`;
@@ -70,7 +73,7 @@ export default function Line({ params }: { params: Record<string, string> }) {
           options={SHIFT_HOURS.map((hour) => ({ value: hour, name: texts.line.since(hour) }))}
           onChange={(value) => change({ shift: value })}
         />
-        <Tools />
+        <Tools heatMap={heatMap} />
       </header>
       {!live.connected && <Notice kind="fail">{texts.lines.disconnected}</Notice>}
       {health.data && <HealthNotices health={health.data} />}
@@ -92,11 +95,12 @@ export default function Line({ params }: { params: Record<string, string> }) {
   );
 }
 
-function Tools() {
+function Tools({ heatMap }: { heatMap: boolean }) {
   const holding = hold.value === "on";
   const loud = sound.value === "on";
   return (
     <>
+      {heatMap && <HeatMapButton />}
       <Button
         class={holding ? "set" : ""}
         icon={OctagonPause}

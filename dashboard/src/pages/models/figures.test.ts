@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { Model } from "../../api/paths.learning";
-import { classPairs, figuresOf } from "./figures";
+import { classPairs, figuresFor, figuresOf } from "./figures";
 
 function model(version: number, metrics: Model["metrics"], classes: Record<string, number> = {}): Model {
   return {
@@ -38,6 +38,31 @@ test("what is unknown or equal is better for neither", () => {
   expect(rows.slice(0, 2).map(({ texts, better }) => [...texts, better])).toEqual([
     ["0.500", "0.500", null],
     ["–", "0.800", null],
+  ]);
+});
+
+test("an anomaly model is shown by its image AUROC, and beside a detector by what both were measured by", () => {
+  const names = (...models: Model[]) => figuresFor(models).map(({ name }) => name);
+  const anomaly = model(1, { map: null, image_auroc: 0.998, caught_at_zero_overkill: 0.96 });
+  const rates = ["Escape", "Overkill", "Latency p95"];
+  expect(names(anomaly)).toEqual(["Image AUROC", "Caught at zero overkill", ...rates]);
+  expect(names(model(2, { map: 0.5 }))).toEqual(["mAP", "mAP50", ...rates]);
+  expect(names(anomaly, model(2, { map: 0.5, image_auroc: 0.9 }))).toEqual([
+    "mAP",
+    "Image AUROC",
+    "Caught at zero overkill",
+    ...rates,
+  ]);
+});
+
+test("of two anomaly models the one that catches more without overkill is better", () => {
+  const rows = figuresOf(
+    model(1, { image_auroc: 0.99, caught_at_zero_overkill: 0.9 }),
+    model(2, { image_auroc: 0.99, caught_at_zero_overkill: 0.95 }),
+  );
+  expect(rows.slice(0, 2)).toEqual([
+    { name: "Image AUROC", texts: ["0.990", "0.990"], better: null },
+    { name: "Caught at zero overkill", texts: ["90.0 %", "95.0 %"], better: 1 },
   ]);
 });
 

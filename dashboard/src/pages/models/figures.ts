@@ -1,8 +1,73 @@
-/** The figures of two models beside each other. */
+/** The figures of models: which of them there are, and two models beside each other. */
 
 import type { Model } from "../../api/paths.learning";
 import { percent } from "../../logic/format";
 import { words } from "./words";
+
+type Value = number | null | undefined;
+type Metrics = Model["metrics"];
+
+const digits = (value: Value): string => value?.toFixed(3) ?? "–";
+const ms = (value: Value): string => (value === null || value === undefined ? "–" : words.ms(value));
+const between = (interval: [number, number] | null | undefined): string | undefined =>
+  interval?.map((value) => value.toFixed(3)).join("–");
+
+export interface Figure {
+  readonly name: string;
+  readonly hint?: string;
+  readonly of: (metrics: Metrics) => Value;
+  readonly text: (value: Value) => string;
+  /** The interval, in words. */
+  readonly range?: (metrics: Metrics) => string | undefined;
+  /** More is better. */
+  readonly more: boolean;
+}
+
+const DETECTION: readonly Figure[] = [
+  {
+    name: words.columns.map,
+    of: ({ map }) => map,
+    text: digits,
+    range: ({ map_interval }) => between(map_interval),
+    more: true,
+  },
+  { name: words.columns.map50, of: ({ map50 }) => map50, text: digits, more: true },
+];
+const RANKING: readonly Figure[] = [
+  {
+    name: words.columns.auroc,
+    hint: words.aurocHint,
+    of: ({ image_auroc }) => image_auroc,
+    text: digits,
+    range: ({ image_auroc_interval }) => between(image_auroc_interval),
+    more: true,
+  },
+  {
+    name: words.columns.caught,
+    hint: words.caughtHint,
+    of: ({ caught_at_zero_overkill }) => caught_at_zero_overkill,
+    text: percent,
+    more: true,
+  },
+];
+const ALWAYS: readonly Figure[] = [
+  { name: words.columns.escape, of: ({ escape_rate }) => escape_rate?.value, text: percent, more: false },
+  { name: words.columns.overkill, of: ({ overkill_rate }) => overkill_rate?.value, text: percent, more: false },
+  { name: words.columns.latency, of: ({ latency }) => latency?.p95_ms, text: ms, more: false },
+];
+
+const known = (value: Value): value is number => value !== null && value !== undefined;
+
+/**
+ * The figures that say something about these models: mAP of those that find labelled classes, the image AUROC where it
+ * was measured, and the rates of all. An anomaly model has no mAP, and an older evaluation no AUROC.
+ */
+export function figuresFor(models: readonly Pick<Model, "metrics">[]): Figure[] {
+  const have = ({ of }: Figure): boolean => models.some(({ metrics }) => known(of(metrics)));
+  const ranking = RANKING.filter(have);
+  const detection = ranking.length > 0 ? DETECTION.filter(have) : DETECTION;
+  return [...detection, ...ranking, ...ALWAYS];
+}
 
 export interface FigureRow {
   readonly name: string;
@@ -11,29 +76,16 @@ export interface FigureRow {
   readonly better: 0 | 1 | null;
 }
 
-type Value = number | null | undefined;
-
-const digits = (value: Value): string => value?.toFixed(3) ?? "–";
-const ms = (value: Value): string => (value === null || value === undefined ? "–" : words.ms(value));
-
-const FIGURES: { name: string; of: (model: Model) => Value; text: (value: Value) => string; more: boolean }[] = [
-  { name: words.columns.map, of: ({ metrics }) => metrics.map, text: digits, more: true },
-  { name: words.columns.map50, of: ({ metrics }) => metrics.map50, text: digits, more: true },
-  { name: words.columns.escape, of: ({ metrics }) => metrics.escape_rate?.value, text: percent, more: false },
-  { name: words.columns.overkill, of: ({ metrics }) => metrics.overkill_rate?.value, text: percent, more: false },
-  { name: words.columns.latency, of: ({ metrics }) => metrics.latency?.p95_ms, text: ms, more: false },
-];
-
 /** Each figure of both; more is better for precision, less for errors and latency. */
 export function figuresOf(first: Model, second: Model): FigureRow[] {
-  return FIGURES.map(({ name, of, text, more }) => {
-    const values = [of(first), of(second)] as const;
+  return figuresFor([first, second]).map(({ name, of, text, more }) => {
+    const values = [of(first.metrics), of(second.metrics)] as const;
     return { name, texts: [text(values[0]), text(values[1])], better: betterOf(values, more) };
   });
 }
 
 function betterOf([one, other]: readonly [Value, Value], more: boolean): 0 | 1 | null {
-  if (one === null || one === undefined || other === null || other === undefined || one === other) return null;
+  if (!known(one) || !known(other) || one === other) return null;
   return one > other === more ? 0 : 1;
 }
 

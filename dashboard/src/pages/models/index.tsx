@@ -10,11 +10,12 @@ import { Empty, Notice, Shown } from "../../components/states";
 import { toast } from "../../components/toasts";
 import { useLoad } from "../../hooks/load";
 import { useFilters } from "../../logic/filters";
-import { dateTime, percent, time } from "../../logic/format";
+import { dateTime, time } from "../../logic/format";
 import { navigate } from "../../logic/location";
 import { texts } from "../../texts";
 import { Problems } from "../thresholds/changes";
 import { Comparison } from "./comparison";
+import { figuresFor } from "./figures";
 import { words } from "./words";
 
 const FILTERS = { versions: "" };
@@ -75,13 +76,7 @@ function ModelList() {
 
 function Serving({ model }: { model: Model }) {
   const { metrics } = model;
-  const figures = [
-    [words.columns.map, metrics.map?.toFixed(3), metrics.map_interval?.map((value) => value.toFixed(3)).join("–")],
-    [words.columns.map50, metrics.map50?.toFixed(3), undefined],
-    [words.columns.escape, percent(metrics.escape_rate?.value), undefined],
-    [words.columns.overkill, percent(metrics.overkill_rate?.value), undefined],
-    [words.columns.latency, metrics.latency?.p95_ms && words.ms(metrics.latency.p95_ms), undefined],
-  ] as const;
+  const { good_images: good, defective_images: defective } = metrics;
   return (
     <Card
       title={
@@ -95,16 +90,19 @@ function Serving({ model }: { model: Model }) {
       flush
     >
       <dl class="figures">
-        {figures.map(([name, value, more]) => (
-          <div key={name} class="figure">
+        {figuresFor([model]).map(({ name, hint, of, text, range }) => (
+          <div key={name} class="figure" title={hint}>
             <dt>{name}</dt>
             <dd>
-              {value ?? "–"}
-              {more && <small>{more}</small>}
+              {text(of(metrics))}
+              {range?.(metrics) && <small>{range(metrics)}</small>}
             </dd>
           </div>
         ))}
       </dl>
+      {typeof good === "number" && typeof defective === "number" && (
+        <p class="models-counts muted small">{words.counts(good, defective)}</p>
+      )}
     </Card>
   );
 }
@@ -118,6 +116,7 @@ interface TableProps {
 
 function Table({ models, chosen, toggle, onBack }: TableProps) {
   const { columns } = words;
+  const figures = figuresFor(models);
   return (
     <Card flush>
       <div class="table-frame">
@@ -127,11 +126,11 @@ function Table({ models, chosen, toggle, onBack }: TableProps) {
               <th>{columns.compare}</th>
               <th>{columns.version}</th>
               <th>{columns.status}</th>
-              <th class="number">{columns.map}</th>
-              <th class="number">{columns.map50}</th>
-              <th class="number">{columns.escape}</th>
-              <th class="number">{columns.overkill}</th>
-              <th class="number">{columns.latency}</th>
+              {figures.map(({ name, hint }) => (
+                <th key={name} class="number" title={hint}>
+                  {name}
+                </th>
+              ))}
               <th>{columns.created}</th>
               <th />
             </tr>
@@ -157,13 +156,11 @@ function Table({ models, chosen, toggle, onBack }: TableProps) {
                     {words.statuses[model.status] ?? model.status}
                   </span>
                 </td>
-                <td class="number">{model.metrics.map?.toFixed(3) ?? "–"}</td>
-                <td class="number">{model.metrics.map50?.toFixed(3) ?? "–"}</td>
-                <td class="number">{percent(model.metrics.escape_rate?.value)}</td>
-                <td class="number">{percent(model.metrics.overkill_rate?.value)}</td>
-                <td class="number nowrap">
-                  {model.metrics.latency?.p95_ms ? words.ms(model.metrics.latency.p95_ms) : "–"}
-                </td>
+                {figures.map(({ name, of, text }) => (
+                  <td key={name} class="number nowrap">
+                    {text(of(model.metrics))}
+                  </td>
+                ))}
                 <td class="nowrap" title={dateTime(model.created_at)}>
                   {time(model.created_at)}
                 </td>

@@ -1,24 +1,26 @@
 import { Check, CircleHelp, CircleSlash, CircleX, EyeOff, Pencil, SkipForward } from "lucide-preact";
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import type { ClaimedReview, ReviewVerdict } from "../../api/paths.review";
-import type { Decision } from "../../api/types";
+import type { Decision, Inspection } from "../../api/types";
 import { useEditing } from "../../canvas/editing";
 import type { Size } from "../../canvas/geometry";
 import { LabelPicker } from "../../canvas/label-picker";
 import { isChanged, type Shape, selectedShape } from "../../canvas/model";
 import { PictureEditor } from "../../canvas/picture-editor";
-import { ShapeList } from "../../canvas/shape-list";
+import { ShapeList, scoreOf } from "../../canvas/shape-list";
 import { Button } from "../../components/button";
+import { HeatMapSwitch, useHeatMapKey } from "../../components/heat-map";
 import { Notice } from "../../components/states";
 import { toast, toastError } from "../../components/toasts";
 import { VerdictBadge } from "../../components/verdict";
+import { anomalyText, finderOf } from "../../logic/anomaly";
 import { ago, score, time } from "../../logic/format";
 import { type Folded, folded } from "../../logic/reasons";
 import { texts } from "../../texts";
 import { isLost, useClaim } from "./claim";
 import { decide, draftOf, dropDraft, keepDraft } from "./desk";
 import { Help } from "./help";
-import { bodyOf, labelsFor, layersOf, shapesOf, verdictOf, weakerOf } from "./logic";
+import { bodyOf, detectionOf, labelsFor, layersOf, shapesOf, verdictOf, weakerOf } from "./logic";
 import { type ShownPicture, usePicture } from "./picture-size";
 import { words } from "./words";
 
@@ -32,6 +34,11 @@ interface DecideProps {
 
 const plain = (label: string): string => label;
 const toneOf = ({ mark }: Pick<Shape, "mark">): string => (mark ? `tone-${mark}` : "tone-person");
+/** How sure the model is, and which one if two have judged. */
+function noteOf(shape: Shape, inspection: Inspection): string {
+  const finder = shape.score === undefined ? null : finderOf(inspection, detectionOf(shape));
+  return [scoreOf(shape), finder].filter(Boolean).join(" · ");
+}
 let lastLabel: string | undefined;
 
 /** One image, with what is known about it and what can be decided. */
@@ -106,6 +113,8 @@ function Desk({
     if (act) void act();
     return act !== undefined;
   }
+  const heatMap = inspection.anomaly?.heat_map;
+  useHeatMapKey(Boolean(heatMap) && dialog === null);
   useKeys((event) => dialog === null && actOn(event.key));
 
   const layers = useMemo(() => {
@@ -127,6 +136,7 @@ function Desk({
           editing={editing}
           picture={picture.source}
           preview={picture.preview}
+          heatMap={heatMap}
           title={words.picture(item.serial)}
           labels={labels}
           newLabel={lastLabel ?? editor.shapes[0]?.label ?? labels[0] ?? "defect"}
@@ -145,7 +155,13 @@ function Desk({
         <Others decisions={item.decisions} disagreement={item.disagreement === true} />
         <section>
           <h3>{words.boxes}</h3>
-          <ShapeList editing={editing} name={plain} tone={toneOf} onAskLabel={() => setDialog("label")} />
+          <ShapeList
+            editing={editing}
+            name={plain}
+            tone={toneOf}
+            note={(shape) => noteOf(shape, inspection)}
+            onAskLabel={() => setDialog("label")}
+          />
           {weakerOf(inspection).length > 0 && (
             <button type="button" class="link small" onClick={() => setWeaker(!weaker)}>
               {weaker ? words.hideAll : words.showAll(weakerOf(inspection).length)}
@@ -203,7 +219,7 @@ function useKeys(act: (event: KeyboardEvent) => boolean): void {
     const listen = (event: KeyboardEvent) => {
       if (event.defaultPrevented || event.repeat || event.ctrlKey || event.metaKey || event.altKey) return;
       const target = event.target as HTMLElement;
-      if (target.closest("input, textarea, select, dialog")) return;
+      if (target.closest("input:not([type=range], [type=checkbox]), textarea, select, dialog")) return;
       // Enter on a button presses the button.
       if (event.key === "Enter" && target.closest("button, a")) return;
       if (latest.current(event)) event.preventDefault();
@@ -261,13 +277,18 @@ function Lost({ claim, onNext }: { claim: ReturnType<typeof useClaim>; onNext: (
 }
 
 function Why({ item }: { item: ClaimedReview }) {
-  const { reasons } = item.inspection;
+  const { reasons, anomaly } = item.inspection;
+  const unusual = anomalyText(item.inspection);
   return (
     <section>
       <div class="row apart">
         <h3>{words.why}</h3>
-        <VerdictBadge verdict={item.verdict} />
+        <span class="row">
+          {unusual && <strong class="small nowrap">{unusual}</strong>}
+          <VerdictBadge verdict={item.verdict} />
+        </span>
       </div>
+      {anomaly?.heat_map && <HeatMapSwitch />}
       <p class="small">{words.causeOf(item.cause, item.share, texts.verdicts[item.verdict] ?? item.verdict)}</p>
       <ul class="why">
         {reasons.length === 0 && <li class="muted">{words.noReasons}</li>}

@@ -7,6 +7,7 @@ import type { Editor, Shape } from "../../canvas/model";
 import type { Layer } from "../../canvas/shapes";
 
 const MARKS = { defect: "defect", doubtful: "doubtful", allowed: "allowed" } as const;
+const OF_MODEL = "model-";
 const OTHERS_TONES = ["tone-other", "tone-region", "tone-doubtful"];
 
 function markOf(reasons: readonly Reason[], index: number): Shape["mark"] {
@@ -18,9 +19,13 @@ function markOf(reasons: readonly Reason[], index: number): Shape["mark"] {
 export function shapesOf({ detections, reasons }: Pick<Inspection, "detections" | "reasons">): Shape[] {
   return detections.flatMap(({ label, score, box }, index) => {
     const mark = markOf(reasons, index);
-    return mark ? [{ id: `model-${index}`, label, form: { kind: "box", box }, score, mark }] : [];
+    return mark ? [{ id: `${OF_MODEL}${index}`, label, form: { kind: "box", box }, score, mark }] : [];
   });
 }
+
+/** The detection that a box was; null if a person has drawn it. */
+export const detectionOf = ({ id }: Pick<Shape, "id">): number | null =>
+  id.startsWith(OF_MODEL) ? Number(id.slice(OF_MODEL.length)) : null;
 
 /** The detections that do not count: below the review score, too small, or in an ignored zone. */
 export function weakerOf({ detections, reasons }: Pick<Inspection, "detections" | "reasons">): Detection[] {

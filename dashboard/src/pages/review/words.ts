@@ -113,6 +113,7 @@ export const words = {
       ["Ctrl+Z, Ctrl+Y", "Undo, do again"],
       ["+ − 0", "Zoom in, out, whole picture"],
       ["Space", "Hold to drag the picture"],
+      ["H", "Heat map on or off, if an anomaly model has judged"],
       ["Esc", "Deselect"],
     ],
   },

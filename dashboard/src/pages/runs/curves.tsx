@@ -4,6 +4,7 @@ import type { RunJob } from "../../api/paths.learning";
 import { axis, colour, Plot, type PlotOptions } from "../../charts/plot";
 import { Segments } from "../../components/fields";
 import { Card } from "../../components/page";
+import { ANOMALY_MODELS } from "./families";
 import { aligned, metricsOf } from "./series";
 import { words } from "./words";
 
@@ -15,6 +16,7 @@ export function Curves({ jobs }: { jobs: RunJob[] }) {
   const metrics = metricsOf(jobs);
   const [chosen, setChosen] = useState<string | null>(null);
   const metric = chosen && metrics.includes(chosen) ? chosen : metrics[0];
+  const inOnePass = jobs.length > 0 && jobs.every(({ family }) => family !== null && ANOMALY_MODELS.includes(family));
   const drawn = metric ? jobs.filter((job) => job.curves[metric]?.length) : [];
   return (
     <Card
@@ -30,7 +32,11 @@ export function Curves({ jobs }: { jobs: RunJob[] }) {
         )
       }
     >
-      {metric ? <Chart metric={metric} jobs={drawn} /> : <p class="muted">{words.noCurves}</p>}
+      {metric ? (
+        <Chart metric={metric} jobs={drawn} />
+      ) : (
+        <p class="muted">{inOnePass ? words.onePass : words.noCurves}</p>
+      )}
     </Card>
   );
 }

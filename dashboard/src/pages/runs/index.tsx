@@ -10,6 +10,7 @@ import { useLoad } from "../../hooks/load";
 import { useNow } from "../../hooks/now";
 import { dateTime, time } from "../../logic/format";
 import { nameOf } from "./name";
+import { resultOf } from "./results";
 import { RunPage } from "./run";
 import { seconds } from "./stages";
 import { StartButton } from "./start";
@@ -59,7 +60,7 @@ function RunTable({ runs }: { runs: RunSummary[] }) {
               <th>{columns.name}</th>
               <th>{columns.status}</th>
               <th>{columns.decision}</th>
-              <th class="number">{columns.map}</th>
+              <th class="number">{columns.best}</th>
               <th>{columns.trigger}</th>
               <th>{columns.started}</th>
               <th class="number">{columns.took}</th>
@@ -82,7 +83,7 @@ function RunTable({ runs }: { runs: RunSummary[] }) {
                   )}
                   {run.version !== null && <span class="muted small"> · {words.version(run.version)}</span>}
                 </td>
-                <td class="number">{run.map?.toFixed(3) ?? "–"}</td>
+                <td class="number nowrap">{resultOf(run)}</td>
                 <td class="nowrap">{words.triggers[run.trigger] ?? run.trigger}</td>
                 <td class="nowrap" title={dateTime(run.started_at)}>
                   {time(run.started_at)}

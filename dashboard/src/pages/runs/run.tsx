@@ -1,15 +1,16 @@
 import { ArrowLeft } from "lucide-preact";
 import { api, ask } from "../../api/client";
 import { ownOrigin } from "../../api/links";
-import type { Candidate, Measured, Run, RunJob } from "../../api/paths.learning";
+import type { Candidate, Run, RunJob } from "../../api/paths.learning";
 import { Card, Page } from "../../components/page";
 import { Shown } from "../../components/states";
 import { useLoad } from "../../hooks/load";
 import { useNow } from "../../hooks/now";
-import { dateTime, percent, time } from "../../logic/format";
+import { dateTime, time } from "../../logic/format";
 import { Approval } from "./approval";
 import { Curves } from "./curves";
 import { nameOf } from "./name";
+import { columnsOf } from "./results";
 import { type Stage, seconds, stagesOf } from "./stages";
 import { Status } from "./status";
 import { words } from "./words";
@@ -141,13 +142,9 @@ function Job({ job }: { job: RunJob }) {
   );
 }
 
-/** A rate that some reports have as a number, and others with its interval. */
-function rateOf(rate: Measured | number | null | undefined): string {
-  return percent(typeof rate === "number" ? rate : rate?.value);
-}
-
 function Candidates({ run }: { run: Run }) {
   const { candidate: columns } = words;
+  const figures = columnsOf([...run.candidates, ...(run.champion ? [run.champion] : [])]);
   const rows: Candidate[] = [...run.candidates, ...(run.champion ? [{ ...run.champion, id: words.champion }] : [])];
   return (
     <Card title={words.candidates} flush>
@@ -156,10 +153,11 @@ function Candidates({ run }: { run: Run }) {
           <thead>
             <tr>
               <th>{columns.id}</th>
-              <th class="number">{columns.map}</th>
-              <th class="number">{columns.map50}</th>
-              <th class="number">{columns.escape}</th>
-              <th class="number">{columns.overkill}</th>
+              {figures.map(({ name }) => (
+                <th key={name} class="number">
+                  {name}
+                </th>
+              ))}
               <th class="number">{columns.time}</th>
               <th class="number">{columns.cost}</th>
             </tr>
@@ -171,15 +169,12 @@ function Candidates({ run }: { run: Run }) {
                   {row.id ?? row.family} {row.promotable && <span class="badge plain v-pass">{words.winner}</span>}
                   {row.error && <p class="small muted">{row.error}</p>}
                 </td>
-                <td class="number nowrap">
-                  {row.map?.toFixed(3) ?? "–"}
-                  {row.map_interval && (
-                    <span class="muted small"> ({row.map_interval.map((value) => value.toFixed(3)).join("–")})</span>
-                  )}
-                </td>
-                <td class="number">{row.map50?.toFixed(3) ?? "–"}</td>
-                <td class="number">{rateOf(row.escape_rate)}</td>
-                <td class="number">{rateOf(row.overkill_rate)}</td>
+                {figures.map(({ name, of, range }) => (
+                  <td key={name} class="number nowrap">
+                    {of(row)}
+                    {range?.(row) && <span class="muted small"> ({range(row)})</span>}
+                  </td>
+                ))}
                 <td class="number nowrap">{row.seconds ? words.took(Math.round(row.seconds)) : "–"}</td>
                 <td class="number">
                   {row.cost_usd === null || row.cost_usd === undefined ? "–" : `$ ${row.cost_usd.toFixed(2)}`}

@@ -10,22 +10,9 @@ import { useLoad } from "../../hooks/load";
 import { navigate } from "../../logic/location";
 import { texts } from "../../texts";
 import { Problems } from "../thresholds/changes";
+import { ANOMALY_MODELS, DETECTORS, requestOf, trainsBoth, trainsDetectors } from "./families";
 import { words } from "./words";
 
-/** The detector families (functions/retraining/families.json). */
-const FAMILIES = [
-  "dfine_nano",
-  "dfine_small",
-  "faster_rcnn_mobilenet",
-  "faster_rcnn_resnet50",
-  "fcos_efficientnet_lite0",
-  "gfl_efficientnet_lite0",
-  "gfl_efficientnet_lite2",
-  "rtdetr_v2",
-  "ssd300_vgg16",
-  "ssd512_resnet50",
-  "ssdlite",
-];
 const MOST_EPOCHS = 10_000;
 
 export function StartButton() {
@@ -60,7 +47,7 @@ function StartDialog({ onClose }: { onClose: () => void }) {
     setBusy(true);
     setError(undefined);
     try {
-      const { name } = await ask(api.POST("/api/runs", { body: wanted }));
+      const { name } = await ask(api.POST("/api/runs", { body: requestOf(wanted) }));
       toast(words.start.done);
       navigate(`/runs/${encodeURIComponent(name)}`);
     } catch (failure) {
@@ -69,6 +56,8 @@ function StartDialog({ onClose }: { onClose: () => void }) {
     }
   }
 
+  const choice = { chosen: wanted.families ?? [], toggle };
+  const detectors = trainsDetectors(wanted);
   const running = error instanceof ApiError && error.code === "already_running" ? error.details[0] : undefined;
   return (
     <dialog ref={dialog} class="dialog" aria-labelledby="start-title" onClose={onClose}>
@@ -81,37 +70,30 @@ function StartDialog({ onClose }: { onClose: () => void }) {
       >
         <h2 id="start-title">{words.start.title}</h2>
         <p class="muted">{words.start.hint}</p>
-        <fieldset class="field">
-          <legend>{words.start.families}</legend>
-          <div class="families">
-            {FAMILIES.map((family) => (
-              <label key={family} class="check">
-                <input
-                  type="checkbox"
-                  checked={wanted.families?.includes(family) ?? false}
-                  onChange={() => toggle(family)}
-                />
-                {family}
-              </label>
-            ))}
-          </div>
-          <small class="muted">{words.start.familiesHint}</small>
-        </fieldset>
+        <Families {...choice} name={words.start.families} hint={words.start.familiesHint} families={DETECTORS} />
+        <Families
+          {...choice}
+          name={words.start.anomalyFamilies}
+          hint={words.start.anomalyHint}
+          families={ANOMALY_MODELS}
+        />
         <div class="row">
-          <Field name={words.start.epochs}>
-            <input
-              class="input"
-              type="number"
-              min={1}
-              max={MOST_EPOCHS}
-              value={wanted.epochs ?? ""}
-              onInput={(event) => {
-                const { epochs: _before, ...others } = wanted;
-                const typed = event.currentTarget.valueAsNumber;
-                setWanted(Number.isFinite(typed) ? { ...others, epochs: typed } : others);
-              }}
-            />
-          </Field>
+          {detectors && (
+            <Field name={trainsBoth(wanted) ? words.start.detectorEpochs : words.start.epochs}>
+              <input
+                class="input"
+                type="number"
+                min={1}
+                max={MOST_EPOCHS}
+                value={wanted.epochs ?? ""}
+                onInput={(event) => {
+                  const { epochs: _before, ...others } = wanted;
+                  const typed = event.currentTarget.valueAsNumber;
+                  setWanted(Number.isFinite(typed) ? { ...others, epochs: typed } : others);
+                }}
+              />
+            </Field>
+          )}
           <Field name={words.start.dataset}>
             <Select
               label={words.start.dataset}
@@ -125,14 +107,18 @@ function StartDialog({ onClose }: { onClose: () => void }) {
             />
           </Field>
         </div>
-        <label class="check">
-          <input
-            type="checkbox"
-            checked={wanted.tune ?? false}
-            onChange={() => setWanted({ ...wanted, tune: !wanted.tune })}
-          />
-          {words.start.tune}
-        </label>
+        {detectors ? (
+          <label class="check">
+            <input
+              type="checkbox"
+              checked={wanted.tune ?? false}
+              onChange={() => setWanted({ ...wanted, tune: !wanted.tune })}
+            />
+            {words.start.tune}
+          </label>
+        ) : (
+          <small class="muted">{words.start.onlyAnomaly}</small>
+        )}
         <label class="check">
           <input
             type="checkbox"
@@ -151,5 +137,30 @@ function StartDialog({ onClose }: { onClose: () => void }) {
         </div>
       </form>
     </dialog>
+  );
+}
+
+interface FamiliesProps {
+  name: string;
+  hint: string;
+  families: readonly string[];
+  chosen: readonly string[];
+  toggle: (family: string) => void;
+}
+
+function Families({ name, hint, families, chosen, toggle }: FamiliesProps) {
+  return (
+    <fieldset class="field">
+      <legend>{name}</legend>
+      <div class="families">
+        {families.map((family) => (
+          <label key={family} class="check">
+            <input type="checkbox" checked={chosen.includes(family)} onChange={() => toggle(family)} />
+            {family}
+          </label>
+        ))}
+      </div>
+      <small class="muted">{hint}</small>
+    </fieldset>
   );
 }

@@ -11,9 +11,9 @@ const preview = { by_label: { dent: { histogram, current: scores, proposed: scor
 
 afterEach(cleanup);
 
-function show() {
+function show(label = "dent", line = "", rules = document) {
   const change = vi.fn();
-  render(<ClassCard label="dent" line="" document={document} inForce={document} preview={preview} change={change} />);
+  render(<ClassCard label={label} line={line} document={rules} inForce={document} preview={preview} change={change} />);
   return change;
 }
 
@@ -35,4 +35,25 @@ test("both scores are sliders that keys move, and the lower one pushes the upper
   });
   fireEvent.keyDown(review as Element, { key: "End" });
   expect(change).toHaveBeenLastCalledWith({ version: "1", classes: { dent: { fail_score: 1, review_score: 1 } } });
+});
+
+test("what a class makes of a product is chosen for all lines or for one, and said where it never fails one", () => {
+  const change = show("dent", "line-1");
+  expect(screen.queryByText("only review")).toBeNull();
+  const chosen = screen.getByRole("combobox", { name: "A defect makes the product", hidden: true });
+  expect((chosen as HTMLSelectElement).value).toBe("fail");
+  fireEvent.change(chosen, { target: { value: "review" } });
+  const changed = { ...document, lines: { "line-1": { dent: { verdict: "review" } } } };
+  expect(change).toHaveBeenLastCalledWith(changed);
+  cleanup();
+  show("dent", "line-1", changed);
+  expect(screen.getByText("only review")).toBeDefined();
+});
+
+test("an anomaly is explained, and other classes are not", () => {
+  show();
+  expect(screen.queryByText(/unlike all good parts/)).toBeNull();
+  cleanup();
+  show("anomaly");
+  expect(screen.getByText(/unlike all good parts/)).toBeDefined();
 });

@@ -16,6 +16,10 @@ interface ClassCardProps {
   change: (document: RulesDocument) => void;
 }
 
+/** The class of what anomaly models find (contract/scores.py). */
+const ANOMALY = "anomaly";
+/** What a defect makes of a product where the rules do not say it. */
+const FAIL = "fail";
 const LIMITS = ["allowed_count", "smallest_area", "largest_area"] as const;
 
 /** The rule of a class: its scores over the histogram, and the rest on demand. */
@@ -23,6 +27,7 @@ export function ClassCard({ label, line, document, inForce, preview, change }: C
   const rule = ruleOf(document, line, label);
   const before = ruleOf(inForce, line, label);
   const bins = preview?.by_label[label]?.histogram;
+  const verdict = rule.verdict ?? FAIL;
   const changed = differences(before, rule).length > 0;
   const counts = bins && countsOf(bins);
 
@@ -38,6 +43,7 @@ export function ClassCard({ label, line, document, inForce, preview, change }: C
         <h2 class="clip" title={label}>
           {label}
         </h2>
+        {verdict === "review" && <span class="badge plain v-review">{words.onlyReview}</span>}
         <span class="grow" />
         {changed && (
           <Button
@@ -50,6 +56,7 @@ export function ClassCard({ label, line, document, inForce, preview, change }: C
         <Score name="review_score" label={label} value={rule.review_score} onChange={setScore} />
         <Score name="fail_score" label={label} value={rule.fail_score} onChange={setScore} />
       </header>
+      {label === ANOMALY && <p class="class-hint muted small">{words.anomaly}</p>}
       <Histogram label={label} bins={bins} scores={rule} inForce={before} onChange={setScore} />
       <details class="class-more">
         <summary>
@@ -60,6 +67,14 @@ export function ClassCard({ label, line, document, inForce, preview, change }: C
           </span>
         </summary>
         <div class="class-limits">
+          <Field name={words.verdict}>
+            <Select
+              label={words.verdict}
+              value={verdict}
+              options={Object.entries(words.verdicts).map(([value, name]) => ({ value, name }))}
+              onChange={(chosen) => set({ verdict: chosen })}
+            />
+          </Field>
           <Field name={words.severity}>
             <Select
               label={words.severity}
@@ -72,6 +87,7 @@ export function ClassCard({ label, line, document, inForce, preview, change }: C
             <Limit key={name} name={name} value={rule[name]} set={set} />
           ))}
         </div>
+        {verdict === "review" && <p class="class-hint muted small">{words.onlyReviewHint}</p>}
       </details>
     </section>
   );

@@ -24,6 +24,12 @@ export const words = {
   inForce: "in force",
   reset: "Back to the rules in force",
   more: "More",
+  anomaly:
+    "What an anomaly model finds: a place unlike all good parts that it has learned from. Nobody has named the defect.",
+  verdict: "A defect makes the product",
+  verdicts: { fail: "Fail", review: "Review" } as Record<string, string>,
+  onlyReview: "only review",
+  onlyReviewHint: "This class never fails a product: from the review score on, a person decides.",
   severity: "Severity",
   severities: { minor: "Minor", major: "Major", critical: "Critical" } as Record<string, string>,
   allowed_count: "Allowed count",
