@@ -100,11 +100,18 @@ def train(
     )
 
 
-@app.command(epilog=epilog("loupe ensemble seed0.tar.gz seed1.tar.gz --out both.tar.gz --dataset LABELLED"))
+@app.command(
+    epilog=epilog(
+        "loupe ensemble seed0.tar.gz seed1.tar.gz --out joint.tar.gz --dataset LABELLED",
+        "loupe ensemble detector.tar.gz anomaly.tar.gz --out both.tar.gz",
+    )
+)
 def ensemble(
     models: Annotated[list[Path], typer.Argument(metavar="MODEL...", help="Two or more model.tar.gz.")],
     out: Annotated[Path, typer.Option(metavar="FILE", help="The joint model.tar.gz.")],
-    name: Annotated[str, typer.Option(help="Its name in records.")] = "ensemble",
+    name: Annotated[
+        str | None, typer.Option(help="Its name in records.  [default: ensemble, or the only detector's]")
+    ] = None,
     dataset: Annotated[
         str | None,
         typer.Option(
@@ -114,9 +121,10 @@ def ensemble(
     ] = None,
     json_: Json = False,
 ) -> None:
-    """Join models into one that averages their results.
+    """Join detectors into one that averages their results, and put an anomaly model beside a detector.
 
-    It takes as long as all its members together.
+    The joint model takes as long as all its members together. An anomaly model that is given by itself takes the place
+    of one that a detector has beside it already.
     """
     program_runner.require_torch()
     values = _arguments({"json": json_}, out=out, name=name, dataset=dataset)

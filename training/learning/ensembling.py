@@ -40,7 +40,7 @@ def join(members: Sequence[Path], folder: Path, name: str = "ensemble") -> Model
     is a warm start for its family.
 
     Args:
-        members: Unpacked artefacts.
+        members: Unpacked artefacts of detectors. An anomaly model beside one is left behind.
         folder: Where to write; it is created.
         name: The ensemble's, in its card.
 
@@ -197,6 +197,8 @@ def _card(cards: Sequence[ModelCard], name: str, sha256: str) -> ModelCard:
         onnx_sha256=sha256,
         metrics={"training": _training([card.metrics.get("training") or {} for card in cards])},
         operating_points={},
+        # Of the detectors alone; `pairing` puts an anomaly model beside their ensemble.
+        anomaly_model=None,
         box_offset=_offset(cards),
         dataset=data,
         hyperparameters={},
