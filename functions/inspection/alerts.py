@@ -15,6 +15,7 @@ from contract.images import UnreadableError
 from contract.inspections import Verdict, timestamp
 from contract.keys import ANNOTATED
 from contract.s3 import split
+from contract.scores import ANOMALY
 from inspection.findings import findings, remarks
 from inspection.latin import transliterate
 from inspection.messages import attributes, describe, message, subject
@@ -129,7 +130,12 @@ class Alerts:
         return picture_key
 
     def _heat_map(self, record: Record) -> bytes | None:
-        """Return the heat map of a record. None if there is none, or if it cannot be read: the frames say the most."""
+        """Return the heat map to draw. None if nothing was found by it, or if it cannot be read: the frames say the most.
+
+        Another product than the model's own would be red all over, and hide what a person shall see.
+        """
+        if all(detection["label"] != ANOMALY for detection in record.get("detections", ())):
+            return None
         try:
             return self.inspections.heat_map(record)
         except (ClientError, BotoCoreError) as error:

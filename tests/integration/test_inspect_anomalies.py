@@ -191,6 +191,16 @@ def test_the_picture_of_what_did_not_pass_shows_the_heat_map_over_the_part(
     assert len(cloud.alerts()) == (rules is RULES)
 
 
+def test_the_picture_of_another_product_is_not_red_all_over(cloud: Cloud) -> None:
+    hot = anomaly(1.0)
+    cloud.endpoint = lambda _: http(200, prediction(anomaly=hot, warnings=[{"message": "another product"}]))
+    announced = cloud.put("incoming/line-1/top/SN1.jpg", jpeg())
+    assert cloud.inspect_record(announced)["verdict"] == "review"
+    cloud.alert()
+    picture = drawn(cloud, announced)
+    assert not is_red(picture.getpixel((picture.width - 6, 310)))
+
+
 def test_an_alert_is_sent_with_its_frames_if_the_heat_map_cannot_be_read(
     cloud: Cloud, broken: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
