@@ -130,7 +130,7 @@ class Alerts:
         return picture_key
 
     def _heat_map(self, record: Record) -> bytes | None:
-        """Return the heat map to draw. None if nothing was found by it, or if it cannot be read: the frames say the most.
+        """Return the heat map to draw. None if its model has found nothing, or if it cannot be read.
 
         Another product than the model's own would be red all over, and hide what a person shall see.
         """
