@@ -94,4 +94,4 @@ def caption(result: AnomalyResult, index: int) -> str:
         return f"taken for another product: review (distance {judgement.distance:.1f})"
     alarm = judgement.score >= result.threshold
     words = ("passes", "false alarm") if good else ("missed", "caught")
-    return f"{words[alarm]}: score {judgement.score:.3f}"
+    return f"{words[alarm]}: score {judgement.score:.4f}"
