@@ -15,7 +15,8 @@ from retraining.lead import lead
 _MAX_EXPORT_DIFFERENCE = 0.01
 # If the escape rate may be higher than this, the report says that the test images are too few.
 _SURE_ESCAPE_RATE = 0.1
-_FIGURES = (
+# What the gate tells about a candidate; all None if its evaluation cannot be read.
+FIGURES = (
     "kind",
     "map",
     "map_interval",
@@ -56,7 +57,7 @@ class Assessment:
     def document(self) -> dict[str, Any]:
         """Return the assessment for the state machine and the report."""
         evaluation = self.evaluation
-        figures = evaluation.summary() if evaluation else dict.fromkeys(_FIGURES)
+        figures = evaluation.summary() if evaluation else dict.fromkeys(FIGURES)
         return {
             **figures,
             "promotable": self.promotable,

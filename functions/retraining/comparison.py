@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from typing_extensions import TypedDict
@@ -44,12 +44,7 @@ def evaluation_of(documents: Documents, version: Version) -> dict[str, Any] | No
 def figures_of(version: Version, evaluation: dict[str, Any] | None) -> Figures:
     """Return the figures of a version: of its evaluation, else what the registry has."""
     if evaluation is None:
-        known = version.metadata.get("map")
-        return {
-            "metrics": {"map": float(known)} if known and known != "null" else {},
-            "per_class": {},
-            "model_version": None,
-        }
+        return {"metrics": _registered(version.metadata), "per_class": {}, "model_version": None}
     confidence, verdicts = evaluation.get("confidence") or {}, evaluation.get("verdicts") or {}
     return {
         "metrics": {
@@ -60,6 +55,15 @@ def figures_of(version: Version, evaluation: dict[str, Any] | None) -> Figures:
         "per_class": _per_class(evaluation),
         "model_version": (evaluation.get("model") or {}).get("version"),
     }
+
+
+def _registered(metadata: Mapping[str, str]) -> dict[str, Any]:
+    """Return the figures that a run has registered. The registry keeps texts, and `null` for what is not known."""
+    figures: dict[str, Any] = {"kind": metadata["kind"]} if "kind" in metadata else {}
+    for name in _METRICS:
+        if metadata.get(name, "null") != "null":
+            figures[name] = float(metadata[name])
+    return figures
 
 
 def pictures(evaluations: Sequence[dict[str, Any] | None]) -> list[dict[str, Any]]:

@@ -13,6 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from contract.keys import REPORTS, last_run
 from contract.s3 import split
 from retraining import champion, losers, registry
+from retraining.assessment import FIGURES
 from retraining.documents import Documents
 from retraining.retention import keep_last
 
@@ -129,8 +130,8 @@ class Reporter:
         if ".amazonaws." not in self.sagemaker.meta.endpoint_url:
             return {}
         for candidate, opinion in zip(run["candidates"], run["gate"]["opinions"], strict=True):
-            # Without a mAP the gate could not read the evaluation: it is missing or damaged.
-            if opinion["map"] is None:
+            # Without a kind the gate could not read the evaluation: it is missing or damaged.
+            if opinion["kind"] is None:
                 continue
             if stored := self.documents.find(split(candidate["report"])[1]):
                 prices: dict[str, Any] = stored[0].get("prices", {})
@@ -148,11 +149,7 @@ def _candidate(
     return {
         **{name: candidate.get(name) for name in ("id", "family", "tuned", "artefact", "error")},
         "job": candidate["name"],
-        "map": opinion["map"],
-        "map_interval": opinion["map_interval"],
-        "map50": opinion["map50"],
-        "escape_rate": opinion["escape_rate"],
-        "overkill_rate": opinion["overkill_rate"],
+        **{name: opinion[name] for name in FIGURES},
         "seconds": seconds,
         "instance_type": instance,
         "cost_usd": cost,
@@ -190,8 +187,7 @@ def notice(result: Mapping[str, Any]) -> dict[str, str]:
     """Return the subject (ASCII, at most 100 characters) and the message for the operations topic."""
     lines = [_headline(result) + ".", ""]
     for candidate in result["candidates"]:
-        score = "no mAP" if candidate["map"] is None else f"mAP {candidate['map']:.3f}"
-        lines.append(f"{candidate['id']}: {score}")
+        lines.append(f"{candidate['id']}: {_figures(candidate)}")
         lines += [f"  + {reason}" for reason in candidate["for"]]
         lines += [f"  - {reason}" for reason in candidate["against"]]
     lines += [
@@ -207,6 +203,13 @@ def notice(result: Mapping[str, Any]) -> dict[str, str]:
     return {"subject": subject[:100], "message": "\n".join(lines)}
 
 
+def _figures(candidate: Mapping[str, Any]) -> str:
+    """Return the figures of a candidate that its kind has."""
+    names = {"map": "mAP", "image_auroc": "image AUROC"}
+    texts = [f"{name} {candidate[key]:.3f}" for key, name in names.items() if candidate[key] is not None]
+    return ", ".join(texts) or "no figures"
+
+
 def page(result: Mapping[str, Any]) -> str:
     """Return the report as an HTML page."""
     environment = Environment(
@@ -217,10 +220,14 @@ def page(result: Mapping[str, Any]) -> str:
         lstrip_blocks=True,
     )
     rows = [*result["candidates"], result["champion"] or {}]
-    ends = [(row.get("map_interval") or [0, row.get("map") or 0])[1] for row in rows]
+    # The bars show mAP, or image AUROC where no model knows classes.
+    measure = "map" if any(row.get("map") is not None for row in rows) else "image_auroc"
+    ends = [(row.get(f"{measure}_interval") or [0, row.get(measure) or 0])[1] for row in rows]
     return environment.get_template("report.html").render(
         result=result,
         headline=_headline(result),
         rules=rules_sentences(result["rules"]),
+        measure=measure,
+        whole_images=any(row.get("image_auroc") is not None for row in rows),
         top=max(*ends, 0.01),
     )

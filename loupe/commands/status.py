@@ -62,7 +62,8 @@ def _endpoint(state: Status, options: str) -> str:
         return f"none yet, so images wait: loupe deploy MODEL{options}"
     model = state.endpoint.model_name
     if state.version:
-        accuracy = f", mAP {state.version.map:.3f}" if state.version.map is not None else ""
+        figures = {"mAP": state.version.map, "image AUROC": state.version.image_auroc}
+        accuracy = "".join(f", {name} {value:.3f}" for name, value in figures.items() if value is not None)
         model = f"version {state.version.number} ({state.version.metadata.get('family', model)}{accuracy})"
     tried = f" ({state.trial})" if state.trial else ""
     return f"{state.endpoint.status}, serves {model}{tried}"

@@ -43,8 +43,16 @@ class Version:
     @property
     def map(self) -> float | None:
         """The mAP on the frozen test set when the version was registered."""
+        return self._figure("map")
+
+    @property
+    def image_auroc(self) -> float | None:
+        """How well it told good and defective test images apart when it was registered; 0.5 is chance."""
+        return self._figure("image_auroc")
+
+    def _figure(self, name: str) -> float | None:
         try:
-            return float(self.metadata["map"])
+            return float(self.metadata[name])
         except (KeyError, ValueError):
             return None
 
@@ -57,7 +65,10 @@ class Version:
             "share": self.share,
             "family": self.metadata.get("family"),
             "tuned": self.metadata["tuned"].lower() == "true" if "tuned" in self.metadata else None,
+            "kind": self.metadata.get("kind"),
             "map": self.map,
+            "image_auroc": self.image_auroc,
+            "caught_at_zero_overkill": self._figure("caught_at_zero_overkill"),
             "created": self.created.isoformat(),
             "run": self.metadata.get("run"),
             "artefact": self.artefact,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
@@ -32,6 +33,7 @@ class Run:
             success.
         version: The version that it registered.
         map: The best mAP of its candidates on the frozen test set.
+        image_auroc: The best image AUROC of its candidates there.
         why: The first reason for the decision, or the error.
         rules: The version of the rules that it put into force.
         report: The S3 URI of its report.
@@ -46,6 +48,7 @@ class Run:
     decision: str | None
     version: int | None
     map: float | None
+    image_auroc: float | None
     why: str | None
     rules: str | None
     report: str | None
@@ -79,9 +82,7 @@ def runs(target: Target, limit: int = 50) -> list[Run]:
 
 def _run(execution: DescribeExecutionOutputTypeDef) -> Run:
     request, output = _object(execution.get("input")), _object(execution.get("output"))
-    scores = [
-        candidate["map"] for candidate in output.get("candidates") or [] if candidate.get("map") is not None
-    ]
+    candidates = output.get("candidates") or []
     reasons, package = output.get("reasons") or [], output.get("package")
     rules = output.get("rules") or {}
     return Run(
@@ -93,11 +94,17 @@ def _run(execution: DescribeExecutionOutputTypeDef) -> Run:
         status=execution["status"],
         decision=output.get("decision"),
         version=int(package.rpartition("/")[2]) if package else None,
-        map=max(scores, default=None),
+        map=_best("map", candidates),
+        image_auroc=_best("image_auroc", candidates),
         why=reasons[0] if reasons else execution.get("cause") or execution.get("error"),
         rules=rules["after"]["version"] if rules.get("applied") else None,
         report=output.get("report"),
     )
+
+
+def _best(figure: str, candidates: Iterable[dict[str, Any]]) -> float | None:
+    known = (candidate.get(figure) for candidate in candidates)
+    return max((value for value in known if value is not None), default=None)
 
 
 def _object(text: str | None) -> dict[str, Any]:

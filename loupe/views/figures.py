@@ -6,16 +6,16 @@ from datetime import datetime
 from typing import Any
 
 
-def accuracy(scores: dict[str, Any]) -> str:
-    """Format a mAP with its interval; `-` if there is no mAP.
+def accuracy(scores: dict[str, Any], figure: str = "map") -> str:
+    """Format a figure, by default the mAP, with its interval; `-` if there is none.
 
     >>> accuracy({"map": 0.4123, "map_interval": [0.371, 0.455]})
     '0.412 [0.371, 0.455]'
     """
-    interval = scores.get("map_interval")
-    if scores.get("map") is None or not interval:
-        return score(scores.get("map"))
-    return f"{scores['map']:.3f} [{interval[0]:.3f}, {interval[1]:.3f}]"
+    value, interval = scores.get(figure), scores.get(f"{figure}_interval")
+    if value is None or not interval:
+        return score(value)
+    return f"{value:.3f} [{interval[0]:.3f}, {interval[1]:.3f}]"
 
 
 def duration(seconds: float) -> str:
@@ -39,6 +39,15 @@ def dollars(amount: float | None) -> str:
 def score(value: float | None) -> str:
     """Format a score; `-` if there is none."""
     return "-" if value is None else f"{value:.3f}"
+
+
+def share(value: float | None) -> str:
+    """Format a share as a percentage; `-` if there is none.
+
+    >>> share(0.9642)
+    '96.4 %'
+    """
+    return "-" if value is None else f"{value:.1%}".replace("%", " %")
 
 
 def local_time(time: str | datetime) -> str:

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from contract.text import plain
 from loupe.views.console import err, out, table
-from loupe.views.figures import accuracy, dollars, duration, score
+from loupe.views.figures import accuracy, dollars, duration, score, share
 
 # By decision: its style, and what it means.
 _DECISIONS = {
@@ -73,14 +73,24 @@ def _about_rules(rules: dict[str, Any] | None, options: str) -> list[str]:
 def _show_candidates(
     candidates: list[dict[str, Any]], champion: dict[str, Any] | None, champion_model: str | None
 ) -> None:
-    grid = table("Candidates", figures=("mAP", "mAP50", "time", "cost", "gate", "tuned"), names=("family",))
+    models = [*candidates, *([champion] if champion else [])]
+    # Both measures only where both kinds are: a table must fit the terminal.
+    by_boxes = any(model.get("map") is not None for model in models)
+    by_images = not by_boxes or any(model.get("kind") in ("anomaly", "both") for model in models)
+    names = [*(["mAP", "mAP50"] if by_boxes else []), *(["AUROC", "caught"] if by_images else [])]
+
+    def cells_of(model: dict[str, Any]) -> list[str]:
+        boxes = [accuracy(model), score(model.get("map50"))] if by_boxes else []
+        images = [accuracy(model, "image_auroc"), share(model.get("caught_at_zero_overkill"))]
+        return [*boxes, *(images if by_images else [])]
+
+    grid = table("Candidates", figures=(*names, "time", "cost", "gate", "tuned"), names=("family",))
     for candidate in candidates:
         gate = Text("failed", "red") if candidate.get("error") else Text("not passed")
         if candidate.get("promotable"):
             gate = Text("passed", "green")
         grid.add_row(
-            accuracy(candidate),
-            score(candidate.get("map50")),
+            *cells_of(candidate),
             duration(candidate["seconds"]) if candidate.get("seconds") is not None else "-",
             dollars(candidate.get("cost_usd")),
             gate,
@@ -89,8 +99,7 @@ def _show_candidates(
         )
     if champion:
         model = str(champion_model or champion.get("model"))
-        cells = [accuracy(champion), score(champion.get("map50")), "", "", "", ""]
-        grid.add_row(*cells, Text(f"champion: {plain(model)}", "dim"))
+        grid.add_row(*cells_of(champion), "", "", "", "", Text(f"champion: {plain(model)}", "dim"))
     out.print(grid)
 
 

@@ -12,12 +12,20 @@ def show_runs(runs: list[Run]) -> None:
     if not runs:
         out.print("No run yet. Import labelled images (loupe import PATH), then: loupe retrain --wait")
         return
-    grid = table("Retraining runs", figures=("started", "took", "mAP", "run"), names=("outcome", "why"))
+    grid = table(
+        "Retraining runs", figures=("started", "took", "mAP", "AUROC", "run"), names=("outcome", "why")
+    )
     for run in runs:
         took = duration((run.ended - run.started).total_seconds()) if run.ended else "runs"
         outcome = run.decision or run.status.lower()
         version = f" as version {run.version}" if run.version and run.decision == "promoted" else ""
         grid.add_row(
-            local_time(run.started), took, score(run.map), run.run or "-", outcome + version, run.why or ""
+            local_time(run.started),
+            took,
+            score(run.map),
+            score(run.image_auroc),
+            run.run or "-",
+            outcome + version,
+            run.why or "",
         )
     out.print(grid)

@@ -38,8 +38,8 @@ def show_versions(versions: list[Version], group: str, endpoint_model: str | Non
 def _table(versions: list[Version], group: str) -> Table:
     grid = table(
         f"Versions in {group}",
-        figures=("version", "serves", "status", "mAP", "created", "run"),
-        names=("family", "tuned"),
+        figures=("version", "serves", "status", "mAP", "AUROC", "created", "run"),
+        names=("family", "kind", "tuned"),
     )
     for version in versions:
         document = version.document()
@@ -48,9 +48,11 @@ def _table(versions: list[Version], group: str) -> Table:
             _share(version.share),
             version.status,
             score(version.map),
+            score(version.image_auroc),
             f"{version.created.astimezone():%Y-%m-%d %H:%M}",
             document["run"] or "-",
             document["family"] or "-",
+            document["kind"] or "-",
             {True: "yes", False: "no", None: "-"}[document["tuned"]],
         )
     return grid

@@ -12,7 +12,7 @@ from contract.keys import last_run
 from retraining.documents import Documents
 from retraining.report import Reporter, notice, page
 from tests.unit.retraining.account import ENDPOINT, Account
-from tests.unit.retraining.evaluations import evaluation
+from tests.unit.retraining.evaluations import evaluation, with_images
 from tests.unit.retraining.memory import MemoryDocuments
 from tests.unit.retraining.runs import DECISIONS, RUN, SNAPSHOT, candidate, failed, run
 
@@ -73,6 +73,10 @@ def test_the_report_contains_each_candidate_s_job_figures_cost_and_reasons(repor
         "job": f"{RUN}-ssdlite",
         "artefact": f"s3://artefacts/models/{RUN}/ssdlite/output/model.tar.gz",
         "error": None,
+        "kind": "detector",
+        "image_auroc": None,
+        "image_auroc_interval": None,
+        "caught_at_zero_overkill": None,
         "map": 0.6123,
         "map_interval": pytest.approx((0.5923, 0.6323)),
         "map50": pytest.approx(0.8123),
@@ -144,7 +148,7 @@ def test_a_run_in_which_every_candidate_failed_is_reported(reporter: Reporter) -
     report = result(reporter, {}, decision="kept", candidates=[failed("ssdlite", "CapacityError")])
     assert (report["cost_usd"], report["prices_of"]) == (None, None)
     assert "No price is known" in Text(page(report)).visible
-    assert "ssdlite: no mAP" in notice(report)["message"]
+    assert "ssdlite: no figures" in notice(report)["message"]
 
 
 @pytest.mark.parametrize("prices", [{"instances": {}}, {"instances": {"ml.p5.48xlarge": 98.0}}, None])
@@ -240,6 +244,26 @@ def test_every_figure_of_the_result_is_on_the_page(reporter: Reporter) -> None:
         assert report[name] in visible
     assert f"${report['cost_usd']:.2f}" in visible
     assert "dent, scratch" in visible
+
+
+def test_the_report_of_an_anomaly_model_has_the_figures_of_whole_images(reporter: Reporter) -> None:
+    family = "patchcore_efficientnet_lite0"
+    report = result(reporter, {family: with_images("anomaly", 0.9812)}, champion=with_images("anomaly", 0.9))
+    (model,) = report["candidates"]
+    assert (model["kind"], model["map"], model["image_auroc"]) == ("anomaly", None, 0.9812)
+    html = page(report)
+    assert re.findall(r'href="([^"]*)"', html) == [f"{family}/evaluation.html"]
+    visible = Text(html).visible
+    assert "image AUROC on the test set" in visible
+    assert "0.981 [0.961, 1.000]" in visible
+    assert "90.1 %" in visible
+    assert len(re.findall(r'<span style="width:[\d.]+%', html)) == 2
+    assert f"{family}: image AUROC 0.981\n" in notice(report)["message"]
+    assert report["cost_usd"], "the price list is that of an evaluation, whatever its kind"
+
+
+def test_the_report_of_detectors_alone_has_no_column_of_whole_images(reporter: Reporter) -> None:
+    assert "AUROC" not in page(result(reporter))
 
 
 def test_the_page_links_each_evaluation_that_exists(reporter: Reporter) -> None:

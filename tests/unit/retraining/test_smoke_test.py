@@ -142,6 +142,27 @@ def test_a_detection_that_differs_fails_and_is_named(
     assert named in message
 
 
+UNUSUAL = (detection("anomaly", 0.9, (10, 20, 110, 70)), detection("anomaly", 0.5, (0, 80, 10, 90)))
+
+
+def test_where_the_regions_of_an_anomaly_end_is_rounding(stack: Stack) -> None:
+    stack.golden(("labelled/images/a.jpg", jpeg()), expected=UNUSUAL, labels=("anomaly",))
+    one_region = detection("anomaly", 0.88, (10, 20, 130, 90))
+    assert stack.run(answer(one_region)) == {"images": 1, "version": VERSION}
+
+
+@pytest.mark.parametrize("score", [0.8, None])
+def test_an_anomaly_whose_score_differs_fails(stack: Stack, score: float | None) -> None:
+    stack.golden(("labelled/images/a.jpg", jpeg()), expected=UNUSUAL, labels=("anomaly",))
+    found = [] if score is None else [detection("anomaly", score, (10, 20, 110, 70))]
+    assert "the endpoint and the evaluation differ: anomaly 0.90" in refused(stack, answer(*found))
+
+
+def test_an_anomaly_that_only_the_endpoint_finds_fails(stack: Stack) -> None:
+    stack.golden(("labelled/images/a.jpg", jpeg()), expected=(), labels=())
+    assert "differ: anomaly 0.90" in refused(stack, answer(*UNUSUAL))
+
+
 def test_an_endpoint_that_serves_another_model_fails(stack: Stack) -> None:
     assert refused(stack, answer(*EXPECTED, version="7")) == f"the endpoint serves 7, not {VERSION}"
 
