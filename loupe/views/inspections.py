@@ -48,14 +48,22 @@ def show_inspections(records: Iterable[Inspection], title: str) -> None:
 
 
 def explanation(record: Inspection) -> str:
-    """Return what decided, as `scratches 0.93, inclusion 0.51`; without a detection the first reason."""
+    """Return what decided, as `scratches 0.93, inclusion 0.51`; without a detection the first reason.
+
+    What passed has none; then it is how unusual an anomaly model found it.
+    """
     reasons = record.get("reasons", [])
     # A message is `defect: scratches 0.93`, with as many digits as decide.
     detections = [reason["message"].rpartition(": ")[2] for reason in reasons if reason.get("label")]
     if not detections:
-        return str(reasons[0]["message"]) if reasons else ""
+        return str(reasons[0]["message"]) if reasons else _unusual(record)
     shown = ", ".join(detections[:_SHOWN_REASONS])
     return f"{shown} …" if len(detections) > _SHOWN_REASONS else shown
+
+
+def _unusual(record: Inspection) -> str:
+    anomaly = record.get("anomaly")
+    return f"(anomaly score {anomaly['score']:.3f})" if anomaly else ""
 
 
 def show_alert(envelope: dict[str, Any]) -> None:

@@ -17,6 +17,7 @@ from loupe.views.inspections import show_inspections
 
 _NAMES_SHOWN = 5
 _SURPRISES_SHOWN = 8
+_MUCH_OVERKILL = 0.05
 # In the order of the columns.
 _VERDICTS = ("pass", "review", "fail", "unreadable")
 
@@ -124,12 +125,14 @@ def progress_text(event: dict[str, Any]) -> str | None:
 
     >>> progress_text({"event": "epoch", "epoch": 2, "epochs": 5, "seconds": 20.0})
     'epoch 2 of 5, 1 min 0 s left'
+    >>> progress_text({"event": "pictures", "doing": "remembering", "done": 3, "of": 20})
+    'remembering 3 of 20 pictures'
     """
     if event.get("event") == "epoch":
         left = (event["epochs"] - event["epoch"]) * event["seconds"]
         return f"epoch {event['epoch']} of {event['epochs']}, {duration(left)} left"
-    if event.get("event") == "progress":
-        return f"{event.get('stage', '')} {event.get('done', '')} of {event.get('of', '')}".strip()
+    if event.get("event") == "pictures":
+        return f"{event['doing']} {event['done']} of {event['of']} pictures"
     return None
 
 
@@ -157,6 +160,8 @@ def _calibration(calibration: dict[str, Any]) -> Iterator[str]:
             f"Of {good}, each compared with the others, {overkill['count']} would be called an anomaly: overkill "
             f"{_rate(overkill)}."
         )
+        if overkill["value"] > _MUCH_OVERKILL and calibration.get("escape"):
+            yield "To call fewer of them so, let some of the defective ones pass: --escape-rate 0.05."
     if escape := calibration.get("escape"):
         defective = counted(escape["of"], "defective picture")
         yield f"Of {defective}, {escape['count']} would pass: escape {_rate(escape)}."

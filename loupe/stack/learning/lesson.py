@@ -12,7 +12,7 @@ from typing import Any
 
 from contract.families import ANOMALY_FAMILIES
 from loupe.errors import LoupeError
-from loupe.stack.learning import program
+from loupe.stack.learning import program, serving
 from loupe.stack.learning.serving import Kind
 from loupe.stack.learning.source import Source
 
@@ -165,7 +165,9 @@ def pack(lesson: Lesson, beside: Path) -> Path:
         LoupeError: They do not fit together.
     """
     both = lesson.run / "both.tar.gz"
-    first, second = (beside, lesson.archive) if lesson.kind == "anomaly" else (lesson.archive, beside)
-    arguments = ["--json", f"--out={both}", "--", str(first), str(second)]
+    if lesson.kind == "detector":
+        # The artefact may also have the detector whose place the new one takes.
+        beside = serving.anomaly_half(beside, lesson.run / "anomaly.tar.gz")
+    arguments = ["--json", f"--out={both}", "--", str(beside), str(lesson.archive)]
     program.run("training.ensemble", arguments, lesson.run / "ensemble.log", lambda event: None)
     return both

@@ -7,6 +7,7 @@ of the one of its kind, and stands beside one of the other kind.
 from __future__ import annotations
 
 import shlex
+import tarfile
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,6 +22,8 @@ from loupe.stack import deployment, endpoint
 from loupe.stack.target import Target
 
 Kind = Literal["detector", "anomaly"]
+# The files of an anomaly model beside a detector, and their names in an artefact of its own.
+_ALONE = {"anomaly.json": "model.json", "anomaly.onnx": "model.onnx"}
 WORDS: dict[Kind, str] = {"detector": "detector", "anomaly": "anomaly model"}
 
 
@@ -124,3 +127,25 @@ def place_for(kind: Kind, name: str, now: Served | None) -> Place:
     other: Kind = "anomaly" if kind == "detector" else "detector"
     stays = now.names.get(other)
     return Place(now.archive if stays else None, former, stays)
+
+
+def anomaly_half(archive: Path, out: Path) -> Path:
+    """Write the anomaly model of an artefact as an artefact of its own.
+
+    Args:
+        archive: The artefact, with an anomaly model alone or beside a detector.
+        out: Where to write.
+
+    Returns:
+        `archive` itself if it has no detector, else `out`.
+    """
+    if "anomaly_model" not in (card := deployment.read_card(archive)) or not card["anomaly_model"]:
+        return archive
+    with tarfile.open(archive) as source, tarfile.open(out, "w:gz") as target:
+        for member in source:
+            if name := _ALONE.get(member.name.removeprefix("./")):
+                content = source.extractfile(member)
+                alone = tarfile.TarInfo(name)
+                alone.size = member.size
+                target.addfile(alone, content)
+    return out

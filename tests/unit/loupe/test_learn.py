@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
+import json
 import os
 import signal
+import tarfile
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
@@ -109,6 +112,8 @@ def test_every_line_has_a_folder_of_its_own_below_the_home(tmp_path: Path):
 
 # --- what serves already ---
 
+DETECTOR_CARD = deployment.read_card(deployment.STARTER)
+
 DETECTOR = {"name": "dents", "anomaly": None, "anomaly_model": None}
 ANOMALY = {"name": "bottles", "anomaly": {"threshold": 30.0}}
 BOTH = {"name": "dents", "anomaly_model": {"name": "bottles", "version": "1"}}
@@ -160,6 +165,28 @@ def test_any_other_model_is_kept_with_a_copy_by_its_version(
     assert found.names == {"detector": card["name"]}
     assert found.archive.read_bytes() == deployment.STARTER.read_bytes()
     assert found.archive.name.startswith("served-")
+
+
+def test_the_anomaly_model_of_both_becomes_an_artefact_of_its_own_for_a_new_detector(tmp_path: Path):
+    files = {
+        "model.json": json.dumps(
+            {**DETECTOR_CARD, "anomaly_model": {"name": "bottles", "version": "1"}}
+        ).encode(),
+        "model.onnx": b"detector",
+        "anomaly.json": b"its card",
+        "anomaly.onnx": b"its graph",
+    }
+    both = tmp_path / "both.tar.gz"
+    with tarfile.open(both, "w:gz") as tar:
+        for name, content in files.items():
+            member = tarfile.TarInfo(f"./{name}")
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    half = serving.anomaly_half(both, tmp_path / "half.tar.gz")
+    with tarfile.open(half) as tar:
+        found = {name: (tar.extractfile(name) or io.BytesIO()).read() for name in tar.getnames()}
+    assert found == {"model.json": b"its card", "model.onnx": b"its graph"}
+    assert serving.anomaly_half(deployment.STARTER, tmp_path / "x") == deployment.STARTER
 
 
 def test_without_an_endpoint_nothing_serves(press: Stack, tmp_path: Path):

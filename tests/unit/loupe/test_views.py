@@ -98,3 +98,9 @@ def test_events_as_json_tell_an_alert_from_an_inspection(capsys: pytest.CaptureF
 
 def test_a_time_is_the_readers_local_date_and_time(in_india: None):
     assert figures.local_time("2026-03-01T22:00:00Z") == "2026-03-02 03:30:00"
+
+
+def test_what_passed_an_anomaly_model_shows_how_unusual_it_is():
+    passed = RECORD | {"verdict": "pass", "reasons": []}
+    assert inspections.explanation(passed) == ""
+    assert inspections.explanation(passed | {"anomaly": {"score": 0.1749}}) == "(anomaly score 0.175)"
