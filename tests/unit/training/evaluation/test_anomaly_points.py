@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from inspection.rules import Rules
@@ -27,6 +27,8 @@ POINT = {
     "precision",
     "recall",
 }
+
+FEW = settings(max_examples=30)
 
 
 def images(good: list[float], bad: list[float], foreign: int = 0) -> ImageScores:
@@ -51,6 +53,7 @@ def served(score: float) -> float:
     return round(score, 4)
 
 
+@FEW
 @given(SCORES, RATES)
 def test_at_the_overkill_point_no_more_than_the_wanted_share_of_good_images_fails(good, rate):
     point = points(images(good, []), overkill=rate)["overkill"]
@@ -65,6 +68,7 @@ def test_at_the_overkill_point_no_more_than_the_wanted_share_of_good_images_fail
         assert sum(score >= lower for score in good) > rate * len(good) - 1e-9
 
 
+@FEW
 @given(SCORES, RATES)
 def test_at_the_escape_point_no_more_than_the_wanted_share_of_defective_images_passes(bad, rate):
     point = points(images([], bad), escape=rate)["escape"]
@@ -72,6 +76,7 @@ def test_at_the_escape_point_no_more_than_the_wanted_share_of_defective_images_p
     assert point["escape_rate"]["value"] <= rate + 1e-9
 
 
+@FEW
 @given(SCORES, SCORES)
 def test_every_point_has_the_form_of_a_detectors_point(good, bad):
     found = points(images(good, bad))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import mannwhitneyu
 
@@ -16,6 +16,8 @@ from training.evaluation.bootstrap import resample
 LABELLED = st.lists(st.tuples(st.integers(0, 6), st.booleans()), min_size=2, max_size=30).filter(
     lambda rows: len({flag for _, flag in rows}) == 2
 )
+
+FEW = settings(max_examples=30)
 
 
 def figures(rows, weights=None):
@@ -37,6 +39,7 @@ def best_f1(good, bad):
     return max(points)
 
 
+@FEW
 @given(LABELLED)
 def test_auroc_is_the_statistic_of_mann_and_whitney(rows):
     good, bad = split(rows)
@@ -44,6 +47,7 @@ def test_auroc_is_the_statistic_of_mann_and_whitney(rows):
     assert figures(rows)["image_auroc"].value == pytest.approx(expected)
 
 
+@FEW
 @given(LABELLED)
 def test_what_is_caught_at_zero_overkill_is_above_every_good_image(rows):
     good, bad = split(rows)
@@ -51,11 +55,13 @@ def test_what_is_caught_at_zero_overkill_is_above_every_good_image(rows):
     assert figures(rows)["caught_at_zero_overkill"].value == pytest.approx(expected)
 
 
+@FEW
 @given(LABELLED)
 def test_f1_max_is_the_best_of_all_thresholds(rows):
     assert figures(rows)["f1_max"].value == pytest.approx(best_f1(*split(rows)))
 
 
+@FEW
 @given(LABELLED)
 def test_no_figure_depends_on_the_scale_of_the_scores(rows):
     stretched = [(np.exp(value / 2.0) - 5, flag) for value, flag in rows]
@@ -65,6 +71,7 @@ def test_no_figure_depends_on_the_scale_of_the_scores(rows):
         assert np.array_equal(figure.samples, other.samples, equal_nan=True)
 
 
+@FEW
 @given(LABELLED, st.integers(0, 1000))
 def test_a_resample_gives_what_the_repeated_images_give(rows, seed):
     weights = resample(len(rows), 1, seed)
@@ -78,6 +85,7 @@ def test_a_resample_gives_what_the_repeated_images_give(rows, seed):
             assert np.isnan(value)
 
 
+@FEW
 @given(LABELLED)
 def test_every_interval_contains_its_figure(rows):
     for figure in figures(rows).values():

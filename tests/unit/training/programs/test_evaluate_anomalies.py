@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import re
 import shutil
@@ -48,8 +50,8 @@ def picture(path: Path, spot: int | None, *, mask: Path | None = None, level: in
 def data(tmp_path_factory) -> Path:
     """The layout of MVTec AD: good parts, and scratched ones with masks."""
     root = tmp_path_factory.mktemp("parts")
-    for number in range(8):
-        picture(root / f"test/good/{number}.png", None)
+    for name in (HOSTILE, *range(7)):
+        picture(root / f"test/good/{name}.png", None)
     for number in range(6):
         mask = root / f"ground_truth/scratch/{number}_mask.png"
         picture(root / f"test/scratch/{number}.png", 20 + 15 * number, mask=mask)
@@ -72,12 +74,20 @@ def run(capsys, program, *arguments: object) -> tuple[dict[str, Any], str]:
     return json.loads(captured.out), captured.err
 
 
-def full(model: Path, data: Path, folder: Path, *arguments: object) -> dict[str, Any]:
-    target = folder / "full.json"
-    options = ["--model", model, "--dataset", data, "--split", "all", "--json", "--out", target]
-    assert evaluate([*map(str, options), *map(str, arguments)]) == 0
-    report: dict[str, Any] = json.loads(target.read_text())
-    return report
+@pytest.fixture(scope="module")
+def reports(models, data, tmp_path_factory) -> dict[str, dict[str, Any]]:
+    """What `--out` writes for each kind, and under `files` the folder with the page and the rules."""
+    found = {}
+    for kind, model in models.items():
+        folder = tmp_path_factory.mktemp(kind)
+        names = {"--out": "full.json", "--html": "page.html", "--rules": "rules.json"}
+        options = [f"{option}={folder / name}" for option, name in names.items()]
+        arguments = ["--model", str(model), "--dataset", str(data), "--split", "all"]
+        with contextlib.redirect_stdout(io.StringIO()) as out:
+            assert evaluate([*arguments, *options]) == 0
+        found[kind] = json.loads((folder / "full.json").read_text())
+        found[kind] |= {"files": folder, "printed": out.getvalue()}
+    return found
 
 
 def test_the_figures_of_an_anomaly_model_come_first_and_are_about_images(models, data, capsys):
@@ -93,8 +103,8 @@ def test_the_figures_of_an_anomaly_model_come_first_and_are_about_images(models,
         assert 0 < low <= report[name] <= high
 
 
-def test_an_anomaly_model_has_no_precision_rather_than_none_of_it(models, data, tmp_path):
-    report = full(models["anomaly"], data, tmp_path)
+def test_an_anomaly_model_has_no_precision_rather_than_none_of_it(reports):
+    report = reports["anomaly"]
     assert (report["map"], report["map50"], report["map75"]) == (None, None, None)
     assert report["per_class"] == {"scratch": None}
     assert report["unknown_classes"] == []
@@ -103,11 +113,11 @@ def test_an_anomaly_model_has_no_precision_rather_than_none_of_it(models, data, 
 
 
 @pytest.mark.parametrize("kind", ["anomaly", "detector", "both"])
-def test_the_gate_and_the_rules_read_the_report_of_every_kind(models, data, tmp_path, kind):
-    report = full(models[kind], data, tmp_path, "--rules", tmp_path / "rules.json")
+def test_the_gate_and_the_rules_read_the_report_of_every_kind(reports, kind):
+    report = reports[kind]
     evaluation = Evaluation.read(report)
     assert (evaluation.kind, evaluation.image_auroc) == (kind, report["image_auroc"])
-    rules = Rules.model_validate_json((tmp_path / "rules.json").read_text())
+    rules = Rules.model_validate_json((report["files"] / "rules.json").read_text())
     assert (ANOMALY in rules.classes) == (kind != "detector")
     assert set(report["operating_points"]) == {"anomaly": {ANOMALY}, "detector": {"scratch"}}.get(
         kind, {ANOMALY, "scratch"}
@@ -116,9 +126,9 @@ def test_the_gate_and_the_rules_read_the_report_of_every_kind(models, data, tmp_
     assert {label for image in report["golden"] for label in image["labels"]} == {"scratch"}
 
 
-def test_both_together_answer_as_one_and_each_has_its_own_figures(models, data, tmp_path):
-    report = full(models["both"], data, tmp_path)
-    parts = {kind: full(models[kind], data, tmp_path) for kind in ("anomaly", "detector")}
+def test_both_together_answer_as_one_and_each_has_its_own_figures(reports):
+    report = reports["both"]
+    parts = {kind: reports[kind] for kind in ("anomaly", "detector")}
     assert report["map"] == parts["detector"]["map"]
     assert report["pro"] == parts["anomaly"]["pro"]
     for kind, alone in parts.items():
@@ -183,8 +193,8 @@ def test_a_picture_of_another_product_is_told_and_goes_to_review(models, data, t
 def test_the_overkill_rate_that_is_wanted_moves_the_overkill_point(models, data, capsys, tmp_path):
     noisy = tmp_path / "parts"
     shutil.copytree(data, noisy)
-    for number in range(8):
-        picture(noisy / f"test/good/{number}.png", 22 + 2 * number)
+    for number, path in enumerate(sorted((noisy / "test/good").iterdir())):
+        picture(path, 22 + 2 * number)
     arguments = ["--model", models["anomaly"], "--dataset", noisy]
     strict, _ = run(capsys, evaluate, *arguments, "--overkill-rate", "0")
     loose, _ = run(capsys, evaluate, *arguments, "--overkill-rate", "0.5")
@@ -197,27 +207,21 @@ def test_the_overkill_rate_that_is_wanted_moves_the_overkill_point(models, data,
     assert "--overkill-rate: '1' is not a number of at least 0" in capsys.readouterr().err
 
 
-def test_the_table_has_the_figures_of_the_kind(models, data, capsys):
+def test_the_table_has_the_figures_of_the_kind(reports):
     for kind, present, absent in (
         ("anomaly", ["image AUROC", "caught at zero overkill", "PRO", "the model's own"], ["mAP"]),
         ("detector", ["mAP[.5:.95]", "image AUROC"], ["caught at zero", "the model's own"]),
         ("both", ["mAP[.5:.95]", "image AUROC", "caught at zero overkill", "the model's own", "scratch"], []),
     ):
-        assert evaluate(["--model", str(models[kind]), "--dataset", str(data), "--split", "all"]) == 0
-        out = capsys.readouterr().out
+        out = reports[kind]["printed"]
         assert all(text in out for text in present), kind
         assert not any(text in out for text in absent), kind
         assert max(map(len, out.splitlines())) <= 80
 
 
 @pytest.mark.parametrize("kind", ["anomaly", "both"])
-def test_the_page_shows_the_heat_maps_and_hostile_names_are_text(models, data, tmp_path, kind):
-    hostile = tmp_path / "parts"
-    shutil.copytree(data, hostile)
-    shutil.move(hostile / "test/good/0.png", hostile / f"test/good/{HOSTILE}.png")
-    page = tmp_path / "page.html"
-    full(models[kind], hostile, tmp_path, "--html", page)
-    text = page.read_text()
+def test_the_page_shows_the_heat_maps_and_hostile_names_are_text(reports, kind):
+    text = (reports[kind]["files"] / "page.html").read_text()
     elements = Elements(text).elements
     assert {tag for tag, _ in elements}.isdisjoint({"script", "iframe", "object", "img", "link"})
     assert "&lt;img src=x onerror" in text
@@ -230,10 +234,9 @@ def test_the_page_shows_the_heat_maps_and_hostile_names_are_text(models, data, t
         assert href is None or href.startswith(("data:image/jpeg;base64,", "#"))
 
 
-def test_evaluating_on_what_an_anomaly_model_remembers_warns(models, data, tmp_path, capsys):
-    report, _ = run(capsys, evaluate, "--model", models["anomaly"], "--dataset", data)
+def test_evaluating_on_what_an_anomaly_model_remembers_warns(reports, data, tmp_path, capsys):
     folder = anomaly_folder(tmp_path / "a")
-    trained = {"snapshot": report["dataset"]["snapshot"], "validation": 3}
+    trained = {"snapshot": reports["anomaly"]["dataset"]["snapshot"], "validation": 3}
     replace(read_card(folder), dataset=trained).write(folder)
     model = pack(folder, tmp_path / "model.tar.gz")
     report, err = run(capsys, evaluate, "--model", model, "--dataset", data)
