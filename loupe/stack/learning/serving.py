@@ -143,7 +143,7 @@ def anomaly_half(archive: Path, out: Path) -> Path:
         return archive
     with tarfile.open(archive) as source, tarfile.open(out, "w:gz") as target:
         for member in source:
-            if name := _ALONE.get(member.name.removeprefix("./")):
+            if name := _ALONE.get(member.name):
                 content = source.extractfile(member)
                 alone = tarfile.TarInfo(name)
                 alone.size = member.size

@@ -179,7 +179,7 @@ def test_the_anomaly_model_of_both_becomes_an_artefact_of_its_own_for_a_new_dete
     both = tmp_path / "both.tar.gz"
     with tarfile.open(both, "w:gz") as tar:
         for name, content in files.items():
-            member = tarfile.TarInfo(f"./{name}")
+            member = tarfile.TarInfo(name)
             member.size = len(content)
             tar.addfile(member, io.BytesIO(content))
     half = serving.anomaly_half(both, tmp_path / "half.tar.gz")
