@@ -153,7 +153,7 @@ def main() -> None:
     from training.detectors.registry import families
 
     parser = argparse.ArgumentParser(prog="python -m benchmarks.family_cost", description=__doc__)
-    parser.add_argument("family", nargs="*", help="families to measure (default: all)")
+    parser.add_argument("family", nargs="*", help="families to measure (default: all detectors)")
     parser.add_argument("--json", action="store_true", help="print one JSON document instead of a table")
     parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -161,7 +161,7 @@ def main() -> None:
         sys.stdout.write(json.dumps(measure(options.family[0])) + "\n")
         return
     rows = []
-    for family in options.family or families():
+    for family in options.family or families("detector"):
         sys.stderr.write(f"{family} ...\n")
         rows.append(_measure_in_new_process(family))
     if options.json:

@@ -1,4 +1,4 @@
-"""The interface of a detector family."""
+"""The interface of a family: of detectors, or of anomaly models."""
 
 from __future__ import annotations
 
@@ -55,38 +55,105 @@ class Recipe:
 
 
 @dataclass(frozen=True, slots=True)
+class AnomalyRecipe:
+    """The default hyperparameters of a family of anomaly models.
+
+    Attributes:
+        input_size: Side of the square input, in pixels.
+        memory: The most places of good pictures that the model remembers.
+    """
+
+    input_size: int
+    memory: int
+
+
+@dataclass(frozen=True, slots=True)
 class PublicWeights:
     """The address of published weights.
 
     Attributes:
         source: torchvision: a name of its weights API. huggingface: a repository with a model.safetensors, as timm's.
+            package: a file in an installed Python package, which needs no network.
         name: The name at the source.
     """
 
-    source: Literal["torchvision", "huggingface"]
+    source: Literal["torchvision", "huggingface", "package"]
     name: str
 
 
-class Detector(nn.Module, ABC):
-    """A detector: the interface between a family and training, export and evaluation.
+class Network(nn.Module, ABC):
+    """A network of any family: what starting weights and the export need of it.
 
     Attributes:
         family: Name of the family.
         input_size: Side of the square input, in pixels.
         normalisation: Mean and std that the graph applies to pixels / 255.
-        postprocess: How the output becomes detections.
         backbone_prefix: Prefix of the names of the backbone's tensors.
+        outputs: The names of what `forward` returns.
         any_batch: Whether the exported graph takes any number of images at a time, or only one.
-        places: Description of the fixed places that the A outputs belong to. Models with the same places, labels and
-            input size can be averaged (training.learning.ensembling). Empty: the outputs belong to no fixed places.
     """
 
     family: str
     input_size: int
     normalisation: dict[str, list[float]]
-    postprocess: Postprocess
+    outputs: tuple[str, ...]
     backbone_prefix = "backbone."
     any_batch = True
+
+    def own_name(self, name: str) -> str:
+        """Return this model's name for a tensor that a published checkpoint calls `name`."""
+        return name
+
+
+class AnomalyNetwork(Network):
+    """The network of an anomaly model: the interface between a family and learning, export and evaluation.
+
+    Attributes:
+        side: Places of a picture, across as well as down.
+        channels: Numbers in the feature of a place.
+        memory: [K, channels], the features of good places; set before `forward` is called.
+    """
+
+    outputs = ("distance", "map")
+    side: int
+    channels: int
+    memory: Tensor
+
+    def remember(self, memory: Tensor) -> None:
+        """Set the memory, float32 [K, channels]. It is exported with the weights."""
+        self.register_buffer("memory", memory)
+
+    @abstractmethod
+    def features(self, images: Tensor) -> Tensor:
+        """Return the features of the places of pictures, row by row: [N, side * side, channels].
+
+        Args:
+            images: uint8 [N, size, size, 3].
+        """
+
+    @abstractmethod
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Compare pictures with the memory. This is the graph that is exported.
+
+        Args:
+            images: uint8 [N, size, size, 3].
+
+        Returns:
+            The distance of each picture [N], and of each of its places [N, side, side], from the good ones.
+        """
+
+
+class Detector(Network):
+    """A detector: the interface between a family and training, export and evaluation.
+
+    Attributes:
+        postprocess: How the output becomes detections.
+        places: Description of the fixed places that the A outputs belong to. Models with the same places, labels and
+            input size can be averaged (training.learning.ensembling). Empty: the outputs belong to no fixed places.
+    """
+
+    outputs = ("boxes", "scores")
+    postprocess: Postprocess
     places = ""
 
     @abstractmethod
@@ -120,10 +187,6 @@ class Detector(nn.Module, ABC):
         """
         if views != 1:
             raise UnsupportedViewsError(f"{self.family} detects in one view of an image only, not in {views}")
-
-    def own_name(self, name: str) -> str:
-        """Return this model's name for a tensor that a published checkpoint calls `name`."""
-        return name
 
     def _pixels(self, images: Tensor) -> Tensor:
         """uint8 [N, size, size, 3] → normalised [N, 3, size, size]."""

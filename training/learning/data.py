@@ -41,7 +41,7 @@ def open_training_data(container: Container, settings: Hyperparameters) -> Train
         raise DatasetError(container.root / "input/data/train", "the channel train is missing")
     whole = open_dataset(channel)
     validation_channel = container.channel("validation")
-    train, validation, split = _divide(whole, validation_channel)
+    train, validation, split = train_and_validation(whole, validation_channel)
     train, validation = _placed(train), _placed(validation)
     train = _share(train, settings.train_share)
     _check(channel, train, validation)
@@ -60,7 +60,9 @@ def open_training_data(container: Container, settings: Hyperparameters) -> Train
     return TrainingData(train, validation, {"snapshot": whole.snapshot(), "split": split, **counts})
 
 
-def _divide(whole: Dataset, validation_channel: Path | str | None) -> tuple[Dataset, Dataset, str]:
+def train_and_validation(
+    whole: Dataset, validation_channel: Path | str | None
+) -> tuple[Dataset, Dataset, str]:
     """Return the train part, the validation part, and how they were divided."""
     if validation_channel:
         return whole, open_dataset(validation_channel), "by channel"

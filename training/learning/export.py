@@ -1,4 +1,4 @@
-"""The export of a detector to ONNX, and the proof that both detect the same."""
+"""The export of a network to ONNX, and the proof that a detector and its export detect the same."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ import onnx
 import torch
 from numpy.typing import NDArray
 from onnx import numpy_helper
+from torch import nn
 
-from training.detectors import Detector
+from training.detectors.base import Detector, Network
 from training.job.errors import TrainingError
 from training.model.artefact import MODEL
 from training.model.decoding import Detections, Postprocess, detections, iou
@@ -40,43 +41,54 @@ class ParityError(TrainingError):
     """The exported model does not detect what the trained one detects."""
 
 
-def export(detector: Detector, folder: Path) -> Path:
+def export(network: Network, folder: Path) -> Path:
     """Write `folder`/model.onnx and return its path.
 
     The batch axis is dynamic, or 1 if the family cannot do better. The next training can start from the file (see
     `training.learning.weights`): the weights keep their names, batch norms stay unfused (ONNX Runtime fuses them when
     it loads the file), and weights that only training uses are stored in it, too.
     """
-    detector.eval()
-    axes = {name: {0: "n"} for name in ("images", "boxes", "scores")}
-    if not detector.any_batch:
-        axes = {name: {1: "a"} for name in ("boxes", "scores")}
-    example = torch.zeros(
-        2 if detector.any_batch else 1, detector.input_size, detector.input_size, 3, dtype=torch.uint8
-    )
     path = folder / MODEL
-    # The newer exporter (dynamo=True) fails on these detectors with torch 2.15.
+    write_graph(network, network.input_size, path, network.outputs, any_batch=network.any_batch)
+    _restore_missing_weights(path, network)
+    return path
+
+
+def write_graph(
+    module: nn.Module, size: int, path: Path, outputs: Sequence[str], *, any_batch: bool = True
+) -> None:
+    """Write the graph of a module that takes `images`, uint8 [N, size, size, 3].
+
+    Args:
+        module: What `forward` does becomes the graph.
+        size: Side of the pictures, in pixels.
+        path: The file to write.
+        outputs: The names of the outputs.
+        any_batch: Whether the graph takes any number of pictures, or only one.
+    """
+    module.eval()
+    axes = {name: {0: "n"} if any_batch else {1: "a"} for name in outputs}
+    example = torch.zeros(2 if any_batch else 1, size, size, 3, dtype=torch.uint8)
+    # The newer exporter (dynamo=True) fails on the detectors with torch 2.15.
     with warnings.catch_warnings():
         # About shapes that become constants, which is what we want.
         warnings.simplefilter("ignore")
         torch.onnx.export(
-            detector,
+            module,
             (example,),
             str(path),
             input_names=["images"],
-            output_names=["boxes", "scores"],
-            dynamic_axes=axes,
+            output_names=list(outputs),
+            dynamic_axes={"images": {0: "n"}, **axes} if any_batch else axes,
             opset_version=17,
             # Folding would rename weights.
             do_constant_folding=False,
             training=torch.onnx.TrainingMode.PRESERVE,
             dynamo=False,
         )
-    _restore_missing_weights(path, detector)
-    return path
 
 
-def _restore_missing_weights(path: Path, detector: Detector) -> None:
+def _restore_missing_weights(path: Path, network: Network) -> None:
     """Add the weights that the exporter left out.
 
     It leaves out weights that only training uses, and weights that are equal to another one: it replaces them by an
@@ -84,7 +96,7 @@ def _restore_missing_weights(path: Path, detector: Detector) -> None:
     """
     model = onnx.load(str(path))
     present = {weight.name for weight in model.graph.initializer}
-    missing = {name: value for name, value in detector.state_dict().items() if name not in present}
+    missing = {name: value for name, value in network.state_dict().items() if name not in present}
     nodes = [node for node in model.graph.node if node.output[0] not in missing]
     del model.graph.node[:]
     model.graph.node.extend(nodes)

@@ -17,7 +17,7 @@ from torch.utils.data import Dataset as TorchDataset
 from tqdm import tqdm
 
 from contract.images import UnreadableError
-from training.datasets import Dataset, DatasetError
+from training.datasets import Dataset, DatasetError, Sample
 from training.detectors import Target
 from training.job.children import end_with_parent
 from training.job.container import cores
@@ -142,7 +142,9 @@ class Loader(TorchDataset[Example]):
         return cache
 
     def _decode(self, index: int) -> Tensor:
-        return torch.from_numpy(_read_pixels(self._dataset, index, self._size, self._bit_depth).copy())
+        return torch.from_numpy(
+            read_pixels(self._dataset, self._dataset.samples[index], self._size, self._bit_depth).copy()
+        )
 
 
 def _begin_worker(parent: int, _worker: int) -> None:
@@ -151,9 +153,18 @@ def _begin_worker(parent: int, _worker: int) -> None:
     end_with_parent(parent)
 
 
-def _read_pixels(dataset: Dataset, index: int, size: int, bit_depth: int | None) -> NDArray[np.uint8]:
-    """Return the pixels of one image, uint8 [size, size, 3]. Raises DatasetError, which names the image."""
-    sample = dataset.samples[index]
+def read_pixels(dataset: Dataset, sample: Sample, size: int, bit_depth: int | None) -> NDArray[np.uint8]:
+    """Return the pixels of one image, uint8 [size, size, 3].
+
+    Args:
+        dataset: What the image is in.
+        sample: The image.
+        size: Side of the model's input, in pixels.
+        bit_depth: Of the cameras, for 16-bit files that do not state it.
+
+    Raises:
+        DatasetError: The image cannot be read, or is nearly black; the message names it.
+    """
     try:
         picture = decode(dataset.read(sample), size, bit_depth=bit_depth)
     except UnreadableError as error:

@@ -10,11 +10,15 @@ from contract.text import plain
 from training.job.container import emit
 
 
-class Progress(Protocol):
-    """Receives the reports of a run."""
+class Events(Protocol):
+    """Receives the reports of a job that has no epochs."""
 
     def event(self, name: str, fields: Mapping[str, Any]) -> None:
-        """Report something that happens once: start, pretrained, resume, piped, early_stop, done."""
+        """Report something that happens."""
+
+
+class Progress(Events, Protocol):
+    """Receives the reports of a run: start, pretrained, resume, piped, early_stop and done happen once."""
 
     def epoch(self, metrics: Mapping[str, float], details: Mapping[str, float]) -> None:
         """Report the end of an epoch.
@@ -55,13 +59,26 @@ class EventLines(JsonLines):
         sys.stdout.flush()
 
 
-class Readable:
-    """One line for each epoch, with the time left."""
+class Sentences:
+    """One sentence for each event. A subclass has a method `_<name>` for each, which returns its sentence."""
 
     def event(self, name: str, fields: Mapping[str, Any]) -> None:
         """Write one sentence."""
         sys.stdout.write(plain(getattr(self, f"_{name}")(fields)) + "\n")
         sys.stdout.flush()
+
+    def _pretrained(self, fields: Mapping[str, Any]) -> str:
+        backbone = fields["backbone"]
+        line = (
+            f"started from {fields['source']}: {fields['loaded']} of {fields['of']} tensors loaded, "
+            f"{backbone['loaded']} of the backbone's {backbone['of']}"
+        )
+        not_loaded = ", ".join(fields["not_loaded"])
+        return line + (f"; from scratch: {not_loaded}" if not_loaded else "")
+
+
+class Readable(Sentences):
+    """One line for each epoch, with the time left."""
 
     def epoch(self, metrics: Mapping[str, float], details: Mapping[str, float]) -> None:
         """Write one line."""
@@ -85,15 +102,6 @@ class Readable:
             f"{len(fields['labels'])} labels{dropped}; {settings['epochs']} epochs"
             + (f" and {settings['cycles']} cycles" if settings["cycles"] else "")
         )
-
-    def _pretrained(self, fields: Mapping[str, Any]) -> str:
-        backbone = fields["backbone"]
-        line = (
-            f"started from {fields['source']}: {fields['loaded']} of {fields['of']} tensors loaded, "
-            f"{backbone['loaded']} of the backbone's {backbone['of']}"
-        )
-        not_loaded = ", ".join(fields["not_loaded"])
-        return line + (f"; from scratch: {not_loaded}" if not_loaded else "")
 
     def _resume(self, fields: Mapping[str, Any]) -> str:
         return f"continuing after epoch {fields['after_epoch']}"

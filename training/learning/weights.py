@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import math
 import pickle
 import shutil
@@ -25,10 +26,10 @@ from safetensors.torch import load_file
 from torch import Tensor
 from torchvision.models import get_weight
 
-from training.detectors import Detector, PublicWeights
+from training.detectors.base import AnomalyNetwork, Network, PublicWeights
 from training.detectors.registry import public_weights
 from training.job.errors import TrainingError
-from training.model.artefact import MAX_BYTES, MODEL, unpack
+from training.model.artefact import ANOMALY_MODEL, MAX_BYTES, MODEL, unpack
 
 _TENSOR_SUFFIXES = (".safetensors", ".pt", ".pth")
 _SUFFIXES = (".tar.gz", ".onnx", *_TENSOR_SUFFIXES)
@@ -49,11 +50,11 @@ class PretrainedError(TrainingError):
     """The weights cannot be fetched, cannot be read, or do not fit the model."""
 
 
-def load_pretrained(model: Detector, source: Path | str) -> dict[str, Any]:
+def load_pretrained(model: Network, source: Path | str) -> dict[str, Any]:
     """Copy into `model` every weight that fits by name and shape.
 
     Args:
-        model: The detector to start.
+        model: The network to start: a detector, or an anomaly model without its memory.
         source: A file, a folder with one file, or the name of published weights (see `public_weights`). A file
             is our model.tar.gz or its model.onnx, safetensors, or a weights-only .pt or .pth, bare or in a tar.gz.
             Its tensors may have the names of torchvision, timm or Hugging Face, and may be of the backbone alone.
@@ -70,7 +71,7 @@ def load_pretrained(model: Detector, source: Path | str) -> dict[str, Any]:
         origin, given = source, fetch(model.family, source)
     else:
         path = _weights_file(Path(source), model.family)
-        origin, given = path.name, _read(path)
+        origin, given = path.name, _read(path, wants_anomaly=isinstance(model, AnomalyNetwork))
     own = _without_counters(model.state_dict())
     named = _rename(model, own, given)
     fitting = {name: named[name].to(own[name].dtype) for name in _fitting_names(own, named)}
@@ -88,7 +89,7 @@ def load_pretrained(model: Detector, source: Path | str) -> dict[str, Any]:
 
 
 def _check_fitting(
-    model: Detector, origin: str, own: Tensors, fitting: Tensors, given: Tensors
+    model: Network, origin: str, own: Tensors, fitting: Tensors, given: Tensors
 ) -> dict[str, int]:
     """Return how much of the backbone fits. Raises PretrainedError if it is too little, or not finite."""
     backbone = [name for name in own if name.startswith(model.backbone_prefix)]
@@ -114,10 +115,10 @@ def _digest(tensors: Tensors) -> str:
 
 
 def fetch(family: str, name: str) -> Tensors:
-    """Return published weights, from the network or its cache.
+    """Return published weights, from an installed package, the network or its cache.
 
     Args:
-        family: The detector family.
+        family: Of detectors or anomaly models.
         name: One of the names in its WEIGHTS.
 
     Raises:
@@ -129,6 +130,8 @@ def fetch(family: str, name: str) -> Tensors:
             f"unknown weights {name!r} for {family}; known are {', '.join(known) or 'none'}"
         )
     public = known[name]
+    if public.source == "package":
+        return _load(_in_package(public.name))
     try:
         if public.source == "torchvision":
             tensors: Tensors = get_weight(public.name).get_state_dict(progress=False, weights_only=True)
@@ -148,6 +151,19 @@ def _url(public: PublicWeights) -> str:
     return f"https://huggingface.co/{public.name}/resolve/main/{_HUB_FILE}"
 
 
+def _in_package(name: str) -> Path:
+    """Return the path of a file in an installed package, `<package>/<path>`. The package's code is not run."""
+    package, _, file = name.partition("/")
+    spec = importlib.util.find_spec(package)
+    for folder in (spec.submodule_search_locations or []) if spec else []:
+        if (path := Path(folder) / file).is_file():
+            return path
+    raise PretrainedError(
+        f"the Python package {package}, which contains the weights, is not installed",
+        hint="Install Loupe with its extra `train` again, or start from a file with --pretrained.",
+    )
+
+
 def _weights_file(path: Path, family: str) -> Path:
     """Return `path` itself, or the only weights file in that folder."""
     if path.is_file():
@@ -165,24 +181,25 @@ def _weights_file(path: Path, family: str) -> Path:
     return files[0]
 
 
-def _read(path: Path) -> Tensors:
+def _read(path: Path, *, wants_anomaly: bool) -> Tensors:
     if not path.name.endswith(".tar.gz"):
         return _load(path)
     with tempfile.TemporaryDirectory() as folder:
         try:
-            file = _extract(path, Path(folder))
+            file = _extract(path, Path(folder), wants_anomaly=wants_anomaly)
         except (OSError, tarfile.TarError, EOFError, zlib.error) as error:
             raise PretrainedError(f"cannot unpack {path}: {error}") from error
         return _load(file)
 
 
-def _extract(path: Path, folder: Path) -> Path:
-    """Extract the only weights file of an archive into `folder`."""
+def _extract(path: Path, folder: Path, *, wants_anomaly: bool) -> Path:
+    """Extract the only weights file of an archive into `folder`; of our artefact, that of the wanted kind."""
     with tarfile.open(path, "r:gz") as archive:
         members = {member.name: member for member in archive if member.isreg()}
         if MODEL in members:
             unpack(path, folder)
-            return folder / MODEL
+            beside = folder / ANOMALY_MODEL
+            return beside if wants_anomaly and beside.is_file() else folder / MODEL
         # SageMaker JumpStart packs weights together with code. The code is never extracted.
         names = [name for name in members if name.endswith(_TENSOR_SUFFIXES)]
         if len(names) != 1:
@@ -232,7 +249,7 @@ def _without_counters(tensors: Tensors) -> dict[str, Tensor]:
     return {name: value for name, value in tensors.items() if not name.endswith("num_batches_tracked")}
 
 
-def _rename(model: Detector, own: Tensors, given: Tensors) -> Tensors:
+def _rename(model: Network, own: Tensors, given: Tensors) -> Tensors:
     """Return the given tensors under this model's names.
 
     Of several ways to read the names, the one that fits most tensors is taken.

@@ -33,7 +33,9 @@ torch.set_num_threads(1)
 
 def _each_family(heavy: pytest.MarkDecorator, heaviest: pytest.MarkDecorator) -> pytest.MarkDecorator:
     marks = dict.fromkeys(HEAVY, heavy) | {"faster_rcnn_resnet50": heaviest}
-    names = [pytest.param(name, marks=marks[name]) if name in marks else name for name in families()]
+    names = [
+        pytest.param(name, marks=marks[name]) if name in marks else name for name in families("detector")
+    ]
     return pytest.mark.parametrize("family", names, scope="module")
 
 
@@ -299,7 +301,7 @@ def test_half_precision_changes_little(family):
     assert values[1] == pytest.approx(values[0], rel=0.1)
 
 
-@pytest.mark.parametrize("family", families())
+@pytest.mark.parametrize("family", families("detector"))
 @pytest.mark.parametrize("size", [0, 16, 5000])
 def test_an_input_size_out_of_range_is_named_with_the_range(family, size):
     with pytest.raises(

@@ -411,8 +411,10 @@ def test_without_a_network_the_error_says_which_file_to_bring(family, tmp_path, 
 
 @pytest.mark.parametrize("family", families())
 def test_every_published_name_exists(family):
-    for public in public_weights(family).values():
-        if public.source == "torchvision":
+    for name, public in public_weights(family).items():
+        if public.source == "package":
+            assert fetch(family, name)
+        elif public.source == "torchvision":
             assert torchvision.models.get_weight(public.name).url.startswith("https://")
         elif public.name.startswith("timm/"):
             assert public.name.removeprefix("timm/") in timm.list_pretrained()
