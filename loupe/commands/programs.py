@@ -59,7 +59,7 @@ def _arguments(flags: dict[str, bool], **values: object) -> list[str]:
 )
 def train(
     dataset: Dataset,
-    family: Annotated[str, typer.Option(metavar="NAME", help="The detector family (docs/families.md).")],
+    family: Annotated[str, typer.Option(metavar="NAME", help="The family of models (docs/families.md).")],
     out: Annotated[
         Path, typer.Option(metavar="FOLDER", help="For the checkpoints and the finished model.tar.gz.")
     ],
@@ -74,16 +74,23 @@ def train(
         str | None,
         typer.Option(metavar="FILE|NAME", help="Weights to start from; a name such as coco needs a network."),
     ] = None,
+    beside: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="MODEL",
+            help="A model.tar.gz whose detector, or anomaly model, is packed beside the new model.",
+        ),
+    ] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="NAME=VALUE", help="A hyperparameter; can be repeated."),
     ] = None,
     json_: Json = False,
 ) -> None:
-    """Train a detector.
+    """Train a detector from labelled defects, or an anomaly model from good pictures alone.
 
-    Shows each epoch. After Ctrl+C or a crash, the same command continues after the last complete epoch. --json prints
-    one JSON document for each event, as a training job does.
+    Shows each epoch of a detector. After Ctrl+C or a crash, the same command continues after the last complete epoch.
+    --json prints one JSON document for each event, as a training job does.
     """
     program_runner.require_torch()
     values = _arguments(
@@ -94,6 +101,7 @@ def train(
         validation=validation,
         epochs=epochs,
         pretrained=pretrained,
+        beside=beside,
     )
     program_runner.become_program(
         "training.train", values + [f"--set={setting}" for setting in settings or []]
