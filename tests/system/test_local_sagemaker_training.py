@@ -167,6 +167,15 @@ def test_it_detects_behind_an_endpoint(cloud: Connection, role: str, trained: di
         EndpointName="real", Body=image, ContentType="image/jpeg"
     )
     assert "detections" in json.load(answer["Body"])
+    # As the page for users of Lookout for Vision calls it.
+    page = (REPOSITORY / "docs/migrate-from-lookout.md").read_text()
+    code = "import base64" + page.partition("```python\nimport base64")[2].partition("```")[0]
+    names: dict[str, Any] = {}
+    exec(code, names)  # noqa: S102 - the page is ours
+    asked = {"ProjectName": "real", "ModelVersion": "1", "Body": image, "ContentType": "image/jpeg"}
+    result = names["detect_anomalies"](**asked, runtime=cloud.client("sagemaker-runtime"))
+    assert result["DetectAnomalyResult"]["AnomalyMask"].startswith(b"\x89PNG")
+    assert result["DetectAnomalyResult"]["Anomalies"][0]["Name"] == "background"
 
 
 def test_a_training_job_killed_with_the_cloud_continues_after_its_last_epoch(

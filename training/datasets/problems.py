@@ -51,7 +51,8 @@ KINDS: dict[str, Kind] = {
     "no-class-names": Kind("warning", "Add a classes.txt next to it: one name per line, class 0 first."),
     "corner-boxes": Kind("warning", "--format coco reads the boxes as x, y, width, height instead."),
     "unplaced-defect": Kind(
-        "warning", "The image keeps its label, and a detector does not train on it. Draw boxes to use it."
+        "warning",
+        "An anomaly model uses the image as it is. A detector does not train on it: for one, draw boxes.",
     ),
     "shape-box": Kind("warning", "A detector learns boxes: each became the box around it."),
     "lost-shape": Kind("warning", "It is left out: it has no area. Draw a box instead."),

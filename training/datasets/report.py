@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from contract.keys import DEFAULT_DATASET
 from contract.snapshots import PARTS
 from contract.text import counted, plain
-from training.datasets.checks.audit import images_per_label, objects_per_class
+from training.datasets.checks.audit import images_per_label, images_with_masks, objects_per_class
 from training.datasets.checks.repair import Repair
 from training.datasets.dataset import Dataset
 from training.datasets.problems import KINDS, Problem
@@ -86,6 +86,7 @@ class Report:
             "likely_typos": self.change.likely_typos,
             "counts": objects_per_class(self.dataset),
             "image_labels": images_per_label(self.dataset),
+            "masks": images_with_masks(self.dataset),
             "parts": {name: len(self.dataset.part(name).samples) for name in PARTS},
             "previous": {
                 "test_images": self.division.frozen,
@@ -244,6 +245,8 @@ def _table(dataset: Dataset) -> list[str]:
     """Return the number of images, and of objects of each label, in all parts and in each."""
     counts = objects_per_class(dataset)
     counts |= {f"images: {label}": row for label, row in images_per_label(dataset).items()}
+    if (masks := images_with_masks(dataset))["all"]:
+        counts["images with a mask"] = masks
     images: dict[str, int] = {name: len(dataset.part(name).samples) for name in _COLUMNS}
     names = {label: _shorten(plain(label), _LABEL_WIDTH) for label in counts}
     width = max(len(name) for name in ("images", *names.values()))

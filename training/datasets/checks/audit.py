@@ -76,6 +76,12 @@ def images_per_label(dataset: Dataset) -> dict[str, dict[str, int]]:
     return counts
 
 
+def images_with_masks(dataset: Dataset) -> dict[str, int]:
+    """Return the number of images with a mask: `all` of them, and in each part."""
+    parts = [sample.belongs_to() for sample in dataset.samples if sample.masks]
+    return {"all": len(parts)} | {part: parts.count(part) for part in PARTS}
+
+
 def same_boxes(sample: Sample) -> Iterator[tuple[int, int]]:
     """Yield the indices of each two objects in the same place: with an IoU above SAME_BOX_IOU."""
     # Sorted by their left edge: boxes with this IoU have left edges within a twentieth of the width.

@@ -192,6 +192,15 @@ def test_a_snapshot_keeps_the_masks_where_they_are(tmp_path):
     assert again.is_unchanged
 
 
+def test_the_report_counts_the_images_with_a_mask_where_there_are_any(tmp_path):
+    report = Import(ImportOptions(str(project(tmp_path / "d")), "default", "")).run()
+    assert report.document()["masks"]["all"] == 1
+    assert "images with a mask" in report.text()
+    picture(tmp_path / "e/normal/1.png")
+    plain = Import(ImportOptions(str(tmp_path / "e"), "default", "", format="folders")).run()
+    assert "mask" not in plain.text()
+
+
 def test_a_snapshot_names_its_masks_only_where_there_are_any(tmp_path):
     report = Import(ImportOptions(str(project(tmp_path / "d")), "default", str(tmp_path / "out"))).run()
     images = json.loads(Path(report.written_to).read_text())["images"]
