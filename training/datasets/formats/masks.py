@@ -96,14 +96,18 @@ def _by_colour(image: Image.Image, colours: Mapping[int, str]) -> MaskPixels:
     # In strips: as four bytes a channel, a photograph's mask would take hundreds of megabytes.
     for top in range(0, image.height, _ROWS):
         strip = image.crop((0, top, image.width, min(top + _ROWS, image.height)))
-        codes, places = np.unique(_codes(strip, background), return_inverse=True)
-        ends = list[int]()
-        for code in codes.tolist():
-            if code not in numbers and code not in nearest:
+        codes, found = _codes(strip, background), values[top : top + _ROWS]
+        is_mixed = np.ones(codes.shape, bool)
+        for code, number in numbers.items():
+            is_code = codes == code
+            found[is_code] = number
+            is_mixed &= ~is_code
+        mixed, places = np.unique(codes[is_mixed], return_inverse=True)
+        for code in mixed.tolist():
+            if code not in nearest:
                 nearest[code] = _nearer_end(code, [*numbers])
-            end = code if code in numbers else nearest[code]
-            ends.append(0 if end is None else numbers[end])
-        values[top : top + _ROWS] = np.array(ends, values.dtype)[places].reshape(strip.height, strip.width)
+        ends = [0 if (end := nearest[code]) is None else numbers[end] for code in mixed.tolist()]
+        found[is_mixed] = np.array(ends, values.dtype)[places]
     if strange := [code for code, end in nearest.items() if end is None]:
         shown = ", ".join(f"#{code:06x}" for code in strange[:_COLOURS_SHOWN])
         raise MaskError(f"has {len(strange)} colours that the internal-color-map lacks, such as {shown}")
