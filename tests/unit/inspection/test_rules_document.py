@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inspection.check_rules import check
-from inspection.rules import ClassScores, Rules
+from inspection.rules import ClassRule, ClassScores, Rules
 from inspection.rules_document import (
     RulesDocumentError,
     notes,
@@ -20,6 +20,7 @@ from inspection.rules_document import (
     scores_of,
     to_text,
     unused_name,
+    validate,
     with_scores,
 )
 
@@ -154,6 +155,25 @@ def test_new_scores_leave_zones_and_areas_as_they_are() -> None:
     changed = with_scores(document, "run", NEW)
     assert changed["zones"] == zones
     assert changed["classes"]["dent"]["largest_area"] == 900
+
+
+def test_new_scores_leave_what_a_class_makes_of_the_product_as_it_is() -> None:
+    document = {
+        "version": "1",
+        "classes": {"anomaly": {"verdict": "review"}},
+        "lines": {"line-2": {"anomaly": {"verdict": "fail"}}},
+    }
+    scores = {"anomaly": ClassScores(fail_score=0.7, review_score=0.4)}
+    changed = validate(with_scores(document, "2", scores))
+    for rules in (changed, validate(document).with_scores("2", scores)):
+        assert [(rule.verdict, rule.fail_score) for rule in _rules_of(rules, "anomaly")] == [
+            ("review", 0.7),
+            ("fail", 0.7),
+        ]
+
+
+def _rules_of(rules: Rules, label: str) -> list[ClassRule]:
+    return [rules.rule(line, label) for line in ("line-1", "line-2")]
 
 
 def test_a_document_that_no_parameter_holds_is_refused_with_what_makes_it_long() -> None:
