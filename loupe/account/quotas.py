@@ -6,12 +6,14 @@ its own is not among the applied ones, so the defaults are read too.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from contract.families import ANOMALY_FAMILIES
 from loupe.account.account import Account
 from loupe.account.problem import Problem
 from loupe.account.settings import Settings
@@ -48,9 +50,14 @@ def needs(settings: Settings) -> list[Need]:
     hosting, training = settings.value("HostingInstanceType"), settings.value("TrainingInstanceType")
     least, most = int(settings.value("EndpointMinInstances")), int(settings.value("EndpointMaxInstances"))
     # Each family is trained and evaluated at the same time as the others.
-    families = len(settings.value("RetrainFamilies").split(","))
-    jobs = max(families, int(settings.value("TuningParallelJobs")))
+    families = [name.strip() for name in settings.value("RetrainFamilies").split(",")]
+    anomalies = sum(name in ANOMALY_FAMILIES for name in families)
+    detectors = len(families) - anomalies
     evaluations = settings.value("EvaluationInstanceType")
+    # An anomaly model is trained where models are evaluated, since it needs no GPU.
+    jobs = Counter({evaluations: anomalies})
+    if detectors:
+        jobs[training] += max(detectors, int(settings.value("TuningParallelJobs")))
     spot = "spot training job usage" if settings.value("UseSpotTraining") == "true" else "training job usage"
     return [
         # A swap starts as many new instances as there are old ones.
@@ -60,8 +67,12 @@ def needs(settings: Settings) -> list[Need]:
             max(2 * least, most),
             "a swap to another model and autoscaling",
         ),
-        Need(f"{training} for {spot}", 0, jobs, "a retraining"),
-        Need(f"{evaluations} for processing job usage", 0, families, "a retraining"),
+        *(
+            Need(f"{instance} for {spot}", 0, count, "a retraining")
+            for instance, count in jobs.items()
+            if count
+        ),
+        Need(f"{evaluations} for processing job usage", 0, len(families), "a retraining"),
     ]
 
 

@@ -13,7 +13,7 @@ Dataset = Annotated[
     ),
 ]
 Families = Annotated[
-    str | None, typer.Option(metavar="A,B", help="Detector families. Without it: the stack's own.")
+    str | None, typer.Option(metavar="A,B", help="Families of models. Without it: the stack's own.")
 ]
 Tune = Annotated[bool, typer.Option("--tune", help="Also tune each family's hyperparameters.")]
 Jobs = Annotated[int | None, typer.Option(min=1, max=100, help="With --tune: training jobs for each family.")]

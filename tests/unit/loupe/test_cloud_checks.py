@@ -257,6 +257,19 @@ def test_a_quota_under_the_first_fleet_is_an_error_and_one_under_a_swap_a_warnin
     assert (training.level, "a retraining" in training.message) == ("warning", True)
 
 
+def test_an_anomaly_model_needs_an_instance_without_a_gpu_to_train_on():
+    def trainings(families: str) -> dict[str, int]:
+        needed = quotas.needs(Settings({"RetrainFamilies": families}, images={}))
+        return {need.name: need.later for need in needed if "training job" in need.name}
+
+    anomaly, both = "patchcore_efficientnet_lite0", "patchcore_efficientnet_lite0, ssdlite"
+    assert trainings(anomaly) == {"ml.c5.2xlarge for spot training job usage": 1}
+    assert trainings(both) == {
+        "ml.c5.2xlarge for spot training job usage": 1,
+        "ml.g5.xlarge for spot training job usage": 2,
+    }
+
+
 def test_quotas_that_cannot_be_read_are_a_warning(account: Account):
     def refuse(request: dict[str, Any]) -> None:
         raise RefusedError("AccessDeniedException", "no")
