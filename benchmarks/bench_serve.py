@@ -27,8 +27,7 @@ from benchmarks.serve_servers import PEERS, ROOT, endpoint, load, peak_mib, peer
 from training.job.container import cores
 from training.model import tiling
 from training.model.artefact import unpack
-from training.model.onnx_model import OnnxModel
-from training.model.pixels import decode
+from training.model.models import Models, decode_for, look
 from training.retile import retile
 from training.serving.session import load_served
 
@@ -44,46 +43,46 @@ def bare(folder: Path, seconds: float) -> dict[str, Any]:
     """
     best: dict[str, Any] = {"images_per_s": 0.0}
     for threads, batch in [(cores(), 1), (1, 1), (1, 4), (1, 8)]:
-        model = _detector(folder, max(1, cores() // threads))
-        if batch == 1 or model.any_batch:
+        models = load_served(folder, max(1, cores() // threads))
+        if batch == 1 or _can_batch(models):
             with ThreadPoolExecutor(threads) as pool, ThreadPoolExecutor(cores()) as decoders:
-                _infer_until(model, time.perf_counter() + 0.3, batch, decoders)
+                _infer_until(models, time.perf_counter() + 0.3, batch, decoders)
                 began = time.perf_counter()
                 loops = [
-                    pool.submit(_infer_until, model, began + seconds, batch, decoders) for _ in range(threads)
+                    pool.submit(_infer_until, models, began + seconds, batch, decoders)
+                    for _ in range(threads)
                 ]
                 done = sum(loop.result() for loop in loops)
                 rate = round(done / (time.perf_counter() - began), 1)
             if rate > best["images_per_s"]:
                 best = {"images_per_s": rate, "threads": threads, "batch": batch}
-    return best | {"p50_ms": _one_at_a_time(_detector(folder, 1), seconds)}
+    return best | {"p50_ms": _one_at_a_time(load_served(folder, 1), seconds)}
 
 
-def _detector(folder: Path, threads: int) -> OnnxModel:
-    detector = load_served(folder, threads).detector
-    if detector is None:
-        raise SystemExit("bench serve measures detectors: give it the model of one")
-    return detector
+def _can_batch(models: Models) -> bool:
+    """Whether images share an inference, as the endpoint does it: of a detector alone."""
+    return models.anomaly is None and models.detector is not None and models.detector.any_batch
 
 
-def _infer_until(model: OnnxModel, until: float, batch: int, decoders: ThreadPoolExecutor) -> int:
+def _infer_until(models: Models, until: float, batch: int, decoders: ThreadPoolExecutor) -> int:
     """Decode and infer until a time, and return the number of images."""
-    images, size, done = serve_images.steel(), model.card.input_size, 0
+    images, done = serve_images.steel(), 0
     while time.perf_counter() < until:
         files = [images[(done + number) % len(images)] for number in range(batch)]
-        pictures = (
-            [decode(files[0], size)] if batch == 1 else list(decoders.map(decode, files, [size] * batch))
-        )
-        model.detect([picture.pixels for picture in pictures])
+        if batch == 1 or models.detector is None:
+            look(models, decode_for(models, files[0]))
+        else:
+            views = decoders.map(decode_for, [models] * batch, files)
+            models.detector.detect([view.picture.pixels for view in views])
         done += batch
     return done
 
 
-def _one_at_a_time(model: OnnxModel, seconds: float) -> float:
+def _one_at_a_time(models: Models, seconds: float) -> float:
     images, times = serve_images.steel(), [0.0]
     until = time.perf_counter() + seconds
     while (began := time.perf_counter()) < until:
-        model.detect([decode(images[len(times) % len(images)], model.card.input_size).pixels])
+        look(models, decode_for(models, images[len(times) % len(images)]))
         times.append(time.perf_counter() - began)
     return round(statistics.median(times) * 1000, 2)
 
@@ -205,8 +204,10 @@ def main() -> None:
             "model": {"name": card.name, "family": card.family, "input_size": card.input_size},
             "serving": compare(options.model, work / "model", options.peers, options.rounds, options.seconds),
         }
-        say("an image with 24 megapixels in tiles ...")
-        result["tiles"] = measure_tiles(options.model, work, options.tile)
+        # An anomaly model always sees the whole picture.
+        if card.anomaly is None:
+            say("an image with 24 megapixels in tiles ...")
+            result["tiles"] = measure_tiles(options.model, work, options.tile)
         if options.soak:
             say(f"the mixed load for {options.soak:g} minutes ...")
             result["soak"] = soak(options.model, options.soak)
