@@ -10,7 +10,7 @@ from retraining.evaluation import Evaluation
 from retraining.families import Kind
 from retraining.findings import Bounds
 from retraining.gate import Gate
-from tests.unit.retraining.evaluations import evaluation, resamples, with_images
+from tests.unit.retraining.evaluations import GOOD_ONLY, evaluation, resamples, with_images
 from tests.unit.retraining.memory import MemoryDocuments
 
 FAMILY = "patchcore_efficientnet_lite0"
@@ -106,15 +106,6 @@ def test_an_unknown_rate_does_not_promote(rate: str) -> None:
 
 
 # ---------------------------------------------------------------- without defective test images
-
-
-GOOD_ONLY: dict[str, Any] = {
-    "defective_images": 0,
-    "image_auroc": None,
-    "caught_at_zero_overkill": None,
-    "confidence": {"image_auroc": None, "image_auroc_resamples": [None] * 200},
-    "verdicts": {"escape_rate": None},
-}
 
 
 @pytest.mark.parametrize("champion", [None, with_images("anomaly", 0.9, **GOOD_ONLY)])

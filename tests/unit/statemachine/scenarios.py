@@ -6,7 +6,9 @@ from typing import Any
 
 from ministack.services import stepfunctions
 
+from contract.families import ANOMALY_FAMILIES
 from retraining.errors import SmokeTestError
+from tests.unit.retraining.evaluations import GOOD_ONLY, with_images
 from tests.unit.statemachine.account import (
     CHAMPION,
     CHAMPION_SCORES,
@@ -138,6 +140,25 @@ def a_person_rejects(account: Account) -> dict[str, Any]:
     refusal = {"error": "Rejected", "cause": "look at\npicture 12"}
     account.answer = lambda token: stepfunctions._send_task_failure({"taskToken": token, **refusal})
     return {"approval": True}
+
+
+def an_anomaly_model(account: Account) -> dict[str, Any]:
+    """A detector serves, and the candidate is it with an anomaly model beside it."""
+    account.reports = {
+        "champion": with_images("detector", 0.8),
+        ANOMALY_FAMILIES[0]: with_images("both", 0.95),
+    }
+    return {"families": [ANOMALY_FAMILIES[0]]}
+
+
+def nothing_to_test_an_anomaly_model_on(account: Account) -> dict[str, Any]:
+    """No test image shows a defect, a person approves, and the request wants no approval."""
+    account.reports = {
+        "champion": with_images("detector", 0.8, **GOOD_ONLY),
+        ANOMALY_FAMILIES[0]: with_images("both", 0.8, **GOOD_ONLY),
+    }
+    a_person_approves(account)
+    return {"families": [ANOMALY_FAMILIES[0]], "approval": False}
 
 
 def the_endpoint_failed_before(account: Account) -> None:

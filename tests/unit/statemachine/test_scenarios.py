@@ -11,10 +11,12 @@ from tests.unit.statemachine.scenarios import (
     Start,
     a_person_approves,
     a_person_rejects,
+    an_anomaly_model,
     assert_safe,
     fails_its_smoke_test,
     first_model,
     first_model_fails_its_smoke_test,
+    nothing_to_test_an_anomaly_model_on,
     the_endpoint_failed_before,
     the_swap_never_ends,
     tuned_too,
@@ -274,6 +276,31 @@ def test_after_an_approval_the_model_goes_live(start: Start) -> None:
     assert asked
     assert asked[0]["version"] == "1"
     assert any("approve" in str(notice["Subject"]) for notice in outcome.account.notices)
+
+
+def test_an_anomaly_model_goes_live_beside_the_detector_with_its_kind_and_its_figures(start: Start) -> None:
+    outcome = start(an_anomaly_model)
+    assert_safe(outcome)
+    assert (outcome.decision, outcome.serves) == ("promoted", "new")
+    assert "AskApproval" not in outcome.entered
+    metadata = outcome.account.packages[0]["CustomerMetadataProperties"]
+    assert (metadata["kind"], metadata["image_auroc"], metadata["caught_at_zero_overkill"]) == (
+        "both",
+        "0.95",
+        "0.87",
+    )
+    # The next training of the detector's family starts from it.
+    assert (metadata["family"], outcome.account.new_tags["loupe:family"]) == ("ssdlite", "ssdlite")
+
+
+def test_where_no_test_image_shows_a_defect_a_person_is_asked_whatever_the_request_says(
+    start: Start,
+) -> None:
+    outcome = start(nothing_to_test_an_anomaly_model_on)
+    assert_safe(outcome)
+    assert (outcome.decision, outcome.serves) == ("promoted", "new")
+    assert "AskApproval" in outcome.entered
+    assert any("a person must decide" in str(notice["Message"]) for notice in outcome.account.notices)
 
 
 def test_after_a_rejection_the_champion_stays(start: Start) -> None:
