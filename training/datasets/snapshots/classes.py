@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from contract.tags import is_good
 from training.datasets.checks.audit import fold
 from training.datasets.checks.repair import Repair
 from training.datasets.dataset import Dataset, Object
@@ -16,7 +17,7 @@ from training.datasets.snapshots.split import labels_of
 
 @dataclass(frozen=True)
 class ClassChange:
-    """The classes before and after an import. Only classes with objects count.
+    """The classes before and after an import: those of objects, and labels of whole images that are not good.
 
     Attributes:
         before: The classes of the previous snapshot, sorted.
@@ -50,7 +51,13 @@ class ClassChange:
 
 def compare_classes(source: Dataset, previous: Dataset) -> ClassChange:
     """Return the classes that two data sets show."""
-    return ClassChange(tuple(sorted(labels_of(previous.samples))), tuple(sorted(labels_of(source.samples))))
+    before, now = (tuple(sorted(_defects_of(dataset))) for dataset in (previous, source))
+    return ClassChange(before, now)
+
+
+def _defects_of(dataset: Dataset) -> set[str]:
+    tags = {tag for sample in dataset.samples for tag in sample.tags if not is_good(tag)}
+    return labels_of(dataset.samples) | tags
 
 
 def rename_labels(dataset: Dataset, names: Mapping[str, str]) -> tuple[Dataset, list[Repair]]:
@@ -69,10 +76,17 @@ def rename_labels(dataset: Dataset, names: Mapping[str, str]) -> tuple[Dataset, 
         for number, obj in enumerate(sample.objects, start=1)
         if obj.label in names
     ]
+    repairs += [
+        Repair("label-case", sample.name, f"the image: {tag!r} is now {names[tag]!r}")
+        for sample in dataset.samples
+        for tag in sample.tags
+        if tag in names
+    ]
     samples = [
         replace(
             sample,
             objects=tuple(Object(names.get(obj.label, obj.label), obj.box) for obj in sample.objects),
+            tags=tuple(names.get(tag, tag) for tag in sample.tags),
         )
         for sample in dataset.samples
     ]

@@ -195,6 +195,25 @@ def test_a_source_of_other_classes_is_refused_with_both_sides_and_the_ways_on(
     assert sorted(tmp_path.rglob("*")) == before
 
 
+def test_a_source_whose_images_alone_are_labelled_is_no_part_of_a_data_set_of_other_classes(
+    capsys, source, tmp_path
+):
+    first = document(capsys, source, "--out", tmp_path / "out")
+    for number, folder in enumerate(["normal", "normal", "anomaly"]):
+        (tmp_path / "d" / folder).mkdir(parents=True, exist_ok=True)
+        Image.effect_noise((64, 64), 40 + number).save(tmp_path / "d" / folder / f"{number}.png")
+    status, _, err = run(capsys, tmp_path / "d", "--out", tmp_path / "out", "--previous", first["written_to"])
+    assert (status, "This source: anomaly" in err) == (1, True)
+    # Good images alone may be more of the same product.
+    shutil.rmtree(tmp_path / "d/anomaly")
+    status, _, _ = run(
+        capsys,
+        tmp_path / "d",
+        *("--format", "folders", "--out", tmp_path / "out", "--previous", first["written_to"]),
+    )
+    assert status == 0
+
+
 @pytest.mark.parametrize("option", ["--add-classes", "--yes"])
 def test_other_classes_are_added_on_request_and_named(capsys, drawn, source, tmp_path, option):
     first = document(capsys, drawn / "source", "--out", tmp_path / "out")
