@@ -74,12 +74,12 @@ def detect(model: OnnxModel, dataset: Dataset, unreadable: list[str] | None = No
 
 def judge(model: AnomalyModel, dataset: Dataset, unreadable: list[str] | None = None) -> list[Judgement]:
     """Return what an anomaly model says about each sample. Arguments and errors are those of `detect`."""
-    return _each(
-        model.card,
-        dataset,
-        lambda pictures: model.judge([picture.pixels for picture in pictures]),
-        unreadable,
-    )
+
+    def judge_pictures(pictures: Sequence[Picture]) -> list[Judgement]:
+        # One at a time: 16 at once take 0.8 GB for the distances to the memory, and are no faster on a CPU.
+        return [found for picture in pictures for found in model.judge([picture.pixels])]
+
+    return _each(model.card, dataset, judge_pictures, unreadable)
 
 
 def _each(

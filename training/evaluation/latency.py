@@ -11,10 +11,7 @@ import numpy as np
 from training.datasets import Dataset
 from training.job import stopping
 from training.job.container import cores
-from training.model.anomaly import anomalies
-from training.model.artefact import ModelCard
-from training.model.models import Models
-from training.model.pixels import Picture, decode
+from training.model.models import Models, decode_for, findings
 from training.model.tiling import detect_in_tiles
 
 _WARM_UP = 5  # the first runs allocate memory, and are slower than all that follow
@@ -57,21 +54,14 @@ def measure(models: Models, dataset: Dataset) -> dict[str, Any]:
 
 
 def _answer(models: Models, data: bytes) -> float:
-    """Decode an image and run all models on it; return the seconds of the decoding."""
-    seconds = 0.0
-
-    def decoded(card: ModelCard) -> Picture:
-        nonlocal seconds
-        started = time.perf_counter()
-        picture = decode(data, card.input_size, full_above=card.full_above, bit_depth=card.bit_depth)
-        seconds += time.perf_counter() - started
-        return picture
-
-    if (detector := models.detector) is not None:
-        detect_in_tiles(detector.detect, decoded(detector.card), detector.card.tiles)
-    if (model := models.anomaly) is not None:
-        for judgement in model.judge([decoded(model.card).pixels]):
-            anomalies(judgement, model.scale)
+    """Do with an image what the endpoint does; return the seconds of the decoding."""
+    started = time.perf_counter()
+    views = decode_for(models, data)
+    seconds = time.perf_counter() - started
+    detector, anomaly = models.detector, models.anomaly
+    found = None if detector is None else detect_in_tiles(detector.detect, views.picture, models.card.tiles)
+    judgement = None if anomaly is None else anomaly.judge([views.anomaly])[0]
+    findings(models, views.picture, found, judgement)
     return seconds
 
 

@@ -21,9 +21,14 @@ from inspection.rules import Rules
 from retraining.evaluation import Evaluation
 from tests.unit.training.evaluation.test_page import Elements
 from tests.unit.training.model.anomaly_models import SCALE, anomaly_folder, both_folder, detector_folder
+from tests.unit.training.serving.serving_support import ask
 from training.compare import main as compare
 from training.evaluate import main as evaluate
-from training.model.artefact import pack, read_card
+from training.evaluation.options import Rates
+from training.evaluation.runner import evaluate_artefact, select
+from training.model.anomaly import AnomalyModel
+from training.model.artefact import pack, read_card, unpack
+from training.model.models import load
 
 SIZE = (96, 64)
 HOSTILE = "<img src=x onerror=alert(1)>"
@@ -140,6 +145,38 @@ def test_both_together_answer_as_one_and_each_has_its_own_figures(reports):
         scores = [detection["score"] for detection in image["detections"]]
         assert scores == sorted(scores, reverse=True)
     assert report["verdicts"]["escape_rate"]["value"] <= parts["anomaly"]["verdicts"]["escape_rate"]["value"]
+
+
+@pytest.mark.parametrize("kind", ["anomaly", "both"])
+def test_the_golden_set_is_what_the_endpoint_answers(models, data, tmp_path, kind):
+    tests = select(data, "all")
+    evaluation, _ = evaluate_artefact(models[kind], tests, Rates())
+    unpack(models[kind], tmp_path)
+    answers = ask(load(tmp_path), *(tests.images.read(sample) for sample in tests.images.samples))
+    for index, answer in enumerate(answers):
+        found = answer.document["detections"]
+        assert evaluation.answer(index) == [
+            {name: item[name] for name in ("label", "score", "box")} for item in found
+        ]
+
+
+def test_an_anomaly_model_judges_one_picture_at_a_time(models, data, tmp_path, monkeypatch):
+    """Sixteen at once would take 0.8 GB: each place is compared with thousands."""
+    counts, judged = [], AnomalyModel.judge
+    monkeypatch.setattr(
+        AnomalyModel, "judge", lambda self, pixels: [counts.append(len(pixels)), *judged(self, pixels)][1:]
+    )
+    evaluate_artefact(models["anomaly"], select(data, "all"), Rates())
+    assert set(counts) == {1}
+
+
+def test_images_that_cannot_be_read_are_left_out_and_named(models, data, tmp_path, capsys):
+    shutil.copytree(data, tmp_path / "parts")
+    (tmp_path / "parts/test/good/0.png").write_bytes(b"no picture")
+    for kind in ("anomaly", "both"):
+        report, _ = run(capsys, evaluate, "--model", models[kind], "--dataset", tmp_path / "parts")
+        assert (report["images"], report["good_images"]) == (13, 7)
+        assert report["left_out"]["texts"][0] == "1 image could not be read: test/good/0.png."
 
 
 def test_good_images_alone_give_the_overkill_rate_and_a_warning_says_why_no_more(
