@@ -139,13 +139,16 @@ def train(lesson: Lesson, on_event: OnEvent) -> bool:
 
 
 def evaluate(lesson: Lesson) -> dict[str, Any] | None:
-    """Measure the model on the pictures that were kept aside; None if there are none.
+    """Measure the model on the pictures that were kept aside, unless that was done; None if there are none.
 
     Raises:
         LoupeError: The evaluation failed.
     """
     if not lesson.can_be_measured:
         return None
+    kept = lesson.run / "evaluation.json"
+    if kept.is_file():
+        return dict(json.loads(kept.read_bytes()))
     documents: list[dict[str, Any]] = []
     arguments = [
         "--json",
@@ -155,7 +158,8 @@ def evaluate(lesson: Lesson) -> dict[str, Any] | None:
         f"--html={lesson.report}",
     ]
     program.run("training.evaluate", arguments, lesson.run / "evaluation.log", documents.append)
-    return documents[-1] if documents else None
+    kept.write_text(json.dumps(documents[-1]))
+    return documents[-1]
 
 
 def pack(lesson: Lesson, beside: Path) -> Path:
