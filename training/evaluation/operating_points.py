@@ -210,6 +210,10 @@ def rules_document(points: Mapping[str, Mapping[str, Any]], version: str, floor:
     F1 on, where the model is right more often than not. If the escape threshold is the higher of the two, there is no
     range for review. If there is no escape threshold, review begins at `floor`.
 
+    Both lie as high as these images allow, at the score of one of their defects. An anomaly model has a threshold of
+    its own, from other images. Where that is lower and no more of these good images reach it, it takes their place: a
+    defect that is a little weaker than all of these must not pass.
+
     Good images alone give an overkill point, and nothing better than the model's own threshold: what is between the two
     is for review.
 
@@ -221,14 +225,24 @@ def rules_document(points: Mapping[str, Mapping[str, Any]], version: str, floor:
     classes = {}
     for label, point in points.items():
         if point["escape"] or point["best_f1"]:
-            review = point["escape"]["score"] if point["escape"] else floor
-            fail = max(review, point["best_f1"]["score"] if point["best_f1"] else review)
+            review = _own_if_as_good(point, "escape") if point["escape"] else floor
+            fail = max(review, _own_if_as_good(point, "best_f1") if point["best_f1"] else review)
             classes[label] = {"fail_score": fail, "review_score": review}
         elif point.get("overkill"):
             review, fail = sorted((point["overkill"]["score"], point["card"]["score"]))
             classes[label] = {"fail_score": fail, "review_score": review}
     default = {"fail_score": FAIL_SCORE, "review_score": REVIEW_SCORE, "severity": "major"}
     return {"version": version[:64], "default": default, "classes": classes}
+
+
+def _own_if_as_good(point: Mapping[str, Any], name: str) -> float:
+    """Return the score of a point, or the model's own threshold if it is lower and fails no more good images."""
+    chosen, own = point[name], point.get("card")
+    score = float(chosen["score"])
+    if not own or not chosen["overkill_rate"] or own["score"] >= score:
+        return score
+    as_good = own["overkill_rate"]["count"] <= chosen["overkill_rate"]["count"]
+    return float(own["score"]) if as_good else score
 
 
 def verdict_rates(images: ImageScores, rules: Mapping[str, Any], weights: Counts) -> dict[str, Any]:

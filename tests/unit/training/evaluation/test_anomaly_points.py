@@ -118,6 +118,17 @@ def test_defective_images_decide_the_rules_as_those_of_a_class_do():
     assert document["classes"] == {"anomaly": {"fail_score": 0.8, "review_score": 0.3}}
 
 
+def test_the_models_own_threshold_holds_between_good_and_defective_images_that_are_far_apart():
+    found = points(images([0.05, 0.1], [0.99, 0.995]), own=0.5)
+    assert found["best_f1"]["score"] > 0.98
+    document = rules_document({"anomaly": found}, "v", FLOOR)
+    assert document["classes"] == {"anomaly": {"fail_score": 0.5, "review_score": 0.5}}
+    # It would fail a good image that the others let pass.
+    found = points(images([0.05, 0.6], [0.99, 0.995]), own=0.5)
+    document = rules_document({"anomaly": found}, "v", FLOOR)
+    assert min(document["classes"]["anomaly"].values()) > 0.98
+
+
 def test_an_image_of_another_product_goes_to_review():
     found = images([0.0, 0.1], [0.0, 0.9], foreign=1)
     document = {"default": {"fail_score": 0.5, "review_score": 0.3}, "classes": {}}
