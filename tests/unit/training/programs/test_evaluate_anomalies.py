@@ -271,6 +271,29 @@ def test_the_page_shows_the_heat_maps_and_hostile_names_are_text(reports, kind):
         assert href is None or href.startswith(("data:image/jpeg;base64,", "#"))
 
 
+def test_an_evaluation_job_writes_its_files_and_logs_the_figures_that_there_are(
+    models, data, tmp_path, capsys, monkeypatch
+):
+    channels = tmp_path / "input/data"
+    (channels / "model").mkdir(parents=True)
+    shutil.copy(models["anomaly"], channels / "model/model.tar.gz")
+    shutil.copytree(data, channels / "test")
+    (tmp_path / "input/config").mkdir()
+    settings = {"split": "all", "escape_rate": "0.1", "overkill_rate": "0.2"}
+    (tmp_path / "input/config/hyperparameters.json").write_text(json.dumps(settings))
+    monkeypatch.setenv("LOUPE_ML_ROOT", str(tmp_path))
+    assert evaluate([]) == 0
+    out = capsys.readouterr().out
+    assert "test:image_auroc=1.0\n" in out
+    assert "test:map" not in out
+    assert "image_auroc_resamples" not in out
+    folder = tmp_path / "output/data"
+    assert {path.name for path in folder.iterdir()} == {"evaluation.json", "evaluation.html", "rules.json"}
+    report = json.loads((folder / "evaluation.json").read_text())
+    assert (report["wanted_escape_rate"], report["wanted_overkill_rate"]) == (0.1, 0.2)
+    assert report["operating_points"][ANOMALY]["overkill"]["overkill_rate"]["value"] <= 0.2
+
+
 def test_evaluating_on_what_an_anomaly_model_remembers_warns(reports, data, tmp_path, capsys):
     folder = anomaly_folder(tmp_path / "a")
     trained = {"snapshot": reports["anomaly"]["dataset"]["snapshot"], "validation": 3}
