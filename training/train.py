@@ -110,11 +110,13 @@ def _train(options: argparse.Namespace) -> int:
 
 def _make(container: Container, *, by_hand: bool = False, json_lines: bool = False) -> ModelCard:
     """Run the job, and pack what the model of the channel `champion` has beside the new one."""
-    from training.learning.pairing import forget_other_half, keep_other_half
+    from training.learning.pairing import check_champion, forget_other_half, keep_other_half
 
+    champion = container.channel("champion")
+    if champion is not None:
+        check_champion(Path(champion))
     forget_other_half(container.model)
     card = _learn(container, by_hand=by_hand, json_lines=json_lines)
-    champion = container.channel("champion")
     both = None if champion is None else keep_other_half(container.model, Path(champion))
     if both is None:
         return card

@@ -84,6 +84,12 @@ def forget_other_half(folder: Path) -> None:
         (folder / name).unlink(missing_ok=True)
 
 
+def check_champion(champion: Path) -> None:
+    """Check what `keep_other_half` will need, before anything is trained. Raises as that does."""
+    with tempfile.TemporaryDirectory() as temporary:
+        unpack(_archive(champion), Path(temporary))
+
+
 def keep_other_half(folder: Path, champion: Path) -> ModelCard | None:
     """Pack a new model with what the champion has beside it.
 
@@ -99,10 +105,13 @@ def keep_other_half(folder: Path, champion: Path) -> ModelCard | None:
     Raises:
         ArtefactError: The champion is missing or damaged.
     """
-    archive = champion / _ARCHIVE if champion.is_dir() else champion
     with tempfile.TemporaryDirectory() as temporary:
         other = Path(temporary)
-        serving, new = unpack(archive, other), read_card(folder)
+        serving, new = unpack(_archive(champion), other), read_card(folder)
         if new.anomaly is not None:
             return None if serving.anomaly is not None else pair(other, folder, folder)
         return pair(folder, other, folder) if serving.judges_anomalies else None
+
+
+def _archive(champion: Path) -> Path:
+    return champion / _ARCHIVE if champion.is_dir() else champion

@@ -35,9 +35,10 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
 
 COMMANDS = [
     (
-        "train --dataset d --family ssdlite --out o --validation v --epochs 3 --pretrained p --set a=1 --json",
+        "train --dataset d --family ssdlite --out o --validation v --epochs 3 --pretrained p --set a=1 --json "
+        "--beside b",
         "training.train",
-        ["--json", "--dataset=d", "--family=ssdlite", "--epochs=3", "--set=a=1"],
+        ["--json", "--dataset=d", "--family=ssdlite", "--epochs=3", "--beside=b", "--set=a=1"],
     ),
     (
         "evaluate --model m --dataset d --split all --html h --rules r --out o --escape-rate 0 --json",
