@@ -163,6 +163,22 @@ def test_rules_that_are_not_in_force_come_with_the_command_for_this_target(
     assert f"loupe rules set --scores {PROPOSAL} --stack press" in text
 
 
+def test_the_figures_of_anomaly_models_are_those_of_whole_images(capsys: pytest.CaptureFixture[str]):
+    images = {"image_auroc": 0.9812, "image_auroc_interval": [0.95, 1.0], "caught_at_zero_overkill": 0.9}
+    anomaly = DONE["candidates"][0] | {"kind": "anomaly", "map": None, "map50": None, **images}
+    detector = {"kind": "detector", "map": None, "map50": None, "image_auroc": 0.8}
+    show_result(DONE | {"candidates": [anomaly], "champion": detector})
+    text = capsys.readouterr().out
+    assert re.search(r"0\.981 \[0\.950, 1\.000\] +90\.0 % +1 h 7 min", text)
+    assert re.search(r"0\.800 +- +champion: press-1", text)
+    assert "mAP50" not in text
+    # Both measures where both kinds are, and no whole images where there are detectors alone.
+    show_result(DONE | {"candidates": [*DONE["candidates"], anomaly]})
+    both = capsys.readouterr().out
+    show_result(DONE)
+    assert ("mAP50" in both, "AUROC" in both, "AUROC" in capsys.readouterr().out) == (True, True, False)
+
+
 def test_the_text_of_a_result_is_printed_as_it_is(capsys: pytest.CaptureFixture[str]):
     show_result({"status": "FAILED", "error": "[red]Odd[/]", "cause": "[b]no[/b] labels"})
     text = capsys.readouterr().out

@@ -16,7 +16,7 @@ PROMOTED = {
     "decision": "promoted",
     "run": "0123456789ab",
     "reasons": ["ssdlite: mAP 0.600", "ssdlite: no class is worse"],
-    "candidates": [{"map": 0.6}, {"map": None}, {"map": 0.4}],
+    "candidates": [{"map": 0.6, "image_auroc": 0.9}, {"map": None, "image_auroc": 0.98}, {"map": 0.4}],
     "package": "arn:aws:sagemaker:eu-central-1:123456789012:model-package/press/4",
     "rules": {"applied": True, "after": {"version": "0123456789ab-abcdef"}},
     "report": "s3://artefacts/reports/0123456789ab/report.html",
@@ -56,6 +56,7 @@ def test_runs_come_newest_first_with_their_decision_and_why(stack: Target):
         4,
         0.6,
     )
+    assert (promoted.image_auroc, failed.image_auroc) == (0.98, None)
     assert (promoted.trigger, promoted.why) == ("schedule", "ssdlite: mAP 0.600")
     assert (promoted.rules, promoted.report) == ("0123456789ab-abcdef", PROMOTED["report"])
     assert odd.decision is None
