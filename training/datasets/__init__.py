@@ -7,8 +7,9 @@ The hash of an image's bytes alone decides which part it belongs to. Copies of o
 same part, and new images never move an image that is already there. A snapshot stores the part of each image.
 
 Where to look: `dataset` is the shape, `storage` reads the bytes, `formats` reads the labels, `reading` combines the
-two, `checks` finds and repairs problems, `snapshots` freezes a data set, `export` writes it for other tools, and
-`report` prints what an import did. `problems` lists what can be wrong. `generated` draws images from a seed.
+two, `masks` says which pixels are defective, `checks` finds and repairs problems, `snapshots` freezes a data set,
+`export` writes it for other tools, and `report` prints what an import did. `problems` lists what can be wrong.
+`generated` draws images from a seed.
 """
 
 from training.datasets.dataset import Box, Dataset, Object, Sample

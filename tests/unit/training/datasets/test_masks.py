@@ -178,6 +178,19 @@ def test_a_mask_of_mvtec_without_a_picture_is_told(tmp_path):
     assert (problem.file, errors(reading)) == ("ground_truth/dent/1_mask.png", [])
 
 
+@pytest.mark.parametrize("data", [b"", b"no picture", "cut", "too large"])
+def test_a_mask_that_cannot_be_read_is_an_error_with_its_name(tmp_path, monkeypatch, data):
+    root = project(tmp_path)
+    mask = root / "masks/bad.png"
+    if data == "too large":
+        monkeypatch.setattr("training.datasets.formats.masks.MAX_PIXELS", 1000)
+    else:
+        mask.write_bytes(mask.read_bytes()[:60] if data == "cut" else data)
+    reading = read(root)
+    assert [p.file for p in reading.problems if p.severity == "error"] == ["masks/bad.png"]
+    assert [sample.name for sample in reading.dataset.samples] == ["good.png"]
+
+
 def test_a_snapshot_keeps_the_masks_where_they_are(tmp_path):
     root = project(tmp_path / "d")
     report = Import(ImportOptions(str(root), "default", str(tmp_path / "out"))).run()
