@@ -1,77 +1,25 @@
 """The whole retraining on one machine: labels, real training jobs, the gate, and a swap under load."""
 
 import json
-import os
 import re
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from contract.s3 import split
 from localcloud import connection
-from loupe.stack.target import Target
 from loupe.stack.uploads import Source, follow, upload
 from tests.system.bad_images import jpeg
-from tests.system.cloud_process import CloudProcess, eventually, wait_until_saved
+from tests.system.cloud_process import eventually, wait_until_saved
+from tests.system.factory import SMALL, STARTER, Factory
 from training.datasets.generated.synthetic import generate
 
 # A run takes minutes on a busy machine.
 pytestmark = [pytest.mark.system, pytest.mark.slow, pytest.mark.timeout(900)]
-ROOT = Path(__file__).resolve().parents[2]
-STARTER = ROOT / "models" / "starter" / "model.tar.gz"
 # The starter's weights at half its image size, unchanged: a model that the second run can beat.
 FIRST = ("--families", "ssdlite", "--set", "learning_rate=1e-9")
-SMALL = {"input_size": "128", "batch_size": "8", "workers": "0", "validate_every": "1"}
-
-
-class Factory:
-    """A local cloud for this module, and the loupe command that works on it."""
-
-    def __init__(self, home: Path) -> None:
-        self.home = home
-        self.process = CloudProcess(home, ROOT)
-
-    @property
-    def target(self) -> Target:
-        return Target.local(self.home)
-
-    def loupe(self, *arguments: str, timeout: float = 800) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-c", "from loupe.cli import main; main()", *arguments],
-            capture_output=True,
-            text=True,
-            cwd=self.home,  # reports are written where the command is run
-            env=os.environ | {"LOUPE_HOME": str(self.home), "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
-            timeout=timeout,
-        )
-
-    def retrain(self, *arguments: str, epochs: int = 1) -> dict[str, Any]:
-        settings = [part for name, value in SMALL.items() for part in ("--set", f"{name}={value}")]
-        done = self.loupe("retrain", "--wait", "--json", "--epochs", str(epochs), *settings, *arguments)
-        assert done.stdout, done.stderr
-        result: dict[str, Any] = json.loads(done.stdout)
-        assert (done.returncode == 0) == (result["status"] == "SUCCEEDED"), done.stderr
-        return result
-
-    @property
-    def rules(self) -> dict[str, Any]:
-        """The rules in force."""
-        document: dict[str, Any] = json.loads(self.loupe("rules", "show", "--json").stdout)
-        return document
-
-    def document(self, uri: str) -> bytes:
-        bucket, key = split(uri)
-        return self.target.s3.get_object(Bucket=bucket, Key=key)["Body"].read()
-
-    def restart(self) -> None:
-        self.process.kill()
-        self.process = CloudProcess(self.home, ROOT)
 
 
 @pytest.fixture(scope="module")
