@@ -16,6 +16,8 @@ from training.model.anomaly_scale import AnomalyScale
 
 # The score of a usual good picture: below everything that is shown as a detection.
 _USUAL_SCORE = 0.02
+# The score of the farthest good picture: endpoints give four digits, and bad pictures need what is above it.
+_FARTHEST_SCORE = 0.99
 _CONFIDENCE = 0.95
 # Of the places of good pictures, this share is outside every region.
 _CALM_SHARE = 0.999
@@ -150,9 +152,16 @@ def share(count: int, of: int) -> Share:
 
 
 def _spread(good: Floats, usual: float, threshold: float) -> float:
-    """Return the spread with which a usual good picture has a score of 0.02."""
-    log_odds = math.log((1 - _USUAL_SCORE) / _USUAL_SCORE)
-    return max((threshold - usual) / log_odds, _LEAST_SPREAD * threshold, 1e-6)
+    """Return the spread with which a usual good picture has a score of 0.02.
+
+    Where good and bad pictures overlap, the threshold is close to the usual ones. This spread would then be so small
+    that the farthest good pictures have a score of 1, as bad ones have, and no other threshold could divide them. So
+    they get at most 0.99.
+    """
+    below = math.log((1 - _USUAL_SCORE) / _USUAL_SCORE)
+    above = math.log(_FARTHEST_SCORE / (1 - _FARTHEST_SCORE))
+    farthest = float(good.max())
+    return max((threshold - usual) / below, (farthest - threshold) / above, _LEAST_SPREAD * threshold, 1e-6)
 
 
 def _foreign(good: Distances, bad: Distances, threshold: float) -> float:
