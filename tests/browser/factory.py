@@ -73,7 +73,7 @@ class Factory:
         serial = serial or f"B{self._number:04d}"
         self.client("s3").put_object(
             Bucket=self.cloud.outputs["ImagesBucketName"],
-            Key=incoming(line, station or LINES.get(line, "top"), f"{serial}.jpg"),
+            Key=incoming(line, station or LINES.get(line, "top"), serial + file.suffix),
             # Another image of the same content is the same to the data set.
             Body=file.read_bytes() + b"\0" * self._number,
         )

@@ -89,7 +89,7 @@ export function HeatMapButton() {
   );
 }
 
-/** Shows and hides the heat map, and makes it weaker. */
+/** Shows and hides the heat map, and makes it weaker; whoever moves the slider wants to see it. */
 export function HeatMapSwitch() {
   const on = shown.value === "on";
   return (
@@ -106,11 +106,11 @@ export function HeatMapSwitch() {
         step={20}
         aria-label={texts.heatMap.strength}
         title={texts.heatMap.strength}
-        disabled={!on}
         value={strength.value}
         onInput={(event) => {
           const value = event.currentTarget.value;
           strength.value = STRENGTHS.find((each) => each === value) ?? STRENGTHS[0];
+          shown.value = "on";
         }}
       />
     </span>

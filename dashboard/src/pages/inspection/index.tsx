@@ -12,7 +12,7 @@ import { Shown } from "../../components/states";
 import { toast, toastError } from "../../components/toasts";
 import { VerdictBadge, VerdictIcon, verdictClass } from "../../components/verdict";
 import { useLoad } from "../../hooks/load";
-import { anomalyText } from "../../logic/anomaly";
+import { anomalyText, heatMapOf } from "../../logic/anomaly";
 import { boxesOf } from "../../logic/boxes";
 import { dateTime } from "../../logic/format";
 import { texts } from "../../texts";
@@ -62,7 +62,7 @@ function Content({ inspection }: { inspection: InspectionDetails }) {
   const [framed, setFramed] = useState(true);
   const [least, setLeast] = useState(1.1);
   const [active, setActive] = useState<number | null>(null);
-  const heatMap = inspection.anomaly?.heat_map;
+  const heatMap = heatMapOf(inspection);
   useHeatMapKey(Boolean(heatMap));
   const unusual = anomalyText(inspection);
   const weak = inspection.detections.length - new Set(inspection.reasons.map((reason) => reason.detection)).size;

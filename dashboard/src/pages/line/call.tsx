@@ -9,6 +9,7 @@ import { Empty } from "../../components/states";
 import { toastError } from "../../components/toasts";
 import { VerdictIcon, verdictClass } from "../../components/verdict";
 import { useNow } from "../../hooks/now";
+import { heatMapOf } from "../../logic/anomaly";
 import { boxesOf } from "../../logic/boxes";
 import { ago } from "../../logic/format";
 import { inShort } from "../../logic/reasons";
@@ -71,7 +72,7 @@ export function Call({
           width={inspection.image_width}
           height={inspection.image_height}
           boxes={boxesOf(inspection)}
-          heatMap={inspection.anomaly?.heat_map}
+          heatMap={heatMapOf(inspection)}
         />
         {held && (
           <Button class="line-call-live" kind="primary" icon={Radio} onClick={onLive}>

@@ -9,6 +9,7 @@ import { HeatMapButton, useHeatMapKey } from "../../components/heat-map";
 import { Failed, Notice } from "../../components/states";
 import { useLoad } from "../../hooks/load";
 import { useNow } from "../../hooks/now";
+import { heatMapOf } from "../../logic/anomaly";
 import { useFilters } from "../../logic/filters";
 import { ago } from "../../logic/format";
 import { SHIFT_HOURS } from "../../logic/shift";
@@ -37,7 +38,7 @@ export default function Line({ params }: { params: Record<string, string> }) {
   const health = useLoad(() => ask(api.GET("/api/health")), [], 15_000);
   const id = chosen ?? live.newest?.id;
   const shown = useLoad(async () => (id ? await withPicture(id) : null), [id]);
-  const heatMap = Boolean(shown.data?.anomaly?.heat_map);
+  const heatMap = Boolean(shown.data && heatMapOf(shown.data));
   useHeatMapKey(heatMap);
 
   useEffect(() => {

@@ -13,7 +13,7 @@ import { HeatMapSwitch, useHeatMapKey } from "../../components/heat-map";
 import { Notice } from "../../components/states";
 import { toast, toastError } from "../../components/toasts";
 import { VerdictBadge } from "../../components/verdict";
-import { anomalyText, finderOf } from "../../logic/anomaly";
+import { anomalyText, finderOf, heatMapOf } from "../../logic/anomaly";
 import { ago, score, time } from "../../logic/format";
 import { type Folded, folded } from "../../logic/reasons";
 import { texts } from "../../texts";
@@ -113,7 +113,7 @@ function Desk({
     if (act) void act();
     return act !== undefined;
   }
-  const heatMap = inspection.anomaly?.heat_map;
+  const heatMap = heatMapOf(inspection);
   useHeatMapKey(Boolean(heatMap) && dialog === null);
   useKeys((event) => dialog === null && actOn(event.key));
 
@@ -277,7 +277,7 @@ function Lost({ claim, onNext }: { claim: ReturnType<typeof useClaim>; onNext: (
 }
 
 function Why({ item }: { item: ClaimedReview }) {
-  const { reasons, anomaly } = item.inspection;
+  const { reasons } = item.inspection;
   const unusual = anomalyText(item.inspection);
   return (
     <section>
@@ -288,7 +288,7 @@ function Why({ item }: { item: ClaimedReview }) {
           <VerdictBadge verdict={item.verdict} />
         </span>
       </div>
-      {anomaly?.heat_map && <HeatMapSwitch />}
+      {heatMapOf(item.inspection) && <HeatMapSwitch />}
       <p class="small">{words.causeOf(item.cause, item.share, texts.verdicts[item.verdict] ?? item.verdict)}</p>
       <ul class="why">
         {reasons.length === 0 && <li class="muted">{words.noReasons}</li>}

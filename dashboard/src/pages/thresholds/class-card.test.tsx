@@ -40,7 +40,7 @@ test("both scores are sliders that keys move, and the lower one pushes the upper
 test("what a class makes of a product is chosen for all lines or for one, and said where it never fails one", () => {
   const change = show("dent", "line-1");
   expect(screen.queryByText("only review")).toBeNull();
-  const chosen = screen.getByRole("combobox", { name: "A defect makes the product", hidden: true });
+  const chosen = screen.getByRole("combobox", { name: "A defect means", hidden: true });
   expect((chosen as HTMLSelectElement).value).toBe("fail");
   fireEvent.change(chosen, { target: { value: "review" } });
   const changed = { ...document, lines: { "line-1": { dent: { verdict: "review" } } } };

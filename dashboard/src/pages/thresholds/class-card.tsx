@@ -38,7 +38,7 @@ export function ClassCard({ label, line, document, inForce, preview, change }: C
   };
 
   return (
-    <section class="card class-card" aria-label={label} data-changed={changed}>
+    <section class="card class-card" aria-label={label} data-changed={changed} data-verdict={verdict}>
       <header class="class-head">
         <h2 class="clip" title={label}>
           {label}

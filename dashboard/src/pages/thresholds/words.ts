@@ -26,7 +26,7 @@ export const words = {
   more: "More",
   anomaly:
     "What an anomaly model finds: a place unlike all good parts that it has learned from. Nobody has named the defect.",
-  verdict: "A defect makes the product",
+  verdict: "A defect means",
   verdicts: { fail: "Fail", review: "Review" } as Record<string, string>,
   onlyReview: "only review",
   onlyReviewHint: "This class never fails a product: from the review score on, a person decides.",
