@@ -10,6 +10,7 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
+from contract.images import SUFFIXES
 from contract.snapshots import Part
 from contract.text import listed
 from training.datasets.checks.duplicates import Fingerprints, find_duplicates
@@ -104,6 +105,10 @@ def survey(source: str, format: str | None = None, *, all_good: bool = False) ->
 
 def _reading(source: str, format: str | None) -> Reading:
     """Read the labels, or else the pictures of a folder as those of good products."""
+    if not source.startswith("s3://") and not Path(source).exists():
+        raise NothingToLearnError(source, "no such file or folder", _GIVE)
+    if source.lower().endswith(SUFFIXES) and not Path(source).is_dir():
+        raise NothingToLearnError(source, "is one picture, from which nothing can be learned", _GIVE)
     if format is not None:
         return read(source, format)
     files = open_files(source)
@@ -120,6 +125,7 @@ def _reading(source: str, format: str | None) -> Reading:
     return reading
 
 
+_GIVE = "Give a folder or a zip of good pictures, or labelled images."
 _KINDS_OF_PICTURES = "Pictures are JPEG, PNG, BMP, TIFF and WebP files. Take stills from a video first."
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from contract.families import ANOMALY_FAMILIES
+from localcloud.sources import PACKAGES
 from loupe.errors import LoupeError
 from loupe.stack.learning import program, serving
 from loupe.stack.learning.serving import Kind
@@ -90,6 +91,11 @@ class Lesson:
             LoupeError: There is not.
         """
         source = self.source
+        if self.family not in (known := families()):
+            raise LoupeError(
+                f"there is no family {self.family!r}",
+                f"There are {', '.join(known)} (docs/families.md). Without --family, the pictures decide.",
+            )
         if self.kind == "detector":
             if not source.boxed:
                 raise LoupeError(
@@ -104,6 +110,12 @@ class Lesson:
                 + (have if source.good else "there are none"),
                 f"Take about {USUAL_GOOD}, with all that good products may differ in: position, light, batches.",
             )
+
+
+def families() -> list[str]:
+    """Return the names of all families, which are those of their modules."""
+    folder = PACKAGES / "training" / "detectors" / "families"
+    return sorted(file.stem for file in folder.glob("*.py") if not file.stem.startswith("_"))
 
 
 def family_for(source: Source) -> str:

@@ -21,7 +21,7 @@ from loupe.commands import program_runner
 from loupe.errors import LoupeError
 from loupe.stack import deployment
 from loupe.stack.learning import program, serving
-from loupe.stack.learning.lesson import ANOMALY_FAMILY, DETECTOR_FAMILY, Lesson, family_for
+from loupe.stack.learning.lesson import ANOMALY_FAMILY, DETECTOR_FAMILY, Lesson, families, family_for
 from loupe.stack.learning.serving import Place, Served
 from loupe.stack.learning.source import Picture, Source, folder_of, line_of
 from loupe.stack.learning.verdicts import Verdicts, uploads_of
@@ -74,6 +74,13 @@ def test_a_detector_without_boxes_is_refused(tmp_path: Path):
     with pytest.raises(LoupeError, match="no picture has one") as refused:
         lesson(pictures(24), tmp_path, "ssdlite").check()
     assert "--family" in refused.value.hint
+
+
+def test_a_family_that_there_is_not_is_refused_with_those_that_there_are(tmp_path: Path):
+    with pytest.raises(LoupeError, match="no family 'yolo'") as refused:
+        lesson(pictures(24), tmp_path, "yolo").check()
+    assert {ANOMALY_FAMILY, DETECTOR_FAMILY} < set(families())
+    assert ANOMALY_FAMILY in refused.value.hint
 
 
 def test_the_same_pictures_and_settings_are_the_same_training_and_others_another(tmp_path: Path):

@@ -137,6 +137,15 @@ def test_a_source_without_pictures_is_refused_with_what_it_has(
     assert "video" in refused.value.hint
 
 
+@pytest.mark.parametrize(
+    ("name", "reason"), [("1.png", "is one picture"), ("gone", "no such file or folder")]
+)
+def test_what_is_no_folder_is_refused_with_what_to_give(tmp_path: Path, name: str, reason: str):
+    with pytest.raises(NothingToLearnError, match=reason) as refused:
+        survey(str(shades(tmp_path, "1.png") / name))
+    assert "Give a folder" in refused.value.hint
+
+
 def test_labels_that_cannot_be_read_never_turn_into_good_pictures(tmp_path: Path):
     write(shades(tmp_path, "1.png", "2.png"), "labels.json", "{ not json")
     with pytest.raises(DatasetError, match=r"labels\.json is none") as refused:
