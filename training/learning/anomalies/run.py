@@ -21,6 +21,7 @@ from training.learning.anomalies.hyperparameters import AnomalyHyperparameters, 
 from training.learning.anomalies.leave_one_out import distances
 from training.learning.anomalies.memory import Memory, MemoryBank
 from training.learning.export import export
+from training.learning.golden_pictures import golden_anomalies
 from training.learning.memory import peak_memory_mib
 from training.learning.progress import EventLines, Events
 from training.learning.weights import load_pretrained
@@ -114,9 +115,8 @@ def _finish(run: _Run, memory: Memory) -> ModelCard:
     card = replace(card, onnx_sha256=file_sha256(export(run.network, folder)))
     card.write(folder)
     pictures = [*run.data.good[:1], *run.data.bad[:1], *run.data.good[1:]][:_PARITY_PICTURES]
-    difference = check_parity(
-        run.network, AnomalyModel(folder), [run.extractor.pixels(picture) for picture in pictures]
-    )
+    exported = AnomalyModel(folder)
+    difference = check_parity(run.network, exported, [run.extractor.pixels(picture) for picture in pictures])
     card.metrics["export_score_difference"] = difference
     card.metrics["training"] = {
         "seconds": round(time.perf_counter() - run.started, 1),
@@ -127,6 +127,7 @@ def _finish(run: _Run, memory: Memory) -> ModelCard:
         "tuned": False,
         "pretrained": run.pretrained,
     }
+    card = replace(card, golden=golden_anomalies(exported, run.data.bad, run.extractor.pixels))
     card.write(folder)
     run.progress.event("done", {"version": card.version, **card.metrics})
     return card

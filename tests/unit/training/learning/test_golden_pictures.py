@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import base64
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from tests.unit.training.model.anomaly_models import SIZE, anomaly_folder, grey
 from training.datasets import Dataset, open_dataset
 from training.datasets.generated.synthetic import generate
-from training.learning.golden_pictures import golden_pictures
+from training.learning.golden_pictures import golden_anomalies, golden_pictures
+from training.model.anomaly import AnomalyModel
 from training.model.decoding import Postprocess
 from training.model.golden import finds
 from training.model.models import Models
@@ -55,3 +58,15 @@ def test_a_model_that_finds_nothing_carries_what_it_does_not_find(model: OnnxMod
 def test_without_defects_there_are_none(model: OnnxModel, data: Dataset) -> None:
     good = tuple(replace(sample, objects=()) for sample in data.samples)
     assert golden_pictures(model, replace(data, samples=good)) == []
+
+
+def test_those_of_an_anomaly_model_show_bad_products_that_it_finds(tmp_path: Path) -> None:
+    model = AnomalyModel(anomaly_folder(tmp_path), threads=1)
+    bad = [grey(), *(grey(SIZE, (row, 1), (row, 2)) for row in range(7)), grey()]
+    pictures = golden_anomalies(model, range(len(bad)), bad.__getitem__)
+    assert len(pictures) == 4
+    for picture in pictures:
+        assert picture["labels"] == ["anomaly"]
+        assert finds(Models(None, model, model.card), base64.b64decode(picture["picture"]), ["anomaly"])
+    assert len(golden_anomalies(model, range(1), bad.__getitem__)) == 1
+    assert golden_anomalies(model, range(0), bad.__getitem__) == []
