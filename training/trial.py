@@ -47,9 +47,10 @@ def _pictures(models: Models, files: list[Path]) -> Iterator[tuple[bytes, tuple[
     """Yield each picture, and the labels of which one should be found."""
     for file in files:
         yield file.read_bytes(), models.card.answered_labels
-    for part in () if files else models.parts:
-        for picture in part.card.golden:
-            yield base64.b64decode(picture["picture"]), tuple(picture["labels"])
+    # The card of a detector may have the pictures of the model beside it, too.
+    golden = {picture["picture"]: picture for part in models.parts for picture in part.card.golden}
+    for picture in () if files else golden.values():
+        yield base64.b64decode(picture["picture"]), tuple(picture["labels"])
 
 
 def _finds(models: Models, image: bytes, labels: tuple[str, ...]) -> bool:
