@@ -24,7 +24,7 @@ app = typer.Typer(
     # Plain help: rich alone takes longer to import than the rest of `loupe --help`.
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog=epilog("loupe demo", "loupe up", "loupe drop line-1/top --wait"),
+    epilog=epilog("loupe demo", "loupe up", "loupe learn bottles/normal", "loupe drop line-1/top --wait"),
 )
 
 

@@ -163,7 +163,8 @@ class Course:
         return lesson, place
 
     def _train(self, lesson: Lesson) -> bool:
-        self._stopped = ["Stopped in the training. Nothing was deployed.", _AGAIN]
+        again = _AGAIN if lesson.kind == "detector" else "The same command starts it again."
+        self._stopped = ["Stopped in the training. Nothing was deployed.", again]
         began = time.monotonic()
         with self._screen.stage("learning") as show:
 

@@ -48,10 +48,10 @@ SECTIONS: dict[str, list[tuple[str, str, str]]] = {
         ("endpoint", "endpoint", "Start and stop the endpoint by hand."),
     ],
     "Programs of the container, on this machine": [
-        ("train", "programs", "Train a detector."),
+        ("train", "programs", "Train a detector from labels, or an anomaly model from good pictures."),
         ("evaluate", "programs", "Measure a model on labelled images."),
         ("compare", "programs", "Compare models in accuracy, certainty and cost."),
-        ("ensemble", "programs", "Join models into one that averages their results."),
+        ("ensemble", "programs", "Average several detectors, or put an anomaly model beside a detector."),
         ("serve", "programs", "Run a model's endpoint on this machine."),
     ],
     "Watch and measure": [

@@ -87,7 +87,7 @@ def train(
     ] = None,
     json_: Json = False,
 ) -> None:
-    """Train a detector from labelled defects, or an anomaly model from good pictures alone.
+    """Train a detector from labels, or an anomaly model from good pictures.
 
     Shows each epoch of a detector. After Ctrl+C or a crash, the same command continues after the last complete epoch.
     --json prints one JSON document for each event, as a training job does.
@@ -129,7 +129,7 @@ def ensemble(
     ] = None,
     json_: Json = False,
 ) -> None:
-    """Join detectors into one that averages their results, and put an anomaly model beside a detector.
+    """Average several detectors, or put an anomaly model beside a detector.
 
     The joint model takes as long as all its members together. An anomaly model that is given by itself takes the place
     of one that a detector has beside it already.

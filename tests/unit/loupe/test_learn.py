@@ -8,7 +8,8 @@ import os
 import signal
 import tarfile
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from loupe.stack.learning.source import Picture, Source, folder_of, line_of
 from loupe.stack.learning.verdicts import Verdicts, uploads_of
 from loupe.stack.uploads import Upload
 from loupe.views.learning import Screen, progress_text, show_learned
-from tests.unit.loupe.serving_stack import Stack
+from tests.unit.loupe.serving_stack import IMAGE, Stack
 
 
 def pictures(good: int = 0, defective: int = 0, **changes: Any) -> Source:
@@ -409,3 +410,73 @@ def test_two_at_a_time_for_one_line_are_refused(
     first.release()
     assert cli.run(["learn", str(tmp_path / "bottles"), "--home", str(tmp_path / "home")]) == 1
     assert "no such file or folder" in capsys.readouterr().err
+
+
+@pytest.fixture
+def course(press: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
+    """Run the command on a stack that serves nothing, with 24 good pictures; every step can be replaced."""
+    hosted = {"ServingImageUri": IMAGE, "HostingInstanceType": "ml.m5.xlarge"}
+    target = replace(press.target, outputs=press.target.outputs | hosted)
+    monkeypatch.setattr(program_runner, "require_torch", lambda: None)
+    monkeypatch.setattr("loupe.commands.course.open_target", lambda stack, home: target)
+    monkeypatch.setattr("loupe.commands.course.look", lambda *arguments: pictures(24))
+
+    def run(*options: str, **steps: Callable[..., Any]) -> int:
+        for name, step in steps.items():
+            monkeypatch.setattr(f"loupe.commands.course.{name.replace('__', '.')}", step)
+        return cli.run(["learn", str(tmp_path / "bottles"), "--home", str(tmp_path / "home"), *options])
+
+    return run
+
+
+def interrupt(*arguments: Any, **named: Any) -> Any:
+    raise KeyboardInterrupt
+
+
+def trained(lesson: Lesson, on_event: Any) -> bool:
+    lesson.run.mkdir(parents=True)
+    lesson.archive.write_bytes(deployment.STARTER.read_bytes())
+    return True
+
+
+@pytest.mark.parametrize(
+    ("steps", "said"),
+    [
+        ({"look": interrupt}, "nothing was learned yet, and nothing was changed"),
+        (
+            {"lessons__train": interrupt},
+            "Stopped in the training. Nothing was deployed.\nThe same command starts it",
+        ),
+        ({"lessons__train": trained, "trial__run": interrupt}, "the model is finished"),
+        (
+            {"lessons__train": trained, "deployment__deploy": interrupt},
+            "a switch that has begun goes on without you",
+        ),
+    ],
+)
+def test_ctrl_c_says_what_is_done_and_how_to_go_on(
+    course: Callable[..., int], capsys: pytest.CaptureFixture[str], steps: dict[str, Any], said: str
+):
+    assert course(**steps) == 130
+    assert said in capsys.readouterr().err
+
+
+def test_a_failed_training_deploys_nothing(course: Callable[..., int], capsys: pytest.CaptureFixture[str]):
+    def fail(*arguments: Any) -> bool:
+        raise LoupeError("the pictures are all the same", "Take others.")
+
+    assert course(lessons__train=fail, deployment__deploy=interrupt) == 1
+    assert capsys.readouterr().err.endswith("loupe: the pictures are all the same\n       Take others.\n")
+
+
+def test_the_options_become_hyperparameters(course: Callable[..., int]):
+    seen: list[Lesson] = []
+
+    def note(lesson: Lesson, on_event: Any) -> bool:
+        seen.append(lesson)
+        raise KeyboardInterrupt
+
+    options = ["--overkill-rate", "0.02", "--escape-rate", "0.05", "--set", "memory=500", "--line", "press 2"]
+    course(*options, lessons__train=note)
+    assert seen[0].settings == ("memory=500", "overkill_rate=0.02", "escape_rate=0.05")
+    assert (seen[0].name, seen[0].family) == ("press 2", ANOMALY_FAMILY)
