@@ -28,6 +28,15 @@ _SYSTEM_FOLDERS = {"__macosx", "@eadir", "$recycle.bin", "system volume informat
 _SYSTEM_FILES = {"thumbs.db", "ehthumbs.db", "desktop.ini"}
 # Pixels with labels; their names are those of the images.
 _MASK_FOLDERS = {"segmentationclass", "segmentationobject", "masks", "mask", "ground_truth", "groundtruth"}
+_MASK_FOLDERS |= {
+    "ground-truth",
+    "mask-images",
+    "mask_images",
+    "train-masks",
+    "test-masks",
+    "train_masks",
+    "test_masks",
+}
 _PREVIEW_FOLDERS = {"thumbnails", "thumbs", "thumbnail"}
 # Other suffixes of pictures that label files give, although the pictures were converted since.
 _PICTURE_SUFFIXES = {*SUFFIXES, ".gif", ".jfif", ".heic", ".heif", ".avif", ".jp2", ".dng", ".raw"}

@@ -168,6 +168,43 @@ def test_a_mask_of_mvtec_with_a_defect_on_a_good_image_is_told_and_one_without_i
     assert told(reading)["contradiction"] == 1
 
 
+@pytest.mark.parametrize(
+    "mask",
+    [
+        "masks/2.png",
+        "ground_truth/dent/2.png",
+        "mask/dent/2_mask.png",
+        "dent/2_mask.png",
+        "train/masks/2.png",
+    ],
+)
+def test_masks_beside_folders_of_classes_are_no_products(tmp_path, mask):
+    for number, name in enumerate(["good/1", "good/2", "dent/2", "dent/3"]):
+        picture(tmp_path / "d" / f"{name}.png", 60 + number)
+    drawn(tmp_path / "d" / mask, DENT, SIZE, (0, 0, 0), WHITE, "L")
+    reading = read_both(tmp_path / "d")
+    assert reading.format == "folders"
+    assert boxes_of(reading) == {
+        "dent/2.png": [("dent", DENT)],
+        "dent/3.png": [],
+        "good/1.png": [],
+        "good/2.png": [],
+    }
+    assert box_of(defect_mask(reading.dataset, sample_of(reading.dataset, "dent/2.png"))) == DENT
+    assert told(reading) == {"shape-box": 1, "unplaced-defect": 1}
+
+
+def test_a_mask_that_may_belong_to_several_images_is_told_and_belongs_to_none(tmp_path):
+    for number, name in enumerate(["good/1", "dent/2", "scratch/2"]):
+        picture(tmp_path / f"{name}.png", 60 + number)
+    for name in ("2", "9"):
+        drawn(tmp_path / f"masks/{name}.png", DENT, SIZE, (0, 0, 0), WHITE, "L")
+    reading = read(tmp_path)
+    assert not any(sample.masks for sample in reading.dataset.samples)
+    assert told(reading)["mask-without-image"] == 2
+    assert len(reading.dataset.samples) == 3
+
+
 def test_a_mask_of_mvtec_without_a_picture_is_told(tmp_path):
     picture(tmp_path / "train/good/0.png", 70)
     for name in ("dent/0", "dent/1"):
