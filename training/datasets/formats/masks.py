@@ -92,6 +92,9 @@ def _by_colour(image: Image.Image, colours: Mapping[int, str]) -> MaskPixels:
     meaning = {_BLACK: "", background: "", **colours}
     numbers = {code: labels.index(label) + 1 if label else 0 for code, label in meaning.items()}
     values = np.zeros((image.height, image.width), np.min_scalar_type(len(labels)))
+    # Some programs write an alpha channel that nobody filled.
+    if image.has_transparency_data and not image.convert("RGBA").getchannel("A").getbbox():
+        image = image.convert("RGBA").convert("RGB")
     nearest: dict[int, int | None] = {}
     # In strips: as four bytes a channel, a photograph's mask would take hundreds of megabytes.
     for top in range(0, image.height, _ROWS):

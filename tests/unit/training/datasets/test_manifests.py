@@ -186,6 +186,13 @@ def test_black_and_transparent_pixels_that_the_map_lacks_are_background(tmp_path
     assert (boxes_of(read(root)), errors(read(root))) == ({"images/1.png": DENTS}, [])
 
 
+def test_a_mask_whose_alpha_channel_is_empty_counts_by_its_colours(tmp_path):
+    pixels = np.array(drawn("RGBA"))
+    pixels[:, :, 3] = 0
+    reading = read(lookout(tmp_path, Image.fromarray(pixels)))
+    assert (boxes_of(reading), told(reading)) == ({"images/1.png": DENTS}, {})
+
+
 def test_the_mixed_colours_of_smoothed_edges_count_as_the_nearer_one(tmp_path):
     smooth = drawn(size=(640, 480)).resize((317, 238), Image.Resampling.LANCZOS)
     reading = read(
