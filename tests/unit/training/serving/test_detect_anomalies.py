@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
+from contract.scores import ANOMALY
 from tests.unit.training.model.anomaly_models import SIZE, anomaly_folder, grey
 from tests.unit.training.serving.serving_support import Brightness, ask
+from training.model.anomaly import Judgement
 from training.model.models import Models, load
+from training.model.pixels import Picture
 from training.model.scale import Scale
+from training.serving import detect_anomalies
+from training.serving.judged import Judged
 from training.serving.settings import Settings
 
 ACCEPT = "application/vnd.loupe.detect-anomalies+json"
@@ -143,6 +151,55 @@ def test_both_models_together_answer_with_what_each_has_seen(alone):
     assert {"anomaly"} <= set(names[1:]) <= {"anomaly", "bright"}
     colours = {entry["PixelAnomaly"]["Color"] for entry in result["Anomalies"]}
     assert len(colours) == len(names)
+
+
+EDGES = st.floats(0, 40, allow_nan=False)
+FOUND = st.tuples(EDGES, EDGES, EDGES, EDGES, st.floats(0, 1), st.sampled_from(["dark", "bright", ANOMALY]))
+
+
+@given(
+    found=st.lists(FOUND, max_size=6),
+    score=st.one_of(st.none(), st.floats(0, 1)),
+    spots=st.lists(st.tuples(st.integers(0, 2), st.integers(0, 3), st.floats(0, 100)), max_size=4),
+    size=st.tuples(st.integers(1, 40), st.integers(1, 30)),
+    foreign=st.sampled_from([None, "another product"]),
+    warnings=st.sampled_from([[], ["wrong scale"]]),
+)
+@settings(max_examples=60, deadline=None)
+def test_shares_colours_and_mask_agree_whatever_was_found(
+    alone, found, score, spots, size, foreign, warnings
+):
+    places = np.zeros((3, 4), np.float32)
+    for row, column, distance in spots:
+        places[row, column] = distance
+    judgement = None if score is None else Judgement(1.0, score, places, foreign)
+    detector = beside(alone).card if judgement else Brightness().card
+    items = [
+        {
+            "label": label,
+            "score": own,
+            "box": [min(a, c), min(b, d), max(a, c), max(b, d)],
+            "model": "brightness",
+        }
+        for a, b, c, d, own, label in found
+        if label != ANOMALY or judgement
+    ]
+    picture = Picture(np.zeros((1, 1, 3), np.uint8), *size, "PNG")
+    judged = Judged(picture, items, judgement, detector, alone.card if judgement else None, list(warnings))
+    result = json.loads(detect_anomalies.answer(judged))["DetectAnomalyResult"]
+    mask = mask_of(result).reshape(-1, 3)
+    assert len(mask) == size[0] * size[1]
+    shares = [entry["PixelAnomaly"]["TotalPercentageArea"] for entry in result["Anomalies"]]
+    assert sum(shares) == pytest.approx(1)
+    for entry, share in zip(result["Anomalies"], shares, strict=True):
+        assert (mask == colour(entry)).all(axis=1).mean() == pytest.approx(share)
+    assert result["IsAnomalous"] == (len(shares) > 1)
+    assert 0.5 <= result["Confidence"] <= 1
+    surest = max([score or 0, *(item["score"] for item in items)])
+    if not (judgement and foreign) and not warnings:
+        assert result["IsAnomalous"] == (surest >= 0.5)
+    elif surest < 0.5:
+        assert (result["IsAnomalous"], result["Confidence"]) == (True, 1.0)
 
 
 def test_a_request_is_refused_as_the_api_does(alone):
