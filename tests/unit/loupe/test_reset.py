@@ -9,7 +9,7 @@ import pytest
 from localcloud.home.lock import Lock
 from loupe import cli
 
-STATE = ("state", "s3", "sagemaker", "logs", "tmp", "pictures")
+STATE = ("state", "s3", "sagemaker", "logs", "tmp", "pictures", "learn")
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def home(tmp_path: Path) -> Path:
 
 def test_reset_deletes_the_state_and_the_empty_home(home: Path, capsys: pytest.CaptureFixture[str]):
     assert cli.run(["reset", "--yes", "--home", str(home), "--json"]) == 0
-    assert len(json.loads(capsys.readouterr().out)["deleted"]) == 7
+    assert len(json.loads(capsys.readouterr().out)["deleted"]) == 8
     assert not home.exists()
 
 
