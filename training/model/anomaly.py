@@ -102,7 +102,7 @@ class AnomalyModel(Graph):
         return distances, maps
 
     def judge(self, pixels: Sequence[NDArray[np.uint8]]) -> list[Judgement]:
-        """Judge pictures.
+        """Judge pictures, one after the other: each is compared with the whole memory, so that memory is flat.
 
         Args:
             pixels: Any number of uint8 [size, size, 3].
@@ -110,9 +110,8 @@ class AnomalyModel(Graph):
         Raises:
             AnswerError: The model's answer is no judgement.
         """
-        batches = [np.stack(pixels)] if self.any_batch and len(pixels) else [image[None] for image in pixels]
-        found = (answer for batch in batches for answer in zip(*self.raw(batch), strict=True))
-        return [self._judgement(float(distance), places) for distance, places in found]
+        found = (self.raw(image[None]) for image in pixels)
+        return [self._judgement(float(distances[0]), maps[0]) for distances, maps in found]
 
     def _judgement(self, distance: float, places: Floats) -> Judgement:
         # As exact as the scores of detections, so that the best one is equal to the picture's also once rounded.
