@@ -26,7 +26,7 @@ from loupe.stack.target import Target
 from loupe.stack.waiting import Cause
 from loupe.views.console import err
 from loupe.views.figures import duration
-from loupe.views.learning import Screen, progress_text, show_learned, show_verdicts
+from loupe.views.learning import Screen, progress_text, remark, show_learned, show_verdicts
 
 _PATIENCE_SECONDS = 120.0
 # On AWS, the functions keep the rules for half a minute by default.
@@ -165,17 +165,21 @@ class Course:
     def _train(self, lesson: Lesson) -> bool:
         again = _AGAIN if lesson.kind == "detector" else "The same command starts it again."
         self._stopped = ["Stopped in the training. Nothing was deployed.", again]
-        began = time.monotonic()
+        began, remarks = time.monotonic(), list[str]()
         with self._screen.stage("learning") as show:
 
             def on_event(event: dict[str, Any]) -> None:
                 if text := progress_text(event):
                     show(text)
+                if said := remark(event):
+                    remarks.append(said)
 
             trained = lessons.train(lesson, on_event)
         self._stopped = [f"Stopped: the model is finished ({lesson.archive}), and not deployed.", _AGAIN]
         after = f"in {duration(time.monotonic() - began)}" if trained else "before, from the same pictures"
         self._screen.print(f"Learned {after}: {lesson.archive}")
+        for text in remarks:
+            self._screen.print(f"  {text}")
         return trained
 
     def _examine(self, lesson: Lesson) -> tuple[dict[str, Any], dict[str, Any] | None]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import unquote
 
 from contract.text import counted, listed
 from loupe.stack.learning.lesson import USUAL_GOOD, Lesson
@@ -143,7 +144,7 @@ def show_learned(
     metrics = card.get("metrics", {})
     for sentence in [
         *_calibration(metrics.get("calibration") or {}),
-        *_outliers(metrics.get("outliers") or []),
+        *_outliers(metrics.get("outliers") or {}),
     ]:
         screen.print(f"  {sentence}")
     if evaluation is not None:
@@ -172,16 +173,39 @@ def _rate(measured: dict[str, Any]) -> str:
     return f"{measured['value']:.1%} (95 % interval {low:.1%} to {high:.1%})"
 
 
-def _outliers(outliers: list[Any]) -> Iterator[str]:
-    names = [
-        str(entry.get("file", entry.get("name", ""))) if isinstance(entry, dict) else str(entry)
-        for entry in outliers
-    ]
-    if names:
+def _outliers(outliers: dict[str, list[str]]) -> Iterator[str]:
+    """Yield which of the good pictures may be none."""
+    if names := outliers.get("left_out"):
         yield (
-            f"Unlike the other good pictures: {listed(names, _NAMES_SHOWN)}. Look at them: if one is not good, or "
-            "shows another product, take it out and repeat the command."
+            f"Unlike all other good pictures, and not remembered: {_files(names)}. Look at them. If what they show is "
+            "good, add more pictures of it; if not, take them out."
         )
+    if names := outliers.get("kept"):
+        yield (
+            f"Unlike the other good pictures, and so many that they may be a variant: {_files(names)}. Look at them: "
+            "what they show counts as good."
+        )
+
+
+def _files(names: list[str]) -> str:
+    """Return the names of files for a sentence; those in a snapshot are URIs."""
+    return listed([unquote(name.rpartition("/")[2]) for name in names], _NAMES_SHOWN)
+
+
+def remark(event: dict[str, Any]) -> str | None:
+    """Return what an event of the training tells about the pictures; None if nothing.
+
+    >>> remark({"event": "unseen", "names": ["file:///bottles/anomaly/d%C3%BCnn.png"]})
+    'Look like usual good ones, and are not found: dünn.png.'
+    """
+    if event.get("event") == "unseen":
+        return f"Look like usual good ones, and are not found: {_files(event['names'])}."
+    if event.get("event") == "shapes":
+        return (
+            f"The pictures are from {event['narrowest']} to {event['widest']} times as wide as high, and all are "
+            "stretched to a square: a model for each shape sees better."
+        )
+    return None
 
 
 def _measured(lesson: Lesson, evaluation: dict[str, Any]) -> Iterator[str]:

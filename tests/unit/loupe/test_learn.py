@@ -26,6 +26,7 @@ from loupe.stack.learning.lesson import ANOMALY_FAMILY, DETECTOR_FAMILY, Lesson,
 from loupe.stack.learning.serving import Place, Served
 from loupe.stack.learning.source import Picture, Source, folder_of, line_of
 from loupe.stack.learning.verdicts import Verdicts, uploads_of
+from loupe.stack.trial import Trial
 from loupe.stack.uploads import Upload
 from loupe.views.learning import Screen, progress_text, show_learned
 from tests.unit.loupe.serving_stack import IMAGE, Stack
@@ -331,14 +332,18 @@ def test_outliers_and_the_expected_overkill_are_told(tmp_path: Path, capsys: pyt
                 "bad": 0,
                 "overkill": {"value": 0.0417, "count": 1, "of": 24, "interval": [0.001, 0.211]},
             },
-            "outliers": [{"file": "7.png", "distance": 45.0}],
+            "outliers": {
+                "left_out": ["file:///parts/Gr%C3%B6%C3%9Fe%207.png"],
+                "kept": ["file:///parts/8.png"],
+            },
         }
     }
     show_learned(Screen(quiet=False), lesson(pictures(24), tmp_path), card, None)
     printed = capsys.readouterr().out
     assert "Of 24 good pictures, each compared with the others, 1 would be called an anomaly" in printed
     assert "overkill 4.2% (95 % interval 0.1% to 21.1%)" in printed
-    assert "7.png" in printed
+    assert "not remembered: Größe 7.png. Look at them." in printed
+    assert "may be a variant: 8.png." in printed
 
 
 def test_pictures_go_to_the_line_and_to_the_station_of_their_folder(tmp_path: Path):
@@ -433,6 +438,10 @@ def interrupt(*arguments: Any, **named: Any) -> Any:
     raise KeyboardInterrupt
 
 
+def untried(*arguments: Any, **named: Any) -> Trial:
+    return Trial(0, 0, 0)
+
+
 def trained(lesson: Lesson, on_event: Any) -> bool:
     lesson.run.mkdir(parents=True)
     lesson.archive.write_bytes(deployment.STARTER.read_bytes())
@@ -449,7 +458,7 @@ def trained(lesson: Lesson, on_event: Any) -> bool:
         ),
         ({"lessons__train": trained, "trial__run": interrupt}, "the model is finished"),
         (
-            {"lessons__train": trained, "deployment__deploy": interrupt},
+            {"lessons__train": trained, "trial__run": untried, "deployment__deploy": interrupt},
             "a switch that has begun goes on without you",
         ),
     ],
