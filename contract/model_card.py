@@ -8,16 +8,33 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
+from contract.card_checks import (
+    CardError as CardError,
+)
+from contract.card_checks import (
+    Check,
+    are_labels,
+    are_objects,
+    check_fields,
+    check_finite,
+    is_name,
+    is_object,
+    is_sha256,
+    is_text,
+    number,
+    numbers,
+    or_none,
+    record,
+    shown,
+    whole,
+)
 from contract.endpoint import BIT_DEPTHS
 from contract.scores import ANOMALY
 
 _INPUT_SIDES = range(8, 8193)  # of the square input, in pixels
-_NAME_LENGTH = 200  # of a model or a label, as in the records
 _BOX_OFFSET = 1000  # pixels
 _FARTHEST = 1e9  # distance of features
 # What a card means that does not contain these.
@@ -49,12 +66,6 @@ _SETTINGS = (
 # What training.model.anomaly measures of a picture's distances, to tell that it shows another product.
 FOREIGN_MEASURES = ("distance", "mean", "median")
 
-_Check = Callable[[Any, str], None]
-
-
-class CardError(ValueError):
-    """A document is no card of a model that can judge. The text says which value, and why."""
-
 
 def parse(text: str | bytes) -> dict[str, Any]:
     """Return the card of a text.
@@ -84,9 +95,9 @@ def check(document: Any) -> None:
     Raises:
         CardError: A value is missing, not known, of a wrong type, or out of its range.
     """
-    _object(document, "the document")
-    _finite(document, "")
-    _fields(document, "", _REQUIRED, _OPTIONAL)
+    is_object(document, "the document")
+    check_finite(document, "")
+    check_fields(document, "", _REQUIRED, _OPTIONAL)
     labels = answered_labels(document)
     for label in document.get("operating_points", {}):
         if label not in labels:
@@ -142,205 +153,87 @@ def _plain_numbers(value: Any) -> Any:
     return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else value
 
 
-def _finite(value: Any, place: str) -> None:
-    """Raise CardError for NaN and infinity, which Python's JSON reads, anywhere in a document."""
-    if isinstance(value, float) and not math.isfinite(value):
-        raise CardError(f"{place} must be a number, not {value}")
-    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for name, inner in items:
-        _finite(inner, f"{place}.{name}".lstrip("."))
-
-
-def _fields(
-    document: Mapping[str, Any], place: str, required: Mapping[str, _Check], optional: Mapping[str, _Check]
-) -> None:
-    prefix = f"{place}." if place else ""
-    for name in required:
-        if name not in document:
-            raise CardError(f"{prefix}{name} is missing")
-    for name, value in document.items():
-        if not (found := required.get(name) or optional.get(name)):
-            raise CardError(f"{prefix}{name} is not a known name")
-        found(value, f"{prefix}{name}")
-
-
-def _number(least: float, most: float, *, above: bool = False, below: bool = False) -> _Check:
-    """Return a check of a number. above, below: the bound itself is not allowed."""
-
-    def check_number(value: Any, place: str) -> None:
-        wanted = f"{'above' if above else 'from'} {least:g} {'and below' if below else 'to'} {most:g}"
-        is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        if (
-            not (is_number and least <= value <= most)
-            or (above and value == least)
-            or (below and value == most)
-        ):
-            raise CardError(f"{place} must be a number {wanted}, not {_shown(value)}")
-
-    return check_number
-
-
-def _whole(least: int, most: int) -> _Check:
-    def check_whole(value: Any, place: str) -> None:
-        if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
-            raise CardError(f"{place} must be a whole number from {least} to {most}, not {_shown(value)}")
-
-    return check_whole
-
-
-def _numbers(counts: range, each: _Check) -> _Check:
-    def check_numbers(value: Any, place: str) -> None:
-        if not isinstance(value, (list, tuple)) or len(value) not in counts:
-            raise CardError(
-                f"{place} must be a list of {counts[0]} to {counts[-1]} numbers, not {_shown(value)}"
-            )
-        for index, number in enumerate(value):
-            each(number, f"{place}.{index}")
-
-    return check_numbers
-
-
-def _or_none(check_value: _Check) -> _Check:
-    def check_optional(value: Any, place: str) -> None:
-        if value is not None:
-            check_value(value, place)
-
-    return check_optional
-
-
-def _record(required: Mapping[str, _Check], optional: Mapping[str, _Check]) -> _Check:
-    def check_record(value: Any, place: str) -> None:
-        _object(value, place)
-        _fields(value, place, required, optional)
-
-    return check_record
-
-
-def _object(value: Any, place: str) -> None:
-    if not isinstance(value, dict):
-        raise CardError(f"{place} must be an object, not {_shown(value)}")
-
-
-def _text(value: Any, place: str) -> None:
-    if not isinstance(value, str):
-        raise CardError(f"{place} must be a text, not {_shown(value)}")
-
-
-def _name(value: Any, place: str) -> None:
-    _text(value, place)
-    if not 0 < len(value.strip()) <= len(value) <= _NAME_LENGTH:
-        raise CardError(f"{place} must have 1 to {_NAME_LENGTH} characters")
-
-
-def _labels(value: Any, place: str) -> None:
-    if not isinstance(value, (list, tuple)) or not value:
-        raise CardError(f"{place} must be a list of names, not {_shown(value)}")
-    for index, label in enumerate(value):
-        _name(label, f"{place}.{index}")
-    if len(set(value)) < len(value):
-        raise CardError(f"{place} has the same name twice")
-
-
-def _sha256(value: Any, place: str) -> None:
-    if not isinstance(value, str) or not re.fullmatch("[0-9a-f]{64}", value):
-        raise CardError(f"{place} must be a SHA-256 in hex, not {_shown(value)}")
-
-
 def _points(value: Any, place: str) -> None:
-    _object(value, place)
-    share = _number(0, 1)
+    is_object(value, place)
+    share = number(0, 1)
     for label, point in value.items():
-        _record({"score": share}, dict.fromkeys(("f1", "precision", "recall"), share))(
+        record({"score": share}, dict.fromkeys(("f1", "precision", "recall"), share))(
             point, f"{place}.{label}"
         )
 
 
-def _objects(value: Any, place: str) -> None:
-    if not isinstance(value, list):
-        raise CardError(f"{place} must be a list, not {_shown(value)}")
-    for index, inner in enumerate(value):
-        _object(inner, f"{place}.{index}")
-
-
 def _golden(value: Any, place: str) -> None:
-    _objects(value, place)
+    are_objects(value, place)
     for index, picture in enumerate(value):
-        _record({"picture": _text, "labels": _labels}, {})(picture, f"{place}.{index}")
+        record({"picture": is_text, "labels": are_labels}, {})(picture, f"{place}.{index}")
 
 
 def _foreign_above(value: Any, place: str) -> None:
-    _record({}, dict.fromkeys(FOREIGN_MEASURES, _DISTANCE))(value, place)
+    record({}, dict.fromkeys(FOREIGN_MEASURES, _DISTANCE))(value, place)
     if not value:
         raise CardError(f"{place} must name one of {', '.join(FOREIGN_MEASURES)}")
 
 
 def _map_range(value: Any, place: str) -> None:
-    _numbers(range(2, 3), _number(0, _FARTHEST))(value, place)
+    numbers(range(2, 3), number(0, _FARTHEST))(value, place)
     low, high = value
     if not low < high:
-        raise CardError(f"{place} must rise, not {_shown(value)}")
-
-
-def _shown(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False, default=repr)
-    return text if len(text) <= 40 else f"{text[:37]}..."
+        raise CardError(f"{place} must rise, not {shown(value)}")
 
 
 _CHANNELS = range(1, 5)
-_DISTANCE = _number(0, _FARTHEST, above=True)
-_REQUIRED: Mapping[str, _Check] = {
-    "name": _name,
-    "family": _name,
-    "labels": _labels,
-    "input_size": _whole(_INPUT_SIDES[0], _INPUT_SIDES[-1]),
-    "normalisation": _record(
+_DISTANCE = number(0, _FARTHEST, above=True)
+_REQUIRED: Mapping[str, Check] = {
+    "name": is_name,
+    "family": is_name,
+    "labels": are_labels,
+    "input_size": whole(_INPUT_SIDES[0], _INPUT_SIDES[-1]),
+    "normalisation": record(
         {
-            "mean": _numbers(_CHANNELS, _number(-1000, 1000)),
-            "std": _numbers(_CHANNELS, _number(0, 1000, above=True)),
+            "mean": numbers(_CHANNELS, number(-1000, 1000)),
+            "std": numbers(_CHANNELS, number(0, 1000, above=True)),
         },
         {},
     ),
-    "postprocess": _record(
+    "postprocess": record(
         {},
         {
-            "score_threshold": _number(0, 1, below=True),
-            "nms_iou": _or_none(_number(0, 1)),
-            "candidates": _whole(1, 1_000_000),
-            "detections": _whole(1, 100_000),
-            "voting": _or_none(_number(0, 1e6, above=True)),
+            "score_threshold": number(0, 1, below=True),
+            "nms_iou": or_none(number(0, 1)),
+            "candidates": whole(1, 1_000_000),
+            "detections": whole(1, 100_000),
+            "voting": or_none(number(0, 1e6, above=True)),
         },
     ),
-    "onnx_sha256": _sha256,
+    "onnx_sha256": is_sha256,
 }
-_OPTIONAL: Mapping[str, _Check] = {
-    "metrics": _object,
+_OPTIONAL: Mapping[str, Check] = {
+    "metrics": is_object,
     "operating_points": _points,
-    "dataset": _object,
-    "hyperparameters": _object,
-    "git_sha": _text,
-    "created_at": _text,
-    "tiles": _or_none(
-        _record(
-            {"size": _whole(32, 1_000_000)}, {"overlap": _number(0, 0.5), "max_tiles": _whole(1, 1_000_000)}
-        )
+    "dataset": is_object,
+    "hyperparameters": is_object,
+    "git_sha": is_text,
+    "created_at": is_text,
+    "tiles": or_none(
+        record({"size": whole(32, 1_000_000)}, {"overlap": number(0, 0.5), "max_tiles": whole(1, 1_000_000)})
     ),
     # training.model.scale checks the rest.
-    "scale": _or_none(_object),
-    "bit_depth": _or_none(_whole(BIT_DEPTHS[0], BIT_DEPTHS[-1])),
-    "box_offset": _numbers(range(2, 3), _number(-_BOX_OFFSET, _BOX_OFFSET)),
-    "anomaly": _or_none(
-        _record(
+    "scale": or_none(is_object),
+    "bit_depth": or_none(whole(BIT_DEPTHS[0], BIT_DEPTHS[-1])),
+    "box_offset": numbers(range(2, 3), number(-_BOX_OFFSET, _BOX_OFFSET)),
+    "anomaly": or_none(
+        record(
             {
                 "threshold": _DISTANCE,
                 "spread": _DISTANCE,
                 "region_threshold": _DISTANCE,
                 "map_range": _map_range,
             },
-            {"foreign_above": _or_none(_foreign_above)},
+            {"foreign_above": or_none(_foreign_above)},
         )
     ),
-    "anomaly_model": _or_none(_record({"name": _name, "version": _name}, {})),
-    "members": _objects,
+    "anomaly_model": or_none(record({"name": is_name, "version": is_name}, {})),
+    "members": are_objects,
     "golden": _golden,
-    "version": _text,
+    "version": is_text,
 }
