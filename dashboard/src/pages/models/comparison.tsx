@@ -55,27 +55,29 @@ interface PairProps {
 function Figures({ first, second }: PairProps) {
   return (
     <Card title={words.figures} flush>
-      <table class="table">
-        <thead>
-          <tr>
-            <td />
-            <th class="number">{words.version(first.version)}</th>
-            <th class="number">{words.version(second.version)}</th>
-          </tr>
-        </thead>
-        <tbody>
-          {figuresOf(first, second).map(({ name, texts, better }) => (
-            <tr key={name}>
-              <th scope="row">{name}</th>
-              {texts.map((text, index) => (
-                <td key={index} class="number">
-                  {better === index ? <strong class="better">{text}</strong> : text}
-                </td>
-              ))}
+      <div class="table-frame">
+        <table class="table">
+          <thead>
+            <tr>
+              <td />
+              <th class="number">{words.version(first.version)}</th>
+              <th class="number">{words.version(second.version)}</th>
             </tr>
-          ))}
-        </tbody>
-      </table>
+          </thead>
+          <tbody>
+            {figuresOf(first, second).map(({ name, texts, better }) => (
+              <tr key={name}>
+                <th scope="row">{name}</th>
+                {texts.map((text, index) => (
+                  <td key={index} class="number">
+                    {better === index ? <strong class="better">{text}</strong> : text}
+                  </td>
+                ))}
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
     </Card>
   );
 }

@@ -14,6 +14,8 @@ const between = (interval: [number, number] | null | undefined): string | undefi
 
 export interface Figure {
   readonly name: string;
+  /** For the head of a column. */
+  readonly short?: string;
   readonly hint?: string;
   readonly of: (metrics: Metrics) => Value;
   readonly text: (value: Value) => string;
@@ -36,6 +38,7 @@ const DETECTION: readonly Figure[] = [
 const RANKING: readonly Figure[] = [
   {
     name: words.columns.auroc,
+    short: words.columns.aurocShort,
     hint: words.aurocHint,
     of: ({ image_auroc }) => image_auroc,
     text: digits,
@@ -44,6 +47,7 @@ const RANKING: readonly Figure[] = [
   },
   {
     name: words.columns.caught,
+    short: words.columns.caughtShort,
     hint: words.caughtHint,
     of: ({ caught_at_zero_overkill }) => caught_at_zero_overkill,
     text: percent,

@@ -126,9 +126,9 @@ function Table({ models, chosen, toggle, onBack }: TableProps) {
               <th>{columns.compare}</th>
               <th>{columns.version}</th>
               <th>{columns.status}</th>
-              {figures.map(({ name, hint }) => (
-                <th key={name} class="number" title={hint}>
-                  {name}
+              {figures.map(({ name, short, hint }) => (
+                <th key={name} class="number" title={hint && `${name}. ${hint}`}>
+                  {short ?? name}
                 </th>
               ))}
               <th>{columns.created}</th>

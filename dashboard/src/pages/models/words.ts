@@ -21,6 +21,8 @@ export const words = {
     map50: "mAP50",
     auroc: "Image AUROC",
     caught: "Caught at zero overkill",
+    aurocShort: "AUROC",
+    caughtShort: "Caught",
     escape: "Escape",
     overkill: "Overkill",
     latency: "Latency p95",

@@ -14,6 +14,7 @@ export function resultOf({ map, image_auroc }: Pick<RunSummary, "map" | "image_a
 
 interface Column {
   readonly name: string;
+  readonly hint?: string;
   readonly of: (candidate: Candidate) => string;
   /** The interval, in words. */
   readonly range?: (candidate: Candidate) => string | undefined;
@@ -37,11 +38,13 @@ export function columnsOf(candidates: readonly Candidate[]): Column[] {
   ];
   const auroc: Column = {
     name: names.auroc,
+    hint: names.aurocHint,
     of: ({ image_auroc }) => digits(image_auroc),
     range: ({ image_auroc_interval }) => between(image_auroc_interval),
   };
   const caught: Column = {
     name: names.caught,
+    hint: names.caughtHint,
     of: ({ caught_at_zero_overkill }) => percent(caught_at_zero_overkill),
   };
   return [

@@ -153,8 +153,8 @@ function Candidates({ run }: { run: Run }) {
           <thead>
             <tr>
               <th>{columns.id}</th>
-              {figures.map(({ name }) => (
-                <th key={name} class="number">
+              {figures.map(({ name, hint }) => (
+                <th key={name} class="number" title={hint}>
                   {name}
                 </th>
               ))}
