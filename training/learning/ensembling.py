@@ -91,8 +91,10 @@ def check_alike(cards: Sequence[ModelCard]) -> None:
                     f"model 1 ({first.name} {first.version}) and model {number} ({card.name} {card.version}) "
                     f"differ in their {aspect.removeprefix('the ')}: {expected} and {actual}"
                 )
+    # The same detector stays the same beside another anomaly model.
+    versions = [replace(card, anomaly_model=None).version for card in cards]
     for number, card in enumerate(cards):
-        if card.version in (other.version for other in cards[:number]):
+        if versions[number] in versions[:number]:
             raise EnsembleError(f"{card.name} {card.version} is there twice")
 
 

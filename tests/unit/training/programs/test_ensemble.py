@@ -148,6 +148,9 @@ def test_one_model_or_the_same_twice_is_no_ensemble():
         check_alike([card])
     with pytest.raises(EnsembleError, match=f"{card.version} is there twice"):
         check_alike([card, card])
+    beside = replace(card, anomaly_model={"name": "parts", "version": "abc"})
+    with pytest.raises(EnsembleError, match=f"{beside.version} is there twice"):
+        check_alike([card, beside])
 
 
 def test_a_joint_graph_that_is_not_the_mean_is_refused(untrained, tmp_path, monkeypatch):
