@@ -28,6 +28,8 @@ from loupe.views.console import err
 from loupe.views.figures import duration
 from loupe.views.learning import Screen, progress_text, remark, show_learned, show_verdicts
 
+# So many good pictures are learned from in a minute on a laptop.
+_FEW_PICTURES = 60
 _PATIENCE_SECONDS = 120.0
 # On AWS, the functions keep the rules for half a minute by default.
 _LONGEST_PAUSE_SECONDS = 60.0
@@ -166,7 +168,8 @@ class Course:
         again = _AGAIN if lesson.kind == "detector" else "The same command starts it again."
         self._stopped = ["Stopped in the training. Nothing was deployed.", again]
         began, remarks = time.monotonic(), list[str]()
-        with self._screen.stage("learning") as show:
+        long = " (about a minute)" if lesson.kind == "anomaly" and lesson.source.good <= _FEW_PICTURES else ""
+        with self._screen.stage(f"learning{long}") as show:
 
             def on_event(event: dict[str, Any]) -> None:
                 if text := progress_text(event):
@@ -184,8 +187,10 @@ class Course:
 
     def _examine(self, lesson: Lesson) -> tuple[dict[str, Any], dict[str, Any] | None]:
         """Measure the model on what was kept aside, and show what it has learned."""
-        with self._screen.stage("measuring"):
-            evaluation = lessons.evaluate(lesson)
+        evaluation = None
+        if lesson.can_be_measured:
+            with self._screen.stage("measuring"):
+                evaluation = lessons.evaluate(lesson)
         card = deployment.read_card(lesson.archive)
         show_learned(self._screen, lesson, card, evaluation)
         return card, evaluation

@@ -150,14 +150,12 @@ def train(lesson: Lesson, on_event: OnEvent) -> bool:
     return True
 
 
-def evaluate(lesson: Lesson) -> dict[str, Any] | None:
-    """Measure the model on the pictures that were kept aside, unless that was done; None if there are none.
+def evaluate(lesson: Lesson) -> dict[str, Any]:
+    """Measure the model on the pictures that were kept aside, unless that was done before.
 
     Raises:
         LoupeError: The evaluation failed.
     """
-    if not lesson.can_be_measured:
-        return None
     kept = lesson.run / "evaluation.json"
     if kept.is_file():
         return dict(json.loads(kept.read_bytes()))
