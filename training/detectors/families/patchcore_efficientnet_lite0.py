@@ -48,7 +48,8 @@ class PatchCore(AnomalyNetwork):
         # timm keeps the blocks behind the last map, which nothing uses.
         last = int(body.feature_info.module_name()[-1].removeprefix("blocks."))
         body.blocks = body.blocks[: last + 1]
-        self.backbone: nn.Module = body
+        # Nothing trains them. Without gradients the export takes 250 MB less.
+        self.backbone: nn.Module = body.requires_grad_(False)
         self.channels = sum(body.feature_info.channels())
         self.eval()
 

@@ -30,11 +30,13 @@ class AnomalyData:
     Attributes:
         good: Pictures of good products, each file once.
         bad: Pictures of defective products; none are needed.
+        good_files: How many good pictures there are with those that are the same file.
         description: What model.json contains about both: snapshot, split and counts.
     """
 
     good: tuple[Picture, ...]
     bad: tuple[Picture, ...]
+    good_files: int
     description: dict[str, object]
 
 
@@ -50,6 +52,7 @@ def open_anomaly_data(container: Container) -> AnomalyData:
     whole = open_dataset(channel)
     train, validation, split = train_and_validation(whole, container.channel("validation"))
     pictures = [Picture(part, sample) for part in (train, validation) for sample in part.samples]
+    good_files = sum(picture.sample.is_good for picture in pictures)
     once = {picture.sample.sha256: picture for picture in reversed(pictures)}
     pictures = [picture for picture in pictures if once[picture.sample.sha256] is picture]
     good = tuple(picture for picture in pictures if picture.sample.is_good)
@@ -58,7 +61,7 @@ def open_anomaly_data(container: Container) -> AnomalyData:
         raise _without_good(channel, whole, pictures)
     # `train` and `validation` are what every card says of its data: pictures learned from, and others that were used.
     counts = {"train": len(good), "validation": len(bad), "images": len(whole.samples)}
-    return AnomalyData(good, bad, {"snapshot": whole.snapshot(), "split": split, **counts})
+    return AnomalyData(good, bad, good_files, {"snapshot": whole.snapshot(), "split": split, **counts})
 
 
 def _without_good(channel: Path | str, whole: Dataset, pictures: list[Picture]) -> DatasetError:

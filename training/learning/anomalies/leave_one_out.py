@@ -28,16 +28,12 @@ class Distances:
     pictures: Floats
     places: Floats
 
-    def only(self, kept: Sequence[int]) -> Distances:
-        """Return the distances of some pictures."""
-        return Distances(self.pictures[list(kept)], self.places[list(kept)])
-
 
 def distances(
     extractor: Extractor,
     memory: Memory,
     pictures: Sequence[Picture],
-    report: Callable[[int], None],
+    report: Callable[[int, int], None],
     *,
     leave_out: bool,
 ) -> Distances:
@@ -47,13 +43,13 @@ def distances(
         extractor: Looks at them.
         memory: What is remembered.
         pictures: With `leave_out`, those that the memory is from, in the order of its owners.
-        report: Gets the number of pictures done, after each.
+        report: Gets the number of pictures done, and of all, after each.
         leave_out: Whether to compare each picture with a memory without its own features.
     """
     places = []
     for number, (_, features) in enumerate(extractor(pictures)):
         places.append(memory.distances(features, without=number if leave_out else None))
-        report(number + 1)
+        report(number + 1, len(pictures))
     if not places:
         return Distances(np.zeros(0, np.float32), np.zeros((0, 1), np.float32))
     stacked = np.stack(places)

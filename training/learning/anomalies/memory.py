@@ -46,7 +46,11 @@ class Memory:
 
 
 class MemoryBank:
-    """Collects the features of pictures. When too many wait, a coreset stands for all so far."""
+    """Collects the features of pictures. When too many wait, a coreset stands for all so far.
+
+    Attributes:
+        waiting: How many features wait.
+    """
 
     def __init__(self, most: int, seed: int, pool: int = _POOL) -> None:
         """Begin an empty memory.
@@ -59,17 +63,17 @@ class MemoryBank:
         self._most, self._seed, self._pool = most, seed, max(pool, 3 * most)
         self._features: list[Floats] = []
         self._owners: list[Indices] = []
-        self._waiting = 0
+        self.waiting = 0
 
     def add(self, features: Floats, owner: int) -> None:
         """Add the features [P, C] of picture number `owner`."""
-        if self._waiting and self._waiting + len(features) > self._pool:
+        if self.waiting and self.waiting + len(features) > self._pool:
             reduced = self.reduced()
             self._features, self._owners = [reduced.features], [reduced.owners]
-            self._waiting = len(reduced.owners)
+            self.waiting = len(reduced.owners)
         self._features.append(features)
         self._owners.append(np.full(len(features), owner, np.int64))
-        self._waiting += len(features)
+        self.waiting += len(features)
 
     def reduced(self) -> Memory:
         """Return what stands for all pictures so far."""
