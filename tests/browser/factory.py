@@ -86,8 +86,9 @@ class Factory:
 
     def records(self, serial: str | None = None) -> list[Record]:
         """Return the inspections, of a serial number or all."""
-        condition = {"FilterExpression": Attr("serial").eq(serial)} if serial else {}
-        items: list[Record] = self.table("InspectionsTableName").scan(**condition)["Items"]
+        # The table has the heat maps, too, as items of their own.
+        wanted = Attr("serial").eq(serial) if serial else Attr("serial").exists()
+        items: list[Record] = self.table("InspectionsTableName").scan(FilterExpression=wanted)["Items"]
         return items
 
     def queued(self, serial: str) -> Record:
