@@ -4,98 +4,32 @@ Reviewed labels are objects under labels/, one for each image. The test part sta
 keeps its old labels, and no image is added to it, unless it shows a class that no test image shows yet. Without test
 images, no model could be judged on this class. Until a class has an image to learn from and one to test on, its images
 wait.
+
+A bad part whose defect nobody has framed has a label of the whole image. It waits for nothing, and it joins the test
+part only if no test image shows a defect yet.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import count
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
 from contract.keys import DEFAULT_DATASET, LABELS, SNAPSHOTS, dataset_of, snapshots_of
-from contract.s3 import join
-from contract.snapshots import Part, file_name, identity, learning_part_of, part_of
+from contract.snapshots import Part, file_name, identity
 from contract.tags import is_good
 from retraining.documents import Documents
 from retraining.errors import LabelledDataError
+from retraining.reviewed import Reviewed
 from retraining.snapshots import Snapshot, read
 
 _READERS = 16  # threads that read labels
 _PIXEL_DIGITS = 2  # decimal places to which two boxes must agree
-
-
-def _with_area(box: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
-    if not (box[0] < box[2] and box[1] < box[3]):
-        raise ValueError("the box (x1, y1, x2, y2) has no area")
-    return box
-
-
-class _Object(BaseModel):
-    model_config = ConfigDict(allow_inf_nan=False)
-
-    label: str = Field(min_length=1)
-    box: Annotated[tuple[float, float, float, float], AfterValidator(_with_area)]
-
-    @property
-    def coco_box(self) -> list[float]:
-        """The box as COCO has it: x, y, width, height."""
-        x1, y1, x2, y2 = self.box
-        return [x1, y1, x2 - x1, y2 - y1]
-
-
-class _Image(BaseModel):
-    bucket: str
-    key: str
-    version_id: str
-
-
-class Reviewed(BaseModel):
-    """An image as a person labelled it.
-
-    Attributes:
-        image: The object version.
-        sha256: Of the file.
-        width: Pixels of the upright image.
-        height: Pixels of the upright image.
-        objects: Labels, with boxes as x1, y1, x2, y2 in pixels of the upright image.
-        at: When, ISO 8601 in UTC.
-    """
-
-    image: _Image
-    sha256: str = Field(pattern="^[0-9a-f]{64}$")
-    width: int = Field(ge=1)
-    height: int = Field(ge=1)
-    objects: list[_Object]
-    at: str = ""
-
-    @property
-    def labels(self) -> set[str]:
-        return {item.label for item in self.objects}
-
-    @property
-    def uri(self) -> str:
-        return join(self.image.bucket, self.image.key)
-
-    def part(self, tested: Collection[str]) -> Part:
-        """Return the part that the image joins if it is new. tested: the classes that test images show."""
-        wanted = part_of(self.sha256)
-        return wanted if self.labels - set(tested) else learning_part_of(self.sha256)
-
-    def entry(self, part: Part) -> dict[str, Any]:
-        """Return the image as a snapshot lists it, without its id."""
-        return {
-            "file_name": self.uri,
-            "uri": self.uri,
-            "sha256": self.sha256,
-            "width": self.width,
-            "height": self.height,
-            "split": part,
-        }
 
 
 _Objects = list[tuple[str, list[float]]]  # label and COCO box of each object
@@ -179,14 +113,14 @@ def ready_to_merge(
         reviewed: The reviewed images. Of several reviews of an image the last one holds.
     """
     parts: dict[str, Part] = {image["sha256"]: image["split"] for image in base["images"]}
-    tested = _labels_tested(base)
+    tested, has_bad = _labels_tested(base), _tests_defects(base)
     last = {review.sha256: review for review in reviewed if parts.get(review.sha256) != "test"}
     ready = list(last.values())
     while True:
         places: dict[str, set[Part]] = defaultdict(set)
         for review in ready:
             for label in review.labels - tested:
-                places[label].add(parts.get(review.sha256) or review.part(tested))
+                places[label].add(parts.get(review.sha256) or review.part(tested, has_bad=has_bad))
         lacking = {label for label, found in places.items() if not {"train", "test"} <= found}
         if not lacking:
             break
@@ -208,6 +142,16 @@ def _labels_tested(base: Mapping[str, Any]) -> set[str]:
     return {names[item["category_id"]] for item in base["annotations"] if item["image_id"] in test}
 
 
+def _tests_defects(base: Mapping[str, Any]) -> bool:
+    """Return whether a test image shows a defect, with a box or without."""
+    shown = {item["image_id"] for item in base["annotations"]}
+    return any(
+        image["id"] in shown or not all(map(is_good, image.get("tags", ())))
+        for image in base["images"]
+        if image["split"] == "test"
+    )
+
+
 def merged(base: dict[str, Any], reviewed: Iterable[Reviewed]) -> dict[str, Any]:
     """Return a snapshot's document with the labels of the reviewed images.
 
@@ -219,7 +163,7 @@ def merged(base: dict[str, Any], reviewed: Iterable[Reviewed]) -> dict[str, Any]
         The merged document, or `base` itself if the reviews change nothing.
     """
     images: dict[int, dict[str, Any]] = {image["id"]: image for image in base["images"]}
-    objects, tested = _objects_by_image(base), _labels_tested(base)
+    objects, tested, has_bad = _objects_by_image(base), _labels_tested(base), _tests_defects(base)
     # SHA-256 → ids. An image may be listed twice, under two names.
     ids: dict[str, list[int]] = defaultdict(list)
     for image_id, image in images.items():
@@ -230,14 +174,14 @@ def merged(base: dict[str, Any], reviewed: Iterable[Reviewed]) -> dict[str, Any]
         if any(images[image_id]["split"] == "test" for image_id in known):
             continue
         reviewed_objects: _Objects = [(item.label, item.coco_box) for item in review.objects]
-        if not known:
-            known.append(next(free_ids))
-            images[known[0]] = review.entry(review.part(tested))
-        elif all(_agrees(images[image_id], objects[image_id], reviewed_objects) for image_id in known):
-            continue
-        changed = True
-        images |= {image_id: _without_labels(images[image_id]) for image_id in known}
-        objects |= dict.fromkeys(known, reviewed_objects)
+        if known:
+            other = [n for n in known if not _agrees(images[n], objects[n], review, reviewed_objects)]
+        else:
+            other = [next(free_ids)]
+            images[other[0]] = review.entry(review.part(tested, has_bad=has_bad))
+        changed = changed or bool(other)
+        images |= {image_id: _without_labels(images[image_id]) | review.own_labels for image_id in other}
+        objects |= dict.fromkeys(other, reviewed_objects)
     return _document(base, images, objects) if changed else base
 
 
@@ -249,9 +193,14 @@ def _objects_by_image(document: Mapping[str, Any]) -> dict[int, _Objects]:
     return objects
 
 
-def _agrees(image: Mapping[str, Any], known: _Objects, reviewed: _Objects) -> bool:
-    """Return whether a review says of an image what the snapshot says: by its objects, and by its own labels."""
+def _agrees(image: Mapping[str, Any], known: _Objects, review: Reviewed, reviewed: _Objects) -> bool:
+    """Return whether a review says of an image what the snapshot says: by its objects, and by its own labels.
+
+    Who calls a part bad without a box does not deny the boxes that are known.
+    """
     says_defective = not all(map(is_good, image.get("tags", ())))
+    if review.has_unplaced_defect:
+        return bool(known) or says_defective
     return _same(known, reviewed) and (bool(reviewed) or not says_defective)
 
 

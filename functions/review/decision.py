@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Self
 
+from contract.scores import ANOMALY
 from contract.text import counted, plain, plain_lines
 from inspection.records import Record, classes_of
 from review.errors import InvalidDecisionError
@@ -125,6 +126,18 @@ def counted_as(record: Record, entry: Mapping[str, Any] | None) -> Decided | Non
     if not labels and entry["verdict"] != Choice.UNUSABLE:
         labels = classes_of(record)
     return Decided(entry["verdict"], frozenset(labels))
+
+
+def tags_of(entry: Mapping[str, Any]) -> list[str]:
+    """Return the labels of the whole image that a decision leaves.
+
+    A bad part without a box is no good part, and nobody knows where its defect is. A detector learns nothing from it;
+    an anomaly model places its threshold by it.
+
+    Args:
+        entry: The decision, as the queue's item keeps it.
+    """
+    return [ANOMALY] if entry["verdict"] == Choice.FAIL and not entry["objects"] else []
 
 
 def with_entry(entries: Sequence[dict[str, Any]], entry: dict[str, Any]) -> list[dict[str, Any]]:

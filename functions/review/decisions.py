@@ -23,7 +23,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from contract.inspections import timestamp
 from inspection.records import Record
 from inspection.store import Inspections
-from review.decision import Choice, Decision, counted_as, disagree, with_entry
+from review.decision import Choice, Decision, counted_as, disagree, tags_of, with_entry
 from review.errors import (
     BusyError,
     ClaimExpiredError,
@@ -44,7 +44,6 @@ _logger = logging.getLogger(__name__)
 # Longer than the function may run that writes the label.
 FINISH_TIME = timedelta(minutes=1)
 UNUSABLE_REASON = "The picture is unusable, so nothing is learned from it."
-UNMARKED_REASON = "No defect was marked, so there is nothing to learn: a label of a bad part needs boxes."
 NO_RECORD_REASON = "The record of this inspection was deleted."
 
 
@@ -143,8 +142,6 @@ class Decisions:
         """Return the copy of the picture; or None, and why the decision leaves no label."""
         if decision.verdict is Choice.UNUSABLE:
             return None, UNUSABLE_REASON
-        if decision.verdict is Choice.FAIL and not decision.objects:
-            return None, UNMARKED_REASON
         if record is None:
             return None, NO_RECORD_REASON
         try:
@@ -253,7 +250,7 @@ class Decisions:
         entry = item["decisions"][-1]
         label = None
         if picture and record:
-            label = self.labels.write(record, picture, entry["objects"], by, entry["at"])
+            label = self.labels.write(record, picture, entry["objects"], by, entry["at"], tags_of(entry))
         else:
             self.labels.withdraw(item["id"])
         try:

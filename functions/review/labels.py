@@ -115,6 +115,7 @@ class Labels:
         objects: Sequence[Mapping[str, Any]],
         by: str,
         at: str,
+        tags: Sequence[str] = (),
     ) -> str:
         """Write the label of an image, in place of an earlier one. The retraining reads it (retraining/labelled.py).
 
@@ -124,6 +125,7 @@ class Labels:
             objects: What is in it, as `{"label", "box"}`; none for a good part.
             by: Who decided.
             at: When.
+            tags: Labels of the whole image: that of a bad part whose defect has no box.
 
         Returns:
             The label's URI.
@@ -134,6 +136,7 @@ class Labels:
             "width": int(record["image_width"]),
             "height": int(record["image_height"]),
             "objects": [{"label": item["label"], "box": list(item["box"])} for item in objects],
+            **({"tags": list(tags)} if tags else {}),
             "by": by,
             "at": at,
             "source": record["image"],

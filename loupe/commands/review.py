@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -138,7 +139,10 @@ def decide(
     out.print(f"{decided['serial']} of {decided['line']}: {verdict}{defects}.", soft_wrap=True)
     if decided["disagreement"]:
         out.print("Another person has decided otherwise: loupe review --state disagreement", soft_wrap=True)
-    out.print(decided["no_label"] or "The next training learns from it.", soft_wrap=True)
+    learned = "The next training learns from it."
+    if verdict is Choice.FAIL and not marked:
+        learned = "The next training of an anomaly model learns from it; a detector needs a box."
+    out.print(decided["no_label"] or learned, soft_wrap=True)
 
 
 @app.command(epilog=epilog("loupe review rates", "loupe review rates --since 90d --line line-1 --json"))
@@ -168,8 +172,12 @@ def export(
     json_: Json = False,
 ) -> None:
     """Write the labels of all decisions as one COCO file."""
-    images, objects = reviews.export(open_target(stack, home), path)
+    wrote = reviews.export(open_target(stack, home), path)
     if json_:
-        print_json({"path": str(path), "images": images, "objects": objects})
-    else:
-        out.print(f"Wrote {path}: {counted(images, 'image')}, {counted(objects, 'object')}.", soft_wrap=True)
+        print_json({"path": str(path), **asdict(wrote)})
+        return
+    written = f"{counted(wrote.images, 'image')}, {counted(wrote.objects, 'object')}"
+    out.print(f"Wrote {path}: {written}.", soft_wrap=True)
+    if wrote.left_out:
+        what = f"{counted(wrote.left_out, 'image')} that {'shows' if wrote.left_out == 1 else 'show'}"
+        out.print(f"Left out: {what} a defect without a box. COCO has boxes only.", soft_wrap=True)

@@ -36,6 +36,21 @@ class ReviewList:
     more: bool
 
 
+@dataclass(frozen=True)
+class Exported:
+    """What an export wrote.
+
+    Attributes:
+        images: The number of images.
+        objects: The number of their objects.
+        left_out: Images that show a defect without a box: in COCO they would count as good ones.
+    """
+
+    images: int
+    objects: int
+    left_out: int
+
+
 def listed(target: Target, line: str | None, state: str, limit: int) -> ReviewList:
     """Return reviews. state: `open`, `decided` or `disagreement`."""
     answer = api.call(target, "GET", "/reviews", {"line": line, "state": state, "limit": limit})
@@ -126,11 +141,8 @@ def rates(target: Target, since: str, until: str | None, line: str | None) -> di
     return answer
 
 
-def export(target: Target, path: Path) -> tuple[int, int]:
+def export(target: Target, path: Path) -> Exported:
     """Write the labels of people's decisions as a COCO file.
-
-    Returns:
-        The number of images, and of objects.
 
     Raises:
         LoupeError: The file exists already, or cannot be written.
@@ -143,7 +155,7 @@ def export(target: Target, path: Path) -> tuple[int, int]:
         raise LoupeError(f"{path} exists already", "Give a new name.") from error
     except OSError as error:
         raise LoupeError(f"{path} cannot be written: {error.strerror}", "Give another place.") from error
-    return len(document["images"]), len(document["annotations"])
+    return Exported(len(document["images"]), len(document["annotations"]), len(document["left_out"]))
 
 
 def _documents(target: Target) -> Iterator[dict[str, Any]]:
@@ -159,10 +171,12 @@ def _joined(documents: Iterator[dict[str, Any]]) -> dict[str, Any]:
     """Return COCO documents as one, with new numbers: each of them counts from 1."""
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
+    left_out: list[dict[str, Any]] = []
     numbers: dict[str, int] = {}
     for document in documents:
         names = {category["id"]: category["name"] for category in document["categories"]}
         first = len(images)
+        left_out += [{**image, "id": len(left_out) + image["id"]} for image in document["left_out"]]
         images += [{**image, "id": first + image["id"]} for image in document["images"]]
         for annotation in document["annotations"]:
             number = numbers.setdefault(names[annotation["category_id"]], len(numbers) + 1)
@@ -175,4 +189,4 @@ def _joined(documents: Iterator[dict[str, Any]]) -> dict[str, Any]:
                 }
             )
     categories = [{"id": number, "name": name} for name, number in numbers.items()]
-    return {"images": images, "annotations": annotations, "categories": categories}
+    return {"images": images, "annotations": annotations, "categories": categories, "left_out": left_out}

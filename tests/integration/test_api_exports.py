@@ -73,13 +73,14 @@ def test_an_answer_that_a_function_cannot_send_is_cut_and_goes_on(
     assert first.headers["x-next-cursor"]
 
 
-def _label(cloud: ApiCloud, name: str, *objects: dict[str, Any]) -> None:
+def _label(cloud: ApiCloud, name: str, *objects: dict[str, Any], **more: Any) -> None:
     document = {
         "image": {"bucket": cloud.artefacts, "key": f"labelled/images/{name}.jpg", "version_id": "1"},
         "sha256": "0" * 64,
         "width": 200,
         "height": 100,
         "objects": list(objects),
+        **more,
     }
     cloud.s3.put_object(Bucket=cloud.artefacts, Key=f"labels/{name}.json", Body=json.dumps(document))
 
@@ -101,6 +102,18 @@ def test_labels_come_as_coco(cloud: ApiCloud) -> None:
     assert body["annotations"][1]["image_id"] == 1
 
 
+def test_a_bad_part_without_a_box_is_not_exported_as_a_good_one(cloud: ApiCloud) -> None:
+    _label(cloud, "a", tags=["anomaly"])
+    _label(cloud, "b")
+    _label(cloud, "c", {"label": "dent", "box": [0, 0, 5, 5]})
+    body = call("GET", "/exports/labels.coco.json", "viewer").body
+    assert [image["file_name"] for image in body["images"]] == ["b.jpg", "c.jpg"]
+    assert [item["image_id"] for item in body["annotations"]] == [2]
+    (left_out,) = body["left_out"]
+    assert (left_out["file_name"], left_out["tags"]) == ("a.jpg", ["anomaly"])
+    assert left_out["uri"] == f"s3://{cloud.artefacts}/labelled/images/a.jpg"
+
+
 def test_many_labels_come_in_parts(cloud: ApiCloud) -> None:
     for number in range(3):
         _label(cloud, str(number))
@@ -114,4 +127,4 @@ def test_many_labels_come_in_parts(cloud: ApiCloud) -> None:
 
 def test_a_stack_without_labels_exports_none(cloud: ApiCloud) -> None:
     body = call("GET", "/exports/labels.coco.json", "viewer").body
-    assert body == {"images": [], "annotations": [], "categories": []}
+    assert body == {"images": [], "annotations": [], "categories": [], "left_out": []}

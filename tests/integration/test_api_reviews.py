@@ -22,7 +22,9 @@ from tests.inspection_support import anomaly, detection, jpeg
 from tests.integration.api_cloud import ApiCloud, start
 from tests.unit.retraining.account import Account
 from tests.unit.retraining.planning import EXECUTION, planner
-from tests.unit.retraining.snapshots import as_training_reads, sample, snapshot, taken
+from tests.unit.retraining.snapshots import LABELS, as_training_reads, sample, snapshot, taken
+from training.job.container import Container
+from training.learning.anomalies.data import AnomalyData, open_anomaly_data
 
 DOUBT = Reason("doubtful", "possible defect: scratch 0.41", "scratch", 0.41, 0.5, "major", 0)
 DEFECT = Reason("defect", "defect: scratch 0.91", "scratch", 0.91, 0.5, "major", 0)
@@ -283,6 +285,43 @@ def test_a_person_makes_of_an_anomaly_a_good_part_or_a_class_and_only_that_is_le
     exported = call("GET", "/exports/labels.coco.json", "viewer").body
     assert sorted(category["name"] for category in exported["categories"]) == ["anomaly", "scratch"]
     assert (len(exported["images"]), len(exported["annotations"])) == (3, 2)
+
+
+def test_a_bad_part_without_a_box_is_a_bad_picture_for_the_next_anomaly_model_until_somebody_says_otherwise(
+    cloud: ApiCloud, tmp_path: Path
+) -> None:
+    base = taken([sample(f"{number}.png", *(LABELS if number < 10 else ())) for number in range(30)])
+    documents = Documents(boto3.client("s3"), cloud.artefacts)
+    documents.write(f"{snapshots_of('default')}{base['id'][:16]}.json", base)
+    record = unusual(cloud, "SN1", 100)
+
+    def learned(name: str) -> AnomalyData:
+        """Return what a training job reads of the next snapshot."""
+        (folder := tmp_path / name).mkdir()
+        as_training_reads(labelled.current(documents, "default", "default").document, folder)
+        return open_anomaly_data(Container(tmp_path / f"{name}-job", {"train": folder}, {}))
+
+    before = learned("before")
+    decided = decide(record["id"], {"verdict": "fail", "objects": []}).body
+    assert (decided["label"], decided["no_label"]) == (
+        f"s3://{cloud.artefacts}/labels/{record['id']}.json",
+        None,
+    )
+    (label,) = labels_of(cloud)
+    bad = learned("bad")
+    (new,) = {picture.sample for picture in bad.bad} - {picture.sample for picture in before.bad}
+    assert (new.sha256, new.tags, new.has_unplaced_defect) == (label["sha256"], ("anomaly",), True)
+    assert {picture.sample for picture in bad.good} == {picture.sample for picture in before.good}
+    assert hashlib.sha256(bad.bad[0].dataset.read(new)).hexdigest() == label["sha256"]
+
+    decide(record["id"], PASS)
+    good = learned("good")
+    assert label["sha256"] in {picture.sample.sha256 for picture in good.good}
+    assert len(good.bad) == len(before.bad)
+
+    decide(record["id"], {"verdict": "unusable"})
+    after = learned("after")
+    assert (len(after.good), len(after.bad)) == (len(before.good), len(before.bad))
 
 
 def labels_of(cloud: ApiCloud) -> list[dict[str, Any]]:

@@ -114,10 +114,36 @@ def test_the_frames_of_the_model_can_be_confirmed(cloud: ApiCloud, run: Any) -> 
     assert document["label"]
 
 
-def test_an_unmarked_bad_part_is_counted_and_says_that_it_leaves_no_label(cloud: ApiCloud, run: Any) -> None:
+def test_an_unmarked_bad_part_says_which_models_learn_from_it(cloud: ApiCloud, run: Any) -> None:
     record = doubtful(cloud)
 
-    assert "No defect was marked" in run("decide", record["id"], "fail").stdout
+    done = run("decide", record["id"], "fail")
+
+    assert "training of an anomaly model learns from it; a detector needs a box." in done.stdout
+
+
+def test_an_unusable_picture_says_that_nothing_is_learned_from_it(cloud: ApiCloud, run: Any) -> None:
+    record = doubtful(cloud)
+
+    assert "so nothing is learned from it." in run("decide", record["id"], "unusable").stdout
+
+
+def test_a_bad_part_without_a_box_is_left_out_of_the_export_and_told(
+    cloud: ApiCloud, run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number, verdict in enumerate(("fail", "pass", "fail")):
+        run("decide", doubtful(cloud, f"SN{number}", shade=100 + number)["id"], verdict)
+    asked = reviews.api.page
+    monkeypatch.setattr(
+        reviews.api, "page", lambda target, path, query: asked(target, path, {**query, "limit": 1})
+    )
+
+    done = run("export", str(tmp_path / "labels.json"))
+
+    assert "1 image, 0 objects." in done.stdout.replace("\n", "")
+    assert "Left out: 2 images that show a defect without a box." in done.stdout
+    document = json.loads((tmp_path / "labels.json").read_text())
+    assert (len(document["images"]), [item["id"] for item in document["left_out"]]) == (1, [1, 2])
 
 
 def test_a_second_opinion_is_shown_as_a_disagreement(cloud: ApiCloud, run: Any) -> None:

@@ -768,6 +768,8 @@ export interface components {
         /**
          * Coco
          * @description Labels as COCO: https://cocodataset.org/#format-data
+         *
+         *     COCO has boxes only. An image that shows a defect without a box would count as a good one, so it is in `left_out`.
          */
         Coco: {
             /** Annotations */
@@ -776,6 +778,8 @@ export interface components {
             categories: components["schemas"]["CocoCategory"][];
             /** Images */
             images: components["schemas"]["CocoImage"][];
+            /** Left Out */
+            left_out: components["schemas"]["CocoLeftOut"][];
         };
         /**
          * CocoAnnotation
@@ -816,6 +820,24 @@ export interface components {
             height: number;
             /** Id */
             id: number;
+            /** Uri */
+            uri: string;
+            /** Width */
+            width: number;
+        };
+        /**
+         * CocoLeftOut
+         * @description An image that shows a defect without a box. tags: labels of the whole image.
+         */
+        CocoLeftOut: {
+            /** File Name */
+            file_name: string;
+            /** Height */
+            height: number;
+            /** Id */
+            id: number;
+            /** Tags */
+            tags: string[];
             /** Uri */
             uri: string;
             /** Width */

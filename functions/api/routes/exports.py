@@ -19,6 +19,7 @@ from contract.inspections import Verdict
 from contract.keys import LABELS
 from contract.s3 import join
 from contract.spreadsheets import csv_text
+from contract.tags import is_good
 from review.labels import Labels
 
 router = APIGatewayHttpRouter()
@@ -42,6 +43,12 @@ class CocoImage(TypedDict):
     height: int
 
 
+class CocoLeftOut(CocoImage):
+    """An image that shows a defect without a box. tags: labels of the whole image."""
+
+    tags: list[str]
+
+
 class CocoAnnotation(TypedDict):
     """A labelled object. bbox: x, y, width, height in pixels of the upright image."""
 
@@ -61,11 +68,15 @@ class CocoCategory(TypedDict):
 
 
 class Coco(TypedDict):
-    """Labels as COCO: https://cocodataset.org/#format-data"""
+    """Labels as COCO: https://cocodataset.org/#format-data
+
+    COCO has boxes only. An image that shows a defect without a box would count as a good one, so it is in `left_out`.
+    """
 
     images: list[CocoImage]
     annotations: list[CocoAnnotation]
     categories: list[CocoCategory]
+    left_out: list[CocoLeftOut]
 
 
 @router.get(
@@ -125,6 +136,8 @@ def labels(
 
 def coco(documents: list[dict[str, Any]]) -> Coco:
     """Return label documents as COCO."""
+    unplaced = [document for document in documents if _has_unplaced_defect(document)]
+    documents = [document for document in documents if not _has_unplaced_defect(document)]
     names = sorted({item["label"] for document in documents for item in document["objects"]})
     categories = {name: number for number, name in enumerate(names, start=1)}
     annotations: list[CocoAnnotation] = []
@@ -145,7 +158,15 @@ def coco(documents: list[dict[str, Any]]) -> Coco:
         "images": [_image(number, document) for number, document in enumerate(documents, start=1)],
         "annotations": annotations,
         "categories": [{"id": number, "name": name} for name, number in categories.items()],
+        "left_out": [
+            {**_image(number, document), "tags": document["tags"]}
+            for number, document in enumerate(unplaced, start=1)
+        ],
     }
+
+
+def _has_unplaced_defect(document: dict[str, Any]) -> bool:
+    return not document["objects"] and not all(map(is_good, document.get("tags", ())))
 
 
 def _image(number: int, document: dict[str, Any]) -> CocoImage:

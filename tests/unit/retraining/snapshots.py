@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from retraining.labelled import Reviewed
+from retraining.reviewed import Reviewed
 from training.datasets import Dataset, Object, Sample, open_dataset
 from training.datasets.snapshots.snapshot import take
 from training.datasets.snapshots.split import divide
@@ -40,6 +40,11 @@ def snapshot(images: int = 60) -> dict[str, Any]:
 
 def reviewed(sha256: str, *objects: tuple[str, tuple[float, float, float, float]]) -> Reviewed:
     return Reviewed.model_validate(label(sha256, *objects))
+
+
+def reviewed_as_bad(sha256: str) -> Reviewed:
+    """Return a review of a bad part whose defect nobody has framed."""
+    return Reviewed.model_validate({**label(sha256), "tags": ["anomaly"]})
 
 
 def label(sha256: str, *objects: tuple[str, tuple[float, float, float, float]]) -> dict[str, Any]:

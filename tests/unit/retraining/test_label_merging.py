@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from contract.snapshots import part_of
-from retraining import labelled
+from contract.snapshots import PARTS, part_of
 from retraining.labelled import merged, ready_to_merge
+from retraining.reviewed import Reviewed
 from retraining.snapshots import Snapshot
 from tests.unit.retraining.snapshots import (
     BOX,
@@ -19,11 +19,13 @@ from tests.unit.retraining.snapshots import (
     as_training_reads,
     of_part,
     reviewed,
+    reviewed_as_bad,
     sample,
     sha,
     snapshot,
     taken,
 )
+from training.datasets import Sample
 
 BASE = snapshot()
 MOVED = (0.0, 0.0, 50.0, 50.0)
@@ -52,7 +54,7 @@ def objects(document: dict[str, Any], sha256: str) -> list[tuple[str, tuple[floa
 @settings(max_examples=25)
 @given(reviews)
 def test_training_accepts_every_merged_snapshot(
-    tmp_path_factory: pytest.TempPathFactory, reviewed_images: list[labelled.Reviewed]
+    tmp_path_factory: pytest.TempPathFactory, reviewed_images: list[Reviewed]
 ) -> None:
     document = merged(BASE, reviewed_images)
     dataset = as_training_reads(document, tmp_path_factory.getbasetemp())
@@ -64,7 +66,7 @@ def test_training_accepts_every_merged_snapshot(
 
 @given(reviews)
 def test_the_frozen_test_part_stays_byte_for_byte_for_the_classes_that_it_shows(
-    reviewed_images: list[labelled.Reviewed],
+    reviewed_images: list[Reviewed],
 ) -> None:
     known = [review for review in reviewed_images if review.labels <= {"dent", "scratch"}]
     assert of_part(merged(BASE, known), "test") == of_part(BASE, "test")
@@ -115,7 +117,7 @@ def test_a_new_class_waits_until_it_can_be_learned_and_tested() -> None:
 
 @given(reviews)
 def test_every_reviewed_image_gets_its_last_labels_and_no_other_image_changes(
-    reviewed_images: list[labelled.Reviewed],
+    reviewed_images: list[Reviewed],
 ) -> None:
     document = merged(BASE, reviewed_images)
     last = {review.sha256: review for review in reviewed_images}
@@ -136,7 +138,7 @@ def test_every_reviewed_image_gets_its_last_labels_and_no_other_image_changes(
 
 
 @given(reviews, st.randoms())
-def test_the_id_depends_on_the_content_only(reviewed_images: list[labelled.Reviewed], random: Any) -> None:
+def test_the_id_depends_on_the_content_only(reviewed_images: list[Reviewed], random: Any) -> None:
     last = list({review.sha256: review for review in reviewed_images}.values())
     other = random.sample(last, len(last))
     assert merged(BASE, last) == merged(BASE, other)
@@ -261,3 +263,91 @@ def test_what_a_person_says_of_an_image_replaces_its_own_label(tmp_path: Path) -
 def test_a_review_that_says_what_the_image_s_own_label_says_changes_nothing() -> None:
     document, sha256 = tagged("normal")
     assert merged(document, [reviewed(sha256)]) is document
+
+
+# ------------------------------------------------- bad products without a box
+
+
+def drawn(part: str, word: str = "bad") -> str:
+    """Return the hash of an image that is drawn for a part."""
+    return next(sha256 for n in range(1000) if part_of(sha256 := sha(f"{word}-{n}")) == part)
+
+
+def read_image(document: dict[str, Any], sha256: str, folder: Path) -> Sample:
+    """Return an image as training reads it."""
+    (found,) = [item for item in as_training_reads(document, folder).samples if item.sha256 == sha256]
+    return found
+
+
+def test_a_bad_product_without_a_box_is_neither_good_nor_background(tmp_path: Path) -> None:
+    document = merged(BASE, [reviewed_as_bad(sha("bad"))])
+    bad = read_image(document, sha("bad"), tmp_path)
+    assert (bad.is_defective, bad.is_good, bad.has_unplaced_defect) == (True, False, True)
+    assert bad.tags == ("anomaly",)
+    assert Snapshot(document, "").good_in(*PARTS) == Snapshot(BASE, "").good_in(*PARTS)
+    assert document["categories"] == BASE["categories"]
+    assert document["annotations"] == merged(BASE, [reviewed(sha("bad"))])["annotations"]
+    assert Snapshot(document, "").new_since(Snapshot(BASE, "")) == 1
+
+
+def test_a_bad_product_without_a_box_waits_for_no_class() -> None:
+    review = reviewed_as_bad(sha("bad"))
+    assert ready_to_merge(BASE, [review]) == ([review], {})
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_bad_product_without_a_box_joins_the_test_part_only_if_no_test_image_shows_a_defect(
+    part: str,
+) -> None:
+    good = taken([sample(f"{n}.png") for n in range(30)], ())
+    bad = drawn(part)
+    assert bad in images(merged(good, [reviewed_as_bad(bad)]), part)
+    assert of_part(merged(BASE, [reviewed_as_bad(bad)]), "test") == of_part(BASE, "test")
+
+
+def test_a_test_part_with_labels_of_whole_images_has_its_bad_products_already() -> None:
+    tested = replace(sample("tested"), sha256=drawn("test", "tested"), tags=("broken",))
+    document = taken([*(sample(f"{n}.png") for n in range(30)), tested], ())
+    assert of_part(merged(document, [reviewed_as_bad(drawn("test"))]), "test") == of_part(document, "test")
+
+
+def test_a_bad_product_replaces_the_label_good_of_the_same_picture_but_not_in_the_test_part(
+    tmp_path: Path,
+) -> None:
+    document, sha256 = tagged("normal")
+    assert read_image(merged(document, [reviewed_as_bad(sha256)]), sha256, tmp_path).is_defective
+
+    frozen = images(document, "test")[0]
+    assert merged(document, [reviewed_as_bad(frozen)]) is document
+
+
+def test_of_several_reviews_of_one_picture_the_last_says_whether_it_is_good(tmp_path: Path) -> None:
+    good, bad, framed = reviewed(sha("x")), reviewed_as_bad(sha("x")), reviewed(sha("x"), ("dent", BOX))
+    for reviews_in_order in ([good, bad], [framed, bad]):
+        assert read_image(merged(BASE, reviews_in_order), sha("x"), tmp_path).has_unplaced_defect
+    assert read_image(merged(BASE, [bad, good]), sha("x"), tmp_path).is_good
+    relabelled = read_image(merged(BASE, [bad, framed]), sha("x"), tmp_path)
+    assert (relabelled.tags, [item.label for item in relabelled.objects]) == ((), ["dent"])
+
+
+def test_who_calls_a_product_bad_without_a_box_takes_no_known_box_away() -> None:
+    document, tagged_sha256 = tagged("broken")
+    with_boxes = next(item for item in images(document, "train") if objects(document, item)[0][1])
+    assert merged(document, [reviewed_as_bad(with_boxes), reviewed_as_bad(tagged_sha256)]) is document
+
+
+def test_a_picture_that_is_listed_as_good_and_with_boxes_keeps_its_boxes_and_is_good_nowhere(
+    tmp_path: Path,
+) -> None:
+    base = taken([*(sample(f"{n}.png", *LABELS) for n in range(30))])
+    framed = next(image for image in base["images"] if image["split"] == "train")
+    again = {**framed, "id": 1 + max(image["id"] for image in base["images"]), "file_name": "again.png"}
+    base = {**base, "images": [*base["images"], {**again, "tags": ["good"]}]}
+
+    document = merged(base, [reviewed_as_bad(framed["sha256"])])
+
+    dataset = as_training_reads(document, tmp_path)
+    both = {item.name: item for item in dataset.samples if item.sha256 == framed["sha256"]}
+    assert len(both) == 2
+    assert len(both[framed["file_name"]].objects) == len(LABELS)
+    assert both["again.png"].has_unplaced_defect

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retraining.labelled import Reviewed
+from retraining.reviewed import Reviewed
 from review.decision import (
     LONGEST_LABEL,
     MOST_OBJECTS,
@@ -167,19 +167,60 @@ def test_who_corrects_himself_does_not_disagree(desk: Desk) -> None:
     assert desk.counters() == {"decided:review:fail": 1, "decided:review:fail:scratch": 1}
 
 
-@pytest.mark.parametrize("decision", [UNUSABLE, failed()])
+@pytest.mark.parametrize("earlier", [PASSED, failed(SCRATCH), failed()])
 def test_what_cannot_be_learned_from_leaves_no_label_and_withdraws_an_earlier_one(
-    desk: Desk, decision: Decision
+    desk: Desk, earlier: Decision
 ) -> None:
     inspected = desk.upload()
-    desk.decide(inspected["id"], "ada", PASSED)
+    desk.decide(inspected["id"], "ada", earlier)
     assert desk.label(inspected["id"])
 
-    written = desk.decide(inspected["id"], "bob", decision)
+    written = desk.decide(inspected["id"], "bob", UNUSABLE)
 
     assert written.label is None
     assert written.reason
     assert desk.label(inspected["id"]) is None
+
+
+def test_a_bad_part_without_a_box_leaves_a_label_of_the_whole_image_and_counts_what_the_model_named(
+    desk: Desk,
+) -> None:
+    inspected = desk.upload(verdict="pass")
+
+    written = desk.decide(inspected["id"], "ada", failed())
+
+    label = desk.label(inspected["id"])
+    assert label is not None
+    assert (label["objects"], label["tags"]) == ([], ["anomaly"])
+    assert (written.label, written.reason) == (f"s3://artefacts/labels/{inspected['id']}.json", None)
+    assert Reviewed.model_validate(label).has_unplaced_defect
+    assert desk.counters() == {"decided:pass:fail": 1}
+
+
+@pytest.mark.parametrize("later", [PASSED, failed(SCRATCH)])
+def test_a_later_decision_takes_the_place_of_a_label_of_the_whole_image(desk: Desk, later: Decision) -> None:
+    inspected = desk.upload()
+    desk.decide(inspected["id"], "ada", failed())
+
+    desk.decide(inspected["id"], "ada", later)
+
+    label = desk.label(inspected["id"])
+    assert label is not None
+    assert "tags" not in label
+    assert [item["label"] for item in label["objects"]] == [item.label for item in later.objects]
+
+
+def test_a_bad_part_without_a_box_whose_picture_was_deleted_leaves_no_label(desk: Desk) -> None:
+    inspected = desk.upload()
+    key, version = inspected["image"].removeprefix("s3://images/"), inspected["version_id"]
+    desk.s3.delete_object(Bucket="images", Key=key, VersionId=version)
+
+    written = desk.decide(inspected["id"], "ada", failed())
+
+    assert (written.label, written.reason) == (
+        None,
+        "The picture was deleted, so there is nothing to learn from.",
+    )
 
 
 def test_the_picture_of_an_earlier_label_serves_when_the_first_is_gone(desk: Desk) -> None:
