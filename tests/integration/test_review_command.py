@@ -19,7 +19,7 @@ from inspection.rules import Reason
 from loupe import cli
 from loupe.commands import review as review_command
 from loupe.errors import LoupeError
-from loupe.stack import reviews
+from loupe.stack import api as stack_api
 from loupe.stack.target import Target
 from tests.api_support import call
 from tests.inspection_support import Context, detection, jpeg
@@ -133,9 +133,9 @@ def test_a_bad_part_without_a_box_is_left_out_of_the_export_and_told(
 ) -> None:
     for number, verdict in enumerate(("fail", "pass", "fail")):
         run("decide", doubtful(cloud, f"SN{number}", shade=100 + number)["id"], verdict)
-    asked = reviews.api.page
+    asked = stack_api.page
     monkeypatch.setattr(
-        reviews.api, "page", lambda target, path, query: asked(target, path, {**query, "limit": 1})
+        stack_api, "page", lambda target, path, query: asked(target, path, {**query, "limit": 1})
     )
 
     done = run("export", str(tmp_path / "labels.json"))
@@ -212,9 +212,9 @@ def test_all_labels_are_exported_as_one_coco_file(
     for number, label in enumerate(("dent", "scratch", "dent")):
         record = doubtful(cloud, f"SN{number}", shade=100 + number)
         run("decide", record["id"], "fail", "--label", label, "--box", "1,2,30,40")
-    asked = reviews.api.page
+    asked = stack_api.page
     monkeypatch.setattr(
-        reviews.api, "page", lambda target, path, query: asked(target, path, {**query, "limit": 1})
+        stack_api, "page", lambda target, path, query: asked(target, path, {**query, "limit": 1})
     )
 
     done = run("export", str(tmp_path / "labels.json"))
