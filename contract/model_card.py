@@ -63,8 +63,8 @@ _SETTINGS = (
     "anomaly",
     "anomaly_model",
 )
-# What training.model.anomaly measures of a picture's distances, to tell that it shows another product.
-FOREIGN_MEASURES = ("distance", "mean", "median")
+# What training.model.anomaly measures of a picture, to tell that it shows another product or none.
+FOREIGN_MEASURES = ("distance", "mean", "median", "emptiness")
 
 
 def parse(text: str | bytes) -> dict[str, Any]:

@@ -112,16 +112,24 @@ class AnomalyNetwork(Network):
         side: Places of a picture, across as well as down.
         channels: Numbers in the feature of a place.
         memory: [K, channels], the features of good places; set before `forward` is called.
+        products: [P, channels], the mean features of pictures of products.
+        empty: [E, channels], the mean features of pictures of an empty place; E may be 0.
     """
 
-    outputs = ("distance", "map")
+    outputs: tuple[str, ...] = ("distance", "map")
     side: int
     channels: int
     memory: Tensor
+    products: Tensor
+    empty: Tensor
 
-    def remember(self, memory: Tensor) -> None:
-        """Set the memory, float32 [K, channels]. It is exported with the weights."""
+    def remember(self, memory: Tensor, products: Tensor, empty: Tensor) -> None:
+        """Set what is remembered, float32. It is exported with the weights."""
         self.register_buffer("memory", memory)
+        self.register_buffer("products", products)
+        self.register_buffer("empty", empty)
+        if len(empty):
+            self.outputs = (*type(self).outputs, "emptiness")
 
     @abstractmethod
     def features(self, images: Tensor) -> Tensor:
@@ -132,14 +140,15 @@ class AnomalyNetwork(Network):
         """
 
     @abstractmethod
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         """Compare pictures with the memory. This is the graph that is exported.
 
         Args:
             images: uint8 [N, size, size, 3].
 
         Returns:
-            The distance of each picture [N], and of each of its places [N, side, side], from the good ones.
+            The distance of each picture [N], and of each of its places [N, side, side], from the good ones. If `empty`
+            has any, also [N], from 0 for a picture that is like one of a product to 1 for one of an empty place.
         """
 
 

@@ -27,6 +27,7 @@ from training.model.graph import AnswerError, Graph
 __all__ = ["AnomalyModel", "AnomalyScale", "AnswerError", "Judgement", "anomalies"]
 # As the graph does for the whole picture: a region's distance is the mean of this many places, the farthest.
 _FARTHEST = 5
+_EMPTINESS = "emptiness"
 # Nothing below it is a detection, as the detectors' score_threshold.
 _LEAST_SCORE = 0.05
 _MOST_REGIONS = 100
@@ -40,7 +41,7 @@ class Judgement:
         distance: Of the picture, as the graph gives it.
         score: 0..1.
         map: [h, w], the distance of each place of the picture.
-        foreign: Why the picture shows another product than the model has learned; None if it does not.
+        foreign: Why the picture shows another product than the model has learned, or none; None if it does not.
     """
 
     distance: float
@@ -79,6 +80,8 @@ class AnomalyModel(Graph):
                     f"{file.name} gives {name} as {output.type} of {output.shape}, "
                     f"not as float32 with {rank} {'axis' if rank == 1 else 'axes'}"
                 )
+        # A graph may also say how much a picture is like an empty place, which a memory of places cannot know.
+        self._asked = ["distance", "map", *([_EMPTINESS] if _EMPTINESS in self._outputs() else [])]
 
     def raw(self, pixels: NDArray[np.uint8]) -> tuple[Floats, Floats]:
         """Run the graph.
@@ -92,14 +95,22 @@ class AnomalyModel(Graph):
         Raises:
             AnswerError: These are no distances.
         """
-        distances, maps = self._session.run(["distance", "map"], {"images": pixels})
+        distances, maps, _ = self._run(pixels)
+        return distances, maps
+
+    def _run(self, pixels: NDArray[np.uint8]) -> tuple[Floats, Floats, list[float | None]]:
+        distances, maps, *emptiness = self._session.run(self._asked, {"images": pixels})
         if distances.shape != (len(pixels),) or maps.ndim != 3 or len(maps) != len(pixels) or not maps.size:
             raise AnswerError(f"distances of {distances.shape} and {maps.shape} for {len(pixels)} pictures")
         # NaN is above no threshold: without this check, the model would find nothing.
-        for values in (distances, maps):
+        for values in (distances, maps, *emptiness):
             if not (np.isfinite(values).all() and values.min() >= 0):
                 raise AnswerError("a distance is no number from 0 on")
-        return distances, maps
+        return (
+            distances,
+            maps,
+            [float(value) for value in emptiness[0]] if emptiness else [None] * len(pixels),
+        )
 
     def judge(self, pixels: Sequence[NDArray[np.uint8]]) -> list[Judgement]:
         """Judge pictures, one after the other: each is compared with the whole memory, so that memory is flat.
@@ -110,13 +121,16 @@ class AnomalyModel(Graph):
         Raises:
             AnswerError: The model's answer is no judgement.
         """
-        found = (self.raw(image[None]) for image in pixels)
-        return [self._judgement(float(distances[0]), maps[0]) for distances, maps in found]
+        found = (self._run(image[None]) for image in pixels)
+        return [
+            self._judgement(float(distances[0]), maps[0], emptiness[0])
+            for distances, maps, emptiness in found
+        ]
 
-    def _judgement(self, distance: float, places: Floats) -> Judgement:
+    def _judgement(self, distance: float, places: Floats, emptiness: float | None) -> Judgement:
         # As exact as the scores of detections, so that the best one is equal to the picture's also once rounded.
         score = float(np.float32(self.scale.score(distance)))
-        return Judgement(distance, score, places, self.scale.foreign(distance, places))
+        return Judgement(distance, score, places, self.scale.foreign(distance, places, emptiness))
 
 
 def anomalies(judgement: Judgement, scale: AnomalyScale) -> Detections:

@@ -18,6 +18,7 @@ _MEASURES: Mapping[str, tuple[str, Callable[[float, Floats], float]]] = {
     "mean": ("the mean distance of its places", lambda distance, places: float(places.mean())),
     "median": ("the distance of half of its places", lambda distance, places: float(np.median(places))),
 }
+_EMPTINESS = "emptiness"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,8 @@ class AnomalyScale:
         region_threshold: The distance from which a place belongs to a region.
         map_range: The distances that a heat map draws as 0 and as 255.
         foreign_above: Limits beyond which a picture shows another product, by measure: `distance` of the picture,
-            `mean` and `median` of its places. One that is passed is enough. None: no picture is foreign.
+            `mean` and `median` of its places; or none at all: `emptiness`. One that is passed is enough. None: no
+            picture is foreign.
     """
 
     threshold: float
@@ -48,17 +50,23 @@ class AnomalyScale:
         log_odds = (distance - self.threshold) / self.spread
         return 1 / (1 + math.exp(-max(-_MOST_LOG_ODDS, min(_MOST_LOG_ODDS, log_odds))))
 
-    def foreign(self, distance: float, places: Floats) -> str | None:
-        """Return why a picture shows another product than the model has learned; None if it does not.
+    def foreign(self, distance: float, places: Floats, emptiness: float | None = None) -> str | None:
+        """Return why a picture shows another product than the model has learned, or none; None if it does not.
 
         Args:
             distance: Of the picture.
             places: [h, w], the distance of each place.
+            emptiness: 0 if the picture as a whole is like the products, 1 if it is like an empty place. None if the
+                graph does not say it.
 
         >>> AnomalyScale(30, 2, 25, (10, 50), {"distance": 60}).foreign(92.1, np.zeros((1, 1), np.float32))
         'another product: its distance 92.1 is far beyond 60.0, the most that the model takes for its own product'
         """
-        for name, limit in (self.foreign_above or {}).items():
+        limits = dict(self.foreign_above or {})
+        emptiest = limits.pop(_EMPTINESS, None)
+        if emptiness is not None and emptiest is not None and emptiness > emptiest:
+            return "no product: as a whole, the picture is more like an empty place than like a product"
+        for name, limit in limits.items():
             words, measure = _MEASURES[name]
             found = measure(distance, places)
             if found > limit:

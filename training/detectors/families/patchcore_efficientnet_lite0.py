@@ -68,18 +68,27 @@ class PatchCore(AnomalyNetwork):
         )
         return torch.cat([fine, coarse], 1).flatten(2).transpose(1, 2)
 
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         memory = self.memory
         centre = memory.mean(0)
         # |f - m|² = |f|² + (|m|² - 2 f·m): one product of matrices, with |m|² as its last row. Around the centre the
         # squares are small, so that their difference is exact.
         known = memory - centre
         known = torch.cat([known * -2, known.square().sum(1, keepdim=True)], 1).transpose(0, 1)
-        seen = self.features(images) - centre
+        features = self.features(images)
+        seen = features - centre
         nearest = (functional.pad(seen, (0, 1), value=1.0) @ known).amin(2)
         places = (seen.square().sum(2) + nearest).clamp(min=0).sqrt()
         farthest = places.topk(_FARTHEST, dim=1).values
-        return farthest.mean(1), places.reshape(-1, self.side, self.side)
+        answer = farthest.mean(1), places.reshape(-1, self.side, self.side)
+        return (*answer, self._emptiness(features.mean(1))) if len(self.empty) else answer
+
+    def _emptiness(self, whole: Tensor) -> Tensor:
+        product, empty = (
+            (whole[:, None] - known[None]).square().sum(2).amin(1).sqrt()
+            for known in (self.products, self.empty)
+        )
+        return product / (product + empty + 1e-6)
 
 
 def build(input_size: int) -> PatchCore:

@@ -22,6 +22,8 @@ _CONFIDENCE = 0.95
 _CALM_SHARE = 0.999
 # Of the largest median of known pictures.
 _FOREIGN = 2.0
+# Less than half as far from an empty place as from a product. Broken parts of which much is missing reach 0.58.
+_EMPTINESS = 0.7
 # A spread of nothing would make each distance 0 or 1.
 _LEAST_SPREAD = 0.005
 # Deviations beyond which a good picture is doubtful; so many pictures are needed to know a deviation.
@@ -99,7 +101,7 @@ def calibrate(good: Distances, bad: Distances, overkill_rate: float, escape_rate
         spread=_figure(_spread(good.pictures, usual, threshold)),
         region_threshold=_figure(min(threshold, float(np.quantile(good.places, _CALM_SHARE)))),
         map_range=_map_range(good.places, threshold),
-        foreign_above={"median": _figure(_foreign(good, bad, threshold))},
+        foreign_above={"median": _figure(_foreign(good, bad, threshold)), "emptiness": _EMPTINESS},
     )
     missed = share(int((bad.pictures < scale.threshold).sum()), len(bad.pictures))
     return Calibration(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
@@ -68,12 +68,20 @@ class Extractor:
             DatasetError: A picture cannot be read.
             Stopped: A signal came.
         """
-        assert self._session is not None  # noqa: S101 - it is closed at the end only
         decoded = self._decoded(pictures)
         while batch := list(islice(decoded, _BATCH)):
             stopping.check()
-            features = self._session.run(None, {"images": np.stack(batch)})[0]
+            features = self._features(np.stack(batch))
             yield from zip(batch, features, strict=True)
+
+    def wholes(self, pictures: Iterable[Pixels]) -> Floats:
+        """Return the mean feature [N, channels] of pictures, each uint8 [size, size, 3]."""
+        return np.stack([self._features(pixels[None])[0].mean(0) for pixels in pictures])
+
+    def _features(self, pixels: Pixels) -> Floats:
+        assert self._session is not None  # noqa: S101 - it is closed at the end only
+        features: Floats = self._session.run(None, {"images": pixels})[0]
+        return features
 
     def pixels(self, picture: Picture) -> Pixels:
         """Return a picture as the network sees it, uint8 [size, size, 3].

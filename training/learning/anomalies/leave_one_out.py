@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -23,10 +23,12 @@ class Distances:
     Attributes:
         pictures: [N], of each picture.
         places: [N, P], of each place of each picture.
+        wholes: [N, C], the mean feature of each picture.
     """
 
     pictures: Floats
     places: Floats
+    wholes: Floats = field(default_factory=lambda: np.zeros((0, 1), np.float32))
 
 
 def distances(
@@ -46,12 +48,13 @@ def distances(
         report: Gets the number of pictures done, and of all, after each.
         leave_out: Whether to compare each picture with a memory without its own features.
     """
-    places = []
+    places, wholes = [], []
     for number, (_, features) in enumerate(extractor(pictures)):
         places.append(memory.distances(features, without=number if leave_out else None))
+        wholes.append(features.mean(0))
         report(number + 1, len(pictures))
     if not places:
         return Distances(np.zeros(0, np.float32), np.zeros((0, 1), np.float32))
     stacked = np.stack(places)
     farthest = np.partition(stacked, -FARTHEST, axis=1)[:, -FARTHEST:]
-    return Distances(farthest.mean(1), stacked)
+    return Distances(farthest.mean(1), stacked, np.stack(wholes))

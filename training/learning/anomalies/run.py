@@ -18,6 +18,7 @@ from training.job.container import Container, git_sha
 from training.job.stopping import Stopped
 from training.learning.anomalies.calibration import Calibration, calibrate, can_be_left_out, outliers
 from training.learning.anomalies.data import AnomalyData, Picture, open_anomaly_data
+from training.learning.anomalies.emptiness import empty_pictures, tell_apart
 from training.learning.anomalies.export import check_parity
 from training.learning.anomalies.features import Extractor
 from training.learning.anomalies.hyperparameters import AnomalyHyperparameters, read
@@ -38,6 +39,8 @@ _LEAST_PICTURES = 2
 _FEW = 10
 # How much wider, for its height, a picture may be than another before it is told.
 _SHAPES = 1.5
+# Pictures whose border shows what the place behind the product looks like.
+_EXAMPLES = 8
 # In model.json.
 _NAMES = 20
 # Between two reports.
@@ -106,7 +109,7 @@ def learn(container: Container, progress: Events | None = None) -> ModelCard:
         )
         calibration = calibrate(learned.good, bad, run.settings.overkill_rate, run.settings.escape_rate)
         _tell_unseen(run, calibration)
-        return _finish(run, learned, calibration)
+        return _finish(run, learned, bad, calibration)
     except Stopped as stop:
         stop.done, stop.outcome = run.done, "the same command starts again"
         raise
@@ -191,9 +194,12 @@ def _tell_unseen(run: _Run, calibration: Calibration) -> None:
         run.progress.event("unseen", {"names": names})
 
 
-def _finish(run: _Run, learned: _Learned, calibration: Calibration) -> ModelCard:
+def _finish(run: _Run, learned: _Learned, bad: Distances, calibration: Calibration) -> ModelCard:
     """Write the artefact, and prove that it measures what it should."""
-    run.network.remember(torch.from_numpy(learned.memory.features))
+    examples = [run.extractor.pixels(picture) for picture in learned.pictures[:_EXAMPLES]]
+    empty = run.extractor.wholes(empty_pictures(examples))
+    products, empty = tell_apart(learned.good, bad, empty, run.settings.seed)
+    run.network.remember(*map(torch.from_numpy, (learned.memory.features, products, empty)))
     shown = [run.extractor.pixels(picture) for picture in (*learned.pictures[:1], *run.data.bad[:1])]
     run.extractor.close()
     folder = run.container.model

@@ -95,7 +95,7 @@ def test_a_broken_export_is_not_delivered(model, monkeypatch):
     from training.learning.export import ParityError
 
     other = build_anomaly(FAMILY, 96)
-    other.remember(program.torch.zeros(10, other.channels))
+    other.remember(*(program.torch.zeros(count, other.channels) for count in (10, 2, 0)))
     with pytest.raises(ParityError, match="measures something else"):
         check_parity(other, model, [np.zeros((96, 96, 3), np.uint8)])
 
