@@ -18,7 +18,7 @@ from loupe.views.inspections import show_inspections
 
 _NAMES_SHOWN = 5
 _SURPRISES_SHOWN = 8
-_MUCH_OVERKILL = 0.05
+_MANY_DOUBTFUL = 0.05
 # In the order of the columns.
 _VERDICTS = ("pass", "review", "fail", "unreadable")
 
@@ -161,8 +161,11 @@ def _calibration(calibration: dict[str, Any]) -> Iterator[str]:
             f"Of {good}, each compared with the others, {overkill['count']} would be called an anomaly: overkill "
             f"{_rate(overkill)}."
         )
-        if overkill["value"] > _MUCH_OVERKILL and calibration.get("escape"):
-            yield "To call fewer of them so, let some of the defective ones pass: --escape-rate 0.05."
+    doubtful = calibration.get("doubtful")
+    if doubtful and doubtful["count"]:
+        yield f"{doubtful['count']} more would go to a person."
+        if doubtful["value"] > _MANY_DOUBTFUL and calibration.get("escape"):
+            yield "To send fewer there, let some of the defective ones pass: --escape-rate 0.05."
     if escape := calibration.get("escape"):
         defective = counted(escape["of"], "defective picture")
         yield f"Of {defective}, {escape['count']} would pass: escape {_rate(escape)}."

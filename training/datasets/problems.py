@@ -71,7 +71,9 @@ KINDS: dict[str, Kind] = {
         "warning", "The image keeps its label. Mark the defect in the mask, or correct the label."
     ),
     "mask-shape": Kind("error", "Draw the mask on this image: it has the shape of another one."),
-    "mask-without-image": Kind("warning", "It was not read. Add its image, or give each image a name of its own."),
+    "mask-without-image": Kind(
+        "warning", "It was not read. Add its image, or give each image a name of its own."
+    ),
     "good-only-train": Kind(
         "warning", "An anomaly model learns from good products alone. A detector cannot: for one, --by-hash."
     ),

@@ -50,6 +50,14 @@ class AnomalyScale:
         log_odds = (distance - self.threshold) / self.spread
         return 1 / (1 + math.exp(-max(-_MOST_LOG_ODDS, min(_MOST_LOG_ODDS, log_odds))))
 
+    def distance(self, score: float) -> float:
+        """Return the distance of a score above 0 and below 1.
+
+        >>> AnomalyScale(30, 2, 25, (10, 50)).distance(0.5)
+        30.0
+        """
+        return self.threshold + self.spread * math.log(score / (1 - score))
+
     def foreign(self, distance: float, places: Floats, emptiness: float | None = None) -> str | None:
         """Return why a picture shows another product than the model has learned, or none; None if it does not.
 

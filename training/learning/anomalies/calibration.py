@@ -9,12 +9,15 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
+from contract.scores import REVIEW_SCORE
 from training.learning.anomalies.coreset import Floats
 from training.learning.anomalies.leave_one_out import Distances
 from training.model.anomaly_scale import AnomalyScale
 
 # The score of a usual good picture: below everything that is shown as a detection.
 _USUAL_SCORE = 0.02
+# The score from which on a picture is doubtful: rounding must not bring it below that of the rules.
+_DOUBTFUL_SCORE = REVIEW_SCORE + 0.001
 # The score of the farthest good picture: endpoints give four digits, and bad pictures need what is above it.
 _FARTHEST_SCORE = 0.99
 _CONFIDENCE = 0.95
@@ -68,13 +71,15 @@ class Calibration:
     Attributes:
         scale: For the model's card.
         overkill: The share of good pictures from the threshold on.
-        escape: The share of bad pictures below it; None without bad pictures.
+        doubtful: The share of good pictures below it that a person looks at, by the rules' default.
+        escape: The share of bad pictures that pass, by the same rules; None without bad pictures.
         method: How the threshold was placed.
         unseen: The numbers of the bad pictures that look like usual good ones: no threshold finds them.
     """
 
     scale: AnomalyScale
     overkill: Share
+    doubtful: Share
     escape: Share | None
     method: str
     unseen: tuple[int, ...]
@@ -87,26 +92,30 @@ def calibrate(good: Distances, bad: Distances, overkill_rate: float, escape_rate
         good: Of good pictures, each compared with a memory without itself; at least two.
         bad: Of bad pictures; there may be none.
         overkill_rate: The wanted share of good products above the threshold.
-        escape_rate: The wanted share of bad products below it.
+        escape_rate: The wanted share of bad products that pass. If that takes a threshold which fails too many good
+            ones, what is between both is left to a person.
     """
-    threshold = good_limit(good.pictures, overkill_rate)
+    threshold = doubtful = good_limit(good.pictures, overkill_rate)
     method = _GOOD
     usual = float(np.median(good.pictures))
     seen = np.flatnonzero(bad.pictures > usual)
     if len(seen):
-        threshold, method = _between(good.pictures, bad.pictures[seen], threshold, escape_rate)
+        doubtful, threshold, method = _between(good.pictures, bad.pictures[seen], threshold, escape_rate)
     unseen = tuple(int(number) for number in np.flatnonzero(bad.pictures <= usual))
     scale = AnomalyScale(
         threshold=_figure(threshold),
-        spread=_figure(_spread(good.pictures, usual, threshold)),
+        spread=_figure(_spread(good.pictures, usual, threshold, doubtful)),
         region_threshold=_figure(min(threshold, float(np.quantile(good.places, _CALM_SHARE)))),
         map_range=_map_range(good.places, threshold),
         foreign_above={"median": _figure(_foreign(good, bad, threshold)), "emptiness": _EMPTINESS},
     )
-    missed = share(int((bad.pictures < scale.threshold).sum()), len(bad.pictures))
+    looked_at = scale.distance(REVIEW_SCORE)
+    missed = share(int((bad.pictures < looked_at).sum()), len(bad.pictures))
+    failed, reached = (int((good.pictures >= limit).sum()) for limit in (scale.threshold, looked_at))
     return Calibration(
         scale,
-        share(int((good.pictures >= scale.threshold).sum()), len(good.pictures)),
+        share(failed, len(good.pictures)),
+        share(reached - failed, len(good.pictures)),
         missed if len(bad.pictures) else None,
         method,
         unseen,
@@ -134,15 +143,18 @@ def good_limit(distances: Floats, rate: float) -> float:
     return float(min(math.exp(min(limit, 50)), 3 * distances.max()))
 
 
-def _between(good: Floats, bad: Floats, limit: float, escape_rate: float) -> tuple[float, str]:
-    """Return a threshold between good and bad pictures, and how it was found."""
-    lost = math.floor(escape_rate * len(bad))
-    lowest, highest = float(np.sort(bad)[lost]), float(good.max())
+def _between(good: Floats, bad: Floats, limit: float, escape_rate: float) -> tuple[float, float, str]:
+    """Return from where on a picture is doubtful, from where on it is bad, and how both were found."""
+    lowest, highest = float(np.sort(bad)[math.floor(escape_rate * len(bad))]), float(good.max())
+    beyond = bad[bad > max(highest, lowest * (1 - 1e-6))]
+    # Lower than the middle if good pictures alone say so: a defect that was not there yet may be fainter.
+    threshold = max(limit, highest * (1 + 1e-6))
+    if len(beyond):
+        threshold = min((float(beyond.min()) + highest) / 2, threshold)
     if lowest > highest:
-        # Lower than the middle if good pictures alone say so: a defect that was not there yet may be fainter.
-        return min((lowest + highest) / 2, max(limit, highest * (1 + 1e-6))), _BOTH
+        return threshold, threshold, _BOTH
     # Just below it, so that rounding does not lose it.
-    return lowest * (1 - 1e-5), _TOGETHER
+    return lowest * (1 - 1e-5), threshold, _TOGETHER
 
 
 def share(count: int, of: int) -> Share:
@@ -157,17 +169,23 @@ def share(count: int, of: int) -> Share:
     return Share(count / of, count, of, (float(interval.low), float(interval.high)))
 
 
-def _spread(good: Floats, usual: float, threshold: float) -> float:
+def _spread(good: Floats, usual: float, threshold: float, doubtful: float) -> float:
     """Return the spread with which a usual good picture has a score of 0.02.
 
-    Where good and bad pictures overlap, the threshold is close to the usual ones. This spread would then be so small
-    that the farthest good pictures have a score of 1, as bad ones have, and no other threshold could divide them. So
-    they get at most 0.99.
+    It is wider where good and bad pictures overlap: what is doubtful then has a score that goes to review, and the
+    farthest good pictures have at most 0.99, so that other thresholds can still divide them from bad ones.
     """
+    review = math.log((1 - _DOUBTFUL_SCORE) / _DOUBTFUL_SCORE)
     below = math.log((1 - _USUAL_SCORE) / _USUAL_SCORE)
     above = math.log(_FARTHEST_SCORE / (1 - _FARTHEST_SCORE))
     farthest = float(good.max())
-    return max((threshold - usual) / below, (farthest - threshold) / above, _LEAST_SPREAD * threshold, 1e-6)
+    return max(
+        (threshold - usual) / below,
+        (threshold - doubtful) / review,
+        (farthest - threshold) / above,
+        _LEAST_SPREAD * threshold,
+        1e-6,
+    )
 
 
 def _foreign(good: Distances, bad: Distances, threshold: float) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,6 +44,12 @@ class Memory:
         nearest = (squares - 2 * (seen @ known.T)).min(1)
         distances: NDArray[np.float32] = np.sqrt(np.maximum(np.square(seen).sum(1) + nearest, 0))
         return distances
+
+    def forget(self, pictures: Sequence[int]) -> Memory:
+        """Return the memory without what is from these pictures. The others are numbered anew, in their order."""
+        kept = ~np.isin(self.owners, pictures)
+        owners = self.owners[kept]
+        return Memory(self.features[kept], owners - np.searchsorted(np.sort(pictures), owners))
 
 
 class MemoryBank:

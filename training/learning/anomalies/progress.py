@@ -50,12 +50,13 @@ class Readable(Sentences):
 
     def _done(self, fields: Mapping[str, Any]) -> str:
         training, calibration = fields["training"], fields["calibration"]
-        overkill, escape = calibration["overkill"], calibration["escape"]
+        overkill, doubtful, escape = (calibration[name] for name in ("overkill", "doubtful", "escape"))
         line = (
             f"done in {training['seconds']:.0f} s, peak memory {training['peak_memory_mib']} MiB: "
-            f"threshold from {calibration['method']}; of the good ones {_share(overkill)} are above it"
+            f"threshold from {calibration['method']}; of the good ones {_share(overkill)} fail, {_share(doubtful)} "
+            "go to review"
         )
-        return line + (f", of the bad ones {_share(escape)} below it" if escape else "") + "; export verified"
+        return line + (f"; of the bad ones {_share(escape)} pass" if escape else "") + "; export verified"
 
 
 def _named(names: Sequence[str], most: int = 5) -> str:

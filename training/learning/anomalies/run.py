@@ -133,7 +133,7 @@ def _set_up(container: Container, progress: Events, started: float) -> _Run:
 
 
 def _learn(run: _Run) -> _Learned:
-    """Remember the good pictures, and a second time without those that look like mistakes."""
+    """Remember the good pictures, and forget those that look like mistakes."""
     memory, pictures = _remember(run, run.data.good)
     if len(pictures) < _FEW:
         same = run.data.good_files - len(pictures)
@@ -147,9 +147,8 @@ def _learn(run: _Run) -> _Learned:
     run.progress.event("outliers", {"names": names, "left_out": left_out})
     if not left_out:
         return _Learned(memory, pictures, good, [], names)
-    memory, pictures = _remember(
-        run, [picture for number, picture in enumerate(pictures) if number not in numbers]
-    )
+    memory = memory.forget(numbers)
+    pictures = [picture for number, picture in enumerate(pictures) if number not in numbers]
     good = distances(run.extractor, memory, pictures, _Reports(run, "compared"), leave_out=True)
     return _Learned(memory, pictures, good, names, [])
 
@@ -239,6 +238,7 @@ def _card(run: _Run, learned: _Learned, calibration: Calibration) -> ModelCard:
                 "good": calibration.overkill.of,
                 "bad": escape.of if escape else 0,
                 "overkill": calibration.overkill.summary(),
+                "doubtful": calibration.doubtful.summary(),
                 "escape": escape.summary() if escape else None,
                 "method": calibration.method,
             },

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 pytest.importorskip("torch")
 
+from contract.scores import REVIEW_SCORE
 from training.learning.anomalies.calibration import (
     calibrate,
     can_be_left_out,
@@ -65,7 +66,7 @@ def test_every_calibration_is_usable(good, bad, overkill, escape):
     assert 0 <= found.overkill.value <= 1
     assert (found.escape is None) == (not bad)
     seen = [value for number, value in enumerate(bad) if number not in found.unseen]
-    assert sum(np.float32(value) < scale.threshold for value in seen) <= escape * len(seen)
+    assert sum(scale.score(np.float32(value)) < REVIEW_SCORE for value in seen) <= escape * len(seen)
 
 
 def test_a_usual_good_picture_has_a_score_of_two_percent():
@@ -94,14 +95,14 @@ def test_bad_pictures_far_away_do_not_raise_the_threshold():
     )
 
 
-def test_an_escape_rate_of_zero_finds_all_that_can_be_found_and_says_what_it_costs():
+def test_an_escape_rate_of_zero_lets_no_known_defect_pass_and_leaves_to_a_person_what_that_costs():
     good, bad = distances(range(20, 40)), distances([35, 36, 50, 60])
     found = calibrate(good, bad, 0.01, 0)
-    assert found.escape.count == 0
-    assert found.overkill.count == 5
-    low, high = found.overkill.interval
-    assert low < 0.25 < high
-    assert calibrate(good, bad, 0.01, 0.5).overkill.count == 0
+    assert (found.escape.count, found.overkill.count) == (0, 0)
+    assert found.doubtful.count >= 5
+    low, high = found.doubtful.interval
+    assert low < found.doubtful.value < high
+    assert calibrate(good, bad, 0.01, 0.5).doubtful.count < found.doubtful.count
 
 
 def test_a_bad_picture_that_looks_like_a_usual_good_one_does_not_move_the_threshold_and_is_named():

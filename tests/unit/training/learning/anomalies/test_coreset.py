@@ -75,6 +75,18 @@ def test_a_memory_of_many_pictures_stays_small_and_still_covers_all_of_them():
         assert (features[owner] == feature).all(axis=1).any()
 
 
+def test_a_memory_forgets_a_picture_and_knows_the_others_by_their_new_numbers():
+    bank = MemoryBank(100, 0)
+    features = [cloud(5, seed=number) for number in range(4)]
+    for number, picture in enumerate(features):
+        bank.add(picture, number)
+    memory = bank.reduced().forget([1])
+    assert sorted(memory.owners.tolist()) == [0] * 5 + [1] * 5 + [2] * 5
+    kept = [features[0], features[2], features[3]]
+    for owner, feature in zip(memory.owners, memory.features, strict=True):
+        assert (kept[owner] == feature).all(axis=1).any()
+
+
 @settings(max_examples=30, deadline=None)
 @given(seed=st.integers(0, 1000), without=st.none() | st.integers(0, 3))
 def test_a_distance_is_that_of_the_nearest_feature_of_another_picture(seed, without):
