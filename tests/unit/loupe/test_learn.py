@@ -346,6 +346,50 @@ def test_outliers_and_the_expected_overkill_are_told(tmp_path: Path, capsys: pyt
     assert "may be a variant: 8.png." in printed
 
 
+def share(count: int, of: int) -> dict[str, Any]:
+    """A share as model.json contains it; its interval is no matter here."""
+    return {"value": count / of, "count": count, "of": of, "interval": [0.0, 1.0]}
+
+
+def told(calibration: dict[str, Any], folder: Path, capsys: pytest.CaptureFixture[str]) -> str:
+    """What is printed of a calibration."""
+    card = {"metrics": {"calibration": calibration}}
+    show_learned(Screen(quiet=False), lesson(pictures(40, 10), folder), card, None)
+    return capsys.readouterr().out
+
+
+def test_how_many_good_pictures_would_go_to_a_person_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    overkill, escape = share(1, 40), share(0, 10)
+    many = told({"overkill": overkill, "doubtful": share(7, 40), "escape": escape}, tmp_path, capsys)
+    lines = [line.strip() for line in many.splitlines()]
+    assert "7 more would go to a person." in lines
+    assert "To send fewer there, let some of the defective ones pass: --escape-rate 0.05." in lines
+
+    few = told({"overkill": overkill, "doubtful": share(2, 40), "escape": escape}, tmp_path, capsys)
+    assert "2 more would go to a person." in few
+    assert "--escape-rate" not in few
+
+
+def test_only_defective_pictures_can_be_let_pass_so_that_fewer_good_ones_go_to_a_person(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    printed = told({"overkill": share(0, 40), "doubtful": share(7, 40), "escape": None}, tmp_path, capsys)
+    assert "7 more would go to a person." in printed
+    assert "--escape-rate" not in printed
+
+
+def test_nobody_is_told_of_a_person_if_no_good_picture_would_go_there(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    calibration = {"overkill": share(1, 40), "doubtful": share(0, 40), "escape": share(0, 10)}
+    assert "to a person" not in told(calibration, tmp_path, capsys)
+    # Models of before do not have it.
+    del calibration["doubtful"]
+    assert "to a person" not in told(calibration, tmp_path, capsys)
+
+
 def test_pictures_go_to_the_line_and_to_the_station_of_their_folder(tmp_path: Path):
     file = tmp_path / "1.png"
     file.write_bytes(b"x")
