@@ -51,7 +51,10 @@ def learn(
     overkill_rate: Annotated[
         float | None,
         typer.Option(
-            metavar="SHARE", min=0, max=0.5, help="Share of good products that may fail.  [default: 0.01]"
+            metavar="SHARE",
+            min=0,
+            max=0.5,
+            help="The wanted share of good products that fail.  [default: 0.01]",
         ),
     ] = None,
     escape_rate: Annotated[
@@ -60,7 +63,7 @@ def learn(
             metavar="SHARE",
             min=0,
             max=0.5,
-            help="With defective pictures: share of them that may pass.  [default: 0]",
+            help="With defective pictures: the wanted share of them that pass.  [default: 0]",
         ),
     ] = None,
     all_good: Annotated[

@@ -29,8 +29,9 @@ class AnomalyHyperparameters(JobHyperparameters):
         bit_depth: The bits that the cameras store in 16-bit files that do not state it, 8 to 16. The model then expects
             the same of the pictures that it is shown. If it is not set, such pictures stay dark.
         memory: The most places of good pictures that the model remembers.
-        overkill_rate: The wanted share of good products above the threshold.
-        escape_rate: With pictures of defective products: the wanted share of them below the threshold.
+        overkill_rate: The wanted share of good products that fail.
+        escape_rate: With pictures of defective products: the wanted share of them that pass. Good ones that look like
+            the others go to review.
         seed: Of the choice of what is remembered.
     """
 
