@@ -64,7 +64,7 @@ def heat_map(side: int = 10, hottest: int = 255) -> bytes:
     return buffer.getvalue()
 
 
-def anomaly(score: float = 0.93, png: bytes | None = None) -> dict[str, Any]:
+def anomaly(score: float | None = 0.93, png: bytes | None = None) -> dict[str, Any]:
     """Return what an anomaly model says, as the endpoint's answer contains it."""
     return {
         "score": score,

@@ -134,7 +134,7 @@ export const texts = {
 
   anomaly: {
     score: (score: string): string => `Anomaly ${score}`,
-    foreign: "Another product",
+    notJudged: "Anomaly not judged",
     seenBy: (model: string): string => `seen by ${model}`,
   },
 

@@ -69,11 +69,12 @@ class Model(TypedDict):
 class Anomaly(TypedDict):
     """How unusual the image is to a model that knows good parts.
 
-    score: calibrated to 0..1. distance: as the model measures it. heat_map: a data URL of a small grey PNG, which is
-    stretched over the upright image, the brighter the more unusual; None in lists, and if there is none.
+    score: calibrated to 0..1; None if the image shows another product than the model has learned, or none. distance: as
+    the model measures it. heat_map: a data URL of a small grey PNG, which is stretched over the upright image, the
+    brighter the more unusual; None in lists, and if there is none.
     """
 
-    score: float
+    score: float | None
     distance: float
     model: Model
     heat_map: str | None
@@ -121,7 +122,7 @@ def shown(record: Record) -> Inspection:
     """Return a record as lists show it."""
     known: dict[str, Any] = {name: record[name] for name in _FIELDS if name in record}
     if "anomaly" in record:
-        known["anomaly"] = {**record["anomaly"], "heat_map": None}
+        known["anomaly"] = {"score": None, **record["anomaly"], "heat_map": None}
     return cast(Inspection, {"detections": [], "reasons": [], **known, "links": links().of(record)})
 
 

@@ -132,8 +132,11 @@ class Alerts:
     def _heat_map(self, record: Record) -> bytes | None:
         """Return the heat map to draw. None if its model has found nothing, or if it cannot be read.
 
-        Another product than the model's own would be red all over, and hide what a person shall see.
+        Another product than the model's own would be red all over, and hide what a person shall see. Such a picture
+        has no score.
         """
+        if "score" not in record.get("anomaly", {}):
+            return None
         if all(detection["label"] != ANOMALY for detection in record.get("detections", ())):
             return None
         try:

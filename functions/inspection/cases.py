@@ -144,12 +144,13 @@ def _defects(record: Record, decision: Mapping[str, Any]) -> set[str]:
     """Return the classes of the defects of a bad part.
 
     An anomaly model names no defects. So it was right about a bad part in which it has found something, whatever people
-    call it, and what no other class has found was its to find.
+    call it, and what no other class has found was its to find. Only a picture without a score was not: the model takes
+    it for another product or for none, so no score of any rule would find it.
     """
     # A person who has marked nothing agrees with the model about what it is.
     named = {str(item["label"]) for item in decision.get("objects") or []} or _named(record)
     found = {str(detection["label"]) for detection in record.get("detections", [])}
-    if "anomaly" in record and (ANOMALY in found or not named & found):
+    if "score" in record.get("anomaly", {}) and (ANOMALY in found or not named & found):
         named.add(ANOMALY)
     return named
 

@@ -84,13 +84,14 @@ class Anomaly(BaseModel):
     """What an anomaly model says about a picture as a whole.
 
     Attributes:
-        score: How unusual the picture is, calibrated to 0..1.
+        score: How unusual the picture is, calibrated to 0..1. None if it shows another product or none.
         distance: The same as the model measures it.
         model: The anomaly model.
         heat_map: A small PNG, stretched over the upright image: the brighter, the more unusual.
     """
 
-    score: Score
+    # A model that leaves it out does not fit the contract.
+    score: Score | None
     distance: Number
     model: Model
     heat_map: HeatMap | None = None

@@ -93,7 +93,7 @@ def _anomaly_field(prediction: Prediction) -> Record | None:
     if prediction.anomaly is None:
         return None
     heat_map = prediction.anomaly.heat_map
-    return prediction.anomaly.model_dump(exclude={"heat_map"}) | (
+    return prediction.anomaly.model_dump(exclude={"heat_map"}, exclude_none=True) | (
         {"heat_map": digest(heat_map)} if heat_map else {}
     )
 

@@ -62,8 +62,9 @@ def explanation(record: Inspection) -> str:
 
 
 def _unusual(record: Inspection) -> str:
-    anomaly = record.get("anomaly")
-    return f"(anomaly score {anomaly['score']:.3f})" if anomaly else ""
+    score = (record.get("anomaly") or {}).get("score")
+    # Of another product, or of none, there is no score.
+    return "" if score is None else f"(anomaly score {score:.3f})"
 
 
 def show_alert(envelope: dict[str, Any]) -> None:

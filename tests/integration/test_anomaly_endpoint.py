@@ -90,3 +90,4 @@ def test_another_product_goes_to_a_person_or_fails_for_what_the_detector_knows(
     assert "anomaly" not in {found["label"] for found in record["detections"]}
     messages = [reason["message"] for reason in record["reasons"] if reason["code"] == "bad_picture"]
     assert any(message.startswith("another product") for message in messages)
+    assert "score" not in record["anomaly"]

@@ -111,6 +111,14 @@ def test_an_inspection_alone_shows_its_heat_map_and_lists_only_the_score(cloud: 
     assert seen["anomaly"] == shown | {"heat_map": url}
 
 
+def test_of_another_product_there_is_no_score_but_what_the_model_has_measured(cloud: ApiCloud) -> None:
+    record = cloud.add("incoming/line-1/top/SN1.jpg", Verdict.REVIEW, data=jpeg(), anomaly=anomaly(None))
+    alone = call("GET", f"/inspections/{record['id']}", "viewer").body["anomaly"]
+    (listed,) = call("GET", "/inspections", "viewer").body["items"]
+    for shown in (alone, listed["anomaly"]):
+        assert (shown["score"], shown["distance"]) == (None, 35.25)
+
+
 def test_no_list_reads_a_heat_map(cloud: ApiCloud, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(3):
         cloud.add(f"incoming/line-1/top/SN{number}.jpg", Verdict.PASS, data=jpeg(), anomaly=anomaly())

@@ -108,16 +108,29 @@ def test_where_the_rules_say_review_an_anomaly_goes_to_a_person(
 
 
 @pytest.mark.parametrize(("found", "verdict"), [([], "review"), ([detection("scratches", 0.9)], "fail")])
-def test_another_product_is_never_a_pass_and_a_defect_beside_it_still_fails(
-    cloud: Cloud, found: list[dict[str, Any]], verdict: str
+@pytest.mark.parametrize(
+    "doubt", ["another product: its distance 91.0 is far beyond 60.0", "no product: empty"]
+)
+def test_another_product_or_none_is_never_a_pass_and_a_defect_beside_it_still_fails(
+    cloud: Cloud, found: list[dict[str, Any]], verdict: str, doubt: str
 ) -> None:
-    doubt = "another product: its distance 91.0 is beyond 60.0"
     cloud.endpoint = lambda _: http(
-        200, prediction(*found, anomaly=anomaly(1.0), warnings=[{"message": doubt}])
+        200, prediction(*found, anomaly=anomaly(None), warnings=[{"message": doubt}])
     )
     record = cloud.inspect_record(cloud.put("incoming/line-1/top/SN1.jpg", jpeg()))
     assert record["verdict"] == verdict
     assert {"code": "bad_picture", "message": doubt} in record["reasons"]
+    # A number would say that the model has judged it.
+    assert record["anomaly"].keys() == {"distance", "model", "heat_map"}
+
+
+def test_a_model_that_leaves_out_the_score_does_not_fit_the_contract(cloud: Cloud) -> None:
+    answer = anomaly()
+    del answer["score"]
+    cloud.endpoint = lambda _: http(200, prediction(anomaly=answer))
+    record = cloud.inspect_record(cloud.put("incoming/line-1/top/SN1.jpg", jpeg()), receives=5)
+    (reason,) = record["reasons"]
+    assert (record["verdict"], reason["code"]) == ("review", "model_error")
 
 
 def test_a_heat_map_that_does_not_fit_the_contract_ends_in_a_review(cloud: Cloud) -> None:
@@ -191,11 +204,17 @@ def test_the_picture_of_what_did_not_pass_shows_the_heat_map_over_the_part(
     assert len(cloud.alerts()) == (rules is RULES)
 
 
-def test_the_picture_of_another_product_is_not_red_all_over(cloud: Cloud) -> None:
-    hot = anomaly(1.0)
-    cloud.endpoint = lambda _: http(200, prediction(anomaly=hot, warnings=[{"message": "another product"}]))
+# A detector may have a class of this name, too.
+@pytest.mark.parametrize("found", [[], [ANOMALY | {"box": [1, 1, 9, 9]}]], ids=["alone", "beside a detector"])
+def test_the_picture_of_another_product_is_not_red_all_over(
+    cloud: Cloud, found: list[dict[str, Any]]
+) -> None:
+    hot = anomaly(None)
+    cloud.endpoint = lambda _: http(
+        200, prediction(*found, anomaly=hot, warnings=[{"message": "another product"}])
+    )
     announced = cloud.put("incoming/line-1/top/SN1.jpg", jpeg())
-    assert cloud.inspect_record(announced)["verdict"] == "review"
+    assert cloud.inspect_record(announced)["verdict"] == ("fail" if found else "review")
     cloud.alert()
     picture = drawn(cloud, announced)
     assert not is_red(picture.getpixel((picture.width - 6, 310)))

@@ -57,7 +57,8 @@ class ImageScores:
         present: [N, C] whether the image has a defect of the class.
         good: [N] whether the image has no defect.
         unlocated: [N] whether the image is tagged as defective, but no box tells the class.
-        foreign: [N] whether the model takes the image for another product, which goes to review; None: for no image.
+        foreign: [N] whether the model takes the image for another product, or for none, so that it goes to review;
+            None: for no image.
     """
 
     labels: tuple[str, ...]

@@ -39,7 +39,7 @@ class Judgement:
 
     Attributes:
         distance: Of the picture, as the graph gives it.
-        score: 0..1.
+        score: 0..1. It says nothing of a foreign picture.
         map: [h, w], the distance of each place of the picture.
         foreign: Why the picture shows another product than the model has learned, or none; None if it does not.
     """

@@ -19,6 +19,8 @@ _MEASURES: Mapping[str, tuple[str, Callable[[float, Floats], float]]] = {
     "median": ("the distance of half of its places", lambda distance, places: float(np.median(places))),
 }
 _EMPTINESS = "emptiness"
+# How each reason begins for which a picture is foreign.
+ANOTHER_PRODUCT, NO_PRODUCT = "another product", "no product"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +75,13 @@ class AnomalyScale:
         limits = dict(self.foreign_above or {})
         emptiest = limits.pop(_EMPTINESS, None)
         if emptiness is not None and emptiest is not None and emptiness > emptiest:
-            return "no product: as a whole, the picture is more like an empty place than like a product"
+            return f"{NO_PRODUCT}: as a whole, the picture is more like an empty place than like a product"
         for name, limit in limits.items():
             words, measure = _MEASURES[name]
             found = measure(distance, places)
             if found > limit:
                 return (
-                    f"another product: {words} {found:.1f} is far beyond {limit:.1f}, "
+                    f"{ANOTHER_PRODUCT}: {words} {found:.1f} is far beyond {limit:.1f}, "
                     "the most that the model takes for its own product"
                 )
         return None

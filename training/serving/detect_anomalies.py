@@ -32,6 +32,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from contract.scores import ANOMALY, FAIL_SCORE
+from training.model import anomaly_scale
 from training.model.anomaly import Judgement
 from training.model.anomaly_scale import AnomalyScale
 from training.serving.judged import Judged
@@ -43,7 +44,7 @@ PATH = "/2020-11-20/projects/{project}/models/{version}/detect"
 # The other operations of the API, such as DescribeModel, and their methods.
 OTHER_PATHS, METHODS = "/2020-11-20/{operation:path}", ("GET", "POST", "PUT", "PATCH", "DELETE")
 # Names of the API have letters and digits only.
-ANOTHER_PRODUCT, NOT_JUDGED = "anotherProduct", "notJudged"
+ANOTHER_PRODUCT, NO_PRODUCT, NOT_JUDGED = "anotherProduct", "noProduct", "notJudged"
 _BACKGROUND, _WHITE = "background", (255, 255, 255)
 _ROWS = 512
 # The most that the API took, 4096 x 4096. The mask of a larger image has a palette: one byte a pixel, not three.
@@ -113,7 +114,8 @@ def _request_id() -> dict[str, str]:
 def _doubt(judged: Judged, is_anomalous: bool) -> str | None:
     """Return why nobody should trust the models on this image: the name of an anomaly, or None."""
     if judged.judgement is not None and judged.judgement.foreign is not None:
-        return ANOTHER_PRODUCT
+        is_empty = judged.judgement.foreign.startswith(anomaly_scale.NO_PRODUCT)
+        return NO_PRODUCT if is_empty else ANOTHER_PRODUCT
     return NOT_JUDGED if judged.warnings and not is_anomalous else None
 
 
@@ -207,7 +209,8 @@ def _anomalies(
 
 def _colour(label: str, judged: Judged) -> tuple[int, int, int]:
     """Return the colour of a label, which is the same in every answer of a model."""
-    labels = [ANOMALY, ANOTHER_PRODUCT, NOT_JUDGED, *(name for name in judged.card.labels if name != ANOMALY)]
+    doubts = (ANOTHER_PRODUCT, NO_PRODUCT, NOT_JUDGED)
+    labels = [ANOMALY, *doubts, *(name for name in judged.card.labels if name != ANOMALY)]
     hue = (labels.index(label) * _GOLDEN_RATIO) % 1
     red, green, blue = colorsys.hsv_to_rgb(hue, 0.9, 0.8)
     return round(red * 255), round(green * 255), round(blue * 255)

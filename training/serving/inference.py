@@ -287,7 +287,8 @@ def answer_document(judged: Judged, with_heat_map: bool = False) -> dict[str, An
     }
     if judgement is not None and judged.anomaly is not None:
         anomaly: dict[str, Any] = {
-            "score": round(judgement.score, 4),
+            # What the model has learned is no measure for a picture of something else.
+            "score": None if judgement.foreign is not None else round(judgement.score, 4),
             "distance": round(judgement.distance, 4),
             "model": {"name": judged.anomaly.name, "version": judged.anomaly.version},
         }

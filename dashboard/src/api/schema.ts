@@ -628,8 +628,9 @@ export interface components {
          * Anomaly
          * @description How unusual the image is to a model that knows good parts.
          *
-         *     score: calibrated to 0..1. distance: as the model measures it. heat_map: a data URL of a small grey PNG, which is
-         *     stretched over the upright image, the brighter the more unusual; None in lists, and if there is none.
+         *     score: calibrated to 0..1; None if the image shows another product than the model has learned, or none. distance: as
+         *     the model measures it. heat_map: a data URL of a small grey PNG, which is stretched over the upright image, the
+         *     brighter the more unusual; None in lists, and if there is none.
          */
         Anomaly: {
             /** Distance */
@@ -638,7 +639,7 @@ export interface components {
             heat_map: string | null;
             model: components["schemas"]["api__inspections__Model"];
             /** Score */
-            score: number;
+            score: number | null;
         };
         /**
          * Answer

@@ -14,7 +14,8 @@ export interface Detection {
 
 /** How unusual a picture is to a model that has learned good parts alone. */
 export interface Anomaly {
-  score: number;
+  /** Null if the picture shows another product than the model has learned, or none. */
+  score: number | null;
   distance: number;
   model: { name: string; version: string };
   /** A data URL of a small grey PNG, stretched over the picture; null in lists. */

@@ -3,25 +3,20 @@ import type { Inspection } from "../api/types";
 import { texts } from "../texts";
 import { score } from "./format";
 
-// How the endpoint's warning begins (training/model/anomaly_scale.py).
-const FOREIGN = "another product";
-
-type Judged = Pick<Inspection, "anomaly" | "doubts">;
-
-const isForeign = ({ doubts }: Judged): boolean => doubts?.some((doubt) => doubt.startsWith(FOREIGN)) ?? false;
+type Judged = Pick<Inspection, "anomaly">;
 
 /**
- * How unusual the picture is as a whole: "Anomaly 0.97". Of a picture of another product the score says nothing, so it
- * is not shown. Null without an anomaly model.
+ * How unusual the picture is as a whole: "Anomaly 0.97". Another product, and no product at all, has no score; the reason
+ * is among those of the verdict. Null without an anomaly model.
  */
-export function anomalyText(inspection: Judged): string | null {
-  if (!inspection.anomaly) return null;
-  return isForeign(inspection) ? texts.anomaly.foreign : texts.anomaly.score(score(inspection.anomaly.score));
+export function anomalyText({ anomaly }: Judged): string | null {
+  if (!anomaly) return null;
+  return anomaly.score === null ? texts.anomaly.notJudged : texts.anomaly.score(score(anomaly.score));
 }
 
 /** The link of the heat map; null if there is none. Another product is hot everywhere, which would only hide it. */
-export const heatMapOf = (inspection: Judged): string | null =>
-  isForeign(inspection) ? null : (inspection.anomaly?.heat_map ?? null);
+export const heatMapOf = ({ anomaly }: Judged): string | null =>
+  anomaly && anomaly.score !== null ? anomaly.heat_map : null;
 
 /** The anomaly model, if it has judged beside another one. */
 export function secondModel({ anomaly, model }: Pick<Inspection, "anomaly" | "model">) {

@@ -36,6 +36,13 @@ def test_the_csv_has_the_score_of_an_anomaly_model_and_no_heat_map():
     assert "6d0f" not in first.values()
 
 
+@pytest.mark.parametrize("score", [{}, {"score": None}], ids=["left out", "null"])
+def test_the_csv_has_no_score_of_what_the_anomaly_model_could_not_judge(score):
+    anomaly = {"distance": 91.0, "model": {"name": "good-parts", "version": "3"}, **score}
+    (row,) = csv.DictReader(io.StringIO(csv_text([RECORD | {"anomaly": anomaly}])))
+    assert row["anomaly_score"] == ""
+
+
 @pytest.mark.parametrize(
     "serial", ["=cmd()", "+1", "-1", "@x", "=\x1b[31m1", "\t=1", " =1", "\r\n@x", "\x00=1"]
 )

@@ -241,6 +241,12 @@ def test_an_anomaly_is_right_about_a_defect_of_any_name(
     assert case_of(record_of(rules(), answer), GOOD).decision == Decision(False)
 
 
+def test_a_bad_picture_that_the_anomaly_model_could_not_judge_is_none_that_it_missed() -> None:
+    decision = {"verdict": "fail", "objects": [{"label": "scratches"}]}
+    record = record_of(rules(), prediction(anomaly=anomaly(None)))
+    assert case_of(record, decision).decision == Decision(True, frozenset({"scratches"}))
+
+
 def test_a_preview_shows_what_changes_if_a_class_only_asks_for_a_review() -> None:
     cases = [found(0.9, 1, BAD), found(0.9, 2, GOOD)]
     shown = preview(rules(), rules("2", classes={"scratches": {"verdict": "review"}}), cases)

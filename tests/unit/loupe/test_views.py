@@ -104,3 +104,5 @@ def test_what_passed_an_anomaly_model_shows_how_unusual_it_is():
     passed = RECORD | {"verdict": "pass", "reasons": []}
     assert inspections.explanation(passed) == ""
     assert inspections.explanation(passed | {"anomaly": {"score": 0.1749}}) == "(anomaly score 0.175)"
+    assert inspections.explanation(passed | {"anomaly": {"score": None}}) == ""
+    assert inspections.explanation(passed | {"anomaly": {"distance": 91.0}}) == ""

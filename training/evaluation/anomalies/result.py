@@ -16,7 +16,7 @@ from training.evaluation.anomalies.points import anomaly_points
 from training.evaluation.anomalies.regions import pixel_figures
 from training.evaluation.anomalies.scores import Figure, image_figures
 from training.evaluation.metrics import Counts, Floats, round_down
-from training.evaluation.operating_points import ImageScores
+from training.evaluation.operating_points import Flags, ImageScores
 from training.model.anomaly import Judgement, anomalies
 from training.model.artefact import ModelCard
 from training.model.decoding import Detections
@@ -54,16 +54,15 @@ class AnomalyResult:
         return np.array([judgement.score for judgement in self.judgements])
 
     @property
-    def foreign(self) -> list[str]:
-        """The names of the images that the model takes for another product."""
-        pairs = zip(self.masks.names, self.judgements, strict=True)
-        return [name for name, judgement in pairs if judgement.foreign is not None]
+    def foreign(self) -> Flags:
+        """Of each image, whether the model takes it for one of another product, or of none [N]."""
+        return np.array([judgement.foreign is not None for judgement in self.judgements])
 
     def document(self) -> dict[str, Any]:
         """Return what only an anomaly model has, for JSON."""
         masks = self.masks
         return {
-            "foreign_images": len(self.foreign),
+            "foreign_images": int(self.foreign.sum()),
             "masks": {
                 "counted": len(masks.marked),
                 "missing": len(masks.missing),
@@ -86,12 +85,19 @@ class AnomalyResult:
                 "There is no image of a defective product here: only the overkill rate is measurable. A model that "
                 "passes everything would look as good."
             )
-        if self.foreign:
-            texts.append(
-                f"{counted(len(self.foreign), 'image')} so far from everything known that the model takes it for "
-                f"another product, and the rules send it to review: {listed(self.foreign, _SHOWN)}."
-            )
+        for good, kind in ((True, "good"), (False, "defective")):
+            texts += self._warning_of_foreign(self.foreign & (self.images.good == good), kind)
         return texts + self.masks.warnings()
+
+    def _warning_of_foreign(self, chosen: Flags, kind: str) -> list[str]:
+        names = [name for name, is_chosen in zip(self.masks.names, chosen, strict=True) if is_chosen]
+        if not names:
+            return []
+        return [
+            f"The model takes {counted(len(names), f'{kind} image')} for another product or for none, which goes to "
+            f"review whatever its distance: {listed(names, _SHOWN)}. AUROC, F1 and what is caught at zero overkill "
+            "know distances only."
+        ]
 
 
 def anomaly_result(

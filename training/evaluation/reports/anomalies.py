@@ -91,7 +91,7 @@ def caption(result: AnomalyResult, index: int) -> str:
     """Return in words what became of an image at the model's own threshold."""
     judgement, good = result.judgements[index], bool(result.images.good[index])
     if judgement.foreign is not None:
-        return f"taken for another product: review (distance {judgement.distance:.1f})"
+        return f"taken for {judgement.foreign.partition(':')[0]}: review (distance {judgement.distance:.1f})"
     alarm = judgement.score >= result.threshold
     words = ("passes", "false alarm") if good else ("missed", "caught")
     return f"{words[alarm]}: score {judgement.score:.4f}"

@@ -220,7 +220,7 @@ def test_a_picture_of_another_product_is_told_and_goes_to_review(models, data, t
     picture(tmp_path / "parts/test/good/other.png", None, level=250)
     report, err = run(capsys, evaluate, "--model", models["anomaly"], "--dataset", tmp_path / "parts")
     assert report["foreign_images"] == 1
-    assert "1 image so far from everything known that the model takes it for another product" in err
+    assert "The model takes 1 good image for another product or for none, which goes to review" in err
     assert "test/good/other.png" in err
     assert report["verdicts"]["review_rate"]["count"] == 1
     assert report["verdicts"]["overkill_rate"]["count"] == 0

@@ -184,7 +184,9 @@ def test_another_product_is_doubted_and_no_anomaly_is_claimed(alone):
         "the most that the model takes for its own product"
     )
     assert answer.document["detections"] == []
-    assert (grey_levels(base64.b64decode(answer.document["anomaly"]["heat_map"])) == 254).all()
+    found = answer.document["anomaly"]
+    assert (found["score"], found["distance"]) == (None, 127.0)
+    assert (grey_levels(base64.b64decode(found["heat_map"])) == 254).all()
 
 
 def test_both_models_answer_together_and_each_finding_names_its_own(alone):
