@@ -156,8 +156,10 @@ class Course:
         lesson.check()
         if problem := Hosting.of(self.target).unsuitable():
             raise LoupeError(problem, "Give the stack the other container or instance type (docs/deploy.md).")
-        now = None if wish.replace else serving.served(self.target, self.folder)
-        place = serving.place_for(lesson.kind, self.line, now)
+        if wish.replace:
+            place = serving.place_alone(self.target, self.folder)
+        else:
+            place = serving.place_for(lesson.kind, self.line, serving.served(self.target, self.folder))
         self._screen.show_source(lesson)
         self._screen.show_place(lesson, place)
         if self._stack and not self.target.local_cloud:

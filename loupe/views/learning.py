@@ -78,7 +78,10 @@ class Screen:
                 "(--replace puts the new one in its place.)"
             )
         if place.replaces:
-            self.print(f"The new {WORDS[lesson.kind]} takes the place of the former one of {place.replaces}.")
+            self.print(
+                f"The new {WORDS[lesson.kind]} takes the place of {place.replaces}. "
+                f"`loupe deploy` brings that back: {place.copy}"
+            )
 
 
 def _pictures(source: Source) -> str:

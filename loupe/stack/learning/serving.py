@@ -48,11 +48,13 @@ class Place:
         beside: The artefact that it is packed with; None if it serves alone.
         replaces: The name of the model whose place it takes; None if there is none.
         stays: The name of the model of the other kind that it stands beside; None if there is none.
+        copy: The artefact with the model whose place it takes; None if there is none.
     """
 
     beside: Path | None = None
     replaces: str | None = None
     stays: str | None = None
+    copy: Path | None = None
 
 
 def served(target: Target, folder: Path) -> Served | None:
@@ -126,7 +128,21 @@ def place_for(kind: Kind, name: str, now: Served | None) -> Place:
         )
     other: Kind = "anomaly" if kind == "detector" else "detector"
     stays = now.names.get(other)
-    return Place(now.archive if stays else None, former, stays)
+    return Place(now.archive if stays else None, former, stays, now.archive if former else None)
+
+
+def place_alone(target: Target, folder: Path) -> Place:
+    """Return the place of a new model that takes that of everything which the endpoint serves.
+
+    Args:
+        target: The stack.
+        folder: For a copy of what serves. What cannot be read has none.
+    """
+    try:
+        now = served(target, folder)
+    except LoupeError:
+        return Place()
+    return Place(replaces=" and ".join(now.names.values()), copy=now.archive) if now else Place()
 
 
 def anomaly_half(archive: Path, out: Path) -> Path:

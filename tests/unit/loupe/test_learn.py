@@ -142,6 +142,7 @@ def test_a_new_model_stands_beside_the_one_of_the_other_kind(
 ):
     found = serving.place_for(kind, "bottles", Served(Path("beside"), serving.names(card)))
     assert (found.beside and str(found.beside), found.replaces, found.stays) == place
+    assert found.copy == (Path("beside") if found.replaces else None)
 
 
 @pytest.mark.parametrize(("card", "kind"), [(DETECTOR, "detector"), (ANOMALY, "anomaly"), (BOTH, "anomaly")])
@@ -176,6 +177,21 @@ def test_any_other_model_is_kept_with_a_copy_by_its_version(
     assert found.archive.name.startswith("served-")
 
 
+def test_what_is_replaced_is_named_with_a_copy_of_it(
+    press: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setattr(model_card, "version", lambda document: str(id(document)))
+    served_by(press, tmp_path, deployment.STARTER)
+    place = serving.place_alone(press.target, tmp_path)
+    assert place.copy is not None
+    assert place.copy.read_bytes() == deployment.STARTER.read_bytes()
+    assert (place.replaces, place.beside, place.stays) == (DETECTOR_CARD["name"], None, None)
+    Screen(quiet=False).show_place(lesson(pictures(24), tmp_path), place)
+    printed = capsys.readouterr().out
+    assert f"takes the place of {DETECTOR_CARD['name']}." in printed
+    assert str(place.copy) in printed
+
+
 def test_the_anomaly_model_of_both_becomes_an_artefact_of_its_own_for_a_new_detector(tmp_path: Path):
     files = {
         "model.json": json.dumps(
@@ -208,6 +224,7 @@ def test_a_model_that_cannot_be_read_is_not_replaced_by_accident(press: Stack, t
     with pytest.raises(LoupeError, match="cannot be read") as refused:
         serving.served(press.target, tmp_path)
     assert "--replace" in refused.value.hint
+    assert serving.place_alone(press.target, tmp_path) == Place()
 
 
 # --- the programs ---
