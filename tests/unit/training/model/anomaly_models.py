@@ -41,6 +41,7 @@ def graph(
     pixels: int = TensorProto.UINT8,
     factor: float = 1.0,
     axes: int = 1,
+    emptiness: bool = False,
 ) -> onnx.ModelProto:
     """Return the graph: mean over each 8 x 8 pixels of how far they are from 128; of a picture, its 5 farthest places.
 
@@ -51,6 +52,7 @@ def graph(
         pixels: Type of the input.
         factor: Of all distances; NaN makes each of them NaN.
         axes: Of the distance: 2 is one too many.
+        emptiness: Whether it also tells an empty place: to it, that is a bright picture.
     """
     places = size // PLACE
     constants = {
@@ -60,6 +62,8 @@ def graph(
         "last": np.array([1], np.int64),
         "flat": np.array([-1, places * places], np.int64),
         "five": np.array([5], np.int64),
+        "white": np.float32(255),
+        "all": np.array([1, 2, 3], np.int64),
     }
     nodes = [
         helper.make_node("Cast", ["images"], ["float"], to=TensorProto.FLOAT),
@@ -74,21 +78,31 @@ def graph(
         helper.make_node("Reshape", ["map", "flat"], ["row"]),
         helper.make_node("TopK", ["row", "five"], ["farthest", "where"]),
         helper.make_node("ReduceMean", ["farthest", "last"], [distance], keepdims=axes - 1),
+        helper.make_node("Div", ["float", "white"], ["shares"]),
+        helper.make_node("ReduceMean", ["shares", "all"], ["emptiness"], keepdims=0),
+    ]
+    outputs = [
+        helper.make_tensor_value_info(distance, TensorProto.FLOAT, [batch, 1][:axes]),
+        helper.make_tensor_value_info("map", TensorProto.FLOAT, [batch, places, places]),
+        helper.make_tensor_value_info("emptiness", TensorProto.FLOAT, [batch]),
     ]
     return helper.make_model(
         helper.make_graph(
             nodes,
             "grey is good",
             [helper.make_tensor_value_info("images", pixels, [batch, size, size, 3])],
-            [
-                helper.make_tensor_value_info(distance, TensorProto.FLOAT, [batch, 1][:axes]),
-                helper.make_tensor_value_info("map", TensorProto.FLOAT, [batch, places, places]),
-            ],
+            outputs if emptiness else outputs[:2],
             [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()],
         ),
         opset_imports=[helper.make_opsetid("", 18)],
         ir_version=9,
     )
+
+
+def blind_to_empty_places(folder: Path) -> Path:
+    """Write an anomaly model to which an empty place, a bright picture, is as near as a good product."""
+    scale = replace(SCALE, foreign_above={"emptiness": 0.9})
+    return anomaly_folder(folder, graph(factor=0.01, emptiness=True), anomaly=scale)
 
 
 def anomaly_folder(folder: Path, model: onnx.ModelProto | None = None, **changes: Any) -> Path:

@@ -20,7 +20,13 @@ from contract.scores import ANOMALY
 from inspection.rules import Rules
 from retraining.evaluation import Evaluation
 from tests.unit.training.evaluation.test_page import Elements
-from tests.unit.training.model.anomaly_models import SCALE, anomaly_folder, both_folder, detector_folder
+from tests.unit.training.model.anomaly_models import (
+    SCALE,
+    anomaly_folder,
+    blind_to_empty_places,
+    both_folder,
+    detector_folder,
+)
 from tests.unit.training.serving.serving_support import ask
 from training.compare import main as compare
 from training.evaluate import main as evaluate
@@ -225,6 +231,21 @@ def test_a_picture_of_another_product_is_told_and_goes_to_review(models, data, t
     assert report["verdicts"]["review_rate"]["count"] == 1
     assert report["verdicts"]["overkill_rate"]["count"] == 0
     assert report["image_auroc"] < 1
+
+
+def test_empty_places_are_told_apart_by_their_labels_and_go_to_review(data, tmp_path, capsys):
+    model = pack(blind_to_empty_places(tmp_path / "model"), tmp_path / "model.tar.gz")
+    shutil.copytree(data, tmp_path / "parts")
+    for kind in ("good", "scratch"):
+        picture(tmp_path / f"parts/test/{kind}/empty.png", None, level=250)
+    arguments = ["--model", model, "--dataset", tmp_path / "parts", "--html", tmp_path / "page.html"]
+    report, err = run(capsys, evaluate, *arguments)
+    assert report["foreign_images"] == 2
+    for kind, name in (("good", "good"), ("defective", "scratch")):
+        words = f"takes 1 {kind} image for another product or for none, which goes to review whatever its distance"
+        assert f"{words}: test/{name}/empty.png" in err
+    assert report["verdicts"]["review_rate"]["count"] == 2
+    assert "taken for no product: review (distance 1.2)" in (tmp_path / "page.html").read_text()
 
 
 def test_the_overkill_rate_that_is_wanted_moves_the_overkill_point(models, data, capsys, tmp_path):

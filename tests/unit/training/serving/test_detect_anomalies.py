@@ -116,15 +116,6 @@ def test_another_product_is_never_normal_and_its_name_says_why(alone):
     assert (mask_of(result) == colour(result["Anomalies"][1])).all()
 
 
-def test_an_empty_place_is_never_normal_however_near_it_is(alone):
-    judgement = Judgement(1.0, 0.03, np.zeros((3, 4), np.float32), "no product: it is like an empty place")
-    picture = Picture(np.zeros((1, 1, 3), np.uint8), 40, 30, "PNG")
-    judged = Judged(picture, [], judgement, alone.card, alone.card, ["no product: it is like an empty place"])
-    result = json.loads(detect_anomalies.answer(judged))["DetectAnomalyResult"]
-    assert (result["IsAnomalous"], result["Confidence"]) == (True, 1.0)
-    assert [entry["Name"] for entry in result["Anomalies"]] == ["background", "noProduct"]
-
-
 def test_a_picture_that_the_model_may_be_blind_on_is_never_normal(tmp_path):
     model = load(anomaly_folder(tmp_path, scale=Scale((0.5, 1), (0.5, 1), (1, 1))), threads=1)
     large = np.kron(grey(SIZE), np.ones((4, 4, 1), np.uint8))

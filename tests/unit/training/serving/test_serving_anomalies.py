@@ -19,6 +19,7 @@ from contract.endpoint import attributes
 from tests.unit.training.model.anomaly_models import (
     SIZE,
     anomaly_folder,
+    blind_to_empty_places,
     both_folder,
     detector_folder,
     graph,
@@ -187,6 +188,17 @@ def test_another_product_is_doubted_and_no_anomaly_is_claimed(alone):
     found = answer.document["anomaly"]
     assert (found["score"], found["distance"]) == (None, 127.0)
     assert (grey_levels(base64.b64decode(found["heat_map"])) == 254).all()
+
+
+def test_an_empty_place_is_doubted_and_not_passed_for_its_small_distance(tmp_path):
+    model = load(blind_to_empty_places(tmp_path), threads=1)
+    good, empty = (answer.document for answer in ask(model, GOOD, WHITE))
+    assert (good["warnings"], good["anomaly"]["score"] is None) == ([], False)
+    assert empty["warnings"][0]["message"].startswith("no product: ")
+    assert (empty["anomaly"]["score"], empty["anomaly"]["distance"], empty["detections"]) == (None, 1.27, [])
+    (answer,) = ask(model, WHITE, accept=LOOKOUT)
+    result = answer.document["DetectAnomalyResult"]
+    assert (result["IsAnomalous"], result["Anomalies"][1]["Name"]) == (True, "noProduct")
 
 
 def test_both_models_answer_together_and_each_finding_names_its_own(alone):
