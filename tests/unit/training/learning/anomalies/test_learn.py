@@ -100,6 +100,18 @@ def test_a_broken_export_is_not_delivered(model, monkeypatch):
         check_parity(other, model, [np.zeros((96, 96, 3), np.uint8)])
 
 
+def test_rounding_at_a_remembered_place_is_no_broken_export():
+    from training.learning.anomalies.export import farthest_off
+
+    exact = np.array([0.0, 8.0, 10.6, 12.0, 53.0])
+    rounded = exact + np.array([0.06, 0.0004, 0.0004, 0.0004, 0.0004])
+    assert farthest_off(rounded, exact) < 1e-3
+    for place, fault in enumerate((1.5, 0.2, 0.2, 0.2, 0.2)):
+        broken = rounded.copy()
+        broken[place] += fault
+        assert farthest_off(broken, exact) > 5e-3
+
+
 def test_by_hand_bad_pictures_place_the_threshold_and_the_next_commands_are_named(tmp_path, capsys):
     good_pictures(tmp_path / "parts/normal", 16)
     bad_pictures(tmp_path / "parts/anomaly", 8)
