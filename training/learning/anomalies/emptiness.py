@@ -14,10 +14,9 @@ from PIL import Image
 
 from training.learning.anomalies.coreset import Floats, coreset
 from training.learning.anomalies.features import Pixels
-from training.learning.anomalies.leave_one_out import Distances
 
-# How much nearer each known picture must be to another product than to an empty picture, for that one to be used: a
-# product may fill the picture with one colour.
+# How much nearer each good picture must be to another product than to an empty picture, for that one to be used: a
+# product may fill the picture with one colour. Of a bad picture, much of the product may be missing.
 _NEARER = 2.0
 _PRODUCTS = 200
 # An empty picture of each shade that a belt or a light box may have.
@@ -46,28 +45,22 @@ def empty_pictures(pictures: Sequence[Pixels]) -> Iterator[Pixels]:
                 yield np.asarray(cut)
 
 
-def tell_apart(good: Distances, bad: Distances, empty: Floats, seed: int) -> tuple[Floats, Floats]:
+def tell_apart(good: Floats, empty: Floats, seed: int) -> tuple[Floats, Floats]:
     """Return what a graph needs to tell empty pictures from products.
 
     Args:
-        good: Of the good pictures.
-        bad: Of the bad ones.
+        good: [N, C], the mean features of the good pictures.
         empty: [B, C], the mean features of empty pictures.
         seed: Of the choice among many good pictures.
 
     Returns:
-        The mean features [K, C] of products, and those [E, C] of the empty pictures that no known picture is like.
+        The mean features [K, C] of products, and those [E, C] of the empty pictures that no good picture is like.
         E is 0 if the products themselves are like empty pictures.
     """
-    products = good.wholes[coreset(good.wholes, _PRODUCTS, seed)]
-    between = _apart(good.wholes, good.wholes)
+    between = _apart(good, good)
     np.fill_diagonal(between, np.inf)
-    nearest = between.min(1)
-    if len(bad.wholes):
-        nearest = np.concatenate([nearest, _apart(bad.wholes, good.wholes).min(1)])
-    known = np.concatenate([good.wholes, bad.wholes]) if len(bad.wholes) else good.wholes
-    unlike = (_apart(known, empty) > _NEARER * nearest[:, None]).all(0)
-    return products, empty[unlike]
+    unlike = (_apart(good, empty) > _NEARER * between.min(1)[:, None]).all(0)
+    return good[coreset(good, _PRODUCTS, seed)], empty[unlike]
 
 
 def _apart(left: Floats, right: Floats) -> Floats:

@@ -109,7 +109,7 @@ def learn(container: Container, progress: Events | None = None) -> ModelCard:
         )
         calibration = calibrate(learned.good, bad, run.settings.overkill_rate, run.settings.escape_rate)
         _tell_unseen(run, calibration)
-        return _finish(run, learned, bad, calibration)
+        return _finish(run, learned, calibration)
     except Stopped as stop:
         stop.done, stop.outcome = run.done, "the same command starts again"
         raise
@@ -193,11 +193,11 @@ def _tell_unseen(run: _Run, calibration: Calibration) -> None:
         run.progress.event("unseen", {"names": names})
 
 
-def _finish(run: _Run, learned: _Learned, bad: Distances, calibration: Calibration) -> ModelCard:
+def _finish(run: _Run, learned: _Learned, calibration: Calibration) -> ModelCard:
     """Write the artefact, and prove that it measures what it should."""
     examples = [run.extractor.pixels(picture) for picture in learned.pictures[:_EXAMPLES]]
     empty = run.extractor.wholes(empty_pictures(examples))
-    products, empty = tell_apart(learned.good, bad, empty, run.settings.seed)
+    products, empty = tell_apart(learned.good.wholes, empty, run.settings.seed)
     run.network.remember(*map(torch.from_numpy, (learned.memory.features, products, empty)))
     shown = [run.extractor.pixels(picture) for picture in (*learned.pictures[:1], *run.data.bad[:1])]
     run.extractor.close()

@@ -10,7 +10,6 @@ from PIL import Image, ImageDraw
 
 from tests.anomalies import anomaly_artefact, bad_pictures, good_pictures
 from training.learning.anomalies.emptiness import empty_pictures, tell_apart
-from training.learning.anomalies.leave_one_out import Distances
 from training.model.anomaly import AnomalyModel, Judgement
 from training.model.artefact import unpack
 from training.model.pixels import decode
@@ -84,14 +83,27 @@ def test_a_product_that_fills_the_picture_with_one_shade_is_never_empty(tmp_path
         assert reason is None
 
 
-def test_empty_pictures_that_a_known_picture_is_like_are_not_used() -> None:
+def test_empty_pictures_that_a_good_picture_is_like_are_not_used() -> None:
     good = np.eye(4, dtype=np.float32)[:2]
     near, far = good[:1] * 1.1, np.full((1, 4), 50, np.float32)
-    known = Distances(np.ones(2, np.float32), np.ones((2, 1), np.float32), good)
-    nothing = Distances(np.zeros(0, np.float32), np.zeros((0, 1), np.float32))
-    products, empty = tell_apart(known, nothing, np.concatenate([near, far]), seed=0)
+    products, empty = tell_apart(good, np.concatenate([near, far]), seed=0)
     assert sorted(map(tuple, products.tolist())) == sorted(map(tuple, good.tolist()))
     assert empty.tolist() == far.tolist()
+
+
+def test_bad_pictures_of_which_much_is_missing_do_not_hide_what_is_empty(tmp_path: Path) -> None:
+    on_a_belt(tmp_path / "parts/normal", 12)
+    bad = tmp_path / "parts/anomaly"
+    bad.mkdir()
+    for number in range(3):
+        Image.new("RGB", (96, 96), _BELT).save(bad / f"{number}.png")
+    options = ["--dataset", str(tmp_path / "parts"), "--out", str(tmp_path / "out"), "--json"]
+    settings = ["--set", "input_size=96", "--set", "memory=200"]
+    assert train(["--family", "patchcore_efficientnet_lite0", *options, *settings]) == 0
+    unpack(tmp_path / "out/model.tar.gz", tmp_path / "unpacked")
+    reason = judge(AnomalyModel(tmp_path / "unpacked"), np.full((96, 96, 3), 204, np.uint8)).foreign
+    assert reason is not None
+    assert reason.startswith("no product: ")
 
 
 def test_the_border_of_pictures_shows_what_is_behind_the_product() -> None:
