@@ -15,6 +15,7 @@ import botocore.session
 import numpy as np
 import pytest
 from botocore.config import Config
+from botocore.loaders import Loader
 from PIL import Image
 
 from tests.unit.training.model.anomaly_models import SIZE, anomaly_folder, grey
@@ -41,7 +42,8 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture
 def client(url: str) -> Any:
     session = botocore.session.get_session()
-    session.get_component("data_loader").search_paths.insert(0, str(MODELS))
+    # A loader of its own: that of the other tests has already listed the services.
+    session.register_component("data_loader", Loader(extra_search_paths=[str(MODELS)]))
     # Its type knows the services of today only.
     make_client: Any = boto3.Session(botocore_session=session).client
     return make_client(

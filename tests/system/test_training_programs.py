@@ -457,7 +457,7 @@ def test_24_megapixels_by_tiles_take_less_than_a_gibibyte(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("poison", "reason"),
     [
-        ({"input_size": 64}, "the input_size of model.json is 64"),
+        ({"input_size": 64}, "the input_size of its card is 64"),
         ({"labels": ["dent"], "operating_points": {}}, "scores of 6 classes, model.json has 1 labels"),
         ({"postprocess": {"score_threshold": float("nan")}}, "postprocess.score_threshold must be a number"),
     ],
