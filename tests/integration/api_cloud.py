@@ -87,7 +87,8 @@ class ApiCloud:
             event,
             Judgement(verdict, list(reasons)),
             header=ImageHeader(200, 100, "JPEG") if data else None,
-            prediction=predicted,
+            # No model has seen a picture that cannot be read.
+            prediction=None if verdict is Verdict.UNREADABLE else predicted,
             rules_version="3",
         )
         record = build_record(inspection, at, SHARDS, 400)

@@ -89,6 +89,13 @@ def test_health_shows_endpoint_lines_alarms_and_rules(cloud: ApiCloud) -> None:
     assert answer.body["problems"] == []
 
 
+def test_a_picture_that_no_model_has_seen_does_not_hide_which_one_serves(cloud: ApiCloud) -> None:
+    now = datetime.now(UTC)
+    cloud.add("incoming/line-1/top/1.jpg", at=now - timedelta(seconds=2))
+    cloud.add("incoming/line-1/top/2.jpg", Verdict.UNREADABLE, at=now)
+    assert health().body["endpoint"]["model"] == {"name": "steel", "version": "7"}
+
+
 def test_a_stack_without_an_endpoint_says_so(cloud: ApiCloud) -> None:
     assert health(None).body["endpoint"] == {"name": "press-detector", "status": "Missing", "model": None}
 

@@ -990,7 +990,7 @@ export interface components {
         };
         /**
          * Endpoint
-         * @description The endpoint. status: SageMaker's, or Missing. model: that of the newest record. rests_until: the next shift.
+         * @description The endpoint. status: SageMaker's, or Missing. model: the one that judged last. rests_until: the next shift.
          */
         Endpoint: {
             model: components["schemas"]["api__inspections__Model"] | null;

@@ -32,12 +32,13 @@ from tracking.statistics import Statistics
 router = APIGatewayHttpRouter()
 MISSING = "Missing"  # an endpoint that nobody has deployed yet
 _THREADS = 4
+_NEWEST = 20  # no model has seen a picture that cannot be read
 _Part = TypeVar("_Part")
 _logger = Logger()
 
 
 class Endpoint(TypedDict):
-    """The endpoint. status: SageMaker's, or Missing. model: that of the newest record. rests_until: the next shift."""
+    """The endpoint. status: SageMaker's, or Missing. model: the one that judged last. rests_until: the next shift."""
 
     name: str
     status: str
@@ -143,8 +144,8 @@ def _endpoint() -> Endpoint:
 
 def _newest_model() -> Any:
     table = settings.Statistics.read().statistics_table
-    items, _ = Feed(aws.dynamodb(), table).newest(Places(aws.dynamodb(), table).lines(), 1)
-    return items[0].get("model") if items else None
+    items, _ = Feed(aws.dynamodb(), table).newest(Places(aws.dynamodb(), table).lines(), _NEWEST)
+    return next((item["model"] for item in reversed(items) if item.get("model")), None)
 
 
 def _lines() -> list[Line]:
