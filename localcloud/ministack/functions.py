@@ -39,6 +39,7 @@ def apply(secret: bytes) -> None:
     _keep_credentials_secret(secret)
     _isolate_workers()
     _pass_variables_as_text()
+    _let_invocations_end()
     _limit_concurrency()
     _make_pollers_stoppable()
 
@@ -180,6 +181,50 @@ def _pass_variables_as_text() -> None:
         initialize(worker, name, {**config, "Environment": {"Variables": texts}}, code)
 
     lambda_runtime.Worker.__init__ = initialize_with_text
+
+
+def _let_invocations_end() -> None:
+    """Let an invocation end on the version that it began with, when its function is changed or deleted, as on AWS.
+
+    MiniStack kills all workers of the function, also those at work: their invocations fail, and alarms go on.
+    """
+    changing = threading.local()
+    kill, invalidate = lambda_runtime.kill_workers, lambda_runtime.invalidate_worker
+    invoke, release = lambda_runtime.Worker.invoke, lambda_runtime.release_worker
+
+    def kill_or_retire(workers: list[Any]) -> None:
+        busy = []
+        if getattr(changing, "now", False):
+            with lambda_runtime._lock:
+                busy = [worker for worker in workers if worker.in_use]
+                for worker in busy:
+                    worker.retired = True
+        kill([worker for worker in workers if worker not in busy])
+
+    def invalidate_and_spare(*arguments: Any, **options: Any) -> None:
+        changing.now = True
+        try:
+            invalidate(*arguments, **options)
+        finally:
+            changing.now = False
+
+    def invoke_or_kill(worker: Any, *arguments: Any, **options: Any) -> Any:
+        try:
+            return invoke(worker, *arguments, **options)
+        except Exception:
+            # Nobody releases a worker whose invocation raised.
+            kill([worker])
+            raise
+
+    def release_and_end(worker: Any) -> None:
+        release(worker)
+        if getattr(worker, "retired", False):
+            kill([worker])
+
+    lambda_runtime.kill_workers = kill_or_retire
+    lambda_runtime.Worker.invoke = invoke_or_kill
+    lambda_runtime.invalidate_worker = lambda_svc.invalidate_worker = invalidate_and_spare
+    lambda_runtime.release_worker = lambda_svc.release_worker = release_and_end
 
 
 def _limit_concurrency() -> None:

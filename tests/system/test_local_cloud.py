@@ -195,6 +195,15 @@ class TestFunctions:
     def test_an_exception_is_reported_under_its_name(self, cloud: Any) -> None:
         assert act(cloud, "raise") == {"errorType": "TeapotError", "errorMessage": "short and stout"}
 
+    def test_an_invocation_ends_on_the_version_that_it_began_with(self, cloud: Any) -> None:
+        functions, name = cloud.client("lambda"), cloud.outputs["InspectName"]
+        with ThreadPoolExecutor(1) as pool:
+            asleep = pool.submit(act, cloud, "sleep", seconds=4)
+            eventually(lambda: record(cloud, "asleep"))
+            functions.update_function_configuration(FunctionName=name, Timeout=21)
+            assert asleep.result() is None
+        assert act(cloud, "raise")["errorType"] == "TeapotError"
+
     def test_no_variable_of_the_shell_reaches_a_function_or_a_model(self, cloud: Any) -> None:
         for environment in (act(cloud, "environment"), invoke(cloud, b"environment")):
             assert "canary" not in environment.values()
