@@ -38,12 +38,15 @@ def post(body: bytes, headers: str, length: bool = True) -> bytes:
     return head.encode() + (body if length else b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body))
 
 
-def exchange(url: str, *pieces: bytes) -> bytes:
+_LAST = b"GET /ping HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+
+
+def exchange(url: str, *pieces: bytes, last: bytes = _LAST) -> bytes:
     """Send pieces one after the other, then the last request of the connection; return all answers."""
     parts = urlsplit(url)
     with socket.create_connection((parts.hostname, parts.port), timeout=60) as connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        for piece in (*pieces, b"GET /ping HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"):
+        for piece in (*pieces, last):
             connection.sendall(piece)
         answers = b""
         while received := connection.recv(65536):
@@ -76,7 +79,8 @@ def test_pipelined_requests_with_an_offer_are_answered_one_after_the_other(url: 
 def test_an_offer_of_a_websocket_is_ignored_and_connect_is_refused(url: str) -> None:
     websocket = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: eA==\r\n"
     assert judged(exchange(url, post(IMAGE, websocket))) == 1
-    answers = exchange(url, b"CONNECT /x HTTP/1.1\r\nHost: x\r\n\r\n")
+    # Nothing more: the server closes the connection, and what it has not read would reset it.
+    answers = exchange(url, last=b"CONNECT /x HTTP/1.1\r\nHost: x\r\n\r\n")
     assert answers.startswith(b"HTTP/1.1 400")
 
 
