@@ -5,6 +5,7 @@ To the anomaly model a good product is grey, and a place is as far as it is from
 
 from __future__ import annotations
 
+import io
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
+from PIL import Image
 
 from contract.scores import ANOMALY
 from training.model.anomaly import AnomalyScale
@@ -187,3 +189,10 @@ def grey(size: int = SIZE, *spots: tuple[int, int], level: int = 255) -> NDArray
     for row, column in spots:
         pixels[row * PLACE : (row + 1) * PLACE, column * PLACE : (column + 1) * PLACE] = level
     return pixels
+
+
+def as_png(pixels: NDArray[np.uint8]) -> bytes:
+    """Return pixels as a file."""
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    return buffer.getvalue()

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import io
-
 import numpy as np
 import pytest
-from PIL import Image
 
 from tests.unit.training.model.anomaly_models import (
     SIZE,
     anomaly_folder,
+    as_png,
     both_folder,
     detector_folder,
     grey,
@@ -18,14 +16,7 @@ from tests.unit.training.model.anomaly_models import (
 from training.evaluation import latency
 from training.model.models import decode_for, findings, load, look
 
-
-def png(pixels):
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "PNG")
-    return buffer.getvalue()
-
-
-SPOTTED = png(grey(SIZE, (2, 3), (2, 4)))
+SPOTTED = as_png(grey(SIZE, (2, 3), (2, 4)))
 
 
 @pytest.fixture(scope="module")

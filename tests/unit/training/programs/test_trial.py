@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import base64
-import io
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from tests.unit.training.model.anomaly_models import (
     SIZE,
     anomaly_folder,
+    as_png,
     both_folder,
     detector_folder,
     graph,
@@ -21,14 +20,7 @@ from training.job.errors import TrainingError
 from training.model.artefact import pack
 from training.trial import ask
 
-
-def png(pixels):
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "PNG")
-    return buffer.getvalue()
-
-
-GOOD, SPOTTED = png(grey()), png(grey(SIZE, (2, 3), (2, 4)))
+GOOD, SPOTTED = as_png(grey()), as_png(grey(SIZE, (2, 3), (2, 4)))
 
 
 def golden(*images):
@@ -46,7 +38,7 @@ def test_an_anomaly_model_finds_what_is_unusual_on_its_own_pictures_and_on_other
 
 
 def test_its_own_operating_point_decides_what_it_finds(tmp_path):
-    weak = png(grey(SIZE, (2, 3), (2, 4), (5, 5), (6, 6), level=155))
+    weak = as_png(grey(SIZE, (2, 3), (2, 4), (5, 5), (6, 6), level=155))
     for point, found in ((0.05, 1), (0.9, 0)):
         folder = anomaly_folder(
             tmp_path / str(point), golden=golden(weak), operating_points={"anomaly": {"score": point}}
@@ -55,13 +47,13 @@ def test_its_own_operating_point_decides_what_it_finds(tmp_path):
 
 
 def test_another_product_is_no_defect_that_was_found(tmp_path):
-    white = png(np.full((SIZE, SIZE, 3), 255, np.uint8))
+    white = as_png(np.full((SIZE, SIZE, 3), 255, np.uint8))
     archive = pack(anomaly_folder(tmp_path / "grey", golden=golden(white)), tmp_path / "model.tar.gz")
     assert ask(archive, []) == {"pictures": 1, "found": 0}
 
 
 def test_both_models_are_asked_about_the_pictures_of_each(tmp_path):
-    bright = golden(png(np.full((SIZE, SIZE, 3), 200, np.uint8)))[0] | {"labels": ["bright"]}
+    bright = golden(as_png(np.full((SIZE, SIZE, 3), 200, np.uint8)))[0] | {"labels": ["bright"]}
     # The detector's card repeats one of them, as it does after the two were packed together.
     detector = detector_folder(tmp_path / "bright", golden=[bright, *golden(SPOTTED)])
     anomaly = anomaly_folder(tmp_path / "grey", golden=golden(SPOTTED, GOOD))

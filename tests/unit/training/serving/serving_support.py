@@ -6,7 +6,7 @@ import asyncio
 import io
 import json
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from PIL import Image
@@ -126,6 +126,16 @@ class Brightness:
         mean = np.float32(pixels.mean() / 255)
         label = np.array([int(mean > 0.5)])
         return Detections(np.array([[0.25, 0.25, 0.75, 0.75]], np.float32), mean[None], label)
+
+
+def beside(alone, tiles=None, **changes):
+    """A detector that sees brightness, with the anomaly model beside it. changes: of the detector's card."""
+    detector = Brightness(tiles)
+    card = alone.card
+    detector.card = replace(
+        detector.card, anomaly_model={"name": card.name, "version": card.version}, **changes
+    )
+    return Models(detector, alone.anomaly, detector.card)
 
 
 def png(shade, size=(8, 8)):

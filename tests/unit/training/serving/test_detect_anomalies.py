@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from contract.scores import ANOMALY
-from tests.unit.training.model.anomaly_models import SIZE, anomaly_folder, grey
-from tests.unit.training.serving.serving_support import Brightness, ask
+from tests.unit.training.model.anomaly_models import SIZE, anomaly_folder, as_png, grey
+from tests.unit.training.serving.serving_support import Brightness, ask, beside
 from training.model.anomaly import Judgement
-from training.model.models import Models, load
+from training.model.models import load
 from training.model.pixels import Picture
 from training.model.scale import Scale
 from training.serving import detect_anomalies
@@ -28,29 +28,8 @@ ACCEPT = "application/vnd.loupe.detect-anomalies+json"
 PATH = "/2020-11-20/projects/bottles/models/1/detect"
 
 
-def png(pixels):
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "PNG")
-    return buffer.getvalue()
-
-
-GOOD, SPOTTED = png(grey()), png(grey(SIZE, (2, 3), (6, 0)))
-WHITE = png(np.full((SIZE, SIZE, 3), 255, np.uint8))
-
-
-@pytest.fixture(scope="module")
-def alone(tmp_path_factory):
-    return load(anomaly_folder(tmp_path_factory.mktemp("alone")), threads=1)
-
-
-def beside(alone, **changes):
-    """A detector that sees brightness, with the anomaly model beside it. changes: of the detector's card."""
-    detector = Brightness()
-    card = alone.card
-    detector.card = replace(
-        detector.card, anomaly_model={"name": card.name, "version": card.version}, **changes
-    )
-    return Models(detector, alone.anomaly, detector.card)
+GOOD, SPOTTED = as_png(grey()), as_png(grey(SIZE, (2, 3), (6, 0)))
+WHITE = as_png(np.full((SIZE, SIZE, 3), 255, np.uint8))
 
 
 def result_of(model, body, **options):
@@ -119,7 +98,7 @@ def test_another_product_is_never_normal_and_its_name_says_why(alone):
 def test_a_picture_that_the_model_may_be_blind_on_is_never_normal(tmp_path):
     model = load(anomaly_folder(tmp_path, scale=Scale((0.5, 1), (0.5, 1), (1, 1))), threads=1)
     large = np.kron(grey(SIZE), np.ones((4, 4, 1), np.uint8))
-    result = result_of(model, png(large))
+    result = result_of(model, as_png(large))
     assert (result["IsAnomalous"], result["Confidence"]) == (True, 1.0)
     assert result["Anomalies"][1]["Name"] == "notJudged"
 
@@ -134,7 +113,7 @@ def test_a_detector_answers_with_its_classes_and_their_boxes():
 
 
 def test_a_class_is_an_anomaly_from_its_operating_point_on():
-    body, found = png(np.full((SIZE, SIZE, 3), 140, np.uint8)), {}
+    body, found = as_png(np.full((SIZE, SIZE, 3), 140, np.uint8)), {}
     for score in (0.5, 0.6):
         detector = Brightness()
         detector.card = replace(detector.card, operating_points={"bright": {"score": score}})

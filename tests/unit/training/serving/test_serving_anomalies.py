@@ -6,7 +6,6 @@ import asyncio
 import base64
 import io
 import json
-from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -19,13 +18,14 @@ from contract.endpoint import attributes
 from tests.unit.training.model.anomaly_models import (
     SIZE,
     anomaly_folder,
+    as_png,
     blind_to_empty_places,
     both_folder,
     detector_folder,
     graph,
     grey,
 )
-from tests.unit.training.serving.serving_support import Brightness, ask, call, running
+from tests.unit.training.serving.serving_support import Brightness, ask, beside, call, running
 from training.model import models as models_module
 from training.model.artefact import read_card
 from training.model.models import Models, load
@@ -39,29 +39,8 @@ HEAT_MAP = attributes(heat_map=True)
 LOOKOUT = "application/vnd.loupe.detect-anomalies+json"
 
 
-def png(pixels):
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "PNG")
-    return buffer.getvalue()
-
-
-GOOD, SPOTTED = png(grey()), png(grey(SIZE, (2, 3), (6, 0)))
-WHITE = png(np.full((SIZE, SIZE, 3), 255, np.uint8))
-
-
-@pytest.fixture(scope="module")
-def alone(tmp_path_factory):
-    return load(anomaly_folder(tmp_path_factory.mktemp("alone")), threads=1)
-
-
-def beside(alone, **changes):
-    """A detector that sees brightness, with the anomaly model beside it. changes: of the detector's card."""
-    detector = Brightness(changes.pop("tiles", None))
-    card = alone.card
-    detector.card = replace(
-        detector.card, anomaly_model={"name": card.name, "version": card.version}, **changes
-    )
-    return Models(detector, alone.anomaly, detector.card)
+GOOD, SPOTTED = as_png(grey()), as_png(grey(SIZE, (2, 3), (6, 0)))
+WHITE = as_png(np.full((SIZE, SIZE, 3), 255, np.uint8))
 
 
 def grey_levels(data):
@@ -88,7 +67,7 @@ def test_the_best_detection_of_an_answer_has_the_score_of_the_picture(alone, spo
     pixels = grey()
     for row, column, level in spots:
         pixels[row * 8 : row * 8 + 8, column * 8 : column * 8 + 8] = level
-    (answer,) = ask(alone, png(pixels), attributes=HEAT_MAP)
+    (answer,) = ask(alone, as_png(pixels), attributes=HEAT_MAP)
 
     def refuse(text):
         raise AssertionError(text)
@@ -243,7 +222,7 @@ def test_a_picture_is_decoded_once_for_each_input(alone, monkeypatch, changes, s
 
 
 def test_a_large_picture_goes_through_the_detector_in_tiles_and_whole_through_the_anomaly_model(alone):
-    large = png(np.kron(grey(SIZE, (2, 3)), np.ones((4, 4, 1), np.uint8)))
+    large = as_png(np.kron(grey(SIZE, (2, 3)), np.ones((4, 4, 1), np.uint8)))
     models = beside(alone, tiles=Tiles(100, 0.2))
     (together,), (whole,) = ask(models, large), ask(alone, large)
     assert together.document["tiles"] == 9
@@ -258,7 +237,7 @@ def test_each_model_has_its_own_scale(tmp_path):
     narrow = Scale((0.5, 1), (0.5, 1), (1, 1))
     wide = Scale((3.5, 4.5), (3.5, 4.5), (1, 1))
     anomaly = load(anomaly_folder(tmp_path, scale=narrow), threads=1)
-    large = png(np.kron(grey(SIZE, (2, 3)), np.ones((4, 4, 1), np.uint8)))
+    large = as_png(np.kron(grey(SIZE, (2, 3)), np.ones((4, 4, 1), np.uint8)))
     (fits,), (fits_not,) = (
         ask(beside(anomaly, input_size=SIZE, scale=scale), large) for scale in (wide, narrow)
     )
