@@ -1,6 +1,6 @@
 # Every target bootstraps what it needs with plain python3 (3.11 or newer) into .venv; hashes are required.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-browser test-images test-slow test-nightly check check-types check-code check-template check-dashboard dev format starter-model state-machine permissions record-permissions dashboard lock openapi fuzz images clean
+.PHONY: help demo test test-browser test-images test-clients test-slow test-nightly check check-types check-code check-template check-dashboard dev format starter-model state-machine permissions record-permissions dashboard lock openapi fuzz images clean
 PYTHON ?= python3
 BIN := .venv/bin
 # Container images set it. Without compiled files each of the hundreds of processes of a test run would compile torch and
@@ -39,6 +39,10 @@ test-images: .venv/.dev ## the containers, built without a registry and started 
 	  echo "Installing buildah and debootstrap ..." >&2; \
 	  apt-get -qq update && apt-get -qq install -y --no-install-recommends buildah debootstrap >/dev/null || true; fi
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/images -m images
+
+# The SDKs pin dependencies of their own, and weigh a gigabyte together. After the installation nothing but this machine is reached.
+test-clients: .venv/.dev .tools/notebook/.done .tools/sagemaker2/.done .tools/awscli/.done ## the SageMaker SDKs, the AWS CLI and boto3 against the local cloud
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/clients -m clients
 
 test-slow: .venv/.dev ## the heavy detector families, a whole retraining, and the tutorial
 	@$(PYTEST) -m slow
@@ -108,7 +112,7 @@ lock: .venv/.uv ## renew the locked requirement files (UPGRADE=--upgrade for new
 	for target in local train serve serve-gpu; do \
 	  $(LOCK) --group $$target --python-version 3.11 -c requirements/dev.txt -o requirements/$$target.txt || exit 1; done
 	$(LOCK) --group functions --python-version 3.13 -c requirements/dev.txt -o functions/requirements.txt
-	for tool in uv sam checkov node; do \
+	for tool in uv sam checkov node notebook sagemaker2 awscli; do \
 	  $(LOCK) $(UPGRADE) --group $$tool --python-version 3.11 -o requirements/$$tool.txt || exit 1; done
 
 openapi: .venv/.dev dashboard/node_modules/.done ## describe the HTTP API in docs/openapi.json, from its routes
@@ -141,7 +145,7 @@ clean: ## remove what was built; the local cloud's state stays
 	@$(INSTALL) --python $(BIN)/python -r $<
 	@touch $@
 
-# sam and checkov pin dependencies of their own, so each lives in an environment of its own.
+# sam, checkov and the SDKs pin dependencies of their own, so each lives in an environment of its own.
 .tools/%/.done: requirements/%.txt .venv/.uv
 	@$(UV) venv --quiet --clear .tools/$*
 	@$(INSTALL) --python .tools/$*/bin/python -r $<

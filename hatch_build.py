@@ -17,10 +17,13 @@ class DependencyHook(MetadataHookInterface):
     """Takes the dependencies from the groups in pyproject.toml, so that no list stands twice there."""
 
     def update(self, metadata: dict[str, Any]) -> None:
-        """Let the package depend on the group `command`, and its extra `train` on the group `torch`."""
+        """Let the package depend on the group `command`, its extra `train` on `torch`, and `notebook` on `notebook`."""
         groups = tomllib.loads(Path(self.root, "pyproject.toml").read_text())["dependency-groups"]
         metadata["dependencies"] = _requirements(groups, "command")
-        metadata["optional-dependencies"] = {"train": _requirements(groups, "torch")}
+        metadata["optional-dependencies"] = {
+            "train": _requirements(groups, "torch"),
+            "notebook": _requirements(groups, "notebook"),
+        }
 
 
 def _requirements(groups: dict[str, list[Any]], name: str) -> list[str]:

@@ -63,14 +63,19 @@ def metadata(wheel: Path) -> Message:
         return Parser().parsestr(archive.read(name).decode())
 
 
-def test_the_package_depends_on_what_make_demo_installs_and_its_extra_adds_torch(wheel: Path):
-    base, extra = set(), set()
+def test_the_package_depends_on_what_make_demo_installs_and_its_extras_add_torch_and_the_notebooks(
+    wheel: Path,
+):
+    asked: dict[str, set[str]] = {"": set(), "train": set(), "notebook": set()}
     for requirement in metadata(wheel).get_all("Requires-Dist", []):
-        (extra if "extra == 'train'" in requirement else base).add(re.split(r"[^\w-]", requirement)[0])
+        extra = re.search(r"extra == '(\w+)'", requirement)
+        asked[extra[1] if extra else ""].add(re.split(r"[^\w-]", requirement)[0])
+    base = asked[""]
     assert {"ministack", "onnxruntime", "pydantic", "typer"} <= base <= locked("local")
-    assert "torch" in extra
-    assert extra - base == extra <= locked("train")
-    assert not base & {"hatchling", "editables", "pytest"}
+    assert "torch" in asked["train"]
+    assert asked["train"] - base == asked["train"] <= locked("train")
+    assert {"sagemaker", "jupyterlab"} <= asked["notebook"] <= locked("notebook")
+    assert not base & {"hatchling", "editables", "pytest", "sagemaker"}
 
 
 def locked(target: str) -> set[str]:
