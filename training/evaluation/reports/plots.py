@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib import resources
 from typing import Any
 
 import matplotlib as mpl
 import numpy as np
+from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -25,22 +28,18 @@ _COLOURS = {
     _BAD: "var(--bad)",
     _GOOD: "var(--good)",
 }
-_STYLE: dict[Any, Any] = {
-    "svg.fonttype": "none",  # text stays text: smaller, and in the page's own font
-    "svg.hashsalt": "loupe",  # the same data gives the same bytes
-    "font.size": 9,
+# Of the style file of all charts, what a page decides: its colours, and the size of the letters beside its own.
+_OF_THE_PAGE: dict[Any, Any] = {
     "text.color": _INK,
     "axes.edgecolor": _LINE,
     "axes.labelcolor": _INK,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "xtick.color": _INK,
-    "ytick.color": _INK,
-    "xtick.major.size": 0,
-    "ytick.major.size": 0,
+    "xtick.color": _LINE,
+    "ytick.color": _LINE,
+    "xtick.labelcolor": _INK,
+    "ytick.labelcolor": _INK,
     "grid.color": _LINE,
-    "grid.linewidth": 0.6,
-    "axes.grid": True,
+    # Curves of so many points have no marks.
+    "axes.prop_cycle": cycler(color=[_ACCENT]),
 }
 Point = tuple[float, float]
 _LEAST_LOG_ODDS, _MOST_LOG_ODDS = 3.0, 14.0
@@ -67,7 +66,7 @@ def precision_recall(precision: Sequence[float], best: Point | None, escape: Poi
     Returns:
         An SVG element.
     """
-    with mpl.rc_context(_STYLE):
+    with _style():
         figure, axes = _axes("recall", "precision")
         recall = [step / 100 for step in range(len(precision))]
         axes.fill_between(recall, precision, color=_ACCENT, alpha=0.12, linewidth=0)
@@ -98,7 +97,7 @@ def sweep(
         An SVG element.
     """
     names = ("best", "escape") if own is None else ("best_f1", "escape", "card")
-    with mpl.rc_context(_STYLE):
+    with _style():
         figure, axes = _axes("threshold", "share of images")
         alarm = shares["overkill"] or shares["false_alarm"]
         for values, colour in ((shares["escape"], _BAD), (alarm, _ACCENT if own is None else _GOOD)):
@@ -128,7 +127,7 @@ def histogram(
     """
     values = np.clip([*good, *defective], -_MOST_LOG_ODDS, _MOST_LOG_ODDS)
     low, high = min(-_LEAST_LOG_ODDS, values.min()), max(_LEAST_LOG_ODDS, values.max())
-    with mpl.rc_context(_STYLE):
+    with _style():
         figure = Figure(figsize=(6.4, 2.4), layout="constrained")
         axes = figure.subplots()
         edges = np.linspace(low, high, _HISTOGRAM_BINS + 1).tolist()
@@ -144,6 +143,13 @@ def histogram(
         axes.yaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(axis="x", visible=False)
         return _svg(figure)
+
+
+@contextmanager
+def _style() -> Iterator[None]:
+    file = resources.files("training.evaluation.reports") / "loupe.mplstyle"
+    with resources.as_file(file) as path, mpl.rc_context(_OF_THE_PAGE, path):
+        yield
 
 
 def _log_odds(score: float) -> float:
