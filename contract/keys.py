@@ -18,6 +18,7 @@ SNAPSHOTS = "labelled/snapshots/"  # with a folder for each data set
 LABELS = "labels/"  # reviewed images, one document each
 MODELS = "models/"
 PRETRAINED = "pretrained/"  # weights to start from, by family
+SDK = "sagemaker/"  # what the SageMaker SDK keeps: code, inputs, outputs of its jobs
 THUMBNAILS = "thumbnails/"  # small pictures for lists
 REPORTS = "reports/"  # of evaluations and of retraining runs
 APPROVALS = "retraining/approvals/"

@@ -25,6 +25,7 @@ SECTIONS: dict[str, list[tuple[str, str, str]]] = {
         ("users", "users", "Add, list and remove the people who may use the dashboard."),
     ],
     "AWS": [("cloud", "cloud", "Create, update, show and remove Loupe in an AWS account.")],
+    "Other clients": [("env", "env", "Print the variables for boto3, the AWS CLI and the SageMaker SDK.")],
     "Images": [
         ("drop", "images", "Upload images as a camera would."),
         ("inspections", "images", "List inspections, newest first."),
