@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from localcloud.sagemaker import programs
+from localcloud.sagemaker import descriptions, programs
 from localcloud.sagemaker.aws_errors import invalid
 from localcloud.sagemaker.jobs.program_job import MAX_REASON_LENGTH, ProgramEnd, ProgramJob
 from localcloud.sagemaker.jobs.queue import JobQueue
@@ -46,7 +46,9 @@ class ProcessingJobs:
         """Return the operations by name."""
         return {
             "CreateProcessingJob": self._create,
-            "DescribeProcessingJob": lambda request: self._resources.get(KIND, request["ProcessingJobName"]),
+            "DescribeProcessingJob": lambda request: descriptions.processing_job(
+                self._resources.get(KIND, request["ProcessingJobName"])
+            ),
             "StopProcessingJob": lambda request: self._stop(request["ProcessingJobName"]),
             "ListProcessingJobs": lambda request: self._resources.list_page(KIND, request),
         }

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from localcloud.sagemaker import descriptions
 from localcloud.sagemaker.aws_errors import invalid
 from localcloud.sagemaker.jobs import training_requests
 from localcloud.sagemaker.jobs.program_job import remove_leftovers
@@ -29,7 +30,9 @@ class TrainingJobs:
         """Return the operations by name."""
         return {
             "CreateTrainingJob": self.create,
-            "DescribeTrainingJob": lambda request: self.records.get(request["TrainingJobName"]),
+            "DescribeTrainingJob": lambda request: descriptions.training_job(
+                self.records.get(request["TrainingJobName"])
+            ),
             "StopTrainingJob": lambda request: self.stop(request["TrainingJobName"]),
             "ListTrainingJobs": lambda request: self.records.resources.list_page(KIND, request),
         }

@@ -3,6 +3,7 @@
 import os
 from typing import Any
 
+from localcloud.sagemaker.descriptions import OBJECTIVE, child_resources
 from localcloud.sagemaker.resources import Resources
 from localcloud.sagemaker.store import Record
 
@@ -43,17 +44,13 @@ def child_request(request: dict[str, Any], name: str, hyperparameters: dict[str,
     """
     definition = request["TrainingJobDefinition"]
     objective = request["HyperParameterTuningJobConfig"]["HyperParameterTuningJobObjective"]
-    resources = definition.get("ResourceConfig")
-    if resources is None:
-        config = definition.get("HyperParameterTuningResourceConfig", {})
-        resources = next(iter(config.get("InstanceConfigs", [])), config)
     child = {member: definition[member] for member in _COPIED if member in definition}
     child |= {
         "TrainingJobName": name,
         "HyperParameters": definition.get("StaticHyperParameters", {})
         | hyperparameters
-        | {"_tuning_objective_metric": objective["MetricName"]},
-        "ResourceConfig": resources,
+        | {OBJECTIVE: objective["MetricName"]},
+        "ResourceConfig": child_resources(definition) or {},
     }
     if "CheckpointConfig" in definition:
         config = definition["CheckpointConfig"]

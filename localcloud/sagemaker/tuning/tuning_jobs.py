@@ -4,6 +4,7 @@ import threading
 import time
 from typing import Any
 
+from localcloud.sagemaker import descriptions
 from localcloud.sagemaker.aws_errors import invalid
 from localcloud.sagemaker.jobs.training_jobs import TrainingJobs
 from localcloud.sagemaker.quotas import Quotas
@@ -87,7 +88,8 @@ class TuningJobs:
         return {}
 
     def _describe(self, request: dict[str, Any]) -> Record:
-        return self._description(self._resources.get(KIND, request[f"{KIND}Name"]))
+        record = self._resources.get(KIND, request[f"{KIND}Name"])
+        return self._description(descriptions.tuning_job(record))
 
     def _list(self, request: dict[str, Any]) -> dict[str, Any]:
         records = [self._description(record) for record in self._resources.store.all(KIND)]
