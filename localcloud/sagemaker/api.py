@@ -29,6 +29,7 @@ from localcloud.sagemaker.resources import KINDS, Operation, Resources
 from localcloud.sagemaker.service_quotas import ServiceQuotas
 from localcloud.sagemaker.services import Services
 from localcloud.sagemaker.store import Store
+from localcloud.sagemaker.transform.transform_jobs import TransformJobs
 from localcloud.sagemaker.tuning.tuning_jobs import TuningJobs
 from localcloud.sagemaker.validation import operation, shape_answer, validate
 
@@ -105,12 +106,16 @@ class SageMaker:
         )
         self._queue = JobQueue(_jobs_at_once())
         folders = {
-            kind: self._jobs_folder / KINDS[kind].arn_segment for kind in ("TrainingJob", "ProcessingJob")
+            kind: self._jobs_folder / KINDS[kind].arn_segment
+            for kind in ("TrainingJob", "ProcessingJob", "TransformJob")
         }
         records = TrainingRecords(self._resources, folders["TrainingJob"], machine, services.record_metric)
         self._training = TrainingJobs(records, self._queue, quotas)
         self._processing = ProcessingJobs(
             self._resources, self._queue, quotas, folders["ProcessingJob"], machine
+        )
+        self._transform = TransformJobs(
+            self._resources, models, self._queue, quotas, folders["TransformJob"], machine
         )
         self._tuning = TuningJobs(self._resources, self._training, quotas)
         self._operations: dict[str, Operation] = {
@@ -120,6 +125,7 @@ class SageMaker:
             **self._endpoints.operations(),
             **self._training.operations(),
             **self._processing.operations(),
+            **self._transform.operations(),
             **self._tuning.operations(),
             **EndedJobs(self._resources).operations(),
         }
@@ -130,10 +136,11 @@ class SageMaker:
         self._endpoints.resume()
         self._training.resume()
         self._processing.resume()
+        self._transform.resume()
         self._tuning.resume()
 
     def running_jobs(self) -> int:
-        """Return how many training and processing jobs run or wait."""
+        """Return how many training, processing and transform jobs run or wait."""
         return self._queue.running()
 
     def close_jobs(self) -> bool:

@@ -16,11 +16,12 @@ from botocore.model import StringShape
 from localcloud.sagemaker.aws_errors import AwsError
 from localcloud.sagemaker.store import Record, Store
 
-ENDPOINT, TRAINING, SPOT, PROCESSING = (
+ENDPOINT, TRAINING, SPOT, PROCESSING, TRANSFORM = (
     "endpoint usage",
     "training job usage",
     "spot training job usage",
     "processing job usage",
+    "transform job usage",
 )
 _DEFAULTS_FILE = Path(__file__).with_name("quotas.json")
 _RUNNING = ("InProgress", "Stopping")
@@ -92,6 +93,15 @@ class Quotas:
         cluster = request["ProcessingResources"]["ClusterConfig"]
         self._check(PROCESSING, cluster["InstanceType"], cluster["InstanceCount"])
 
+    def check_transform(self, request: dict[str, Any]) -> None:
+        """Check that a transform job can start.
+
+        Raises:
+            AwsError: ResourceLimitExceeded, if the quota is too small.
+        """
+        resources = request["TransformResources"]
+        self._check(TRANSFORM, resources["InstanceType"], resources["InstanceCount"])
+
     def _check(self, use: str, instance_type: str, delta: int) -> None:
         name = f"{instance_type} for {use}"
         if name not in defaults():
@@ -139,6 +149,12 @@ def _instances(store: Store, use: str) -> list[tuple[str, int]]:
             for job in store.all("ProcessingJob")
             if job["ProcessingJobStatus"] in _RUNNING
             for cluster in [job["ProcessingResources"]["ClusterConfig"]]
+        ]
+    if use == TRANSFORM:
+        return [
+            (job["TransformResources"]["InstanceType"], job["TransformResources"]["InstanceCount"])
+            for job in store.all("TransformJob")
+            if job["TransformJobStatus"] in _RUNNING
         ]
     return [
         (job["ResourceConfig"].get("InstanceType", ""), job["ResourceConfig"].get("InstanceCount", 1))

@@ -68,6 +68,14 @@ KINDS = {
         "Job name must be unique within an AWS account and region, "
         "and a job with this name already exists ({arn})",
     ),
+    "TransformJob": Kind(
+        "transform-job",
+        "TransformJobSummaries",
+        "Could not find requested job with name: {name}",
+        "Job name must be unique within an AWS account and region, "
+        "and a job with this name already exists ({arn})",
+        newest_first=True,
+    ),
     "HyperParameterTuningJob": Kind(
         "hyper-parameter-tuning-job",
         "HyperParameterTuningJobSummaries",
@@ -89,7 +97,7 @@ KINDS = {
         "Model Package already exists: {arn}",
     ),
 }
-_JOBS = ("TrainingJob", "ProcessingJob", "HyperParameterTuningJob")
+_JOBS = ("TrainingJob", "ProcessingJob", "TransformJob", "HyperParameterTuningJob")
 _PAGE_SIZE = 10
 
 

@@ -30,8 +30,8 @@ class CancelledError(Exception):
     """The job was stopped while it downloaded its input."""
 
 
-class _Object(NamedTuple):
-    """An object to download: where it is, and its file's name relative to the folder."""
+class StoredObject(NamedTuple):
+    """An object to read: where it is, and its name relative to the prefix or the manifest."""
 
     bucket: str
     key: str
@@ -68,11 +68,9 @@ def download(s3: Any, uri: str, folder: Path, cancelled: threading.Event, kind: 
         CancelledError: If the download was cancelled.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    objects = list(_listed_in_manifest(s3, uri) if kind == "ManifestFile" else _under_prefix(s3, uri))
-    if not objects:
-        raise StorageError(_no_objects_message(uri))
+    objects = find(s3, uri, kind)
 
-    def fetch(source: _Object) -> None:
+    def fetch(source: StoredObject) -> None:
         if cancelled.is_set():
             return
         target = folder / source.name
@@ -121,17 +119,34 @@ def _no_objects_message(uri: str, role: str = "") -> str:
     )
 
 
-def _under_prefix(s3: Any, uri: str) -> Iterator[_Object]:
+def find(s3: Any, uri: str, kind: str) -> list[StoredObject]:
+    """Return every object under a prefix, or listed in a manifest.
+
+    Args:
+        s3: The client.
+        uri: The prefix, or the manifest.
+        kind: "S3Prefix" or "ManifestFile".
+
+    Raises:
+        StorageError: If there are no objects, or the manifest is malformed.
+    """
+    objects = list(_listed_in_manifest(s3, uri) if kind == "ManifestFile" else _under_prefix(s3, uri))
+    if not objects:
+        raise StorageError(_no_objects_message(uri))
+    return objects
+
+
+def _under_prefix(s3: Any, uri: str) -> Iterator[StoredObject]:
     bucket, prefix = split(uri)
     for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
         for entry in page.get("Contents", []):
             key = entry["Key"]
             # Consoles write such a key for an empty folder.
             if not key.endswith("/"):
-                yield _Object(bucket, key, key[len(prefix) :].lstrip("/") or key.rsplit("/", 1)[-1])
+                yield StoredObject(bucket, key, key[len(prefix) :].lstrip("/") or key.rsplit("/", 1)[-1])
 
 
-def _listed_in_manifest(s3: Any, uri: str) -> Iterator[_Object]:
+def _listed_in_manifest(s3: Any, uri: str) -> Iterator[StoredObject]:
     bucket, key = split(uri)
     try:
         first, *names = json.loads(s3.get_object(Bucket=bucket, Key=key)["Body"].read())
@@ -139,7 +154,7 @@ def _listed_in_manifest(s3: Any, uri: str) -> Iterator[_Object]:
     except (ValueError, KeyError, TypeError) as error:
         raise StorageError(f'The manifest {uri} is not a list that begins with {{"prefix": ...}}.') from error
     for name in names:
-        yield _Object(data_bucket, prefix + str(name), str(name).lstrip("/"))
+        yield StoredObject(data_bucket, prefix + str(name), str(name).lstrip("/"))
 
 
 def upload_archive(s3: Any, folder: Path, uri: str) -> None:

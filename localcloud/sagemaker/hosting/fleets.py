@@ -11,11 +11,11 @@ from boto3.exceptions import Boto3Error
 from botocore.exceptions import BotoCoreError, ClientError
 
 from localcloud.sagemaker.aws_errors import AwsError
+from localcloud.sagemaker.hosting.model_files import fetch_model
 from localcloud.sagemaker.hosting.model_server import ModelServer, ServerError
 from localcloud.sagemaker.hosting.models import Plan
 from localcloud.sagemaker.program_log import ProgramLog
 from localcloud.sagemaker.programs import Machine
-from localcloud.sagemaker.storage import TRANSFER, split
 
 logger = logging.getLogger(__name__)
 
@@ -91,11 +91,7 @@ class Fleet:
         self._check_image(role)
         credentials = self._machine.roles.environment(role)
         if model_data:
-            archive = root / "model.tar.gz"
-            bucket, key = split(model_data)
-            self._machine.roles.client("s3", role).download_file(bucket, key, str(archive), Config=TRANSFER)
-            _unpack(archive, root / "model")
-            archive.unlink()
+            fetch_model(self._machine.roles.client("s3", role), model_data, root)
         log = ProgramLog(
             self._machine.logs / f"endpoint-{self._endpoint}.log",
             self._machine.roles.client("logs", role),
@@ -153,24 +149,3 @@ class Fleet:
             except START_FAILURES as error:
                 logger.warning("endpoint %s: %s", self._endpoint, error)
                 pause = min(pause * 2, _LONGEST_PAUSE_S)
-
-
-def _unpack(archive: Path, folder: Path) -> None:
-    """Extract the regular files of an archive into a folder, and nothing outside of it.
-
-    tarfile's own filter exists from Python 3.11.4 on, and Debian 12 has 3.11.2.
-
-    Raises:
-        tarfile.TarError: The archive is damaged, or a file would lie outside.
-    """
-    inside = folder.resolve()
-    with tarfile.open(archive) as tar:
-        for member in tar:
-            target = (inside / member.name).resolve()
-            if not target.is_relative_to(inside):
-                raise tarfile.TarError(f"{member.name!r} lies outside of the model's folder")
-            if (content := tar.extractfile(member) if member.isreg() else None) is None:
-                continue
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with content, target.open("wb") as file:
-                shutil.copyfileobj(content, file)

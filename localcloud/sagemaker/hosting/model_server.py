@@ -18,7 +18,6 @@ from localcloud.sagemaker.program_log import ProgramLog
 INVOCATION_TIMEOUT_S = 60.0  # what a real-time endpoint gives a container
 STARTUP_TIMEOUT_S = 300
 PROGRAM = "training.serve"
-
 _PING_TIMEOUT_S = 2
 _PING_PAUSE_S = 0.02
 _END_GRACE_S = 5
@@ -26,10 +25,13 @@ _MAX_CONNECTIONS = 32
 _LOG_PAUSE_S = 1
 _LOG_LINES_IN_REASON = 15
 _MAX_REASON_LENGTH = 1024
+_UNHEALTHY_ENDPOINT = (
+    "The primary container for production variant AllTraffic did not pass the ping health check"
+)
 
 
 class ServerError(Exception):
-    """The server did not start; the message is the FailureReason that DescribeEndpoint returns."""
+    """The server did not start; the message is a FailureReason, such as DescribeEndpoint returns."""
 
 
 class NoAnswerError(Exception):
@@ -46,7 +48,16 @@ class ModelServer:
         port: The server's port.
     """
 
-    def __init__(self, root: Path, repo: Path, environment: Mapping[str, str], log: ProgramLog) -> None:
+    def __init__(
+        self,
+        root: Path,
+        repo: Path,
+        environment: Mapping[str, str],
+        log: ProgramLog,
+        *,
+        unhealthy: str = _UNHEALTHY_ENDPOINT,
+        in_background: bool = False,
+    ) -> None:
         """Initialize a server; nothing runs before `start`.
 
         Args:
@@ -54,8 +65,11 @@ class ModelServer:
             repo: The folder that the program is imported from.
             environment: The program's own variables.
             log: Where the program's output goes.
+            unhealthy: What the reason begins with if it does not start.
+            in_background: Whether endpoints and everything else on this machine go before it.
         """
         self.root, self.repo, self.log = root, repo, log
+        self._unhealthy, self._in_background = unhealthy, in_background
         self.port = free_port()
         self._environment = dict(environment)
         self._process: subprocess.Popen[bytes] | None = None
@@ -86,6 +100,8 @@ class ModelServer:
                 [PROGRAM], self.root, self.repo, self._environment | address, subprocess.PIPE
             )
             self._process = process
+        if self._in_background:
+            programs.put_behind(process)
         assert process.stdout is not None  # noqa: S101 - a pipe was requested
         self.log.follow(process.stdout)
         threading.Thread(
@@ -120,20 +136,51 @@ class ModelServer:
             self._leases -= 1
             self._lease_released.notify_all()
 
-    def invoke(self, body: bytes, headers: Mapping[str, str]) -> urllib3.BaseHTTPResponse:
-        """Send POST /invocations.
+    def execution_parameters(self) -> bytes | None:
+        """Return the answer to GET /execution-parameters, which batch transform asks; None if there is none.
 
-        Raises:
-            NoAnswerError: If the server ends, or takes longer than 60 s.
+        https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-batch-code.html
         """
         try:
+            answer = self._pool.request("GET", "/execution-parameters")
+        except urllib3.exceptions.HTTPError:
+            return None
+        return answer.data if answer.status == 200 else None
+
+    def invoke(
+        self,
+        body: bytes,
+        headers: Mapping[str, str],
+        timeout_s: float = INVOCATION_TIMEOUT_S,
+        *,
+        chunked: bool = False,
+    ) -> urllib3.BaseHTTPResponse:
+        """Send POST /invocations.
+
+        Args:
+            body: The body.
+            headers: The headers.
+            timeout_s: How long the answer may take.
+            chunked: Whether the body is sent in chunks, without its length.
+
+        Raises:
+            NoAnswerError: If the server ends, or takes longer.
+        """
+        timeout = urllib3.Timeout(connect=2, read=timeout_s)
+
+        def send() -> urllib3.BaseHTTPResponse:
+            return self._pool.request(
+                "POST", "/invocations", body=body, headers=headers, timeout=timeout, chunked=chunked
+            )
+
+        try:
             try:
-                return self._pool.request("POST", "/invocations", body=body, headers=headers)
+                return send()
             except urllib3.exceptions.ProtocolError as error:
                 # A server may close an idle connection at the moment in which we reuse it: that is no failure.
                 if not (self.alive() and isinstance(error.args[-1], RemoteDisconnected)):
                     raise
-                return self._pool.request("POST", "/invocations", body=body, headers=headers)
+                return send()
         except urllib3.exceptions.TimeoutError as error:
             raise NoAnswerError(
                 "Your invocation timed out while waiting for a response from container primary."
@@ -171,9 +218,6 @@ class ModelServer:
     def _reason(self, problem: str) -> str:
         self.log.finish()
         tail = "".join(deque(self.log.file.open(errors="replace"), maxlen=_LOG_LINES_IN_REASON)).strip()
-        reason = (
-            "The primary container for production variant AllTraffic did not pass the ping health check: "
-            f"{problem}. The end of its log ({self.log.file}):\n"
-        )
+        reason = f"{self._unhealthy}: {problem}. The end of its log ({self.log.file}):\n"
         # The last line is the cause.
         return reason + tail[-max(1, _MAX_REASON_LENGTH - len(reason)) :]

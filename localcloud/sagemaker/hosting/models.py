@@ -16,7 +16,7 @@ if TYPE_CHECKING:  # its import brings MiniStack's
 
 # What an endpoint runs, copied from its configuration and model when it is deployed. So a running endpoint serves on
 # when they are deleted, as on AWS. Keys: image, model_data, environment, role, variant,
-# instances, instance_type, startup_timeout_s. A plan is stored with its endpoint.
+# instances, instance_type, startup_timeout_s. A plan is stored with its endpoint. A transform job has the first four.
 Plan = dict[str, Any]
 
 
@@ -51,19 +51,29 @@ class Models:
             AwsError: ValidationException, if the configuration, its model or its package does not exist.
         """
         variant = self._resources.get("EndpointConfig", config_name)["ProductionVariants"][0]
-        model = self._resources.get("Model", variant["ModelName"])
-        container = self._resolve_package(model.get("PrimaryContainer") or model["Containers"][0])
         return {
-            "image": container["Image"],
-            "model_data": _model_data(container),
-            "environment": container.get("Environment", {}),
-            "role": model["ExecutionRoleArn"],
+            **self.container(variant["ModelName"]),
             "variant": variant["VariantName"],
             "instances": variant.get("InitialInstanceCount", 1),
             "instance_type": variant.get("InstanceType"),
             "startup_timeout_s": variant.get(
                 "ContainerStartupHealthCheckTimeoutInSeconds", STARTUP_TIMEOUT_S
             ),
+        }
+
+    def container(self, model_name: str) -> Plan:
+        """Return the container of a model: image, model_data, environment and role.
+
+        Raises:
+            AwsError: ValidationException, if the model or its package does not exist.
+        """
+        model = self._resources.get("Model", model_name)
+        container = self._resolve_package(model.get("PrimaryContainer") or model["Containers"][0])
+        return {
+            "image": container["Image"],
+            "model_data": _model_data(container),
+            "environment": container.get("Environment", {}),
+            "role": model["ExecutionRoleArn"],
         }
 
     def _resolve_package(self, container: dict[str, Any]) -> dict[str, Any]:

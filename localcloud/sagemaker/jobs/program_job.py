@@ -1,6 +1,5 @@
 """A job that is one program of the container contract: what training and processing jobs have in common."""
 
-import contextlib
 import logging
 import os
 import shutil
@@ -31,8 +30,6 @@ FAILURES = (StorageError, AwsError, OSError, ClientError, BotoCoreError, Boto3Er
 
 _TICK_S = 1.0
 _POLL_S = 0.1
-_NICENESS = 5
-_MAX_NICENESS = 19
 
 _Cause = Literal["exited", "stopped", "timed out", "interrupted"]
 
@@ -150,10 +147,7 @@ class ProgramJob(Job):
             subprocess.PIPE,
         )
         assert process.stdout is not None  # noqa: S101 - a pipe was requested
-        # Images that are inspected meanwhile have priority.
-        with contextlib.suppress(psutil.Error):
-            niceness = os.getpriority(os.PRIO_PROCESS, 0) + _NICENESS
-            psutil.Process(process.pid).nice(min(_MAX_NICENESS, niceness))
+        programs.put_behind(process)
         log.follow(process.stdout)
 
         def tick() -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from localcloud.sagemaker.hosting.fleets import START_FAILURES, _unpack
+from localcloud.sagemaker.hosting.fleets import START_FAILURES
+from localcloud.sagemaker.hosting.model_files import unpack
 
 
 def archive(path: Path, *members: tarfile.TarInfo) -> Path:
@@ -27,7 +28,7 @@ def link(name: str, target: str) -> tarfile.TarInfo:
 
 def test_the_files_of_a_model_are_unpacked_and_links_are_left_out(tmp_path: Path) -> None:
     made = archive(tmp_path / "model.tar.gz", tarfile.TarInfo("code/x.json"), link("passwd", "/etc/passwd"))
-    _unpack(made, tmp_path / "model")
+    unpack(made, tmp_path / "model")
     assert (tmp_path / "model/code/x.json").read_bytes() == b"data"
     assert not (tmp_path / "model/passwd").exists()
 
@@ -36,5 +37,5 @@ def test_the_files_of_a_model_are_unpacked_and_links_are_left_out(tmp_path: Path
 def test_a_file_outside_of_the_models_folder_fails_the_endpoint(tmp_path: Path, name: str) -> None:
     made = archive(tmp_path / "model.tar.gz", tarfile.TarInfo(name))
     with pytest.raises(START_FAILURES, match="lies outside"):
-        _unpack(made, tmp_path / "model")
+        unpack(made, tmp_path / "model")
     assert not (tmp_path / "outside").exists()

@@ -1,0 +1,1 @@
+"""Transform jobs: a model judges every object under a prefix."""
