@@ -14,6 +14,7 @@ _FROM_OUTPUTS = {
     "LOUPE_IMAGES_BUCKET": "ImagesBucketName",
     "LOUPE_ARTEFACTS_BUCKET": "ArtefactsBucketName",
     "LOUPE_TRAINING_ROLE_ARN": "TrainingRoleArn",
+    "LOUPE_SERVING_ROLE_ARN": "SageMakerRoleArn",
     "LOUPE_TRAINING_INSTANCE_TYPE": "TrainingInstanceType",
     "LOUPE_HOSTING_INSTANCE_TYPE": "HostingInstanceType",
     "LOUPE_EVALUATION_INSTANCE_TYPE": "EvaluationInstanceType",
@@ -58,12 +59,13 @@ def variables(target: Target, folder: Path, environment: Mapping[str, str] = os.
         Name -> value. On AWS there are no credentials among them: the caller's own stay in force.
 
     Raises:
-        LoupeError: The stack is older than these clients, or the file cannot be written.
+        OldStackError: The stack lacks an output.
+        LoupeError: The file cannot be written.
     """
     region = target.session.region_name
     found = (_local(target, environment) if target.local_cloud else {}) | dict.fromkeys(_REGIONS, region)
     found["LOUPE_STACK"] = target.name
-    found |= {name: _output(target, output) for name, output in _FROM_OUTPUTS.items()}
+    found |= {name: target.output(output) for name, output in _FROM_OUTPUTS.items()}
     found |= {name: target.outputs.get(output, "") for name, output in _IMAGES.items()}
     return found | _OF_THE_SDK | {_CONFIG: str(sdk_config.write(target, folder))}
 
@@ -113,14 +115,3 @@ def _without_proxy(environment: Mapping[str, str]) -> dict[str, str]:
 
 def _leads_here(environment: Mapping[str, str]) -> bool:
     return any(f"//{host}" in environment.get(_ADDRESS, "") for host in LOOPBACK)
-
-
-def _output(target: Target, name: str) -> str:
-    if value := target.outputs.get(name):
-        return value
-    raise LoupeError(
-        f"the stack {target.name!r} has no output {name}: it is of an earlier version of Loupe",
-        "Start the local cloud again, which then deploys this version: loupe down, then loupe up"
-        if target.local_cloud
-        else f"Bring it up to date: loupe cloud update --stack {target.name}",
-    )

@@ -16,7 +16,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from contract.s3 import join
 from localcloud import connection
-from loupe.errors import LoupeError
+from loupe.errors import LoupeError, OldStackError
+from loupe.stack import unreadable
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
@@ -46,6 +47,10 @@ def chosen_region() -> str | None:
     https://docs.aws.amazon.com/sdkref/latest/guide/feature-region.html
     """
     return os.environ.get("AWS_REGION") or None
+
+
+def _is_local(endpoint_url: str | None) -> bool:
+    return urlsplit(endpoint_url or "").hostname in LOOPBACK
 
 
 @dataclass(frozen=True)
@@ -98,12 +103,12 @@ class Target:
         With AWS_ENDPOINT_URL and its credentials in the environment, that is a local cloud.
 
         Raises:
-            LoupeError: No credentials, no region, or no such stack.
+            StackError: No credentials, no region, no answer, or no such stack.
         """
         try:
             session = boto3.Session(region_name=chosen_region())
         except BotoCoreError as error:
-            raise _unreadable(stack, error) from error
+            raise unreadable.reason(stack, error) from error
         # Every client reads AWS_ENDPOINT_URL itself; here it also tells how S3 is to be addressed.
         return cls.of(session, os.environ.get("AWS_ENDPOINT_URL") or None, stack)
 
@@ -112,31 +117,37 @@ class Target:
         """Return the stack of that name that a session reaches.
 
         Raises:
-            LoupeError: No credentials, no region, or no such stack.
+            StackError: No credentials, no region, no answer, or no such stack.
         """
         try:
             client: CloudFormationClient = session.client("cloudformation", endpoint_url=endpoint_url)
             description = client.describe_stacks(StackName=stack)["Stacks"][0]
         except (BotoCoreError, ClientError) as error:
-            raise _unreadable(stack, error) from error
+            local = endpoint_url if _is_local(endpoint_url) else None
+            raise unreadable.reason(stack, error, session.region_name, local) from error
         outputs = {output["OutputKey"]: output["OutputValue"] for output in description.get("Outputs", [])}
         return cls(session, endpoint_url, outputs, stack)
 
     @property
     def local_cloud(self) -> bool:
         """Whether the stack is in a cloud on this machine, and not on AWS."""
-        return urlsplit(self.endpoint_url or "").hostname in LOOPBACK
+        return _is_local(self.endpoint_url)
 
     def output(self, name: str) -> str:
         """Return a stack output.
 
         Raises:
-            LoupeError: The stack does not have it, so it is not Loupe, or an older version of it.
+            OldStackError: The stack does not have it, so it is not Loupe, or an older version of it.
         """
         try:
             return self.outputs[name]
         except KeyError:
-            raise LoupeError(f"the stack has no output {name}", "Deploy the current template.yaml.") from None
+            raise OldStackError(
+                f"the stack {self.name!r} has no output {name}: an earlier version of Loupe deployed it",
+                "Start the local cloud again, which deploys this version: loupe down, then loupe up"
+                if self.local_cloud
+                else f"Bring it up to date: loupe cloud update --stack {self.name}",
+            ) from None
 
     def read_json(self, key: str) -> Any | None:
         """Return the JSON document under a key of the artefacts bucket; None if there is no such object.
@@ -231,10 +242,3 @@ class Target:
     @cached_property
     def dynamodb(self) -> DynamoDBServiceResource:
         return self.session.resource("dynamodb", endpoint_url=self.endpoint_url, config=_CLIENT_CONFIG)
-
-
-def _unreadable(stack: str, error: Exception) -> LoupeError:
-    return LoupeError(
-        f"cannot read the stack {stack!r}: {error}",
-        "Check AWS_PROFILE and AWS_REGION, or create the stack first: loupe cloud create (docs/deploy.md).",
-    )
