@@ -22,7 +22,7 @@ from localcloud.daemon_pool import DaemonPool
 from localcloud.guard import is_public, refusal
 from localcloud.ministack.environment import ACCOUNT, REGION
 from localcloud.permissions.roles import Check
-from localcloud.sagemaker import SageMaker, service_quotas
+from localcloud.sagemaker import SageMaker, refusals, service_quotas
 from localcloud.sagemaker.api import Answer
 from localcloud.sagemaker.authorization import SAGEMAKER, SCALING, Authorization
 from localcloud.sagemaker.aws_errors import AwsError
@@ -38,6 +38,7 @@ Query = Mapping[str, list[str]]
 # What these services are told while the cloud stops would be lost, because their state is saved as it was before.
 _CLOSED_BY_STOP = ("SageMaker.", "AnyScaleFrontendService.", "ServiceQuotasV20190624.", "AWSStepFunctions.")
 _MAX_BUFFERED = 2 * MAX_BODY_BYTES
+_INVOCATIONS = ("/invocations", "/async-invocations", "/invocations-response-stream")
 
 
 class _Service(NamedTuple):
@@ -112,8 +113,10 @@ class Gateway:
             await _send_error(send, error, request_id=str(uuid.uuid4()), json_error=True)
         elif service := self._services.get(headers.get("x-amz-target", "").partition(".")[0]):
             await self._control_plane(service, _Request(scope, headers, query), receive, send)
-        elif scope["path"].startswith("/endpoints/") and scope["path"].endswith("/invocations"):
+        elif scope["path"].startswith("/endpoints/") and scope["path"].endswith(_INVOCATIONS):
             await self._invoke_endpoint(_Request(scope, headers, query), receive, send)
+        elif bucket := refusals.jumpstart_bucket(scope["path"]):
+            await _send_no_bucket(send, bucket, refusals.no_jumpstart(bucket))
         else:
             await ministack_app.app(scope, receive, send)
 
@@ -135,10 +138,12 @@ class Gateway:
         await _send(send, 200, answer, request_id)
 
     async def _invoke_endpoint(self, request: _Request, receive: Receive, send: Send) -> None:
-        name = unquote(request.scope["path"].removeprefix("/endpoints/").removesuffix("/invocations"))
+        path = request.scope["path"]
+        name = unquote(path.removeprefix("/endpoints/").removesuffix("/invocations"))
         request_id = str(uuid.uuid4())
         try:
             body = await _read_body(receive)
+            refusals.check_invocation(path)
             is_refused = _caller(request, body)
             self._authorization.authorize(SAGEMAKER, "InvokeEndpoint", {"EndpointName": name}, is_refused)
             answer = await self._in_thread(self.sagemaker.invoke, name, body, request.headers)
@@ -233,3 +238,13 @@ async def _send(send: Send, status: int, answer: Answer, request_id: str) -> Non
     encoded = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
     await send({"type": "http.response.start", "status": status, "headers": encoded})
     await send({"type": "http.response.body", "body": answer.body})
+
+
+async def _send_no_bucket(send: Send, bucket: str, message: str) -> None:
+    """Answer as S3 does about a bucket that does not exist."""
+    content = (
+        '<?xml version="1.0" encoding="UTF-8"?>\n'
+        f"<Error><Code>NoSuchBucket</Code><Message>{message}</Message><BucketName>{bucket}</BucketName></Error>"
+    )
+    answer = Answer(content.encode(), {"content-type": "application/xml"})
+    await _send(send, 404, answer, str(uuid.uuid4()))

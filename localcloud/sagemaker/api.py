@@ -10,6 +10,7 @@ import urllib3
 from botocore.model import OperationNotFoundError
 
 from contract.endpoint import MAX_BODY_BYTES
+from localcloud.sagemaker import refusals
 from localcloud.sagemaker.aws_errors import AwsError, endpoint_not_found, model_error
 from localcloud.sagemaker.ended_jobs import EndedJobs
 from localcloud.sagemaker.hosting.endpoints import SERVING, Endpoints
@@ -185,9 +186,7 @@ class SageMaker:
         except OperationNotFoundError as error:
             raise AwsError("UnknownOperationException", f"Unknown operation {name}.") from error
         if name not in self._operations:
-            raise AwsError(
-                "UnknownOperationException", f"The local cloud does not have sagemaker:{name} yet."
-            )
+            raise refusals.unknown_operation(name)
         validate(name, request)
         return shape_answer(name, self._operations[name](request))
 

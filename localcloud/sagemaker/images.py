@@ -1,7 +1,8 @@
 """The images of models and jobs, as far as they are in the account's own ECR.
 
 The local cloud runs no images. It checks them as SageMaker does, so that an image that SageMaker refuses is refused
-here too. Names without a registry, such as loupe/serve:local, and other registries are not checked.
+here too. Names without a registry, such as loupe/serve:local, are not checked; for those of other accounts, see
+refusals.py.
 """
 
 import json

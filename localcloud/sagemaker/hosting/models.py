@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
+from localcloud.sagemaker import refusals
 from localcloud.sagemaker.aws_errors import invalid
 from localcloud.sagemaker.hosting.model_server import STARTUP_TIMEOUT_S
 from localcloud.sagemaker.images import Images
@@ -96,6 +97,7 @@ class Models:
             if status != "Approved":
                 raise invalid(f"Model Package {package['ModelPackageArn']} is not approved: it is {status}.")
             container = self._resolve_package(container)
+        refusals.check_container(container, self._roles.account)
         if not container.get("Image") or not role:
             raise invalid("A model needs an Image or a ModelPackageName, and an ExecutionRoleArn.")
         self._roles.environment(role)
@@ -119,6 +121,7 @@ class Models:
             ) from error
 
     def _create_config(self, request: dict[str, Any]) -> dict[str, Any]:
+        refusals.check_endpoint_config(request)
         variant = _single(request["ProductionVariants"], "production variant")
         self._resources.get("Model", variant.get("ModelName", ""))
         return self._resources.create("EndpointConfig", request)

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from localcloud.sagemaker import descriptions, programs
+from localcloud.sagemaker import descriptions, programs, refusals
 from localcloud.sagemaker.aws_errors import invalid
 from localcloud.sagemaker.jobs.program_job import MAX_REASON_LENGTH, ProgramEnd, ProgramJob
 from localcloud.sagemaker.jobs.queue import JobQueue
@@ -63,6 +63,7 @@ class ProcessingJobs:
                 self._submit(record["ProcessingJobName"])
 
     def _create(self, request: dict[str, Any]) -> dict[str, str]:
+        refusals.check_processing(request, self._machine.roles.account)
         _check(request, self._machine.repo)
         self._machine.roles.environment(request["RoleArn"])
         self._machine.images.check_job(request["AppSpecification"]["ImageUri"], request["RoleArn"])

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from localcloud.sagemaker import descriptions
+from localcloud.sagemaker import descriptions, refusals
 from localcloud.sagemaker.aws_errors import invalid
 from localcloud.sagemaker.jobs import training_requests
 from localcloud.sagemaker.jobs.program_job import remove_leftovers
@@ -76,8 +76,9 @@ class TrainingJobs:
         Raises:
             AwsError: ValidationException, if the request cannot be accepted.
         """
-        training_requests.check(request, self.records.machine.repo)
         machine, role = self.records.machine, request["RoleArn"]
+        refusals.check_training(request, machine.roles.account)
+        training_requests.check(request, machine.repo)
         machine.roles.environment(role)
         machine.images.check_job(request["AlgorithmSpecification"].get("TrainingImage", ""), role)
 

@@ -80,9 +80,8 @@ def test_a_model_needs_an_image_that_exists(stage: Stage) -> None:
     for missing in (uri.replace(":1", ":2"), uri.replace("serve", "none"), f"{uri[:-2]}@{CONFIG}"):
         with pytest.raises(AwsError, match=r"^ValidationException: Requested image .* not found"):
             create_model(stage, missing, "other")
-    # These cannot be looked up here.
+    # This one cannot be looked up.
     create_model(stage, "loupe/serve:local", "local")
-    create_model(stage, "763104351884.dkr.ecr.us-east-1.amazonaws.com/pytorch-inference:2.0", "public")
 
 
 def test_a_job_needs_an_image_that_its_role_may_pull(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
