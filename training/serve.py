@@ -116,7 +116,9 @@ def serve(
     def stop(*_: object) -> None:
         server.should_exit = True
 
-    endpoint = Endpoint(predictor, settings, on_failure=stop, on_warm=lambda: on_warm(start))
+    endpoint = Endpoint(
+        predictor, settings, on_failure=stop, on_warm=lambda: on_warm(start), environment=environment
+    )
     server = uvicorn.Server(_server_settings(endpoint))
     # uvicorn drains at the first two, then sends itself the signal again. With this handler, that is a plain exit.
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -6,8 +6,9 @@ Lookout for Vision's DetectAnomalies has a route of its own, which answers in th
 from __future__ import annotations
 
 import asyncio
+import os
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 
@@ -18,14 +19,14 @@ from starlette.routing import Route
 
 from contract.images import UnreadableError
 from training.job.container import emit
-from training.serving import detect_anomalies
+from training.serving import batch_transform, detect_anomalies
 from training.serving.bodies import read_body
 from training.serving.inference import Predictor, Timings
 from training.serving.metrics import Metrics
 from training.serving.negotiation import MEDIA_TYPES as ANSWER_TYPES
 from training.serving.negotiation import Asked, Form, asked
 from training.serving.objects import ObjectReader
-from training.serving.refusals import RefusedError, internal_error
+from training.serving.refusals import OF_THE_IMAGE, RefusedError, internal_error
 from training.serving.request_log import RequestLog
 from training.serving.settings import Settings
 
@@ -43,6 +44,7 @@ class Endpoint:
         settings: Settings,
         on_failure: Callable[[], None] = lambda: None,
         on_warm: Callable[[], None] = lambda: None,
+        environment: Mapping[str, str] = os.environ,
     ) -> None:
         """Prepare the endpoint. The model warms up once the application starts.
 
@@ -51,9 +53,13 @@ class Endpoint:
             settings: The endpoint's limits.
             on_failure: Called when the warm-up fails; `failure` is then its error.
             on_warm: Called once images are answered.
+            environment: In a transform job it says what the job has fixed.
         """
         self._predictor, self._settings = predictor, settings
         self._on_failure, self._on_warm = on_failure, on_warm
+        self._execution_parameters = batch_transform.execution_parameters(
+            environment, settings.workers, settings.batch, settings.max_body_bytes
+        )
         # An object may be sixteen times as large as a body, so only a few are in memory at once.
         objects_at_once = self._settings.workers
         self._objects = ObjectReader(self._settings.max_object_bytes, objects_at_once)
@@ -70,6 +76,7 @@ class Endpoint:
         routes = [
             Route("/ping", self._ping, methods=["GET"]),
             Route("/invocations", self._invocations, methods=["POST"]),
+            Route(batch_transform.PATH, self._batch_transform, methods=["GET"]),
             Route(detect_anomalies.PATH, self._detect_anomalies, methods=["POST"]),
             Route(
                 detect_anomalies.OTHER_PATHS,
@@ -115,8 +122,13 @@ class Endpoint:
             document | {"model": {"name": card.name, "version": card.version}}, 200 if self._warm else 503
         )
 
+    async def _batch_transform(self, _: Request) -> Response:
+        return JSONResponse(self._execution_parameters)
+
     async def _invocations(self, request: Request) -> Response:
-        return await self._respond(request, None, _refusal)
+        return await self._respond(
+            request, None, _placeholder if self._settings.answer_unreadable else _refusal
+        )
 
     async def _detect_anomalies(self, request: Request) -> Response:
         answered = await self._respond(request, Form.DETECT_ANOMALIES, detect_anomalies.refusal)
@@ -159,7 +171,14 @@ class Endpoint:
         self._inside += 1
         self._metrics.queued(self._inside)
         try:
-            wanted = asked(request.headers, self._predictor.card, bool(self._settings.heat_map), form)
+            settings = self._settings
+            wanted = asked(
+                request.headers,
+                self._predictor.card,
+                bool(settings.heat_map),
+                form,
+                settings.bit_depth or None,
+            )
             media_type = request.headers.get("content-type", MEDIA_TYPES[0]).split(";")[0].strip().lower()
             if media_type == REFERENCE:
                 reference = await read_body(request, MAX_REFERENCE_BYTES)
@@ -189,3 +208,15 @@ class Endpoint:
 def _refusal(refusal: RefusedError) -> Response:
     content = {"error": {"code": refusal.code, "message": str(refusal)}}
     return JSONResponse(content, refusal.status, refusal.headers)
+
+
+def _placeholder(refusal: RefusedError) -> Response:
+    """Answer as `_refusal` does, but with a status of 200 if the image is at fault: the client keeps this answer.
+
+    https://docs.aws.amazon.com/sagemaker/latest/dg/batch-transform-errors.html: "you can use placeholder text, such as
+    ERROR, when the algorithm finds a bad record".
+    """
+    response = _refusal(refusal)
+    if refusal.status in OF_THE_IMAGE:
+        response.status_code = 200
+    return response

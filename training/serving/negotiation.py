@@ -41,7 +41,13 @@ class Asked:
     bit_depth: int | None = None
 
 
-def asked(headers: Mapping[str, str], card: ModelCard, heat_map: bool, form: Form | None = None) -> Asked:
+def asked(
+    headers: Mapping[str, str],
+    card: ModelCard,
+    heat_map: bool,
+    form: Form | None = None,
+    bit_depth: int | None = None,
+) -> Asked:
     """Return what a request's headers ask for.
 
     Args:
@@ -49,6 +55,7 @@ def asked(headers: Mapping[str, str], card: ModelCard, heat_map: bool, form: For
         card: Of the model.
         heat_map: Whether JSON answers contain the heat map if a request does not say.
         form: Of the answer, whatever the request accepts; None: what it accepts.
+        bit_depth: Of the camera, if a request does not say.
 
     Raises:
         RefusedError: There is no answer in any of the forms that the request accepts.
@@ -57,7 +64,7 @@ def asked(headers: Mapping[str, str], card: ModelCard, heat_map: bool, form: For
     return Asked(
         form_of(headers.get("accept", ""), card) if form is None else form,
         wants_heat_map(attributes, heat_map),
-        bit_depth_of(attributes),
+        bit_depth_of(attributes) or bit_depth,
     )
 
 

@@ -123,14 +123,14 @@ def parse_reference(reference: bytes) -> dict[str, Any]:
     """
     try:
         location = json.loads(reference)["s3"]
-        bucket, key, version = location["bucket"], location["key"], location["version_id"]
+        bucket, key, version = location["bucket"], location["key"], location.get("version_id", "null")
         if not all(isinstance(part, str) and part for part in (bucket, key, version)):
             raise TypeError
-    except (ValueError, LookupError, TypeError, RecursionError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise RefusedError(
             400, "bad_reference", 'send {"s3": {"bucket": …, "key": …, "version_id": …}}, each a string'
         ) from error
-    # "null" is the version of an object that was put while versioning was off.
+    # "null" is the version of an object that was put while versioning was off. Without a version it is the newest.
     return {"Bucket": bucket, "Key": key} | ({} if version == "null" else {"VersionId": version})
 
 

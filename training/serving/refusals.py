@@ -8,6 +8,8 @@ from collections.abc import Mapping
 
 # The statuses of requests that may succeed later.
 LATER = (429, 503)
+# The statuses of images that are themselves at fault: too large, or not readable.
+OF_THE_IMAGE = (413, 422)
 
 
 class RefusedError(Exception):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from contract.endpoint import MAX_BODY_BYTES
+from contract.endpoint import BIT_DEPTHS, MAX_BODY_BYTES
 from contract.images import MAX_PIXELS
 from training.job.container import cores
 from training.job.errors import TrainingError
+from training.serving.batch_transform import MAX_MB, in_batch_transform, requests_at_once
 
 _MAY_BE_ZERO = (
     "LOUPE_WAITING",
@@ -19,6 +20,8 @@ _MAY_BE_ZERO = (
     "LOUPE_SLOW_MS",
     "LOUPE_LOG_REQUESTS",
     "LOUPE_HEAT_MAP",
+    "LOUPE_BIT_DEPTH",
+    "LOUPE_ANSWER_UNREADABLE",
 )
 
 
@@ -43,6 +46,9 @@ class Settings:
         slow_ms: A request that takes longer gets a line in the log; 0: none does.
         log_requests: 1 for a line about every request; 0: about failed and slow ones.
         heat_map: 1 for the heat map in every JSON answer of an anomaly model; 0: where a request asks for it.
+        bit_depth: Of the camera, for 16-bit files that do not state it where the request does not either; 0: not known.
+        answer_unreadable: 1 for a status of 200 with the error as the answer to an image that cannot be read. Any other
+            status fails a transform job.
     """
 
     workers: int = 2
@@ -57,6 +63,8 @@ class Settings:
     slow_ms: float = 2000.0
     log_requests: int = 0
     heat_map: int = 0
+    bit_depth: int = 0
+    answer_unreadable: int = 0
 
     @classmethod
     def read(cls, gpu: bool, environment: Mapping[str, str] = os.environ) -> Settings:
@@ -72,12 +80,21 @@ class Settings:
         # On a CPU one more than there are cores: while one worker waits for its next image, another one computes.
         workers = cores() if gpu else cores() + 1
         defaults = cls(workers=workers, batch=8 if gpu else 1, waiting=64 if gpu else 32)
+        if in_batch_transform(environment):
+            # A transform job has larger requests than an endpoint, and none of them may hear that all places are taken.
+            waiting = max(defaults.waiting, requests_at_once(environment))
+            defaults = replace(defaults, max_body_bytes=MAX_MB * 1024 * 1024, waiting=waiting)
         values: dict[str, Any] = {
             setting.name: _number(
                 environment, f"LOUPE_{setting.name.upper()}", getattr(defaults, setting.name)
             )
             for setting in fields(cls)
         }
+        depth = values["bit_depth"]
+        if depth and depth not in BIT_DEPTHS:
+            raise SettingError(
+                f"LOUPE_BIT_DEPTH={depth} must be from {BIT_DEPTHS[0]} to {BIT_DEPTHS[-1]}, or 0: not known"
+            )
         return cls(**values)
 
 
