@@ -1,11 +1,12 @@
 """Starts and stops the local cloud in the current process."""
 
-import errno
+import logging
 import os
 import socket
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -17,10 +18,12 @@ from localcloud import deploy as deployment
 from localcloud import stopping
 from localcloud.daemon_pool import DaemonPool
 from localcloud.errors import NotRunningError, StartError
+from localcloud.full_disk import FullDisk
 from localcloud.home import administrator, connections, credentials
 from localcloud.home.connections import Connection
 from localcloud.home.folder import Home, unusable
 from localcloud.home.ports import bind, bind_free, check
+from localcloud.home.space import Space, is_full
 from localcloud.ministack import compatibility
 from localcloud.ministack.environment import ACCOUNT, REGION, Environment
 from localcloud.signals import StopSignals
@@ -37,8 +40,8 @@ STACK_NAME = "loupe"
 
 # What running functions may still take, when the cloud stops. Everything together takes less than ten seconds.
 _DRAIN_S = 3.0
-_FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
 
+logger = logging.getLogger(__name__)
 _started = threading.Lock()  # never released: MiniStack cannot start twice in a process
 
 
@@ -55,6 +58,7 @@ class LocalCloud:
         repo: The folder that contains template.yaml and what it names.
         programs: The folder that contains training/.
         on_step: Receives what the stop waits for, such as "ending 2 jobs", whenever this changes.
+        on_notice: Receives what its user should know while it runs: that the disk is full, and that it no longer is.
     """
 
     def __init__(
@@ -73,6 +77,7 @@ class LocalCloud:
         self.repo = repo.resolve()
         self.programs = programs.resolve()
         self.on_step: Callable[[str], None] = lambda step: None
+        self.on_notice: Callable[[str], None] = lambda notice: None
         self._signals = StopSignals()
         self._connection: Connection | None = None
         self._environment: Environment | None = None
@@ -117,13 +122,14 @@ class LocalCloud:
                 self.home.move_to_port(previous.port, port)
             self._environment.enter()
             compatibility.check()
+            begun = datetime.now(UTC)
             site_port = int(site_listener.getsockname()[1])
             sagemaker = self._start_services(self._environment, listener, site_listener)
             self._connection = self._connect(self._environment, site_port, previous)
-            self._resume(sagemaker)
+            self._resume(sagemaker, begun)
         except BaseException as error:  # also Ctrl+C
             self.stop()
-            if isinstance(error, OSError) and error.errno in _FULL_DISK:
+            if isinstance(error, OSError) and is_full(error):
                 raise unusable(self.home.root, error) from error
             if isinstance(error, (OSError, ValueError, BotoCoreError, ClientError)):
                 log = self.home.logs / "cloud.log"
@@ -228,6 +234,10 @@ class LocalCloud:
         self._tell("ending the endpoints")
         return sagemaker.close_endpoints() and ended
 
+    def _notice(self, notice: str) -> None:
+        logger.warning("%s", notice)
+        self.on_notice(notice)
+
     def _tell(self, step: str) -> None:
         self.home.tell(step)
         self.on_step(step)
@@ -269,7 +279,8 @@ class LocalCloud:
         from localcloud.site.app import Site
 
         self._observability = Observability(self.home.logs)
-        patches.apply(self._observability, self.home.secret())
+        space = Space(self.home.root, self._notice)
+        patches.apply(self._observability, self.home.secret(), space)
         self._observability.start()
         roles = Roles(f"http://127.0.0.1:{environment.port}", REGION, ACCOUNT)
         sagemaker = SageMaker(
@@ -280,12 +291,12 @@ class LocalCloud:
             Services(metrics.record, ScalingAlarms(), container_registry.layer),
             self.home.root / "quotas.json",
         )
-        gateway = Gateway(environment.port, environment.root_key, sagemaker)
+        gateway = FullDisk(Gateway(environment.port, environment.root_key, sagemaker), space)
         site_port = int(site_listener.getsockname()[1])
         self._site = Site(site_port, gateway, environment.port, self.home.root, self.repo)
         self._server = Server((gateway, listener), (self._site, site_listener))
         self._server.start()
-        self._autosave = Autosave(self.home.state)
+        self._autosave = Autosave(self.home.state, space)
         self._autosave.start()
         return sagemaker
 
@@ -308,15 +319,18 @@ class LocalCloud:
         connection.write(self.home.root)
         return connection
 
-    def _resume(self, sagemaker: "SageMaker") -> None:
-        """Continue endpoints, jobs and executions, and let state machines and templates use SageMaker."""
-        from localcloud.ministack import step_functions
+    def _resume(self, sagemaker: "SageMaker", begun: datetime) -> None:
+        """Continue endpoints, jobs, executions and images, and let state machines and templates use SageMaker."""
+        from localcloud.ministack import lost_announcements, step_functions
         from localcloud.sagemaker import integrations
 
         self._sagemaker = sagemaker
         sagemaker.resume()
         integrations.connect(sagemaker)
         step_functions.resume_executions()
+        if lost := lost_announcements.announce(begun):
+            self.connection.inspected_again = lost
+            self.connection.write(self.home.root)
 
     def __enter__(self) -> Self:
         self._signals.install()

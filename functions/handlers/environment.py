@@ -55,3 +55,14 @@ class HoursEnvironment(Environment):
     min_instances: int = Field(ge=1)
     max_instances: int = Field(ge=1)
     invocations_per_instance: int = Field(ge=1)
+
+
+class ReconcileEnvironment(_Environment):
+    """The variables of `reconcile`."""
+
+    images_bucket: str = Field(min_length=3)
+    queue_url: str = Field(min_length=1)
+    dead_letter_queue_url: str = Field(min_length=1)
+    reconcile_parameter: str = Field(min_length=1)
+    record_retention_days: int = Field(ge=1)
+    aws_region: str = Field(min_length=1)  # set by Lambda itself

@@ -1,5 +1,6 @@
 """Logger and metrics."""
 
+from typing import Any
 from urllib.parse import quote
 
 from aws_lambda_powertools import Logger
@@ -49,6 +50,15 @@ def publish(outcome: Outcome) -> None:
                 "milliseconds": float(record["timings_ms"]["total"]),
             },
         )
+
+
+def publish_reconciliation(answer: dict[str, Any]) -> None:
+    """Log what was compared; write a metric only if images were announced again, because a metric costs by the hour."""
+    logger.info("compared the bucket with the table", extra={"reconciliation": answer})
+    if answer["announced"]:
+        metrics = EphemeralMetrics()
+        metrics.add_metric("Reannounced", MetricUnit.Count, answer["announced"])
+        metrics.flush_metrics()
 
 
 def _dimension(value: str) -> str:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import random
+import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
@@ -14,6 +17,8 @@ from inspection.records import Record
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
+_BATCH_GET_LIMIT, _BATCH_GET_ATTEMPTS, _BATCH_GET_PAUSE = 100, 8, 0.05
+
 _serialize = TypeSerializer().serialize
 _deserialize = TypeDeserializer().deserialize
 # A version of an object never changes, so a second event about it is a duplicate, whatever it says. Without versions,
@@ -22,6 +27,10 @@ _IS_NEWS = (
     "attribute_not_exists(image) OR (version_id = :unversioned AND (sequencer < :sequencer OR "
     "(sequencer = :sequencer AND sequencer = :missing AND received_at < :received_at)))"
 )
+
+
+class UnreadError(Exception):
+    """DynamoDB did not read all the records that it was asked for."""
 
 
 class Inspections:
@@ -74,6 +83,34 @@ class Inspections:
         )
         item = reply.get("Item")
         return {name: _deserialize(value) for name, value in item.items()} if item else None
+
+    def recorded(self, identities: Sequence[tuple[str, str]]) -> set[tuple[str, str]]:
+        """Return which image versions have a record. DynamoDB answers for a hundred at a time.
+
+        https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html
+
+        Raises:
+            UnreadError: It did not answer for all of them, however often it was asked.
+        """
+        found: set[tuple[str, str]] = set()
+        for start in range(0, len(identities), _BATCH_GET_LIMIT):
+            wanted: Any = {
+                "Keys": [_key(*identity) for identity in identities[start : start + _BATCH_GET_LIMIT]],
+                "ProjectionExpression": "image, version_id",
+            }
+            for attempt in range(_BATCH_GET_ATTEMPTS):
+                reply = self._client.batch_get_item(RequestItems={self._table_name: wanted})
+                found |= {
+                    (item["image"]["S"], item["version_id"]["S"])
+                    for item in reply["Responses"].get(self._table_name, [])
+                }
+                wanted = reply.get("UnprocessedKeys", {}).get(self._table_name)
+                if not wanted:
+                    break
+                time.sleep(random.uniform(0, _BATCH_GET_PAUSE * 2**attempt))  # noqa: S311 - jitter, no secret
+            else:
+                raise UnreadError(f"DynamoDB did not read {len(wanted['Keys'])} records")
+        return found
 
     def mark_alerted(
         self, record: Record, alert: dict[str, str], picture: str | None, thumbnail: str | None

@@ -1,9 +1,9 @@
 """The administrator of a local dashboard: a user of the user pool that is ready at the first start."""
 
-import os
 import secrets
 from pathlib import Path
 
+from localcloud.home import files
 from localcloud.home.connections import Connection
 
 USER, GROUP = "admin", "admin"
@@ -45,6 +45,5 @@ def password(home: Path) -> str:
     file = home / FILE_NAME
     if not file.exists():
         # The ending satisfies the pool's policy whatever is drawn before it.
-        with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as new:
-            new.write(f"{secrets.token_urlsafe(18)}-aA1")
+        files.replace(file, f"{secrets.token_urlsafe(18)}-aA1")
     return file.read_text()

@@ -12,7 +12,7 @@ import botocore.session
 from botocore.config import Config
 
 from localcloud.errors import HomeError, NotRunningError
-from localcloud.home import lock
+from localcloud.home import files, lock
 
 FILE_NAME = "cloud.json"
 
@@ -50,6 +50,8 @@ class Connection:
         stack_name: The name of the stack.
         outputs: The outputs of the stack; empty before its first deployment.
         site_port: The port of the dashboard on 127.0.0.1; 0 if an earlier version wrote this.
+        inspected_again: Images whose announcement was lost when the cloud was killed, and which it has announced again
+            at its start.
     """
 
     pid: int
@@ -63,6 +65,7 @@ class Connection:
     stack_name: str
     outputs: dict[str, str] = field(default_factory=dict)
     site_port: int = 0
+    inspected_again: int = 0
 
     @property
     def site_url(self) -> str:
@@ -96,10 +99,7 @@ class Connection:
 
     def write(self, home: Path) -> None:
         """Store the connection as `home/cloud.json`, mode 0600, replaced in one step."""
-        temporary = home / f".{FILE_NAME}.{os.getpid()}"
-        with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-            json.dump(asdict(self), file, indent=1)
-        temporary.replace(home / FILE_NAME)
+        files.replace(home / FILE_NAME, json.dumps(asdict(self), indent=1))
 
 
 def read(home: Path) -> Connection | None:

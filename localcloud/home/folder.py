@@ -9,10 +9,9 @@ from pathlib import Path
 import psutil
 
 from localcloud.errors import AlreadyRunningError, HomeError
-from localcloud.home import connections, lock
+from localcloud.home import connections, files, lock
+from localcloud.home.space import LEAST_FREE_BYTES
 
-# With less, the first model would already not fit.
-_LEAST_FREE_BYTES = 100_000_000
 _ANOTHER = "choose another folder: --home FOLDER"
 _REASONS = {
     errno.EEXIST: "it is a file, not a folder",
@@ -84,8 +83,7 @@ class Home:
         """Return random bytes that stay the same for the life of this home."""
         file = self.root / "secret"
         if not file.exists():
-            with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as new:
-                new.write(secrets.token_bytes(32))
+            files.replace(file, secrets.token_bytes(32))
         return file.read_bytes()
 
     def tell(self, step: str) -> None:
@@ -101,7 +99,7 @@ class Home:
         for file in self.state.glob("*.json"):
             text = file.read_text()
             if f"127.0.0.1:{old}" in text:
-                file.write_text(text.replace(f"127.0.0.1:{old}", f"127.0.0.1:{new}"))
+                files.replace(file, text.replace(f"127.0.0.1:{old}", f"127.0.0.1:{new}"))
 
     def _already_running(self) -> AlreadyRunningError:
         holder = lock.holder(self.root)
@@ -119,10 +117,12 @@ class Home:
         self._end_leftovers()
         try:
             shutil.rmtree(self.temporary, ignore_errors=True)
-            if shutil.disk_usage(self.root).free < _LEAST_FREE_BYTES:
+            if shutil.disk_usage(self.root).free < LEAST_FREE_BYTES:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             for folder in (self.state, self.objects, self.sagemaker, self.logs, self.temporary):
                 folder.mkdir(mode=0o700, exist_ok=True)
+            for leftover in self.state.glob("*.json.*"):  # of a version that was killed while it saved
+                leftover.unlink()
             for file in (*self.state.glob("*.json"), *self.sagemaker.glob("*.json")):
                 self._check_complete(file)
         except OSError as error:

@@ -8,7 +8,6 @@ import hashlib
 import importlib
 import json
 import logging
-import os
 import re
 import threading
 import time
@@ -17,6 +16,9 @@ from typing import Any
 
 from ministack import app
 from ministack.core.persistence import _json_default, _state_format_version
+
+from localcloud.home import files
+from localcloud.home.space import Space
 
 logger = logging.getLogger(__name__)
 
@@ -50,13 +52,14 @@ class _Copy:
 class Autosave:
     """Saves in a thread from `start` to `stop`."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, space: Space) -> None:
         """Initialize; nothing is saved before `start`.
 
         Args:
             folder: MiniStack's STATE_DIR.
+            space: Is told when the disk is full.
         """
-        self._folder = folder
+        self._folder, self._space = folder, space
         self._stopping = threading.Event()
         self._saved_digests: dict[str, bytes] = {}
         self._lock = threading.Lock()
@@ -101,10 +104,15 @@ class Autosave:
 
     def _try_to_save(self) -> bool:
         try:
-            return self.save()
-        except Exception:  # for example, a full disk: the next attempt follows
+            saved = self.save()
+        except OSError as error:  # a full disk: the former state stays, and the next attempt follows
+            self._space.failed(error)
+            return False
+        except Exception:  # the next attempt follows
             logger.exception("autosave failed")
             return False
+        self._space.written()
+        return saved
 
     def _save_service(self, service: str, get_state: Any) -> bool:
         try:
@@ -120,8 +128,6 @@ class Autosave:
             return True
         digest = hashlib.blake2b(text, digest_size=16).digest()
         if digest != self._saved_digests.get(service):
-            temporary = self._folder / f"{service}.json.{os.getpid()}"
-            temporary.write_bytes(text)
-            temporary.replace(self._folder / f"{service}.json")
+            files.replace(self._folder / f"{service}.json", text)
             self._saved_digests[service] = digest
         return True

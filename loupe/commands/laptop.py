@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
 
+from contract.text import counted
 from localcloud import stop
 from localcloud.cloud import LocalCloud
 from localcloud.home.reset import parts, reset
@@ -99,16 +100,19 @@ def _run(home: Path, model: Path | None, port: int | None, json_: bool) -> None:
                     "dashboard": dashboard.sign_in_link(home),
                     "home": str(home),
                     "outputs": target.outputs,
+                    "inspected_again": cloud.connection.inspected_again,
                 }
             )
         else:
             options = target_options(None, home)
             out.print(f"Loupe is running on {target.endpoint_url}; its state is in {home}.", soft_wrap=True)
+            _show_inspected_again(cloud.connection.inspected_again)
             _show_dashboard(home)
             out.print(f"In another shell: loupe drop LINE/STATION --wait{options}", soft_wrap=True)
             out.print("What needs attention appears here. Ctrl+C stops Loupe.")
         sys.stdout.flush()
         cloud.on_step = lambda step: err.print(f"stopping: {step}", soft_wrap=True)
+        cloud.on_notice = lambda notice: err.print(notice, soft_wrap=True)
         _print_feed(feed, json_)
 
 
@@ -125,6 +129,7 @@ def _run_empty(home: Path, port: int | None, json_: bool) -> None:
             out.print("Ctrl+C stops it.")
         sys.stdout.flush()
         cloud.on_step = lambda step: err.print(f"stopping: {step}", soft_wrap=True)
+        cloud.on_notice = lambda notice: err.print(notice, soft_wrap=True)
         # Not without a limit: Python handles signals only between calls.
         while True:
             time.sleep(_PAUSE_SECONDS)
@@ -149,11 +154,17 @@ def _print_feed(feed: Feed, json_: bool) -> None:
 
 def _show_detached(process: detached.Detached, home: Path, empty: bool, json_: bool) -> None:
     if json_:
-        document = {"pid": process.pid, "endpoint_url": process.endpoint_url, "home": str(home)}
+        document = {
+            "pid": process.pid,
+            "endpoint_url": process.endpoint_url,
+            "home": str(home),
+            "inspected_again": process.inspected_again,
+        }
         print_json(document if empty else document | {"dashboard": dashboard.sign_in_link(home)})
         return
     options = target_options(None, home)
     out.print(f"Loupe is running on {process.endpoint_url}, in process {process.pid}.", soft_wrap=True)
+    _show_inspected_again(process.inspected_again)
     if empty:
         _show_empty(home)
         out.print(f"Stop: loupe down{options}", soft_wrap=True)
@@ -161,6 +172,15 @@ def _show_detached(process: detached.Detached, home: Path, empty: bool, json_: b
     _show_dashboard(home)
     out.print(f"Alerts and alarms: {process.log}", soft_wrap=True)
     out.print(f"Next: loupe drop LINE/STATION --wait{options}. Stop: loupe down{options}", soft_wrap=True)
+
+
+def _show_inspected_again(images: int) -> None:
+    if images:
+        are = "is" if images == 1 else "are"
+        out.print(
+            f"{counted(images, 'image')} {are} inspected again: Loupe was killed before they were saved.",
+            soft_wrap=True,
+        )
 
 
 def _show_dashboard(home: Path) -> None:

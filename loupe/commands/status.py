@@ -6,10 +6,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from contract.text import plain
+from contract.text import counted, plain
 from loupe.commands.help import commands, epilog
 from loupe.commands.options import Home, Json, Stack, open_target, target_options
+from loupe.stack import laptop as stack_laptop
 from loupe.stack import status as stack_status
+from loupe.stack.laptop import Laptop
 from loupe.stack.status import Status
 from loupe.stack.target import Target
 
@@ -24,18 +26,20 @@ app = commands()
 def status(home: Home, stack: Stack = None, json_: Json = False) -> None:
     """Show what runs, serves and waits, and the alarms."""
     target = open_target(stack, home)
-    state = stack_status.read(target)
+    state, laptop = stack_status.read(target), stack_laptop.read(target, home)
     if json_:
         # Not by rich, which takes longer to import than the status to read.
         from loupe.views.console import print_json
 
-        print_json(_document(target, home, state))
+        print_json(_document(target, home, state, laptop))
         return
-    rows = _rows(target, stack, home, state)
+    rows = _rows(target, stack, home, state, laptop)
     sys.stdout.write("".join(f"{name:<11} {plain(text)}\n" for name, text in rows))
 
 
-def _rows(target: Target, stack: str | None, home: Path, state: Status) -> list[tuple[str, str]]:
+def _rows(
+    target: Target, stack: str | None, home: Path, state: Status, laptop: Laptop
+) -> list[tuple[str, str]]:
     options = target_options(stack, home)
     where = f"the local cloud on {target.endpoint_url}, state in {home}"
     named = f"stack {stack} in {where}" if target.local_cloud else f"stack {stack} on AWS"
@@ -43,6 +47,11 @@ def _rows(target: Target, stack: str | None, home: Path, state: Status) -> list[
     if address := target.outputs.get("DashboardUrl"):
         rows.append(("Dashboard", f"{address}, opened by: loupe dashboard{options}"))
     rows.append(("Images", _images(state, options)))
+    if laptop.full_disk:
+        rows.append(("Disk", laptop.full_disk))
+    if laptop.inspected_again:
+        again = counted(laptop.inspected_again, "image")
+        rows.append(("Restart", f"{again} inspected again: the cloud was killed before they were saved"))
     rows += [
         ("Retraining", f"{arn.rpartition(':')[2]} runs: loupe retrain --follow{options}")
         for arn in state.runs
@@ -76,7 +85,7 @@ def _images(state: Status, options: str) -> str:
     return f"{waiting}; {state.failed} could not be processed: loupe logs inspect --errors{options}"
 
 
-def _document(target: Target, home: Path, state: Status) -> dict[str, Any]:
+def _document(target: Target, home: Path, state: Status, laptop: Laptop) -> dict[str, Any]:
     endpoint = state.endpoint
     return {
         "endpoint_url": target.endpoint_url,
@@ -93,6 +102,8 @@ def _document(target: Target, home: Path, state: Status) -> dict[str, Any]:
         },
         "waiting": state.waiting,
         "dead_letters": state.failed,
+        "inspected_again": laptop.inspected_again,
+        "full_disk": laptop.full_disk,
         "retraining": state.runs,
         "approvals": state.approvals,
         "alarms": [{"name": alarm.name, "reason": alarm.reason} for alarm in state.alarms],

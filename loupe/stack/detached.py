@@ -10,6 +10,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from localcloud import connection
 from loupe.errors import LoupeError
 
 _LOG = "up.log"
@@ -27,11 +28,13 @@ class Detached:
         pid: Its process.
         endpoint_url: Its address.
         log: The file with what `loupe up` prints.
+        inspected_again: Images that it has announced again, because their announcement was lost.
     """
 
     pid: int
     endpoint_url: str
     log: Path
+    inspected_again: int = 0
 
 
 def start(home: Path, model: Path | None, port: int | None, empty: bool = False) -> Detached:
@@ -70,7 +73,7 @@ def start(home: Path, model: Path | None, port: int | None, empty: bool = False)
         process.terminate()
         starting.unlink(missing_ok=True)
         raise
-    return Detached(process.pid, endpoint_url, log)
+    return Detached(process.pid, endpoint_url, log, connection(home).inspected_again)
 
 
 def _wait(process: subprocess.Popen[bytes], log: Path) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from ministack import app
 
+from localcloud.home.space import Space
 from localcloud.ministack.autosave import Autosave
 
 
@@ -32,7 +33,7 @@ def saved(folder: Path, service: str) -> Any:
 
 
 def test_a_stack_is_not_saved_in_the_middle_of_its_update(tmp_path: Path, states: dict[str, Any]) -> None:
-    autosave = Autosave(tmp_path)
+    autosave = Autosave(tmp_path, Space(tmp_path))
     states["cloudformation"] = {"stacks": {"loupe": {"StackStatus": "CREATE_COMPLETE"}}}
     autosave.save()
     for unfinished in ("UPDATE_IN_PROGRESS", "UPDATE_ROLLBACK_IN_PROGRESS"):
@@ -54,7 +55,7 @@ def test_the_last_save_is_repeated_while_a_service_changes(tmp_path: Path, state
         return {"messages": 7}
 
     states["sqs"] = state
-    autosave = Autosave(tmp_path)
+    autosave = Autosave(tmp_path, Space(tmp_path))
     autosave.start()
     assert not app.PERSIST_STATE, "MiniStack would save again"
     autosave.stop()
@@ -66,6 +67,6 @@ def test_a_full_disk_does_not_prevent_the_end(tmp_path: Path, states: dict[str, 
         raise OSError(28, "No space left on device")
 
     states["sqs"] = state
-    autosave = Autosave(tmp_path)
+    autosave = Autosave(tmp_path, Space(tmp_path))
     autosave.start()
     autosave.stop()
