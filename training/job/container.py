@@ -20,6 +20,13 @@ from training.job.stopping import Stopped, signals_handled, signals_stop, stop_r
 
 DEFAULT_ROOT = "/opt/ml"
 _SHOWN_BYTES = 1024  # of the reason of a failure
+# By these the SDK's script mode names the user's script and its folder, for images that run scripts:
+# https://github.com/aws/sagemaker-training-toolkit#how-a-script-is-executed-inside-the-container
+_SCRIPTS = ("sagemaker_program", "sagemaker_submit_directory")
+
+
+class ScriptError(TrainingError):
+    """The job is to run a script of the user, and would train something else."""
 
 
 def in_a_job(name: str, value: str) -> str:
@@ -89,12 +96,46 @@ class Container:
         return self.instance_type is not None and self.root == Path(DEFAULT_ROOT)
 
     def hyperparameters(self) -> dict[str, str]:
-        """Return the hyperparameters as SageMaker passes them: all values are strings."""
+        """Return the hyperparameters as SageMaker passes them: all values are strings.
+
+        The SDK's estimators for frameworks, and its tuner, write strings as JSON, with quotes, and None as null
+        (sagemaker/estimator.py, `EstimatorBase._json_encode_hyperparameters`).
+        """
         if self._settings is not None:
             return dict(self._settings)
         path = self.root / "input" / "config" / "hyperparameters.json"
         values: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
-        return {name: str(value) for name, value in values.items()}
+        texts = {name: str(value) for name, value in values.items()}
+        return {name: _unquoted(text) for name, text in texts.items() if text != "null"}
+
+    def check_no_script(self) -> None:
+        """Check that the job has no script, which this image would not run.
+
+        Raises:
+            ScriptError: It has one.
+        """
+        values = self.hyperparameters()
+        for name in _SCRIPTS:
+            if values.get(name):
+                raise ScriptError(
+                    f"this image runs Loupe's own programs, and no script ({self.called(name, values[name])})",
+                    hint="Leave entry_point, source_dir and source_code out. Hyperparameters such as family=ssdlite "
+                    "say what is trained (docs/families.md).",
+                )
+
+
+def _unquoted(text: str) -> str:
+    """Return the string in a JSON string; other texts as they are.
+
+    >>> _unquoted('"adam"'), _unquoted("0.1"), _unquoted('"')
+    ('adam', '0.1', '"')
+    """
+    if len(text) < 2 or not text.startswith('"') or not text.endswith('"'):
+        return text
+    try:
+        return str(json.loads(text))
+    except ValueError:
+        return text
 
 
 def emit(event: str, fields: Mapping[str, object], to: TextIO | None = None) -> None:
@@ -118,6 +159,7 @@ def run(job: Callable[[Container], None]) -> int:
 def _guarded(job: Callable[[Container], None], container: Container) -> int:
     try:
         with signals_stop():
+            container.check_no_script()
             job(container)
     except Stopped as error:
         stop = error

@@ -1,5 +1,6 @@
 """What a program finds in its container."""
 
+import json
 import subprocess
 from pathlib import Path
 
@@ -49,6 +50,56 @@ def test_training_and_processing_read_the_first_kilobyte_of_the_reason_each_wher
         content = (tmp_path / "output" / name).read_bytes()
         assert len(content) <= 1024
         assert content.decode() == expected
+
+
+def write_hyperparameters(root: Path, values: dict[str, str]) -> None:
+    file = root / "input/config/hyperparameters.json"
+    file.parent.mkdir(parents=True)
+    file.write_text(json.dumps(values))
+
+
+def test_hyperparameters_that_an_estimator_has_written_as_json_are_read(tmp_path: Path):
+    given = {"family": "ssdlite", "optimizer": "adam", "learning_rate": 0.1, "batch_size": "8", "tuned": True}
+    # As sagemaker.estimator.EstimatorBase does, and its tuner for choices.
+    quoted = {name: json.dumps(value) for name, value in given.items()} | {"weights": "null"}
+    write_hyperparameters(tmp_path, quoted)
+    assert container.Container(tmp_path).hyperparameters() == {
+        "family": "ssdlite",
+        "optimizer": "adam",
+        "learning_rate": "0.1",
+        "batch_size": "8",
+        "tuned": "true",
+    }
+
+
+@pytest.mark.parametrize("text", ["ssdlite", "0.1", "", '"', '"a" or "b"', "'a'"])
+def test_a_hyperparameter_that_is_no_json_string_stays_as_it_is(tmp_path: Path, text: str):
+    write_hyperparameters(tmp_path, {"name": text})
+    assert container.Container(tmp_path).hyperparameters() == {"name": text}
+
+
+@pytest.mark.parametrize("name", ["sagemaker_program", "sagemaker_submit_directory"])
+def test_a_job_with_a_script_fails_and_says_what_works(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+):
+    monkeypatch.setenv("LOUPE_ML_ROOT", str(tmp_path))
+    write_hyperparameters(tmp_path, {"family": '"ssdlite"', name: '"train.py"'})
+    started = []
+    assert container.run(started.append) == 1
+    assert not started
+    reason = (tmp_path / "output/failure").read_text()
+    assert (
+        f"ScriptError: this image runs Loupe's own programs, and no script (hyperparameter {name}='train.py')"
+        in reason
+    )
+    assert "Leave entry_point, source_dir and source_code out" in reason
+
+
+def test_what_the_sdk_says_of_its_estimator_is_no_script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("LOUPE_ML_ROOT", str(tmp_path))
+    named = {"sagemaker_estimator_class_name": '"Estimator"', "_tuning_objective_metric": '"val:map"'}
+    write_hyperparameters(tmp_path, named)
+    assert container.run(lambda _: None) == 0
 
 
 def test_a_processing_job_has_its_message_beside_its_own_root(
