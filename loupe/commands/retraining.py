@@ -27,6 +27,7 @@ from loupe.errors import LoupeError
 from loupe.stack import approvals, retraining, runs
 from loupe.stack.approvals import ApprovalRequest
 from loupe.stack.labelled_data import require_dataset
+from loupe.stack.registry import Version
 from loupe.stack.retrain_request import RetrainRequest, parse_families, parse_hyperparameters
 from loupe.stack.target import Target
 from loupe.views.console import err, out, print_json
@@ -154,10 +155,16 @@ def list_runs(
 def approve(version_or_run: VersionOrRun, home: Home, stack: Stack = None, json_: Json = False) -> None:
     """Let a waiting run put its model into service.
 
-    Prints where the evaluation of the model is, which `loupe retrain --follow` shows before.
+    Prints where the evaluation of the model is, which `loupe retrain --follow` shows before. A version that no run
+    waits for, such as one that the SageMaker SDK registered, is approved in the registry.
     """
     target = open_target(stack, home)
-    _show_answer(target, approvals.approve(target, version_or_run), "approved", json_)
+    answered = approvals.approve(target, version_or_run)
+    if isinstance(answered, Version):
+        next_step = f" To serve it: loupe rollback {answered.number}{target_options(stack, home)}"
+        _show_decision(answered, "approved", next_step, json_)
+    else:
+        _show_answer(target, answered, "approved", json_)
 
 
 @app.command(epilog=epilog("loupe reject 4 --reason 'misses short scratches'"))
@@ -168,9 +175,26 @@ def reject(
     stack: Stack = None,
     json_: Json = False,
 ) -> None:
-    """Let a waiting run end without its model."""
+    """Let a waiting run end without its model.
+
+    A version that no run waits for is rejected in the registry.
+    """
     target = open_target(stack, home)
-    _show_answer(target, approvals.reject(target, version_or_run, reason), "rejected", json_)
+    answered = approvals.reject(target, version_or_run, reason)
+    if isinstance(answered, Version):
+        _show_decision(answered, "rejected", "", json_)
+    else:
+        _show_answer(target, answered, "rejected", json_)
+
+
+def _show_decision(version: Version, answer: str, next_step: str, json_: bool) -> None:
+    if json_:
+        print_json({"run": None, "version": version.number, "answer": answer, "evaluation": None})
+        return
+    out.print(
+        f"Version {version.number} is {answer} in the registry; no run waits for it.{next_step}",
+        soft_wrap=True,
+    )
 
 
 def _show_answer(target: Target, request: ApprovalRequest, answer: str, json_: bool) -> None:

@@ -1,4 +1,4 @@
-"""Approve or reject the retraining runs that wait for a person's decision."""
+"""Approve or reject what waits for a person's decision: retraining runs, and versions that others registered."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from botocore.exceptions import ClientError
 
 from contract.keys import APPROVALS
 from loupe.errors import LoupeError
+from loupe.stack import registry
+from loupe.stack.registry import APPROVED, REJECTED, Version
 from loupe.stack.target import Target
 
 _RUN = re.compile("[0-9a-f]{12}")
@@ -71,50 +73,76 @@ def _read(target: Target, key: str) -> ApprovalRequest | None:
         ) from error
 
 
-def find(target: Target, version_or_run: str) -> ApprovalRequest:
-    """Return the request of a run, or the newest one for a version.
+def find(target: Target, version_or_run: str) -> ApprovalRequest | Version:
+    """Return what waits for a decision.
+
+    Returns:
+        The request of a run, or the newest one for a version. If no run asks about the version: the version itself, as
+        the SageMaker SDK and the AWS CLI register one.
 
     Raises:
-        LoupeError: There is no such request.
+        LoupeError: Nothing of that name waits.
     """
     if _RUN.fullmatch(version_or_run):
         request = _read(target, f"{APPROVALS}{version_or_run}.json")
         if request:
             return request
     elif version_or_run.isdigit():
+        number = int(version_or_run)
         for request in reversed(pending(target)):
-            if request.version == int(version_or_run):
+            if request.version == number:
                 return request
+        for version in registry.versions(target, None):
+            if version.number == number:
+                return _waiting(version)
     else:
         raise LoupeError(
             f"{version_or_run!r} is neither a version nor a run",
             "Give a version's number, or a run's 12 characters.",
         )
-    others = ", ".join(f"version {request.version} of run {request.run}" for request in pending(target))
-    raise LoupeError(f"{version_or_run} does not wait for approval", f"Waiting: {others or 'nothing'}.")
+    raise LoupeError(f"{version_or_run} does not wait for approval", f"Waiting: {_all_waiting(target)}.")
 
 
-def approve(target: Target, version_or_run: str) -> ApprovalRequest:
-    """Let the run continue and put its model into service.
+def _waiting(version: Version) -> Version:
+    if not version.waiting:
+        raise LoupeError(
+            f"version {version.number} is {version.status} already, and no run waits for it",
+            f"To serve it: loupe rollback {version.number}{'' if version.status == APPROVED else ' --force'}",
+        )
+    return version
+
+
+def _all_waiting(target: Target) -> str:
+    requests = pending(target)
+    asked = {request.version for request in requests}
+    texts = [f"version {request.version} of run {request.run}" for request in requests]
+    versions = registry.versions(target, None)
+    texts += [
+        f"version {version.number}" for version in versions if version.waiting and version.number not in asked
+    ]
+    return ", ".join(texts) or "nothing"
+
+
+def approve(target: Target, version_or_run: str) -> ApprovalRequest | Version:
+    """Let the run continue and put its model into service; or approve a version that no run waits for.
 
     Returns:
-        The request that was approved.
+        What was approved.
 
     Raises:
-        LoupeError: There is no such request, or the run no longer waits.
+        LoupeError: Nothing of that name waits, or the run no longer waits.
     """
-    request = find(target, version_or_run)
-    output = json.dumps({"approved": True, "by": _caller(target)})
-    _send(
-        target,
-        request,
-        lambda: target.stepfunctions.send_task_success(taskToken=request.token, output=output),
-    )
-    return request
+    found = find(target, version_or_run)
+    caller = _caller(target)
+    if isinstance(found, Version):
+        return registry.decide(target, found, APPROVED, f"approved by {caller}")
+    output = json.dumps({"approved": True, "by": caller})
+    _send(target, found, lambda: target.stepfunctions.send_task_success(taskToken=found.token, output=output))
+    return found
 
 
-def reject(target: Target, version_or_run: str, reason: str | None) -> ApprovalRequest:
-    """Let the run end without putting its model into service.
+def reject(target: Target, version_or_run: str, reason: str | None) -> ApprovalRequest | Version:
+    """Let the run end without putting its model into service; or reject a version that no run waits for.
 
     Args:
         target: The stack.
@@ -122,21 +150,21 @@ def reject(target: Target, version_or_run: str, reason: str | None) -> ApprovalR
         reason: For the report and the notice; None for the name of who rejected it.
 
     Returns:
-        The request that was rejected.
+        What was rejected.
 
     Raises:
-        LoupeError: There is no such request, or the run no longer waits.
+        LoupeError: Nothing of that name waits, or the run no longer waits.
     """
-    request = find(target, version_or_run)
+    found = find(target, version_or_run)
     cause = reason or f"rejected by {_caller(target)}"
+    if isinstance(found, Version):
+        return registry.decide(target, found, REJECTED, cause)
     _send(
         target,
-        request,
-        lambda: target.stepfunctions.send_task_failure(
-            taskToken=request.token, error="Rejected", cause=cause
-        ),
+        found,
+        lambda: target.stepfunctions.send_task_failure(taskToken=found.token, error="Rejected", cause=cause),
     )
-    return request
+    return found
 
 
 def _send(target: Target, request: ApprovalRequest, send: Callable[[], object]) -> None:

@@ -11,6 +11,9 @@ from loupe.stack.endpoint import EndpointDescription, ServingModel, describe_or_
 from loupe.stack.target import Target
 
 _PARALLEL_REQUESTS = 8
+APPROVED, REJECTED, WAITING = "Approved", "Rejected", "PendingManualApproval"
+# https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_UpdateModelPackage.html
+_MOST_CHARACTERS = 1024
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,11 @@ class Version:
     def serving(self) -> bool:
         """Whether the endpoint serves it now."""
         return self.share > 0
+
+    @property
+    def waiting(self) -> bool:
+        """Whether nobody has decided about it yet."""
+        return self.status == WAITING
 
     @property
     def map(self) -> float | None:
@@ -111,6 +119,26 @@ def versions(target: Target, current: EndpointDescription | None) -> list[Versio
     ]
     shares = {version.number: share for version, share in serving if version}
     return [replace(version, share=shares.get(version.number, 0.0)) for version in newest_first]
+
+
+def decide(target: Target, version: Version, status: str, reason: str) -> Version:
+    """Approve or reject a version in the registry; what the endpoint serves does not change.
+
+    Args:
+        target: The stack.
+        version: The version.
+        status: APPROVED or REJECTED.
+        reason: Who decided, or why.
+
+    Returns:
+        The version with its new status.
+    """
+    target.sagemaker.update_model_package(
+        ModelPackageArn=version.arn,
+        ModelApprovalStatus=status,  # type: ignore[arg-type]
+        ApprovalDescription=reason[:_MOST_CHARACTERS],
+    )
+    return replace(version, status=status)
 
 
 def version_of(model: ServingModel, newest_first: list[Version]) -> Version | None:

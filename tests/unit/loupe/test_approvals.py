@@ -6,9 +6,11 @@ from typing import Any
 import pytest
 
 from loupe.errors import LoupeError
-from loupe.stack import approvals
+from loupe.stack import approvals, registry
+from loupe.stack.approvals import ApprovalRequest
 from loupe.stack.target import Target
 from tests.unit.loupe.account import RefusedError, answering
+from tests.unit.loupe.serving_stack import Stack
 
 RUN, LATER = "0123456789ab", "ba9876543210"
 ARN = "arn:aws:sagemaker:eu-central-1:123456789012:model-package/press"
@@ -32,7 +34,9 @@ def _ask(target: Target, run: str, version: str, at: str) -> None:
 def test_a_run_is_approved_by_its_id_or_its_version(target: Target, version_or_run: str, run: str):
     sent: list[dict[str, Any]] = []
     with answering(target, "stepfunctions", SendTaskSuccess=lambda request: sent.append(request) or {}):
-        assert approvals.approve(target, version_or_run).run == run
+        approved = approvals.approve(target, version_or_run)
+    assert isinstance(approved, ApprovalRequest)
+    assert approved.run == run
     output = json.loads(sent[0]["output"])
     assert sent[0]["taskToken"] == f"token of {run}"
     assert output["approved"] is True
@@ -92,3 +96,52 @@ def test_a_damaged_request_is_an_error_with_its_key(stack: Target, body: bytes):
     stack.s3.put_object(Bucket="artefacts", Key=key, Body=body)
     with pytest.raises(LoupeError, match=key):
         approvals.approve(stack, RUN)
+
+
+def _status(press: Stack, number: int) -> tuple[str, str]:
+    (version,) = [version for version in registry.versions(press.target, None) if version.number == number]
+    package = press.target.sagemaker.describe_model_package(ModelPackageName=version.arn)
+    return version.status, package.get("ApprovalDescription", "")
+
+
+def test_a_version_that_no_run_asks_about_is_approved_in_the_registry(press: Stack):
+    """As the SageMaker SDK registers one: `loupe models` shows that it waits."""
+    press.register("a", "PendingManualApproval")
+    answered = approvals.approve(press.target, "1")
+    assert isinstance(answered, registry.Version)
+    assert answered.status == "Approved"
+    status, why = _status(press, 1)
+    assert status == "Approved"
+    assert why.startswith("approved by arn:aws:")
+
+
+def test_a_version_that_no_run_asks_about_is_rejected_with_the_reason(press: Stack):
+    press.register("a", "PendingManualApproval")
+    approvals.reject(press.target, "1", "too slow")
+    assert _status(press, 1) == ("Rejected", "too slow")
+
+
+def test_the_question_of_a_run_comes_before_the_registry(press: Stack):
+    """The run itself writes the decision into the registry, after what it checks."""
+    press.register("a", "PendingManualApproval")
+    _ask(press.target, RUN, "1", "2026-03-02T08:00:00Z")
+    with answering(press.target, "stepfunctions", SendTaskSuccess=lambda request: {}):
+        assert isinstance(approvals.approve(press.target, "1"), ApprovalRequest)
+    assert _status(press, 1)[0] == "PendingManualApproval"
+
+
+@pytest.mark.parametrize(("status", "hint"), [("Approved", "rollback 1"), ("Rejected", "rollback 1 --force")])
+def test_a_version_that_is_decided_is_not_decided_again(press: Stack, status: str, hint: str):
+    press.register("a", status)
+    with pytest.raises(LoupeError, match=f"version 1 is {status} already") as caught:
+        approvals.approve(press.target, "1")
+    assert caught.value.hint.endswith(hint)
+
+
+def test_what_waits_is_listed_once_whether_a_run_or_the_registry_asks(press: Stack):
+    for name in ("a", "b"):
+        press.register(name, "PendingManualApproval")
+    _ask(press.target, RUN, "1", "2026-03-02T08:00:00Z")
+    with pytest.raises(LoupeError, match="9 does not wait") as caught:
+        approvals.approve(press.target, "9")
+    assert caught.value.hint == f"Waiting: version 1 of run {RUN}, version 2."

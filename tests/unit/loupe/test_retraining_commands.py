@@ -18,6 +18,7 @@ from loupe.stack.target import Target
 from loupe.views.run_result import show_result
 from tests.unit.loupe.account import answering
 from tests.unit.loupe.executions import ARN, PLAN, Recorder, described, history
+from tests.unit.loupe.serving_stack import Stack
 
 REPORT = "s3://artefacts/reports/0123456789ab/report.html"
 DONE: dict[str, Any] = {
@@ -278,6 +279,21 @@ def test_an_answer_to_a_run_is_confirmed(loupe: Command, stack: Target):
     document = json.loads(approved.stdout)
     assert document == {"run": "0123456789ab", "version": 3, "answer": "approved", "evaluation": None}
     assert "Version 3 of run 0123456789ab is rejected" in rejected.stdout
+
+
+def test_a_decision_about_a_version_of_the_sdk_is_confirmed_with_how_to_serve_it(
+    loupe: Command, press: Stack
+):
+    for name in ("a", "b", "c"):
+        press.register(name, "PendingManualApproval")
+    assert json.loads(loupe("approve", "1", "--json").stdout) == {
+        "run": None, "version": 1, "answer": "approved", "evaluation": None
+    }  # fmt: skip
+    assert "Version 2 is approved in the registry" in (approved := loupe("approve", "2").stdout)
+    assert "loupe rollback 2 --stack press" in approved
+    assert "Version 3 is rejected in the registry" in loupe("reject", "3").stdout
+    statuses = [version["status"] for version in json.loads(loupe("models", "--json").stdout)["versions"]]
+    assert statuses == ["Rejected", "Approved", "Approved"]
 
 
 def test_a_data_set_that_does_not_exist_starts_no_run(loupe: Command, stack: Target):
