@@ -23,12 +23,13 @@ ROOT_PACKAGES = (
     "inspection",
     "localcloud",
     "loupe",
+    "reconciliation",
     "retraining",
     "review",
     "tracking",
     "training",
 )
-_FUNCTIONS = ("api", "handlers", "hours", "inspection", "retraining", "review", "tracking")
+_FUNCTIONS = ("api", "handlers", "hours", "inspection", "reconciliation", "retraining", "review", "tracking")
 _WITH_FLOORS = ("localcloud", "loupe", "training")
 # Modules beside a room's packages: its programs, its entry point, or the room itself.
 _TOP_FLOOR = {"training": "programs", "loupe": "cli", "localcloud": "cloud"}
