@@ -23,6 +23,7 @@ from loupe.errors import LoupeError
 _DELETIONS: dict[str, Callable[[Work, Item], None]] = {
     "retraining run": jobs.stop_run,
     **dict.fromkeys(jobs.KINDS, jobs.delete_job),
+    "transform job": jobs.end_transform,
     "scaling": hosting.delete_scaling,
     "endpoint": hosting.delete_endpoint,
     "endpoint configuration": hosting.delete_config,

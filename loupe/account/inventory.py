@@ -16,7 +16,8 @@ from loupe.account.holdings.scope import Item, Scope, existing
 _Answer = TypeVar("_Answer")
 
 _FINDERS: tuple[Callable[[Scope], list[Item]], ...] = (
-    *(jobs.find_runs, jobs.find_jobs, hosting.find_scaling, hosting.find_endpoints, hosting.find_configs),
+    *(jobs.find_runs, jobs.find_jobs, jobs.find_transforms),
+    *(hosting.find_scaling, hosting.find_endpoints, hosting.find_configs),
     *(hosting.find_models, hosting.find_groups, deployment.find_stack, logs.find_groups, logs.find_streams),
     *(deployment.find_builder, deployment.find_repositories, deployment.find_deployment),
     *(storage.find_buckets, storage.find_tables, storage.find_user_pools),
@@ -30,6 +31,7 @@ _SERVICES = (
 # https://docs.aws.amazon.com/xray/latest/devguide/aws-xray.html
 _BY_AWS = (
     "CloudWatch's metrics, which nobody can delete; they expire after 15 months",
+    "SageMaker's records of transform jobs that have ended, which nobody can delete and which cost nothing",
     "X-Ray's traces, which expire after 30 days",
     "CloudFormation's record of the deleted stack, which expires after 90 days",
     "the role AWSServiceRoleForApplicationAutoScaling_SageMakerEndpoint and the rules "

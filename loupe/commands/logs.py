@@ -48,7 +48,8 @@ def logs(
         list[str] | None,
         typer.Argument(
             metavar="[LOG|KEY]...",
-            help="inspect, alert, track, api, requests, retrain, endpoint, training, processing; or an image's key.",
+            help="inspect, alert, track, api, requests, retrain, endpoint, training, processing, transform; "
+            "or an image's key.",
         ),
     ] = None,
     identity: Annotated[

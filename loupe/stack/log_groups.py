@@ -10,7 +10,8 @@ from typing import Any
 # All stacks of an account share these; they exist after the first job.
 TRAINING = "/aws/sagemaker/TrainingJobs"
 PROCESSING = "/aws/sagemaker/ProcessingJobs"
-SHARED = (TRAINING, PROCESSING)
+TRANSFORM = "/aws/sagemaker/TransformJobs"
+SHARED = (TRAINING, PROCESSING, TRANSFORM)
 ENDPOINTS = "/aws/sagemaker/Endpoints/"
 
 

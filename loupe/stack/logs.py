@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 _FUNCTIONS = "/aws/lambda/"
 # These groups are for the jobs of the whole account; the stack's begin with its unique part.
 _JOBS = {"training": log_groups.TRAINING, "processing": log_groups.PROCESSING}
+# Who judges a folder gives the job its name.
+_TRANSFORM = {"transform": log_groups.TRANSFORM}
 # Of API Gateway and of Step Functions; the names that people use for them.
 _VENDED = {"/aws/vendedlogs/apis/": "requests", "/aws/vendedlogs/states/": "retrain"}
 # In these an image leaves lines with its id.
@@ -35,7 +37,7 @@ class LogLine:
 
     Attributes:
         at: When it was written.
-        source: The function, `endpoint`, `training` or `processing`, `retrain`, `requests`.
+        source: The function, `endpoint`, `training`, `processing` or `transform`, `retrain`, `requests`.
         stream: The log stream, which names the job.
         level: As the program wrote it, or as its status says; empty if neither is known.
         message: What it says.
@@ -57,7 +59,7 @@ class StackLogs:
 
     def sources(self) -> dict[str, str]:
         """Return the log groups that exist, by the names that `read` takes."""
-        others = {"endpoint": log_groups.of_endpoint(self._target.output("EndpointName"))} | _JOBS
+        others = {"endpoint": log_groups.of_endpoint(self._target.output("EndpointName"))} | _JOBS | _TRANSFORM
         return {**self._own, **{name: group for name, group in others.items() if self._exists(group)}}
 
     def read(self, names: Iterable[str], since: datetime, text: str | None = None) -> list[LogLine]:

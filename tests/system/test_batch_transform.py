@@ -48,7 +48,7 @@ def judged(
         TransformResources={"InstanceType": "ml.c5.xlarge", "InstanceCount": 1},
         # More processes load the model in more time than three pictures take.
         Environment={"LOUPE_WORKERS": "1"} | environment,
-        DataProcessing=processing or {"JoinSource": "None"},
+        DataProcessing=processing,
     )
 
     def ended() -> Any:

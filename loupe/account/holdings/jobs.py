@@ -1,4 +1,4 @@
-"""Runs of the retraining, and the training, tuning and processing jobs that they start."""
+"""Runs of the retraining, the training, tuning and processing jobs that they start, and transform jobs."""
 
 from __future__ import annotations
 
@@ -30,6 +30,7 @@ _KINDS = {
     "training job": _Kind("training_job", "TrainingJob", "TrainingJobSummaries"),
     "processing job": _Kind("processing_job", "ProcessingJob", "ProcessingJobSummaries"),
 }
+_TRANSFORM = _Kind("transform_job", "TransformJob", "TransformJobSummaries")
 KINDS = tuple(_KINDS)
 
 
@@ -75,6 +76,43 @@ def find_jobs(scope: Scope) -> list[Item]:
         for summary in page[kind.summaries]
         if summary[f"{kind.member}Name"].startswith(f"{unique}-")
     ]
+
+
+def find_transforms(scope: Scope) -> list[Item]:
+    """Return the transform jobs that run, with the stack's models or on its buckets: their names are anybody's.
+
+    SageMaker has no operation that deletes the record of one that has ended.
+    """
+    client = scope.account.client("sagemaker")
+    buckets = set(scope.names("AWS::S3::Bucket"))
+    return [
+        Item("transform job", job["TransformJobName"], job["TransformJobStatus"])
+        for status in ("InProgress", "Stopping")
+        for page in client.get_paginator("list_transform_jobs").paginate(StatusEquals=status)
+        for summary in page[_TRANSFORM.summaries]
+        if (job := existing(client.describe_transform_job, TransformJobName=summary["TransformJobName"]))
+        and (scope.claims(job["ModelName"]) or buckets & set(_buckets(job)))
+    ]
+
+
+def _buckets(job: dict[str, Any]) -> Iterator[str]:
+    source = job["TransformInput"]["DataSource"].get("S3DataSource", {}).get("S3Uri", "")
+    for uri in (source, job["TransformOutput"]["S3OutputPath"]):
+        yield uri.partition("://")[2].partition("/")[0]
+
+
+def end_transform(work: Work, item: Item) -> None:
+    """Stop a transform job, and wait until it has ended."""
+    client, name = work.account.client("sagemaker"), {"TransformJobName": item.name}
+    deadline = time.monotonic() + _TIMEOUT_S
+    while (found := existing(client.describe_transform_job, **name)) and time.monotonic() < deadline:
+        status = found["TransformJobStatus"]
+        if status in _ENDED:
+            return
+        work.tell(f"{item.kind} {item.name}: {status}")
+        if status == "InProgress":
+            _stop(client, _TRANSFORM, name)
+        time.sleep(work.pause)
 
 
 def delete_job(work: Work, item: Item) -> None:

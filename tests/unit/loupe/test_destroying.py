@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from loupe.account import destroy, inventory
 from loupe.account.account import Account
 from loupe.account.history import Incarnation, Resource
-from loupe.account.holdings import deployment
+from loupe.account.holdings import deployment, jobs
 from loupe.account.holdings.scope import Item, Scope, Work, is_missing
 from loupe.account.inventory import Asker, Inventory
 from loupe.commands import cloud_destroy
@@ -171,3 +171,53 @@ def test_a_protected_stack_is_refused_before_anything_is_deleted() -> None:
     with pytest.raises(LoupeError) as caught:
         destroy.check_protection(protected)
     assert "--no-enable-termination-protection --stack-name press" in caught.value.hint
+
+
+class Judging:
+    """SageMaker with transform jobs: name -> model, bucket of the input, status."""
+
+    def __init__(self, **jobs: tuple[str, str, str]) -> None:
+        self.jobs = jobs
+
+    def get_paginator(self, operation: str) -> Any:
+        assert operation == "list_transform_jobs"
+        return self
+
+    def paginate(self, StatusEquals: str) -> list[dict[str, Any]]:
+        found = [self.describe_transform_job(name) for name in self.jobs]
+        return [
+            {"TransformJobSummaries": [job for job in found if job["TransformJobStatus"] == StatusEquals]}
+        ]
+
+    def describe_transform_job(self, TransformJobName: str) -> dict[str, Any]:
+        model, bucket, status = self.jobs[TransformJobName]
+        # The next look finds it stopped.
+        if status == "Stopping":
+            self.jobs[TransformJobName] = (model, bucket, "Stopped")
+        return {
+            "TransformJobName": TransformJobName,
+            "TransformJobStatus": status,
+            "ModelName": model,
+            "TransformInput": {"DataSource": {"S3DataSource": {"S3Uri": f"s3://{bucket}/batch/"}}},
+            "TransformOutput": {"S3OutputPath": "s3://somewhere"},
+        }
+
+    def stop_transform_job(self, TransformJobName: str) -> None:
+        model, bucket, _ = self.jobs[TransformJobName]
+        self.jobs[TransformJobName] = (model, bucket, "Stopping")
+
+
+def test_transform_jobs_with_the_stacks_model_or_on_its_buckets_are_stopped() -> None:
+    sagemaker = Judging(
+        monday=("press-detector-1a2b", "elsewhere", "InProgress"),
+        tuesday=("sdk-model", "press-images", "InProgress"),
+        done=("press-detector-1a2b", "elsewhere", "Completed"),
+        foreign=("pressure-detector-1a2b", "elsewhere", "InProgress"),
+    )
+    scope = Scope(account(sagemaker=sagemaker), [], [], {"AWS::S3::Bucket": ["press-images"]})
+    items = jobs.find_transforms(scope)
+    assert [(item.name, item.text) for item in items] == [("monday", "InProgress"), ("tuesday", "InProgress")]
+    for item in items:
+        assert destroy._delete(Work(scope.account, lambda step: None), item) is None
+    assert [status for *_, status in sagemaker.jobs.values()] == ["Stopped"] * 2 + ["Completed", "InProgress"]
+    assert jobs.find_transforms(scope) == []
