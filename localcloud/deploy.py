@@ -12,11 +12,11 @@ from typing import Any
 
 import yaml
 from botocore.exceptions import ClientError
-from samtranslator.yaml_helper import yaml_parse
 
 from localcloud.errors import DeployError
 from localcloud.home.connections import Connection
 from localcloud.sources import PACKAGES
+from localcloud.template import parse
 
 STAGING_BUCKET = "loupe-staging"
 _DIGEST_TAG = "loupe:digest"
@@ -116,7 +116,7 @@ def read_template(file: Path) -> dict[str, Any]:
         DeployError: If the file cannot be read or is not a CloudFormation template.
     """
     try:
-        template = yaml_parse(file.read_text())
+        template = parse(file.read_text())
     except OSError as error:
         raise DeployError(f"No template: {error}") from error
     except yaml.YAMLError as error:

@@ -166,9 +166,9 @@ class Workload:
 @cache
 def template() -> dict[str, Any]:
     """Return template.yaml, with its short forms expanded."""
-    from samtranslator.yaml_helper import yaml_parse
+    from localcloud.template import parse
 
-    document: dict[str, Any] = yaml_parse((REPOSITORY / "template.yaml").read_text("utf-8"))
+    document: dict[str, Any] = parse((REPOSITORY / "template.yaml").read_text("utf-8"))
     return document
 
 

@@ -14,7 +14,6 @@ from moto import mock_aws
 from moto.core import DEFAULT_ACCOUNT_ID
 from moto.dynamodb.models import dynamodb_backends
 from moto.s3.models import s3_backends
-from samtranslator.yaml_helper import yaml_parse
 
 from contract.images import ImageHeader
 from contract.inspections import Verdict, timestamp
@@ -25,6 +24,7 @@ from inspection.events import ImageEvent, normalise_sequencer
 from inspection.records import Inspection, Record, build_record
 from inspection.rules import Judgement, Reason
 from inspection.store import Inspections
+from localcloud.template import parse
 from tests.api_support import forget
 from tests.inspection_support import prediction
 from tests.unit.tracking.stage import stream_event
@@ -116,7 +116,7 @@ class ApiCloud:
 
 def start(patch: pytest.MonkeyPatch) -> Iterator[ApiCloud]:
     """Create all resources and the API's environment; end with nothing kept."""
-    template = yaml_parse((Path(__file__).parents[2] / "template.yaml").read_text())["Resources"]
+    template = parse((Path(__file__).parents[2] / "template.yaml").read_text())["Resources"]
     patch.setenv("AWS_DEFAULT_REGION", REGION)
     with mock_aws():
         forget()

@@ -17,10 +17,10 @@ from moto.core import DEFAULT_ACCOUNT_ID
 from moto.dynamodb.models import dynamodb_backends
 from moto.sns.models import sns_backends
 from PIL import Image, UnidentifiedImageError
-from samtranslator.yaml_helper import yaml_parse
 
 from handlers import alert, inspect
 from inspection.events import decode
+from localcloud.template import parse
 from tests.inspection_support import (
     RULES,
     Answer,
@@ -176,7 +176,7 @@ class Cloud:
 
 
 def make(monkeypatch: pytest.MonkeyPatch) -> Cloud:
-    template = yaml_parse((Path(__file__).parents[2] / "template.yaml").read_text())
+    template = parse((Path(__file__).parents[2] / "template.yaml").read_text())
     mark = uuid.uuid4().hex[:8]
     s3, configuration = boto3.client("s3"), {"LocationConstraint": REGION}
     for name in (f"images-{mark}", f"artefacts-{mark}"):

@@ -11,9 +11,9 @@ from typing import Any
 import boto3
 import pytest
 from moto import mock_aws
-from samtranslator.yaml_helper import yaml_parse
 
 from api import aws
+from localcloud.template import parse
 from tests.api_support import IAM, call, event, forget, send
 
 FIRST: dict[str, Any] = {"version": "1", "default": {"fail_score": 0.5, "review_score": 0.3}}
@@ -39,7 +39,7 @@ class Rules:
 
 @functools.cache
 def declared() -> Any:
-    template = yaml_parse((Path(__file__).parents[2] / "template.yaml").read_text())
+    template = parse((Path(__file__).parents[2] / "template.yaml").read_text())
     return template["Resources"]["HistoryTable"]["Properties"]
 
 

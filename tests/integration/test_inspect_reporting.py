@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import EndpointConnectionError
-from samtranslator.yaml_helper import yaml_parse
 
 from handlers import inspect
 from handlers.environment import AlertEnvironment, InspectEnvironment
 from inspection.rules import Rules
+from localcloud.template import parse
 from tests.inspection_support import EVENTS, http, jpeg, message, model_error
 from tests.integration.moto_cloud import DEFECT, GOOD, Cloud, metrics
 
@@ -78,7 +78,7 @@ def test_a_missing_variable_is_named_before_any_image_is_read(
     [("InspectFunction", InspectEnvironment), ("AlertFunction", AlertEnvironment)],
 )
 def test_the_template_sets_exactly_the_variables_of_each_function(function: str, environment: Any) -> None:
-    template = yaml_parse((EVENTS.parent / "template.yaml").read_text())
+    template = parse((EVENTS.parent / "template.yaml").read_text())
     common = template["Globals"]["Function"]["Environment"]["Variables"]
     own = template["Resources"][function]["Properties"]["Environment"]["Variables"]
     expected = {name.upper() for name in environment.model_fields}
@@ -87,5 +87,5 @@ def test_the_template_sets_exactly_the_variables_of_each_function(function: str,
 
 
 def test_the_rules_of_the_template_are_valid() -> None:
-    template = yaml_parse((EVENTS.parent / "template.yaml").read_text())
+    template = parse((EVENTS.parent / "template.yaml").read_text())
     Rules.model_validate_json(template["Resources"]["RulesParameter"]["Properties"]["Value"])

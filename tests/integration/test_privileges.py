@@ -3,8 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from samtranslator.yaml_helper import yaml_parse
-
+from localcloud.template import parse
 from tests.inspection_support import http, jpeg, message, model_error
 from tests.integration.moto_cloud import DEFECT, Cloud, detect_by_grey
 
@@ -32,7 +31,7 @@ KEEPS_FAILURES = {"sqs:SendMessage"}
 
 
 def allowed(role: str) -> set[str]:
-    template: dict[str, Any] = yaml_parse((Path(__file__).parents[2] / "template.yaml").read_text())
+    template: dict[str, Any] = parse((Path(__file__).parents[2] / "template.yaml").read_text())
     policies = template["Resources"][role]["Properties"]["Policies"]
     actions = [
         statement["Action"] for policy in policies for statement in policy["PolicyDocument"]["Statement"]

@@ -12,13 +12,13 @@ from boto3.dynamodb.types import TypeSerializer
 from moto import mock_aws
 from moto.core import DEFAULT_ACCOUNT_ID
 from moto.dynamodb.models import dynamodb_backends
-from samtranslator.yaml_helper import yaml_parse
 
 from contract.inspections import Verdict, partition, record_id, timestamp
 from inspection import clients
 from inspection.index_reading import Table, Wanted
 from inspection.records import Record
 from inspection.search import Page, Search
+from localcloud.template import parse
 
 REGION = "eu-central-1"
 SHARDS = 2
@@ -120,7 +120,7 @@ def stage(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
 
 
 def _stage() -> Stage:
-    declared = yaml_parse((Path(__file__).parents[2] / "template.yaml").read_text())["Resources"]
+    declared = parse((Path(__file__).parents[2] / "template.yaml").read_text())["Resources"]
     properties = declared["InspectionsTable"]["Properties"]
     names = ("BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes")
     client = clients.dynamodb()

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from samtranslator.yaml_helper import yaml_parse
+from localcloud.template import parse
 
 ROOT = Path(__file__).resolve().parents[2]
 TARGET = ROOT / "localcloud" / "permissions" / "actions.json"
@@ -32,7 +32,7 @@ _ALSO = (
 
 def statements() -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield each statement of the policies in template.yaml, with the role that it belongs to."""
-    template: dict[str, Any] = yaml_parse((ROOT / "template.yaml").read_text())
+    template: dict[str, Any] = parse((ROOT / "template.yaml").read_text())
     for name, resource in template["Resources"].items():
         if resource["Type"] != "AWS::IAM::Role":
             continue

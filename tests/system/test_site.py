@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
-from samtranslator.yaml_helper import yaml_parse
 
 from localcloud import Connection
 from localcloud.home import administrator, one_time
+from localcloud.template import parse
 from tests.system.cloud_process import CloudProcess, wait_until_saved
 from tests.system.site_client import Client, claims, forge, pool_key, signed_in_administrator
 
@@ -349,7 +349,7 @@ NEW_NAMES = ("Track", "Api", "Statistics", "Reviews", "History", "DashboardBucke
 
 def earlier_version(folder: Path) -> Path:
     """Return a folder with the template as it was before the people's side."""
-    template = yaml_parse((REPOSITORY / "template.yaml").read_text())
+    template = parse((REPOSITORY / "template.yaml").read_text())
     removed = {
         name
         for name, resource in template["Resources"].items()

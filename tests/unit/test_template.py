@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from samtranslator.yaml_helper import yaml_parse
 
-TEMPLATE: dict[str, Any] = yaml_parse((Path(__file__).parents[2] / "template.yaml").read_text())
+from localcloud.template import parse
+
+TEMPLATE: dict[str, Any] = parse((Path(__file__).parents[2] / "template.yaml").read_text())
 Template = dict[str, Any]
 
 

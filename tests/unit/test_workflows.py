@@ -10,9 +10,8 @@ from typing import Any
 
 import pytest
 import yaml
-from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
-from samtranslator.yaml_helper import yaml_parse
 
+from localcloud.template import parse
 from tests.unit.docs.accepted import check
 from tests.unit.docs.pages import Command, simple_commands
 
@@ -133,7 +132,7 @@ def test_an_environment_is_one_of_the_settings_and_has_a_role():
         "environment"
     ]
     settings = tomllib.loads((ROOT / "samconfig.toml").read_text())
-    role = yaml_parse(ROLE.read_text())
+    role = parse(ROLE.read_text())
     assert set(environments["options"]) == settings.keys() - {"version", "default"}
     assert environments["options"] == role["Parameters"]["Environment"]["AllowedValues"]
     for name in environments["options"]:
@@ -145,7 +144,7 @@ def test_an_environment_is_one_of_the_settings_and_has_a_role():
 
 
 def statements() -> Iterator[dict[str, Any]]:
-    for resource in yaml_parse(ROLE.read_text())["Resources"].values():
+    for resource in parse(ROLE.read_text())["Resources"].values():
         if resource["Type"] == "AWS::IAM::ManagedPolicy":
             yield from resource["Properties"]["PolicyDocument"]["Statement"]
 
@@ -156,7 +155,7 @@ def actions(statement: dict[str, Any]) -> set[str]:
 
 
 def test_only_the_environment_of_the_repository_takes_the_role():
-    role = yaml_parse(ROLE.read_text())["Resources"]["DeployRole"]["Properties"]
+    role = parse(ROLE.read_text())["Resources"]["DeployRole"]["Properties"]
     (trust,) = role["AssumeRolePolicyDocument"]["Statement"]
     assert trust["Action"] == "sts:AssumeRoleWithWebIdentity"
     assert trust["Condition"] == {
@@ -170,7 +169,7 @@ def test_only_the_environment_of_the_repository_takes_the_role():
 
 
 def test_the_role_does_not_change_itself_and_uses_no_wildcard_for_an_action():
-    role = yaml_parse(ROLE.read_text())["Resources"]["DeployRole"]["Properties"]
+    role = parse(ROLE.read_text())["Resources"]["DeployRole"]["Properties"]
     assert role["RoleName"] == {"Fn::Sub": "github-${Environment}-${StackName}"}
     for statement in statements():
         assert not [action for action in actions(statement) if "*" in action], statement["Sid"]
@@ -190,7 +189,10 @@ def test_what_the_role_may_do_everywhere_has_its_reason_beside_it():
 
 def test_the_role_may_make_and_read_every_type_of_resource_in_the_template():
     """By CloudFormation's own list of what it calls for each type."""
-    template = yaml_parse((ROOT / "template.yaml").read_text())
+    # It takes a second to import, also in processes that run none of these tests.
+    from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
+
+    template = parse((ROOT / "template.yaml").read_text())
     types = {resource["Type"] for resource in template["Resources"].values()}
     types = {made for each in types for made in SAM.get(each, (each,))}
     allowed = {action for statement in statements() for action in actions(statement)}

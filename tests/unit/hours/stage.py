@@ -12,11 +12,11 @@ from zoneinfo import ZoneInfo
 
 import boto3
 import pytest
-from samtranslator.yaml_helper import yaml_parse
 
 from handlers import hours
 from inspection import clients
 from localcloud.sources import REPOSITORY
+from localcloud.template import parse
 
 ENDPOINT, PARAMETER = "press-detector", "/press/endpoint"
 ACCOUNT, REGION = "123456789012", "eu-central-1"
@@ -28,7 +28,7 @@ MAKERS = {
     "ssm": "ssm",
     "scaling": "application-autoscaling",
 }
-TEMPLATE: dict[str, Any] = yaml_parse((REPOSITORY / "template.yaml").read_text())
+TEMPLATE: dict[str, Any] = parse((REPOSITORY / "template.yaml").read_text())
 
 
 class Crash(BaseException):

@@ -7,9 +7,9 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from samtranslator.yaml_helper import yaml_parse
+from localcloud.template import parse
 
-TEMPLATE: dict[str, Any] = yaml_parse((Path(__file__).parents[3] / "template.yaml").read_text())
+TEMPLATE: dict[str, Any] = parse((Path(__file__).parents[3] / "template.yaml").read_text())
 ACCOUNT, REGION = "123456789012", "eu-central-1"
 OWN = "01234567"  # the first field of the UUID in the stack's id
 _PSEUDO = {

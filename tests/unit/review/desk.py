@@ -18,10 +18,10 @@ from moto.core import DEFAULT_ACCOUNT_ID
 from moto.dynamodb.models import dynamodb_backends
 from moto.s3.models import s3_backends
 from PIL import Image
-from samtranslator.yaml_helper import yaml_parse
 
 from contract.inspections import record_id, timestamp
 from inspection.store import Inspections
+from localcloud.template import parse
 from review.decision import Choice, Decision, LabelledObject
 from review.decisions import Decisions, Written
 from review.history import History
@@ -99,8 +99,8 @@ def record(name: str = "SN1", verdict: str = "review", **changes: Any) -> dict[s
 
 @functools.cache
 def declared() -> Any:
-    """Return the template's resources. It takes a second to parse."""
-    return yaml_parse((Path(__file__).parents[3] / "template.yaml").read_text())["Resources"]
+    """Return the template's resources."""
+    return parse((Path(__file__).parents[3] / "template.yaml").read_text())["Resources"]
 
 
 Saved = tuple[dict[str, Any], dict[str, bytes], datetime]

@@ -11,14 +11,14 @@ from typing import Any
 
 import botocore.session
 from botocore.model import ListShape, OperationModel, Shape, StructureShape
-from samtranslator.yaml_helper import yaml_parse
 
 from localcloud.permissions.definitions import definition as definition_of
+from localcloud.template import parse
 from statemachine.definition import Definition
 from tests.unit.statemachine.rules import is_expression, tasks
 from tests.unit.test_template import as_list, logical_id
 
-TEMPLATE: dict[str, Any] = yaml_parse((Path(__file__).parents[3] / "template.yaml").read_text())["Resources"]
+TEMPLATE: dict[str, Any] = parse((Path(__file__).parents[3] / "template.yaml").read_text())["Resources"]
 PROPERTIES = TEMPLATE["RetrainStateMachine"]["Properties"]
 AWS = botocore.session.Session()
 _PYTHON_TYPES: dict[str, Any] = {

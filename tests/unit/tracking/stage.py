@@ -18,12 +18,12 @@ import pytest
 from boto3.dynamodb.types import TypeSerializer
 from moto.core import DEFAULT_ACCOUNT_ID
 from moto.dynamodb.models import dynamodb_backends
-from samtranslator.yaml_helper import yaml_parse
 
 from contract.inspections import record_id, timestamp
 from handlers import track
 from inspection import clients
 from inspection.records import Record
+from localcloud.template import parse
 from review.items import from_item
 from review.sampling import Sampling
 from tests.inspection_support import Context, http
@@ -138,7 +138,7 @@ class Stage:
     @classmethod
     def make(cls, patch: pytest.MonkeyPatch) -> Stage:
         """Create the tables as the template declares them, and the environment of the function."""
-        declared = yaml_parse((Path(__file__).parents[3] / "template.yaml").read_text())["Resources"]
+        declared = parse((Path(__file__).parents[3] / "template.yaml").read_text())["Resources"]
         stage = cls(boto3.client("dynamodb"))
         for name, logical_id in TABLES.items():
             properties = declared[logical_id]["Properties"]

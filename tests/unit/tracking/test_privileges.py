@@ -4,8 +4,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from samtranslator.yaml_helper import yaml_parse
-
+from localcloud.template import parse
 from tests.unit.tracking.stage import START, TABLES, Stage, mixed, record
 
 TEMPLATE = Path(__file__).parents[3] / "template.yaml"
@@ -13,7 +12,7 @@ TEMPLATE = Path(__file__).parents[3] / "template.yaml"
 
 def allowed(table: str) -> set[str]:
     """Return the actions on a table that the role allows."""
-    template: dict[str, Any] = yaml_parse(TEMPLATE.read_text())
+    template: dict[str, Any] = parse(TEMPLATE.read_text())
     (policy,) = template["Resources"]["TrackRole"]["Properties"]["Policies"]
     actions: set[str] = set()
     for statement in policy["PolicyDocument"]["Statement"]:

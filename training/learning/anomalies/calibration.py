@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy import stats
+from scipy import special  # scipy.stats takes a second more to import
 
 from contract.scores import REVIEW_SCORE
 from training.learning.anomalies.coreset import Floats
@@ -138,7 +138,7 @@ def good_limit(distances: Floats, rate: float) -> float:
         return float(np.sort(distances)[rank - 1])
     logs = np.log(np.maximum(distances, 1e-6))
     deviation = float(logs.std(ddof=1)) * math.sqrt(1 + 1 / count)
-    limit = logs.mean() + float(stats.t.ppf(1 - rate, count - 1)) * deviation
+    limit = logs.mean() + float(special.stdtrit(count - 1, 1 - rate)) * deviation
     # Two pictures say next to nothing about the third.
     return float(min(math.exp(min(limit, 50)), 3 * distances.max()))
 
@@ -165,8 +165,10 @@ def share(count: int, of: int) -> Share:
     """
     if not of:
         return Share(0.0, 0, 0, (0.0, 1.0))
-    interval = stats.binomtest(count, of).proportion_ci(_CONFIDENCE, method="exact")
-    return Share(count / of, count, of, (float(interval.low), float(interval.high)))
+    beyond = (1 - _CONFIDENCE) / 2
+    low = float(special.betaincinv(count, of - count + 1, beyond)) if count else 0.0
+    high = float(special.betaincinv(count + 1, of - count, 1 - beyond)) if count < of else 1.0
+    return Share(count / of, count, of, (low, high))
 
 
 def _spread(good: Floats, usual: float, threshold: float, doubtful: float) -> float:
