@@ -12,15 +12,6 @@ from urllib.parse import parse_qsl
 import boto3
 import hypothesis
 import pytest
-import schemathesis
-from schemathesis import GenerationMode
-from schemathesis.checks import not_a_server_error
-from schemathesis.specs.openapi.checks import (
-    content_type_conformance,
-    response_schema_conformance,
-    status_code_conformance,
-    unsupported_method,
-)
 
 from api.app import app
 from api.openapi import describe
@@ -31,13 +22,6 @@ from tests.api_support import jwt
 from tests.inspection_support import Context, jpeg
 from tests.integration.api_cloud import ApiCloud, start
 
-CHECKS = (
-    not_a_server_error,
-    status_code_conformance,
-    content_type_conformance,
-    response_schema_conformance,
-    unsupported_method,
-)
 STEPS = json.dumps({"StartAt": "End", "States": {"End": {"Type": "Pass", "End": True}}})
 ROLE = "arn:aws:iam::123456789012:role/loupe"
 
@@ -116,27 +100,57 @@ def _complete(patch: pytest.MonkeyPatch) -> None:
         patch.setenv(name, value)
 
 
+DESCRIPTION = describe(app)
+OPERATIONS = [
+    f"{method.upper()} {path}" for path, methods in DESCRIPTION["paths"].items() for method in methods
+]
+# For a session that it does not know, moto says that the user pool does not exist.
+EXCUSED = {"POST /api/session/password": {"not_a_server_error"}}
+# Each example takes moto some 20 ms, and there are more than forty routes.
+EXAMPLES = {"POSITIVE": 2, "NEGATIVE": 3}
+
+
+@pytest.fixture(scope="module")
 def operations() -> dict[str, Any]:
-    """Return schemathesis' operations by their names."""
-    schema = schemathesis.openapi.from_dict(describe(app))
+    """Schemathesis' operations by their names."""
+    # It takes seconds to import, also in processes that run none of these tests.
+    import schemathesis
+
+    schema = schemathesis.openapi.from_dict(DESCRIPTION)
     schema.app, schema.location = application, "/"
     found = [result.ok() for result in schema.get_all_operations()]
     return {operation.label: operation for operation in found}
 
 
-OPERATIONS = operations()
-# For a session that it does not know, moto says that the user pool does not exist.
-EXCUSED = {"POST /api/session/password": (not_a_server_error,)}
-# Each example takes moto some 20 ms, and there are more than forty routes.
-EXAMPLES = {GenerationMode.POSITIVE: 2, GenerationMode.NEGATIVE: 3}
+@pytest.fixture(scope="module")
+def checks() -> list[Callable[..., Any]]:
+    """What an answer must fulfil."""
+    from schemathesis.checks import not_a_server_error
+    from schemathesis.specs.openapi import checks
+
+    return [
+        not_a_server_error,
+        checks.status_code_conformance,
+        checks.content_type_conformance,
+        checks.response_schema_conformance,
+        checks.unsupported_method,
+    ]
+
+
+def test_every_route_is_attacked(operations: dict[str, Any]) -> None:
+    assert sorted(operations) == sorted(OPERATIONS)
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
-def test_no_request_breaks_the_api_or_its_description(cloud: ApiCloud, name: str) -> None:
-    excused = EXCUSED.get(name, ())
+def test_no_request_breaks_the_api_or_its_description(
+    cloud: ApiCloud, operations: dict[str, Any], checks: list[Callable[..., Any]], name: str
+) -> None:
+    from schemathesis import GenerationMode
+
+    required = [check for check in checks if check.__name__ not in EXCUSED.get(name, ())]
     for mode, count in EXAMPLES.items():
 
-        @hypothesis.given(case=OPERATIONS[name].as_strategy(mode))
+        @hypothesis.given(case=operations[name].as_strategy(GenerationMode[mode]))
         @hypothesis.settings(
             max_examples=count,
             deadline=None,
@@ -145,9 +159,9 @@ def test_no_request_breaks_the_api_or_its_description(cloud: ApiCloud, name: str
             suppress_health_check=list(hypothesis.HealthCheck),
             phases=[hypothesis.Phase.generate],
         )
-        def attack(case: schemathesis.Case) -> None:
+        def attack(case: Any) -> None:
             answer = case.call()
-            case.validate_response(answer, checks=[check for check in CHECKS if check not in excused])
+            case.validate_response(answer, checks=required)
             kind = answer.headers.get("content-type", ["application/json"])[0]
             assert kind.startswith(("application/json", "text/csv"))
             assert answer.headers["x-content-type-options"] == ["nosniff"]

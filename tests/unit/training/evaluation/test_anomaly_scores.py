@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import mannwhitneyu
 
 from training.evaluation.anomalies import scores
 from training.evaluation.anomalies.scores import FIGURES, by_score, image_figures
@@ -42,6 +41,9 @@ def best_f1(good, bad):
 @FEW
 @given(LABELLED)
 def test_auroc_is_the_statistic_of_mann_and_whitney(rows):
+    # It takes a second to import, also in processes that run none of these tests.
+    from scipy.stats import mannwhitneyu
+
     good, bad = split(rows)
     expected = mannwhitneyu(bad, good).statistic / (len(good) * len(bad))
     assert figures(rows)["image_auroc"].value == pytest.approx(expected)
