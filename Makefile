@@ -20,12 +20,8 @@ demo: .venv/.local ## sample images through the whole path on this laptop (KEEP=
 # A file is run by one process: its tests share a local cloud or a model. tests/conftest.py gives the files' order.
 PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests -n auto --dist loadfile --no-loadscope-reorder
 
-# Docstrings' examples. Pytest would import every module of a folder to look for them, and torch with it.
-WITH_EXAMPLES = contract functions training loupe localcloud statemachine docs
-
 test: .venv/.dev ## every fast test: unit, property, integration, and the local cloud
 	@$(PYTEST)
-	@$(BIN)/python -m pytest --doctest-modules $$(grep -rlE --include='*.py' '^ *>>> ' $(WITH_EXAMPLES))
 
 # A browser of the distribution: Playwright's own would be a download from elsewhere. Without one the tests are skipped.
 test-browser: .venv/.dev dashboard/node_modules/.done ## the dashboard in Chromium, on the local cloud
