@@ -35,19 +35,24 @@ def pytest_xdist_auto_num_workers() -> int:
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Do not import a file without any of the rare tests that are asked for: all of them take 20 seconds."""
+    """Do not import a file without any test that is asked for: each process imports all of the others."""
     wanted = config.getoption("markexpr")
+    # A folder may have the name of a mark that all its tests have.
+    if f"not {collection_path.name}" in wanted and collection_path.parent == Path(__file__).parent:
+        return True
     if wanted not in ("slow", "nightly", "browser", "images") or not collection_path.name.startswith("test_"):
         return None
     return f"mark.{wanted}" not in collection_path.read_text(encoding="utf-8") or None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the longest files, then with all that run local clouds, then with those that train."""
-
-    def place(item: pytest.Item) -> tuple[int, int]:
-        folders, name = item.path.parent.parts, item.path.name
-        long = _FIRST.index(name) if name in _FIRST else len(_FIRST)
-        return long, 0 if "system" in folders else 1 if "training" in folders else 2
-
-    items.sort(key=place)
+    """Begin with the longest files; then mix those that wait for a local cloud with those that keep a core busy."""
+    files = sorted(dict.fromkeys(item.path for item in items), key=lambda file: "training" not in file.parts)
+    long = [file for name in _FIRST for file in files if file.name == name]
+    clouds = [file for file in files if file not in long and "system" in file.parts]
+    others = [file for file in files if file not in long and file not in clouds]
+    places = {file: number / len(long) - 1 for number, file in enumerate(long)}
+    # The last files are short ones: none of the workers then has nothing to do for long.
+    places |= {file: 0.8 * number / len(clouds) for number, file in enumerate(clouds)}
+    places |= {file: number / len(others) for number, file in enumerate(others)}
+    items.sort(key=lambda item: places[item.path])
