@@ -10,8 +10,8 @@ import pytest
 from tests.unit.docs.pages import PAGES, ROOT
 
 FOLDERS = (
-    "benchmarks", "contract", "docs", "events", "functions", "localcloud", "loupe", "models", "requirements",
-    "samples", "statemachine", "tests", "training",
+    "benchmarks", "contract", "docs", "events", "functions", "localcloud", "loupe", "models", "notebooks",
+    "requirements", "samples", "statemachine", "tests", "training",
 )  # fmt: skip
 LINK = re.compile(r"\]\((?!https?:)([^)\s]+)\)")
 NAMED = re.compile(rf"[`(]((?:\.\./)?(?:{'|'.join(FOLDERS)})/[\w./-]*)[`)#]")
