@@ -30,6 +30,7 @@ SECTIONS: dict[str, list[tuple[str, str, str]]] = {
         ("drop", "images", "Upload images as a camera would."),
         ("inspections", "images", "List inspections, newest first."),
         ("open", "images", "Open the picture of an inspection, with what was found framed."),
+        ("reconcile", "reconcile", "Find images without a record, and announce them again."),
         ("review", "review", "See what waits for a person, decide about it, and measure the mistakes."),
         ("rules", "rules", "Show, check and change the rules for the verdict."),
     ],
