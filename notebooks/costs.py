@@ -17,6 +17,8 @@ import billing
 
 _TRAINING = Path(__file__).parents[1] / "loupe" / "cost" / "training.json"
 ORIGINS_PICTURES = "NEU-DET"
+# A space at which no line is broken.
+_TIED = "\u00a0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +208,7 @@ def _columns(rows: Iterable[Row]) -> tuple[list[str], list[str]]:
 
 
 def _cells(row: Row, names: Sequence[str]) -> list[str]:
-    interval = f" [{row.interval[0]:.3f}, {row.interval[1]:.3f}]" if row.interval else ""
+    interval = f" [{row.interval[0]:.3f},{_TIED}{row.interval[1]:.3f}]" if row.interval else ""
     spot = f"spot saved {row.saved:.0%}" if row.saved else ""
     cells = {
         "model": f"origin: {row.model}" if row.is_origin else row.model,
@@ -235,13 +237,13 @@ def _figure(value: float | None, form: str) -> str:
 
 
 def _hours(hours: float, remark: str = "") -> str:
-    """Return hours, with minutes beside them where hours alone say little, and with a remark.
+    r"""Return hours, with minutes beside them where hours alone say little, and with a remark.
 
     >>> _hours(10), _hours(0.0305), _hours(0.25, "spot saved 60%"), _hours(0)
-    ('10.0', '0.03 (1.8 min)', '0.25 (15.0 min; spot saved 60%)', '0')
+    ('10.0', '0.03 (1.8\xa0min)', '0.25 (15.0\xa0min; spot saved 60%)', '0')
     """
     figure = f"{hours:.1f}" if hours >= 0.5 else f"{hours:.2f}" if hours else "0"
-    remarks = [*([f"{hours * 60:.1f} min"] if 0 < hours < 0.5 else []), *([remark] if remark else [])]
+    remarks = [*([f"{hours * 60:.1f}{_TIED}min"] if 0 < hours < 0.5 else []), *([remark] if remark else [])]
     return f"{figure} ({'; '.join(remarks)})" if remarks else figure
 
 
