@@ -49,15 +49,18 @@ class Queues:
     region: str
     sleep: Callable[[float], None] = time.sleep
 
-    def obstacle(self) -> str | None:
+    def obstacle(self, announced: int = 0) -> str | None:
         """Return why it cannot be told which images are lost: they may be among many that wait. None if it can.
 
         An image that must wait for the endpoint is sent again with a delay, so its message is always a young one: the
         age of the oldest message says nothing.
+
+        Args:
+            announced: How many images the same comparison has announced before, which may be those that wait.
         """
         for look in range(_LOOKS):
             waiting, delayed = self._counts(self.queue_url)
-            if delayed == 0 and waiting <= _FEW:
+            if delayed == 0 and waiting <= _FEW + announced:
                 break
             if look + 1 == _LOOKS:
                 return f"{waiting + delayed} images wait in the queue, and those without a record may be among them"

@@ -74,7 +74,9 @@ class Reconciler:
     queues: Queues
     clock: Callable[[], float] = time.monotonic
 
-    def compare(self, span: Span, start: Marker | None, seconds: float, dry_run: bool = False) -> Findings:
+    def compare(
+        self, span: Span, start: Marker | None, seconds: float, dry_run: bool = False, announced: int = 0
+    ) -> Findings:
         """Compare page by page, until all are compared or the time is over.
 
         Args:
@@ -82,12 +84,13 @@ class Reconciler:
             start: Behind which version to begin.
             seconds: After how many seconds no further page is begun.
             dry_run: Announce nothing.
+            announced: How many images the same comparison has announced before.
 
         Raises:
             UnsentError: SQS did not take an announcement.
             UnreadError: DynamoDB did not answer for all records.
         """
-        found = Findings(obstacle=self.queues.obstacle())
+        found = Findings(obstacle=self.queues.obstacle(announced))
         deadline = self.clock() + seconds
         dead: set[tuple[str, str]] | None = None
         for page in self.versions.pages(start):

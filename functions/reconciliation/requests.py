@@ -26,12 +26,14 @@ class Request:
         older_than: And that are at least so old.
         marker: Behind which version to go on.
         dry_run: Announce nothing.
+        announced: How many images earlier parts have announced.
     """
 
     since: datetime | None = None
     older_than: timedelta = timedelta()
     marker: Marker | None = None
     dry_run: bool = False
+    announced: int = 0
 
     @classmethod
     def of(cls, event: dict[str, Any]) -> Request:
@@ -44,6 +46,7 @@ class Request:
             timedelta(seconds=event["older_than_seconds"]),
             Marker(**marker) if marker else None,
             bool(event.get("dry_run")),
+            int(event.get("announced", 0)),
         )
 
     def run(self, passes: Passes, seconds_left: float) -> Findings:
@@ -52,7 +55,8 @@ class Request:
         if self.since is None:
             return passes.go_on(seconds)
         span = passes.span(self.since, self.older_than)
-        return passes.reconciler.compare(span, self.marker, min(seconds, _ANSWER_SECONDS), self.dry_run)
+        seconds = min(seconds, _ANSWER_SECONDS)
+        return passes.reconciler.compare(span, self.marker, seconds, self.dry_run, self.announced)
 
 
 def report(found: Findings) -> dict[str, Any]:

@@ -66,7 +66,7 @@ def reconcile(
         _show(outcome, dry_run)
     if outcome.obstacle and outcome.missing and not dry_run:
         raise LoupeError(
-            f"nothing was announced: {outcome.obstacle}",
+            f"{'not all were' if outcome.announced else 'nothing was'} announced: {outcome.obstacle}",
             f"Again when they are inspected; see: loupe status{target_options(stack, home)}",
         )
 

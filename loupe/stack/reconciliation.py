@@ -24,7 +24,7 @@ class Outcome:
         dead_letters: Missing ones that are in the dead-letter queue, and stay there.
         announced: Missing ones that were announced again.
         images: The first of the missing ones, as `image`, `version_id` and `uploaded_at`.
-        obstacle: Why nothing was announced; None if there was no reason.
+        obstacle: Why no more was announced; None if there was no reason.
     """
 
     listed: int = 0
@@ -62,7 +62,7 @@ def reconcile(
     Raises:
         LoupeError: The stack has no such function, or the function fails.
     """
-    asked = {
+    asked: dict[str, Any] = {
         "since": timestamp(since),
         "older_than_seconds": older_than.total_seconds(),
         "dry_run": dry_run,
@@ -73,7 +73,7 @@ def reconcile(
         answer = _ask(target, asked)
         outcome.add(answer)
         on_progress(outcome)
-        asked["marker"] = answer["marker"]
+        asked |= {"marker": answer["marker"], "announced": outcome.announced}
         # What waits now still waits when the next part is compared.
         if answer["marker"] is None or (outcome.obstacle and not dry_run):
             return outcome

@@ -65,7 +65,7 @@ class Stage:
                     for name in ("listed", "compared", "missing", "dead_letters", "announced")
                 }
             )
-            changes["marker"] = answer["marker"]
+            changes |= {"marker": answer["marker"], "announced": total["announced"]}
             if answer["marker"] is None:
                 return {**answer, **total}
 
@@ -112,7 +112,7 @@ def _stage(_cloud: Cloud) -> Iterator[Stage]:
         }.items():
             patch.setenv(name, value)
         patch.setattr(queues, "_PAUSE_SECONDS", 0)
-        patch.setattr(queues, "_FEW", 3)
+        patch.setattr(queues, "_FEW", 5)
         reconcile._passes.cache_clear()
         passes = reconcile._passes()
         passes.reconciler.versions.client.meta.events.register(
@@ -122,8 +122,8 @@ def _stage(_cloud: Cloud) -> Iterator[Stage]:
     reconcile._passes.cache_clear()
 
 
-def two_a_page(params: dict[str, Any], **_: Any) -> dict[str, Any]:
-    return {"MaxKeys": 2, **params}
+def two_a_page(params: dict[str, Any], **_: Any) -> None:
+    params["MaxKeys"] = 2
 
 
 @pytest.fixture
@@ -199,9 +199,7 @@ def test_the_schedule_goes_through_the_bucket_in_parts_and_then_looks_at_newer_i
     for number in range(5):
         stage.cloud.put(f"incoming/l/s/{number}.jpg", jpeg(shade=GOOD))
     now = datetime.now(UTC) + timedelta(hours=1)
-    parts = []
-    while not parts or stage.memory().marker:
-        parts.append(stage.passes(now).go_on(0))
+    parts = [stage.passes(now).go_on(0) for _ in range(3)]
     assert [part.listed for part in parts] == [2, 2, 1]
     assert sum(part.announced for part in parts) == stage.deliver() == 5
     settled = stage.memory().settled
@@ -214,6 +212,19 @@ def test_the_schedule_goes_through_the_bucket_in_parts_and_then_looks_at_newer_i
         microsecond=now.microsecond // 1000 * 1000
     )
     assert stage.passes(now + DAY).go_on(900).compared == 0, "they were read again"
+
+
+def test_what_one_part_has_announced_does_not_stop_the_next(stage: Stage) -> None:
+    for number in range(3 * queues._FEW):
+        stage.cloud.put(f"incoming/l/s/{number:02}.jpg", b"no image")
+    event = {"since": (datetime.now(UTC) - DAY).isoformat(), "older_than_seconds": -60, "marker": None}
+    announced = 0
+    for _ in range(8):  # each part has no time but for one page
+        part = reconcile.handler({**event, "announced": announced}, Context(1))  # type: ignore[arg-type]
+        assert part["obstacle"] is None
+        announced += part["announced"]
+        event["marker"] = part["marker"]
+    assert announced == 3 * queues._FEW
 
 
 def test_the_role_allows_exactly_the_calls(stage: Stage) -> None:
