@@ -119,6 +119,7 @@ def _note_failed_writes(space: Space) -> None:
 
     def write_or_note(path: str, data: Any, **options: Any) -> None:
         try:
+            _check_request()
             write(path, data, **options)
         except OSError as error:
             _note(error, space)
@@ -149,6 +150,7 @@ def _keep_bodies_on_disk(space: Space) -> Callable[[str, str, Any], None]:
             persist(bucket, key, stored)
             return
         try:
+            _check_request()
             path = s3._object_disk_path(bucket, key)
             os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
             _write_together(_contents(bucket, key, stored, Path(path)))
@@ -190,6 +192,13 @@ def _write_together(contents: dict[Path, bytes]) -> None:
         for temporary in new.values():
             temporary.unlink(missing_ok=True)
         raise
+
+
+def _check_request() -> None:
+    """Write nothing more for a request that will be undone. Raises its OSError."""
+    request = _current.get()
+    if request is not None and request.error is not None:
+        raise request.error
 
 
 def _note(error: OSError, space: Space) -> None:
