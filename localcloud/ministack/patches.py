@@ -2,6 +2,7 @@
 
 from localcloud.home.space import Space
 from localcloud.ministack import (
+    bucket_configurations,
     bucket_deletion,
     bucket_tags,
     callers,
@@ -9,6 +10,7 @@ from localcloud.ministack import (
     function_roles,
     functions,
     http_api,
+    managed_key,
     parameters,
     queries,
     received_messages,
@@ -49,6 +51,8 @@ def apply(observability: Observability, secret: bytes, space: Space) -> None:
     parameters.apply()
     http_api.apply()
     stored_objects.apply(space)
+    bucket_configurations.apply()
+    managed_key.apply()
     bucket_tags.apply()
     bucket_deletion.apply()
     observability.apply()
