@@ -1,4 +1,4 @@
-"""What AWS's descriptions of jobs have, although the request has left it out.
+"""What AWS's descriptions of jobs, models and configurations have, although the request has left it out.
 
 Clients count on it: the SageMaker SDK 2 reads `OutputDataConfig.KmsKeyId` of every training job that it attaches to
 (sagemaker/estimator.py, `_prepare_init_params_from_job_description`), and a tuning job's `_tuning_objective_metric`,
@@ -69,6 +69,20 @@ def tuning_job(record: Record) -> Record:
         | {"ParameterRanges": _ranges(config.get("ParameterRanges", {}))},
         "TrainingJobDefinition": {**_SWITCHES, **definition, **added, "StaticHyperParameters": static},
     }
+
+
+def model(record: Record) -> Record:
+    """Return the record of a model with what AWS adds."""
+    described: Record = {"EnableNetworkIsolation": False} | record
+    if container := record.get("PrimaryContainer"):
+        described["PrimaryContainer"] = {"Mode": "SingleModel"} | container
+    return described
+
+
+def endpoint_config(record: Record) -> Record:
+    """Return the record of an endpoint configuration with what AWS adds."""
+    variants = [{"InitialVariantWeight": 1.0} | variant for variant in record["ProductionVariants"]]
+    return {"EnableNetworkIsolation": False} | record | {"ProductionVariants": variants}
 
 
 def child_resources(definition: dict[str, Any]) -> dict[str, Any] | None:

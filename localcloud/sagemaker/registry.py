@@ -82,6 +82,7 @@ class Registry:
         members = {
             "ModelPackageStatus": "Completed",
             "ModelPackageStatusDetails": {"ValidationStatuses": [], "ImageScanStatuses": []},
+            "CertifyForMarketplace": False,
             "CreatedBy": {},
         }
         if "ModelPackageName" in request:

@@ -295,14 +295,16 @@ class Endpoints:
 
 
 def _variant(plan: Plan, weight: float) -> dict[str, Any]:
-    return {
+    variant = {
         "VariantName": plan["variant"],
         "DeployedImages": [{"SpecifiedImage": plan["image"], "ResolvedImage": plan["image"]}],
         "CurrentWeight": weight,
         "DesiredWeight": 1.0,
-        "CurrentInstanceCount": plan["instances"],
-        "DesiredInstanceCount": plan["instances"],
     }
+    if plan.get("serverless"):
+        return variant | {"CurrentInstanceCount": 0, "CurrentServerlessConfig": plan["serverless"]}
+    count = plan["instances"]
+    return variant | {"CurrentInstanceCount": count, "DesiredInstanceCount": count}
 
 
 def _pending_deployment(pending: dict[str, Any], traffic: Traffic | None) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from localcloud.sagemaker import refusals
+from localcloud.sagemaker import descriptions, refusals
 from localcloud.sagemaker.aws_errors import invalid
 from localcloud.sagemaker.hosting.model_server import STARTUP_TIMEOUT_S
 from localcloud.sagemaker.images import Images
@@ -16,8 +16,9 @@ if TYPE_CHECKING:  # its import brings MiniStack's
     from localcloud.sagemaker.roles import Roles
 
 # What an endpoint runs, copied from its configuration and model when it is deployed. So a running endpoint serves on
-# when they are deleted, as on AWS. Keys: image, model_data, environment, role, variant,
-# instances, instance_type, startup_timeout_s. A plan is stored with its endpoint. A transform job has the first four.
+# when they are deleted, as on AWS. Keys: image, model_data, environment, role, variant, instances, instance_type,
+# serverless (its ServerlessConfig), startup_timeout_s. A plan is stored with its endpoint. A transform job has the
+# first four.
 Plan = dict[str, Any]
 
 
@@ -32,12 +33,12 @@ class Models:
         resources = self._resources
         return {
             "CreateModel": self._create_model,
-            "DescribeModel": lambda request: resources.get("Model", request["ModelName"]),
+            "DescribeModel": lambda request: descriptions.model(resources.get("Model", request["ModelName"])),
             "DeleteModel": lambda request: resources.delete("Model", request["ModelName"]),
             "ListModels": lambda request: resources.list_page("Model", request),
             "CreateEndpointConfig": self._create_config,
-            "DescribeEndpointConfig": lambda request: resources.get(
-                "EndpointConfig", request["EndpointConfigName"]
+            "DescribeEndpointConfig": lambda request: descriptions.endpoint_config(
+                resources.get("EndpointConfig", request["EndpointConfigName"])
             ),
             "DeleteEndpointConfig": lambda request: resources.delete(
                 "EndpointConfig", request["EndpointConfigName"]
@@ -57,6 +58,7 @@ class Models:
             "variant": variant["VariantName"],
             "instances": variant.get("InitialInstanceCount", 1),
             "instance_type": variant.get("InstanceType"),
+            "serverless": variant.get("ServerlessConfig"),
             "startup_timeout_s": variant.get(
                 "ContainerStartupHealthCheckTimeoutInSeconds", STARTUP_TIMEOUT_S
             ),

@@ -48,6 +48,8 @@ class Scaling:
             "PutScalingPolicy": self._put_policy,
             "DescribeScalingPolicies": self._describe_policies,
             "DeleteScalingPolicy": self._delete_policy,
+            # A laptop scales nothing, so that nothing has ever happened.
+            "DescribeScalingActivities": lambda request: {"ScalingActivities": []},
         }
 
     def call(self, name: str, request: dict[str, Any]) -> dict[str, Any]:
@@ -65,7 +67,11 @@ class Scaling:
                 does not exist.
         """
         if name not in self._operations:
-            raise AwsError("UnknownOperationException", f"The local cloud does not have {SERVICE}:{name}.")
+            raise AwsError(
+                "UnknownOperationException",
+                f"The local cloud does not have {SERVICE}:{name}. What works: RegisterScalableTarget and "
+                "PutScalingPolicy of SageMaker's variants, whose alarms are real, although a laptop scales nothing.",
+            )
         validate(name, request, SERVICE)
         return self._operations[name](request)
 

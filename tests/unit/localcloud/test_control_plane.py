@@ -81,7 +81,9 @@ def refusal(sagemaker: SageMaker, operation: str, request: dict[str, Any]) -> Aw
 def test_a_model_is_remembered_across_restarts(sagemaker: SageMaker, tmp_path: Path) -> None:
     assert create_model(sagemaker) == {"ModelArn": "arn:aws:sagemaker:us-east-1:000000000000:model/m"}
     again = make_sagemaker(tmp_path)
-    assert again.call("DescribeModel", {"ModelName": "m"})["PrimaryContainer"] == CONTAINER
+    described = again.call("DescribeModel", {"ModelName": "m"})
+    assert described["PrimaryContainer"] == CONTAINER | {"Mode": "SingleModel"}
+    assert described["EnableNetworkIsolation"] is False
 
 
 def test_a_name_can_be_used_once(sagemaker: SageMaker) -> None:
@@ -147,6 +149,7 @@ def test_an_endpoint_config_needs_its_model(sagemaker: SageMaker) -> None:
     create_config(sagemaker, "m")
     description = sagemaker.call("DescribeEndpointConfig", {"EndpointConfigName": "c"})
     assert description["ProductionVariants"][0]["InferenceAmiVersion"].startswith("al2")
+    assert description["ProductionVariants"][0]["InitialVariantWeight"] == 1.0
     sagemaker.call("DeleteEndpointConfig", {"EndpointConfigName": "c"})
     assert sagemaker.call("ListEndpointConfigs", {}) == {"EndpointConfigs": []}
 

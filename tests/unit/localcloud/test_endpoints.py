@@ -40,3 +40,17 @@ def test_everything_that_was_created_can_be_deleted(stage: Stage) -> None:
         ("ListModelPackageGroups", "ModelPackageGroupSummaryList"),
     ):
         assert stage.call(operation)[member] == []
+
+
+def test_a_serverless_variant_serves_and_has_no_instances(stage: Stage) -> None:
+    stage.config("m")
+    config = {"MemorySizeInMB": 4096, "MaxConcurrency": 2}
+    variant = {"VariantName": "AllTraffic", "ModelName": "m", "ServerlessConfig": config}
+    stage.call("CreateEndpointConfig", EndpointConfigName="serverless", ProductionVariants=[variant])
+    stage.call("CreateEndpoint", EndpointName="e", EndpointConfigName="serverless")
+    served = stage.settled("e")
+    assert served["EndpointStatus"] == "InService"
+    (answered,) = served["ProductionVariants"]
+    assert answered["CurrentServerlessConfig"] == config
+    assert answered["CurrentInstanceCount"] == 0
+    assert "DesiredInstanceCount" not in answered

@@ -102,16 +102,14 @@ def test_a_bad_package_is_refused(registry: Stage, members: dict[str, Any], mess
 def test_a_model_is_created_from_an_approved_package(registry: Stage) -> None:
     registry.put("m.tar.gz", "model")
     version = register(registry)
-    model = {
-        "ModelName": "m",
-        "ExecutionRoleArn": ROLE,
-        "PrimaryContainer": {"ModelPackageName": version, "Environment": {"B": "2"}},
-    }
+    container = {"ModelPackageName": version, "Environment": {"B": "2"}}
+    model = {"ModelName": "m", "ExecutionRoleArn": ROLE, "PrimaryContainer": container}
     with pytest.raises(AwsError, match="not approved: it is PendingManualApproval"):
         registry.call("CreateModel", **model)
     registry.call("UpdateModelPackage", ModelPackageArn=version, ModelApprovalStatus="Approved")
     registry.call("CreateModel", **model)
-    assert registry.call("DescribeModel", ModelName="m")["PrimaryContainer"] == model["PrimaryContainer"]
+    described = registry.call("DescribeModel", ModelName="m")["PrimaryContainer"]
+    assert described == {"Mode": "SingleModel", **container}
     variant = {"VariantName": "v", "ModelName": "m", "InstanceType": "ml.m5.large", "InitialInstanceCount": 1}
     registry.call("CreateEndpointConfig", EndpointConfigName="c", ProductionVariants=[variant])
     plan = registry.cloud._endpoints._models.plan("c")

@@ -37,7 +37,7 @@ def scale(stage: Stage, operation: str, request: dict[str, Any] | None = None, *
 
 
 def refusal(stage: Stage, operation: str, **request: Any) -> AwsError:
-    call = stage.cloud.scaling.call if "Scal" in operation else stage.cloud.call
+    call = stage.cloud.scaling.call if "Sc" in operation else stage.cloud.call
     with pytest.raises(AwsError) as caught:
         call(operation, request)
     return caught.value
@@ -164,3 +164,12 @@ def test_a_canary_needs_two_instances_of_the_new_fleet(stage: Stage) -> None:
     stage.config("two", instances=2)
     stage.call("UpdateEndpoint", EndpointName="e", EndpointConfigName="two", DeploymentConfig=config)
     assert counts(stage.settled("e")) == (2, 2)
+
+
+def test_a_laptop_has_scaled_nothing_and_says_what_else_is_not_there(served: Stage) -> None:
+    assert scale(served, "DescribeScalingActivities", {"ServiceNamespace": "sagemaker"}) == {
+        "ScalingActivities": []
+    }
+    error = refusal(served, "PutScheduledAction", **VARIANT, ScheduledActionName="night")
+    assert error.code == "UnknownOperationException"
+    assert "What works: RegisterScalableTarget" in error.message
