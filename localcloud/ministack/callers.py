@@ -4,6 +4,7 @@ MiniStack's rules are AWS's: `StringLike`, `StringEquals` and the ARN operators 
 NotAction, NotResource, permissions boundaries and resource policies count (tests/unit/localcloud/test_policies.py).
 """
 
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -14,12 +15,16 @@ from localcloud.ministack import encrypted_topics
 from localcloud.permissions import recorder
 
 _Denied = Any  # None, or MiniStack's reason
+# No policy can name the batch operations of SQS:
+# https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-batch-api-actions.html
+_SINGLE = {f"{name}Batch": name for name in ("SendMessage", "DeleteMessage", "ChangeMessageVisibility")}
 
 
 def apply() -> None:
     """Patch MiniStack."""
     _record_decisions()
     _give_the_namespace_of_metrics()
+    _take_the_permission_of_one_message_for_several()
     encrypted_topics.apply()
 
 
@@ -85,6 +90,17 @@ def _give_the_namespace_of_metrics() -> None:
         return context
 
     iam_actions.request_tag_context = tags_and_namespace
+
+
+def _take_the_permission_of_one_message_for_several() -> None:
+    for name in ("_action_from_query", "_action_from_target"):
+        action_of = getattr(iam_actions, name)
+
+        def single_action_of(*request: Any, action_of: Callable[..., str | None] = action_of) -> str | None:
+            action = action_of(*request)
+            return _SINGLE.get(action or "", action)
+
+        setattr(iam_actions, name, single_action_of)
 
 
 def _namespace(body: bytes, parameters: Any) -> str | None:

@@ -18,6 +18,8 @@ _NAMES = {
     # AUTH: the environment's setting of that name enforces IAM.
     "app": ("app", "_request_account_scope", "_build_persistence_save_dict", "AUTH", "PERSIST_STATE"),
     "core.iam_actions": (
+        "_action_from_query",
+        "_action_from_target",
         "_safe_json_field",
         "identity_denial_message",
         "request_tag_context",
@@ -106,7 +108,14 @@ _NAMES = {
         "run_reentrant",
     ),
     "services.cognito": ("_get_pool_unscoped", "well_known_jwks"),
-    "services.cloudwatch_logs": ("_log_groups",),
+    "services.cloudwatch_logs": (
+        "_decode_token",
+        "_encode_token",
+        "_filter_log_events",
+        "_log_events_lock",
+        "_log_groups",
+        "_resolve_log_group_name",
+    ),
     "services.dynamodb": (
         "_INDEX_MEMBERS",
         "_condition_syntax_error",

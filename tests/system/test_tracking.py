@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import threading
 import time
 from collections import Counter
 from datetime import UTC, datetime
@@ -11,14 +13,15 @@ from typing import Any
 
 import pytest
 from boto3.dynamodb.types import TypeSerializer
+from botocore.exceptions import BotoCoreError
 
 from loupe.stack.api import call
 from loupe.stack.inspections import Inspection
 from loupe.stack.target import Target
-from loupe.stack.uploads import Source, follow, upload
+from loupe.stack.uploads import Source, Upload, follow, upload
 from tests.inspection_support import s3_record
 from tests.system.bad_images import jpeg
-from tests.system.cloud_process import CloudProcess, eventually, wait_until_saved
+from tests.system.cloud_process import CloudProcess, eventually
 
 pytestmark = pytest.mark.system
 REPOSITORY = Path(__file__).parents[2]
@@ -159,28 +162,59 @@ def test_what_people_and_functions_add_to_records_does_not_invoke_the_counting(t
     assert len(counted) == len(records)
 
 
-def test_a_killed_cloud_has_counted_each_of_its_records_once_after_the_restart(tmp_path: Path) -> None:
+def test_a_cloud_that_is_killed_under_load_ends_with_one_record_and_one_count_of_each_image(
+    tmp_path: Path,
+) -> None:
     """Without an endpoint: an unreadable image gets its record all the same."""
-    line, number = "killed", 30
-    bodies = {f"SN{index}": b"no image %d" % index for index in range(number)}
+    line = "killed"
     process = CloudProcess(tmp_path, REPOSITORY)
-    inspect(Target.local(tmp_path), line, dict(list(bodies.items())[: number // 2]))
-    wait_until_saved(tmp_path, "SN0")
-    inspect(Target.local(tmp_path), line, dict(list(bodies.items())[number // 2 :]))
-    process.kill()
+    acknowledged = upload_until_killed(process, line, number=40)
 
     process = CloudProcess(tmp_path, REPOSITORY)
     try:
         target = Target.local(tmp_path)
-        # When the last record is counted, so are those before it. What was not saved has neither record nor count.
+        records = follow(target, acknowledged, lambda _: None, patience=60)
+        assert [upload for upload in acknowledged if upload.identity not in records] == []
+        assert process.connection.inspected_again > 0, "nothing was lost, so this has tested nothing"
+
+        # When the last record is counted, so are those before it.
         inspect(target, line, {"last": b"no image either"})
         feed = {"line": line, "limit": 500}
         eventually(
             lambda: "last" in {item["serial"] for item in call(target, "GET", "/changes", feed)["items"]}
         )
-        records = call(target, "GET", "/inspections", {"line": line, "limit": 100})["items"]
-        assert totals(target, line)["inspected"] == len(records) > number // 2
+        shown = call(target, "GET", "/inspections", {"line": line, "limit": 100})["items"]
+        assert len(shown) > len(acknowledged)
+        assert totals(target, line)["inspected"] == len(shown)
         followed = {item["serial"] for item in call(target, "GET", "/changes", feed)["items"]}
-        assert followed == {record["serial"] for record in records}
+        assert followed == {record["serial"] for record in shown}
     finally:
         process.stop()
+
+
+def upload_until_killed(process: CloudProcess, line: str, number: int) -> list[Upload]:
+    """Upload images by two cameras, kill the cloud after some, and return those that it has acknowledged."""
+    target = Target.local(process.home)
+    acknowledged: list[Upload] = []
+    enough = threading.Event()
+
+    def on_upload(uploaded: Upload) -> None:
+        acknowledged.append(uploaded)
+        if len(acknowledged) >= number:
+            enough.set()
+
+    def image(name: str, index: int) -> Source:
+        return Source(f"incoming/{line}/top/{name} +ü{index}.jpg", lambda: b"no image %d" % index, name)
+
+    def camera(name: str) -> None:
+        with contextlib.suppress(BotoCoreError):  # the cloud is gone
+            upload(target, [image(name, index) for index in range(number)], on_upload)
+
+    cameras = [threading.Thread(target=camera, args=(name,)) for name in ("A", "B")]
+    for thread in cameras:
+        thread.start()
+    enough.wait(60)
+    process.kill()
+    for thread in cameras:
+        thread.join()
+    return acknowledged

@@ -4,8 +4,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from ministack.core import iam_actions
 from ministack.services import iam
 
+from localcloud.ministack import callers
 from localcloud.permissions.roles import Check
 from tests.unit.localcloud.policies import allow, make_role, may
 
@@ -129,3 +131,14 @@ def test_a_service_assumes_a_role_only_under_the_conditions_of_its_trust(
     machine = "arn:aws:states:us-east-1:000000000000:stateMachine:retrain"
     assert role.trusts("states.amazonaws.com", machine) is trusted
     assert not role.trusts("sagemaker.amazonaws.com", machine)
+
+
+@pytest.mark.parametrize("name", ["SendMessage", "DeleteMessage", "ChangeMessageVisibility"])
+def test_several_messages_need_the_permission_of_one(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    for patched in ("_action_from_query", "_action_from_target"):
+        monkeypatch.setattr(iam_actions, patched, getattr(iam_actions, patched))
+    callers._take_the_permission_of_one_message_for_several()
+    target = {"x-amz-target": f"AmazonSQS.{name}Batch"}
+    assert iam_actions.extract_iam_action("sqs", "POST", "/", target, b"{}", {}) == f"sqs:{name}"
+    query = {"Action": [f"{name}Batch"]}
+    assert iam_actions.extract_iam_action("sqs", "POST", "/", {}, b"", query) == f"sqs:{name}"
