@@ -1,6 +1,6 @@
 # Every target bootstraps what it needs with plain python3 (3.11 or newer) into .venv; hashes are required.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-browser test-images test-clients test-slow test-nightly check check-types check-code check-template check-dashboard dev format starter-model state-machine permissions record-permissions dashboard lock openapi fuzz images clean
+.PHONY: help demo test test-browser test-images test-clients test-notebook notebook test-slow test-nightly check check-types check-code check-template check-dashboard dev format starter-model state-machine permissions record-permissions dashboard lock openapi fuzz images clean
 PYTHON ?= python3
 BIN := .venv/bin
 # Container images set it. Without compiled files each of the hundreds of processes of a test run would compile torch and
@@ -39,6 +39,12 @@ test-images: .venv/.dev ## the containers, built without a registry and started 
 # The SDKs pin dependencies of their own, and weigh a gigabyte together. After the installation nothing but this machine is reached.
 test-clients: .venv/.dev .tools/notebook/.done .tools/sagemaker2/.done .tools/awscli/.done ## the SageMaker SDKs, the AWS CLI and boto3 against the local cloud
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/clients -m clients
+
+notebook: .venv/.dev .tools/notebook/.done ## open the notebook in JupyterLab, with a local cloud (STACK=loupe: for that stack on AWS)
+	@.tools/notebook/bin/python notebooks/lab.py $(if $(STACK),--stack $(STACK))
+
+test-notebook: .venv/.dev .tools/notebook/.done ## execute the notebook against the local cloud (LOUPE_NEU_DET=NEU-DET.zip: on that, too)
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/notebook -m notebook
 
 test-slow: .venv/.dev ## the heavy detector families, a whole retraining, and the tutorial
 	@$(PYTEST) -m slow

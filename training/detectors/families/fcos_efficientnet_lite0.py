@@ -14,11 +14,19 @@ from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.fcos import FCOS, FCOSHead
 from torchvision.models.detection.image_list import ImageList
 
-from training.detectors.architectures.efficientnet_lite import CHANNELS, STRIDES, PyramidDetector
+from training.detectors.architectures.efficientnet_lite import (
+    CHANNELS,
+    INSTALLED_LITE0,
+    STRIDES,
+    PyramidDetector,
+)
 from training.detectors.base import PublicWeights, Recipe, Target
 
 RECIPE = Recipe(input_size=256, batch_size=16, learning_rate=7e-4, weight_decay=0.02, epochs=40)
-WEIGHTS = {"imagenet": PublicWeights("huggingface", "timm/tf_efficientnet_lite0.in1k")}
+WEIGHTS = {
+    "imagenet": PublicWeights("huggingface", "timm/tf_efficientnet_lite0.in1k"),
+    "imagenet-installed": INSTALLED_LITE0,
+}
 
 # In each tower. Four of 256 channels, as in the paper, would cost ten times as much as the backbone.
 _CONVOLUTIONS = 2

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from training.detectors.architectures.efficientnet_lite import INSTALLED_LITE0
 from training.detectors.architectures.gfl import GflEfficientNetLite
 from training.detectors.base import PublicWeights, Recipe
 
 RECIPE = Recipe(input_size=256, batch_size=16, learning_rate=7e-4, weight_decay=0.02, epochs=60)
-WEIGHTS = {"imagenet": PublicWeights("huggingface", "timm/tf_efficientnet_lite0.in1k")}
+WEIGHTS = {
+    "imagenet": PublicWeights("huggingface", "timm/tf_efficientnet_lite0.in1k"),
+    "imagenet-installed": INSTALLED_LITE0,
+}
 
 
 def build(classes: int, input_size: int) -> GflEfficientNetLite:

