@@ -10,6 +10,7 @@ from localcloud.ministack import (
     function_roles,
     functions,
     http_api,
+    log_search,
     managed_key,
     parameters,
     queries,
@@ -55,4 +56,5 @@ def apply(observability: Observability, secret: bytes, space: Space) -> None:
     managed_key.apply()
     bucket_tags.apply()
     bucket_deletion.apply()
+    log_search.apply()
     observability.apply()
