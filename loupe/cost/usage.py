@@ -67,6 +67,8 @@ def _images(work: Workload) -> Iterator[Usage]:
     gets = _called(work, "GetObject") + (work.images if work.by_reference else 0)
     yield Usage("s3.put", work.images + _called(work, "PutObject"), "images, pictures and thumbnails stored")
     yield Usage("s3.get", gets, "images read")
+    # S3 bills a list as a PUT.
+    yield Usage("s3.put", _lists(work), "lists of all images, in search of those without a record")
 
 
 def _functions(work: Workload) -> Iterator[Usage]:
@@ -81,6 +83,12 @@ def _functions(work: Workload) -> Iterator[Usage]:
     )
     yield Usage("lambda.request", sum(number for _, number, _ in runs), "calls of the functions")
     seconds = sum(number * ms / 1000 * memory_gb(name) for name, number, ms in runs)
+    seconds += (
+        _lists(work)
+        * calls()["reconciliation"]["milliseconds_per_list"]
+        / 1000
+        * memory_gb("ReconcileFunction")
+    )
     yield Usage("lambda.time", seconds, "memory times seconds of the functions", "assumed")
     yield Usage("xray.trace", sum(_traces(work, number) for _, number, _ in runs), "traces of the functions")
 
@@ -99,8 +107,11 @@ def _tables(work: Workload) -> Iterator[Usage]:
     )
     yield Usage("dynamodb.write", units, "records, their indexes, the feed, counters and the review queue")
     asked = _asked(work) * calls()["dashboard"]["read_units"]
+    compared = work.images * calls()["reconciliation"]["reads"]
     yield Usage(
-        "dynamodb.read", marked * reads["record"] + queued * reads["queued"] + asked, "records and the feed"
+        "dynamodb.read",
+        marked * reads["record"] + queued * reads["queued"] + asked + compared,
+        "records and the feed",
     )
 
 
@@ -213,6 +224,13 @@ def _called(work: Workload, operation: str) -> float:
 def _batches(work: Workload) -> float:
     """Return how many batches of new records the stream delivers: each collects for one second."""
     return work.images / (1 + work.images_per_second)
+
+
+def _lists(work: Workload) -> float:
+    """Return how many lists of the images bucket the comparisons of bucket and table make in a month."""
+    rule = calls()["reconciliation"]
+    stored = work.images / DAYS_PER_MONTH * work.image_days
+    return float(stored / rule["images_per_list"] * rule["runs_per_month"])
 
 
 def _asked(work: Workload) -> float:
