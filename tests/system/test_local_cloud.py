@@ -280,6 +280,21 @@ class TestEndpoints:
         with pytest.raises(ClientError, match="content length exceeded"):
             invoke(cloud, b"x" * 6_291_457)
 
+    def test_what_is_not_there_says_what_works(self, cloud: Any) -> None:
+        with pytest.raises(ClientError, match=r"\(NoSuchBucket\).*JumpStart's models.*What works: to train"):
+            cloud.client("s3").get_object(Bucket="jumpstart-cache-prod-us-east-1", Key="models_manifest.json")
+        with pytest.raises(ClientError, match=r"\(404\)"):
+            cloud.client("s3").head_object(
+                Bucket="jumpstart-cache-prod-us-east-1", Key="models_manifest.json"
+            )
+        runtime = cloud.client("sagemaker-runtime")
+        with pytest.raises(ClientError, match=r"\(ValidationError\).*What works: InvokeEndpoint"):
+            runtime.invoke_endpoint_async(EndpointName="allowed", InputLocation="s3://bucket/key")
+        with pytest.raises(ClientError, match=r"\(ValidationError\).*What works: InvokeEndpoint"):
+            runtime.invoke_endpoint_with_response_stream(EndpointName="allowed", Body=b"image")
+        with pytest.raises(ClientError, match=r"\(UnknownOperationException\).*What works: "):
+            cloud.client("sagemaker").list_contexts()
+
     def test_a_server_that_dies_is_replaced(self, cloud: Any) -> None:
         before = invoke(cloud)["pid"]
         with pytest.raises(ClientError, match=r"server error \(0\)"):
