@@ -61,21 +61,33 @@ class ProgramLog:
             self._thread.join(timeout=10)
         self.send()
 
+    def open(self) -> None:
+        """Create the log stream before the program prints, for whoever looks for it at once.
+
+        As on AWS, a role that may not write logs does not fail the program.
+        """
+        self._or_warn(self._create_stream)
+
     def send(self) -> None:
-        """Send the lines that have arrived; as on AWS, a role that may not write logs does not fail the program."""
+        """Send the lines that have arrived."""
         with self._lock:
             events, self._unsent = self._unsent, []
-        if not events:
-            return
+        if events:
+            self._or_warn(lambda: self._put(events))
+
+    def _put(self, events: list[dict[str, Any]]) -> None:
+        if not self._stream_exists:
+            self._create_stream()
+        for start in range(0, len(events), _EVENTS_PER_CALL):
+            self._logs.put_log_events(
+                logGroupName=self._group,
+                logStreamName=self._stream,
+                logEvents=events[start : start + _EVENTS_PER_CALL],
+            )
+
+    def _or_warn(self, write: Callable[[], None]) -> None:
         try:
-            if not self._stream_exists:
-                self._create_stream()
-            for start in range(0, len(events), _EVENTS_PER_CALL):
-                self._logs.put_log_events(
-                    logGroupName=self._group,
-                    logStreamName=self._stream,
-                    logEvents=events[start : start + _EVENTS_PER_CALL],
-                )
+            write()
         except (ClientError, BotoCoreError) as error:
             logger.warning("logs of %s: %s", self._stream, error)
 

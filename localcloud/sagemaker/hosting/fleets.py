@@ -98,6 +98,8 @@ class Fleet:
             f"{_LOG_GROUPS}/{self._endpoint}",
             f"{self.plan['variant']}/{root.name}",
         )
+        # A ModelError names the log group, perhaps before the program has printed anything.
+        log.open()
         server = ModelServer(root, self._machine.repo, self.plan["environment"] | credentials, log)
         with self._lock:
             if self._ending.is_set():
