@@ -43,6 +43,10 @@ class DataLog:
     def __init__(self, log: ProgramLog) -> None:
         self._log = log
 
+    def open(self) -> None:
+        """Create the log stream."""
+        self._log.open()
+
     def write(self, text: str) -> None:
         """Add a line."""
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3]

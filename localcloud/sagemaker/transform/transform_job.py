@@ -171,6 +171,8 @@ class TransformJob(Job):
     def _served(self, log: DataLog) -> Iterator[ModelServer]:
         """Give the model's server, which ends with the block, or as soon as the job must stop."""
         server = self._server()
+        server.log.open()
+        log.open()
         done = threading.Event()
         follower = threading.Thread(target=self._follow, args=(server, log, done), daemon=True)
         follower.start()
