@@ -118,7 +118,9 @@ def _distributed(channel: dict[str, Any]) -> dict[str, Any]:
 
 
 def _ranges(ranges: dict[str, Any]) -> dict[str, Any]:
-    scaled = ("IntegerParameterRanges", "ContinuousParameterRanges")
-    return ranges | {
-        kind: [{"ScalingType": "Auto"} | entry for entry in ranges[kind]] for kind in scaled if kind in ranges
-    }
+    """Return all three kinds of ranges, also those without a range: the SDK 2 reads each of them."""
+    kinds = ("IntegerParameterRanges", "ContinuousParameterRanges", "CategoricalParameterRanges")
+    every = {kind: ranges.get(kind, []) for kind in kinds}
+    for kind in kinds[:2]:
+        every[kind] = [{"ScalingType": "Auto"} | entry for entry in every[kind]]
+    return ranges | every

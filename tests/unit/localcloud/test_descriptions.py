@@ -96,6 +96,10 @@ def test_ranges_of_a_tuning_job_have_a_scaling_type() -> None:
     answered = descriptions.tuning_job(tuning_request("t", ParameterRanges=ranges))
     found = answered["HyperParameterTuningJobConfig"]["ParameterRanges"]
     assert [found[kind][0].get("ScalingType") for kind in ranges] == ["Auto", "Linear", None]
+    del ranges["CategoricalParameterRanges"]
+    answered = descriptions.tuning_job(tuning_request("t", ParameterRanges=ranges))
+    found = answered["HyperParameterTuningJobConfig"]["ParameterRanges"]
+    assert found["CategoricalParameterRanges"] == []
 
 
 def test_inputs_and_outputs_of_a_processing_job_have_their_defaults(stage: Stage) -> None:
