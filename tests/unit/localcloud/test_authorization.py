@@ -75,6 +75,23 @@ def test_a_job_needs_the_role_that_it_passes_and_the_tags_that_it_gets(authoriza
     assert checks[1].context == {"iam:PassedToService": "sagemaker.amazonaws.com"}
 
 
+def test_a_transform_job_passes_no_role(authorization: Authorization) -> None:
+    """It has that of its model, which CreateModel has passed."""
+    request = {
+        "TransformJobName": "Monday",
+        "ModelName": "judge",
+        "TransformInput": {"DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": "s3://b/in/"}}},
+        "Tags": [{"Key": "line", "Value": "7"}],
+    }
+    assert needed(authorization, SAGEMAKER, "CreateTransformJob", request) == {
+        ("sagemaker:CreateTransformJob", f"{ARN}:transform-job/monday"),
+        ("sagemaker:AddTags", f"{ARN}:transform-job/monday"),
+    }
+    stopping = needed(authorization, SAGEMAKER, "StopTransformJob", {"TransformJobName": "Monday"})
+    assert stopping == {("sagemaker:StopTransformJob", f"{ARN}:transform-job/monday")}
+    assert needed(authorization, SAGEMAKER, "ListTransformJobs", {}) == {("sagemaker:ListTransformJobs", "*")}
+
+
 def test_a_model_version_needs_its_container_its_model_and_its_metrics(authorization: Authorization) -> None:
     request = {
         "ModelPackageGroupName": "press",

@@ -10,7 +10,9 @@ from typing import Any, ClassVar
 
 import boto3
 import pytest
+from ministack.services import stepfunctions
 
+from localcloud.sagemaker import step_functions
 from localcloud.sagemaker.aws_errors import AwsError
 from localcloud.sagemaker.hosting.model_server import NoAnswerError, ServerError
 from localcloud.sagemaker.transform import invoker, transform_job
@@ -332,6 +334,23 @@ def test_an_object_larger_than_the_payload_is_not_sent(stage: Stage, server: typ
     assert any(text.startswith(line) for text in log_lines(stage, "one", "-log"))
     assert server.environment["SAGEMAKER_MAX_PAYLOAD_IN_MB"] == "1"
     assert max(len(body) for body, *_ in server.requests) == 5
+
+
+def test_a_state_machine_waits_for_a_job(stage: Stage, server: type[ScriptedServer]) -> None:
+    """https://docs.aws.amazon.com/step-functions/latest/dg/connect-sagemaker.html has CreateTransformJob."""
+    make_model(stage)
+    answer = step_functions._invoke_optimized(stage.cloud, "createTransformJob.sync", request("one"))
+    assert answer["TransformJobStatus"] == "Completed"
+    stage.put("data/b.jpg", "bad")
+    with pytest.raises(stepfunctions._ExecutionError, match="See job logs for more information"):
+        step_functions._invoke_optimized(stage.cloud, "createTransformJob.sync", request("two"))
+
+
+def test_outputs_are_encrypted_with_the_key_of_the_job(stage: Stage, server: type[ScriptedServer]) -> None:
+    key = boto3.client("kms", region_name="us-east-1").create_key()["KeyMetadata"]["KeyId"]
+    run(stage, TransformOutput={"S3OutputPath": f"s3://{BUCKET}", "KmsKeyId": key})
+    stored = stage.s3.head_object(Bucket=BUCKET, Key="a.txt.out")
+    assert (stored["ServerSideEncryption"], stored["SSEKMSKeyId"]) == ("aws:kms", key)
 
 
 def test_an_unlimited_payload_is_sent_in_chunks(stage: Stage, server: type[ScriptedServer]) -> None:

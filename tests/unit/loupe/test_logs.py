@@ -60,6 +60,8 @@ def written(stack: Target) -> Target:
     jobs = "/aws/sagemaker/TrainingJobs"
     _write(stack, jobs, ['{"event": "epoch", "epoch": 1}'], ago_s=120, stream="press-20260131-a/algo-1")
     _write(stack, jobs, ["of another stack's job"], ago_s=120, stream="drill-20260131-a/algo-1")
+    # A transform job has the name that somebody gave it.
+    _write(stack, "/aws/sagemaker/TransformJobs", ["a folder"], ago_s=7200, stream="monday/i-1/data-log")
     _write(stack, "/aws/sagemaker/Endpoints/press", ["a plain line"], ago_s=30)
     _write(stack, "/aws/lambda/loupe-2-inspect", ["of another stack"], ago_s=30)
     return stack
@@ -87,10 +89,15 @@ def test_the_lines_that_contain_a_text_are_selected(written: Target):
     assert [line.source for line in logs.read([], NOW - timedelta(hours=1), "plain")] == ["endpoint"]
 
 
+def test_the_log_of_a_folder_that_was_judged_is_read_by_any_name(written: Target):
+    (line,) = StackLogs(written).read(["transform"], NOW - timedelta(hours=3))
+    assert (line.source, line.stream, line.message) == ("transform", "monday/i-1/data-log", "a folder")
+
+
 def test_an_unknown_log_is_refused_with_the_names_that_exist(written: Target):
     with pytest.raises(LoupeError, match="no log inspekt") as caught:
         StackLogs(written).read(["inspekt"], NOW)
-    assert "endpoint, inspect, requests, retrain, training" in caught.value.hint
+    assert "endpoint, inspect, requests, retrain, training, transform" in caught.value.hint
 
 
 @pytest.mark.parametrize(
