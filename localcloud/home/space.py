@@ -48,14 +48,18 @@ class Space:
         return max(LEAST_FREE_BYTES, _STATES * self._state)
 
     def lack(self, size: int = 0) -> str | None:
-        """Return why an upload of so many bytes is refused; None if there is room for it."""
+        """Return why an upload of so many bytes is refused; None if there is room for it.
+
+        While the reserve is free, an upload may take half of it: one that is small is refused only when all are.
+        """
         free, reserve = shutil.disk_usage(self._root).free, self.reserve
+        needed = max(reserve, size + reserve // 2)
         reason = (
-            f"The disk of {self._root} is full, so uploads are refused until {(reserve + size) / _MB:,.0f} MB are free "
-            f"there; now it is {free / _MB:,.0f} MB."
+            f"The disk of {self._root} is full, so uploads are refused until {-(-needed // _MB):,} MB are free there; "
+            f"now it is {free // _MB:,} MB."
         )
         self._set(reason, short=free < reserve)
-        return reason if free < reserve + size else None
+        return reason if free < needed else None
 
     def failed(self, error: OSError) -> str:
         """Note that a file could not be written, which also happens when the user's share of the disk is used up.

@@ -16,12 +16,13 @@ from pathlib import Path
 from localcloud.errors import HomeError, PortInUseError
 from localcloud.home import connections, lock
 from localcloud.home.ports import bind
+from localcloud.home.space import Space
 from localcloud.site import files
 from localcloud.sources import REPOSITORY
 from loupe.doctor.examination import Check, Finding, ok, problem, warning
 
 _OLDEST, _NEWEST_TESTED = (3, 11), (3, 14)
-_LEAST_BYTES, _FEW_BYTES = 100_000_000, 2_000_000_000
+_FEW_BYTES = 2_000_000_000
 _PIN = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", re.MULTILINE)
 
 
@@ -55,8 +56,9 @@ def disk_space(laptop: Laptop) -> Iterator[Finding]:
     free = shutil.disk_usage(folder).free
     text = f"{free / 1e9:.1f} GB are free on the disk of {laptop.home}"
     command = f"Free some space there, or choose another folder: loupe up --home FOLDER (now {laptop.home})"
-    if free < _LEAST_BYTES:
-        yield problem(f"{text}, and the local cloud does not start", command)
+    if free < (reserve := Space(folder).reserve):
+        needed = f"it needs {reserve / 1e9:.1f} GB"
+        yield problem(f"{text}, and the local cloud refuses uploads, or does not start: {needed}", command)
     elif free < _FEW_BYTES:
         yield warning(text, command)
     else:
