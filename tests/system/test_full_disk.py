@@ -45,7 +45,7 @@ def upload_until_refused(client: Any, bucket: str) -> list[Upload]:
             reply = client.put_object(Bucket=bucket, Key=key, Body=IMAGE)
             acknowledged.append(Upload(key, f"s3://{bucket}/{key}", reply["VersionId"], 0))
 
-    with pytest.raises(ClientError, match="ServiceUnavailable.* is full, so uploads are refused"):
+    with pytest.raises(ClientError, match=r"ServiceUnavailable.* is full, so uploads are refused"):
         upload_on()
     return acknowledged
 
