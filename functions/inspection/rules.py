@@ -8,17 +8,19 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
 from contract.figures import beside
 from contract.inspections import Verdict
 from contract.scores import FAIL_SCORE, REVIEW_SCORE
-from inspection.detector import Detection, Size
 from inspection.picture_rule import PictureRule
 from inspection.strict import Strict
 from inspection.zones import Zones
+
+if TYPE_CHECKING:  # it imports boto3, which `loupe rules` does not need to check a document
+    from inspection.detector import Detection, Size
 
 
 class Severity(StrEnum):

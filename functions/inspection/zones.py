@@ -12,12 +12,14 @@ import functools
 import itertools
 import operator
 from collections.abc import Iterator, Sequence
-from typing import Annotated, Self
+from typing import TYPE_CHECKING, Annotated, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from inspection.detector import Size
 from inspection.strict import Strict
+
+if TYPE_CHECKING:  # it imports boto3
+    from inspection.detector import Size
 
 Box = tuple[float, float, float, float]
 Share = Annotated[float, Field(ge=0, le=1)]
