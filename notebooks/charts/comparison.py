@@ -9,6 +9,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 import costs
 from charts.figure import BLUE, GREY, WIDTH, Chart, logarithmic, one_line, styled
@@ -44,9 +45,11 @@ def comparison_bars(rows: Sequence[Mapping[str, Any]], *, data: str) -> Chart:
                 marker="",
                 solid_capstyle="butt",
             )
-        axes.plot([value], [place], "o", color=colour, markersize=7)
+        axes.plot([value], [place], "o", color=colour, markersize=7, clip_on=False)
         if value50 is not None:
-            axes.plot([value50], [place], "o", color=colour, markersize=7, markerfacecolor="white")
+            axes.plot(
+                [value50], [place], "o", color=colour, markersize=7, markerfacecolor="white", clip_on=False
+            )
         axes.annotate(
             f"{value:.3f}", (value, place), (0, 6), textcoords="offset points", ha="center", fontsize=8
         )
@@ -136,3 +139,4 @@ def _draw_places(axes: Axes, places: Sequence[_Place]) -> None:
         logarithmic(axes, least, most)
     else:
         axes.set_xlim(0, most * 1.2 or 1)
+        axes.xaxis.set_major_locator(MaxNLocator(5))

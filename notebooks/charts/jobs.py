@@ -137,9 +137,12 @@ def _objective_by_job(axes: Axes, rows: Sequence[Mapping[str, Any]], look: Mappi
     axes.step([place for place, _ in found], best, where="post", color=look["color"], linewidth=1, marker="")
     _mark_best(axes, found)
     failed = [place for place, row in enumerate(rows, 1) if _objective(row) is None]
-    axes.plot(failed, [0] * len(failed), "x", color=GREY, clip_on=False)
+    # A line without points that is not clipped has a place of its own, and the layout would make room for it.
+    if failed:
+        axes.plot(failed, [0] * len(failed), "x", color=GREY, clip_on=False)
     axes.set(xlabel="job", title="best so far", xlim=(0.5, max(len(rows), 1) + 0.5))
-    axes.set_ylim(bottom=0)
+    # Room for the mark of the best one.
+    axes.set_ylim(0, 1.15 * max(best, default=0) or 1)
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
 
 
@@ -158,7 +161,8 @@ def _objective_by_value(
         if places and min(places) > 0 and max(places) > 8 * min(places):
             logarithmic(axes, min(places), max(places))
         else:
-            axes.xaxis.set_major_locator(MaxNLocator(4))
+            axes.margins(x=0.12)
+            axes.xaxis.set_major_locator(MaxNLocator(3))
     points = list(zip(places, (objective for _, objective in jobs), strict=True))
     axes.plot(*zip(*points, strict=True) if points else ([], []), linestyle="", **look)
     _mark_best(axes, points)

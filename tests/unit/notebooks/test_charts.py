@@ -100,6 +100,16 @@ def test_tuning_shows_the_jobs_in_the_order_of_their_starts_and_what_differs_bet
     shown(chart)
 
 
+def test_tunings_without_a_failed_job_fill_the_chart() -> None:
+    jobs = [trial(1, 0.2, "0.1"), trial(2, 0.1, "0.2")]
+    chart = charts.tuning({"SSD": jobs, "GFL": jobs})
+    shown(chart)
+    heights = [axes.get_position().height for axes in chart.axes]
+    assert min(heights) > 0.25
+    # The mark of the best one is inside.
+    assert chart.axes[0].get_ylim()[1] > 0.22
+
+
 def test_tuning_shows_choices_by_name() -> None:
     chart = charts.tuning({"a": [trial(1, 0.1, "0.1", kind=HOSTILE), trial(2, 0.2, "0.1", kind="b")]})
     assert [text.get_text() for text in chart.axes[1].get_xticklabels()] == ["$\\frac{<b>", "b"]
