@@ -1,17 +1,17 @@
-"""For all tests: how they are spread over processes, and AWS's service descriptions parsed once in each."""
+"""For all tests: how they are spread over processes, and what clients of AWS share in each of them."""
 
 from __future__ import annotations
 
-import functools
 import os
 import signal
+import sys
 from pathlib import Path
 
-import botocore.session
 import pytest
 
-# A session has a loader of its own, which parses megabytes of JSON for each client; hundreds of tests make clients.
-botocore.session.create_loader = functools.cache(botocore.session.create_loader)
+from tests import quick_clients
+
+quick_clients.share()
 
 # Tests that are started in the background ignore these signals, and so would every program that a test starts, and then
 # wants to stop by them.
@@ -43,6 +43,12 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     if wanted not in ("slow", "nightly", "browser", "images") or not collection_path.name.startswith("test_"):
         return None
     return f"mark.{wanted}" not in collection_path.read_text(encoding="utf-8") or None
+
+
+def pytest_collection_finish() -> None:
+    """Every test file has been imported, so moto is there if it is needed."""
+    if "moto" in sys.modules:
+        quick_clients.share_accounts()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
