@@ -179,7 +179,8 @@ class Endpoint:
                 form,
                 settings.bit_depth or None,
             )
-            media_type = request.headers.get("content-type", MEDIA_TYPES[0]).split(";")[0].strip().lower()
+            # A transform job without a ContentType may send an empty one.
+            media_type = (request.headers.get("content-type") or MEDIA_TYPES[0]).split(";")[0].strip().lower()
             if media_type == REFERENCE:
                 reference = await read_body(request, MAX_REFERENCE_BYTES)
                 async with self._object_places:

@@ -81,6 +81,11 @@ def test_a_request_that_is_wrong_itself_is_refused_all_the_same(options, status)
     assert answer.status == status
 
 
+def test_an_image_without_a_content_type_is_told_by_its_bytes():
+    (answer,) = ask(Brightness(), png(1), content_type="")
+    assert answer.status == 200
+
+
 def test_without_a_bit_depth_in_the_request_that_of_the_settings_holds():
     buffer = io.BytesIO()
     Image.fromarray(np.full((40, 40), 200 << 4, np.uint16)).save(buffer, "PNG")
