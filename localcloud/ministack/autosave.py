@@ -30,8 +30,12 @@ _MAX_SHARE = 0.05
 # So the stacks are saved as they were before, until the creation or update has ended.
 _UNFINISHED_STACK = re.compile(rb'"StackStatus": "(?!REVIEW_)\w+_IN_PROGRESS"')
 # Services whose get_state only copies. Their live state can be serialised in one C call instead: a deep copy of
-# 2,000 records blocks every request for half a second, writing them for 50 ms.
-_COPYING_SERVICES = ("dynamodb", "cloudwatch", "cloudwatch_logs", "sqs", "s3")
+# 2,000 records blocks every request for half a second, writing them for 50 ms, and copying our stack takes longer than
+# everything else of a save.
+_COPYING_SERVICES = (
+    *("cloudformation", "cloudfront", "cloudwatch", "cloudwatch_logs", "cognito", "dynamodb"),
+    *("iam", "s3", "sqs", "stepfunctions"),
+)
 
 
 class _Copy:
