@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import nbformat
+from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
@@ -30,8 +31,10 @@ def main() -> int:
         notebook.cells = notebook.cells[: last + 1]
     client = NotebookClient(
         notebook,
+        # Sockets in a private folder: over TCP other users of the machine could read along.
+        km=AsyncKernelManager(kernel_name="python3", transport="ipc"),
         timeout=_CELL_SECONDS,
-        kernel_name="python3",
+        coalesce_streams=True,
         resources={"metadata": {"path": str(NOTEBOOK.parent)}},
         on_cell_start=lambda cell, cell_index: _say(cell),
     )

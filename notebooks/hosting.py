@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import re
 import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -37,11 +38,11 @@ def endpoint(place: Place, label: str, artefact: str) -> Iterator[Any]:
     from sagemaker.core.resources import Endpoint, EndpointConfig, Model
     from sagemaker.core.shapes import ContainerDefinition, ProductionVariant
 
-    name = f"{place.name}-{''.join(x if x.isalnum() else '-' for x in label.lower())}"
+    name = f"{place.name}-{'-'.join(re.findall('[a-z0-9]+', label.lower()))}"
     cleaning.delete_hosting(place, name)
     try:
         container = ContainerDefinition(image=place.variables["LOUPE_SERVING_IMAGE"], model_data_url=artefact)
-        Model.create(model_name=name, primary_container=container, execution_role_arn=place.role)
+        Model.create(model_name=name, primary_container=container, execution_role_arn=place.serving_role)
         variant = ProductionVariant(
             variant_name=_VARIANT,
             model_name=name,

@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -278,18 +278,19 @@ def epochs(place: Place, training: Job) -> list[dict[str, Any]]:
 
 
 def _log_lines(place: Place, job: Job) -> Iterable[str]:
-    logs = place.session.boto_session.client("logs")
-    pages = logs.get_paginator("filter_log_events").paginate(
-        logGroupName=_LOGS[job.kind], logStreamNamePrefix=f"{job.name}/"
+    logs, group = place.session.boto_session.client("logs"), _LOGS[job.kind]
+    pages = logs.get_paginator("describe_log_streams").paginate(
+        logGroupName=group, logStreamNamePrefix=f"{job.name}/"
     )
-    for page in pages:
-        for event in page["events"]:
-            yield event["message"]
-
-
-def seconds(descriptions: Sequence[Mapping[str, Any]]) -> float:
-    """Return the training time of jobs together."""
-    return float(sum(description.get("TrainingTimeInSeconds", 0) for description in descriptions))
+    for stream in [stream["logStreamName"] for page in pages for stream in page["logStreams"]]:
+        token: dict[str, str] = {}
+        while True:
+            page = logs.get_log_events(logGroupName=group, logStreamName=stream, startFromHead=True, **token)
+            yield from (event["message"] for event in page["events"])
+            # The end of a stream is a token that stays the same.
+            if token.get("nextToken") == page["nextForwardToken"]:
+                break
+            token = {"nextToken": page["nextForwardToken"]}
 
 
 def _clock(seconds: float) -> str:

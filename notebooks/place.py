@@ -16,9 +16,17 @@ from typing import Any
 
 # A job's name has 63 characters at most, and the SDK adds 15 for the time.
 _NAME = re.compile(r"[a-z][a-z0-9]{0,11}")
-_NEEDED = ("LOUPE_ARTEFACTS_BUCKET", "LOUPE_TRAINING_ROLE_ARN", "LOUPE_TRAINING_IMAGE", "LOUPE_SERVING_IMAGE")
+_NEEDED = (
+    "LOUPE_ARTEFACTS_BUCKET",
+    "LOUPE_TRAINING_ROLE_ARN",
+    "LOUPE_SERVING_ROLE_ARN",
+    "LOUPE_TRAINING_IMAGE",
+    "LOUPE_SERVING_IMAGE",
+)
 _HINT = " " * 7
 FILES = Path(__file__).parent / "files"
+_ENVIRONMENT = dict(os.environ)
+_place: tuple[str, ...] = ()
 
 
 class NotebookError(Exception):
@@ -80,8 +88,13 @@ class Place:
 
     @property
     def role(self) -> str:
-        """The role of jobs and endpoints."""
+        """The role of jobs."""
         return self.variables["LOUPE_TRAINING_ROLE_ARN"]
+
+    @property
+    def serving_role(self) -> str:
+        """The role of endpoints."""
+        return self.variables["LOUPE_SERVING_ROLE_ARN"]
 
     @property
     def region(self) -> str:
@@ -133,7 +146,8 @@ def connect(where: str, name: str, folder: Path | None = None) -> Place:
             "Begin with a lower-case letter, then up to 11 lower-case letters and digits.",
         )
     options = tuple(shlex.split(where)) or ("--local",)
-    variables = json.loads(_loupe(["env", *options, "--json"]))
+    # Not that of an earlier call, whose variables lead to another place.
+    variables = json.loads(_loupe(["env", *options, "--json"], _ENVIRONMENT))
     if missing := [variable for variable in _NEEDED if not variables.get(variable)]:
         raise NotebookError(
             f"the stack has no {', '.join(missing)}",
@@ -150,23 +164,30 @@ def connect(where: str, name: str, folder: Path | None = None) -> Place:
     return place
 
 
-def _loupe(arguments: list[str]) -> str:
+def _loupe(arguments: list[str], environment: Mapping[str, str] | None = None) -> str:
+    """Run `loupe`, pass on what it warns of, and return what it prints.
+
+    Raises:
+        NotebookError: It fails, or is missing.
+    """
     program = shutil.which("loupe")
     if program is None:
         raise NotebookError(
             "the command loupe is not in PATH",
             "Open the notebook by `make notebook`, or put the repository's .venv/bin into PATH.",
         )
-    done = subprocess.run([program, *arguments], capture_output=True, text=True, check=False)  # noqa: S603
-    if done.returncode:
-        lines = [line.strip() for line in done.stderr.strip().splitlines()] or [
-            f"exit status {done.returncode}"
-        ]
-        last = max((number for number, line in enumerate(lines) if line.startswith("loupe: ")), default=0)
-        message, *hints = lines[last:]
-        hint = " ".join(hints) or f"Run it in a terminal: {shlex.join(['loupe', *arguments])}"
-        raise NotebookError(message.removeprefix("loupe: "), hint)
-    return done.stdout
+    done = subprocess.run(  # noqa: S603
+        [program, *arguments], capture_output=True, text=True, check=False, env=environment
+    )
+    lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
+    if done.returncode == 0:
+        for line in lines:
+            print(line)
+        return done.stdout
+    last = max((number for number, line in enumerate(lines) if line.startswith("loupe: ")), default=0)
+    message, *hints = lines[last:] or [f"exit status {done.returncode}"]
+    hint = " ".join(hints) or f"Run it in a terminal: {shlex.join(['loupe', *arguments])}"
+    raise NotebookError(message.removeprefix("loupe: "), hint)
 
 
 def _check_kernel(variables: Mapping[str, str]) -> None:
@@ -175,18 +196,14 @@ def _check_kernel(variables: Mapping[str, str]) -> None:
     Raises:
         NotebookError: This kernel works somewhere else already.
     """
-    former = os.environ.get("LOUPE_NOTEBOOK_PLACE")
-    place = f"{variables.get('AWS_ENDPOINT_URL', 'AWS')} {variables['AWS_REGION']} {variables['LOUPE_STACK']}"
-    if former not in (None, place):
+    global _place
+    found = tuple(variables.get(name, "") for name in ("AWS_ENDPOINT_URL", "AWS_REGION", "LOUPE_STACK"))
+    if _place not in ((), found):
         raise NotebookError(
-            f"this kernel works with {former} already, and the SDK keeps its clients",
-            f"Restart the kernel, then run the cells again to work with {place}.",
+            "this kernel works with another cloud or stack already, and the SDK keeps its clients",
+            "Restart the kernel, then run the cells from the first one on.",
         )
-    # Of an earlier place that the shell has set.
-    for name in ("AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        if former is None and name not in variables and "AWS_ENDPOINT_URL" in os.environ:
-            os.environ.pop(name, None)
-    os.environ["LOUPE_NOTEBOOK_PLACE"] = place
+    _place = found
 
 
 def _check_reach(place: Place) -> None:
