@@ -54,6 +54,16 @@ def test_the_sdks_transformer_judges_a_folder_twice_and_stops(
     assert found["stopped"] == ["Stopped", {}]
 
 
+def test_a_model_of_the_sdk_judges_a_folder_into_the_sdks_own_place(bench: Bench, pictures: Path) -> None:
+    found = bench.script("sagemaker2", "sdk2_transformer", str(pictures))
+    bucket = bench.environment["LOUPE_ARTEFACTS_BUCKET"]
+    assert found["output"].startswith(f"s3://{bucket}/sagemaker/")
+    assert found["errors"] == {
+        **{f"{sample.name}.out": None for sample in SAMPLES},
+        "torn.jpg.out": "unsupported_format",
+    }
+
+
 def test_the_aws_cli_judges_a_folder(bench: Bench, pictures: Path) -> None:
     bucket = bench.environment["LOUPE_ARTEFACTS_BUCKET"]
     bench.aws("s3", "sync", str(pictures), f"s3://{bucket}/batch/cli/in/", "--exclude", "torn.jpg")
