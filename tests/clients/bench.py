@@ -15,8 +15,8 @@ from localcloud import Connection
 REPOSITORY = Path(__file__).parents[2]
 SCRIPTS = Path(__file__).parent / "scripts"
 GUARD = Path(__file__).parent / "guard"
-# A quiet machine needs a fifth of it.
-_PATIENCE_S = 240
+# A quiet machine needs a tenth of it.
+_PATIENCE_S = 900
 
 
 class FailedError(AssertionError):
@@ -29,11 +29,13 @@ class Bench:
 
     Attributes:
         cloud: The local cloud.
+        home: Its folder.
         environment: What `loupe env` prints for it, and nothing else of the shell that runs the tests.
         folder: The programs' home and working folder, private to the tests.
     """
 
     cloud: Connection
+    home: Path
     environment: dict[str, str]
     folder: Path
 

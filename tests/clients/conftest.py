@@ -24,7 +24,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     process = CloudProcess(home, REPOSITORY)
     try:
         deployment.deploy(Target.local(home), deployment.STARTER, deployment.Hosting(), lambda status: None)
-        yield Bench(process.connection, _loupe_env(home), tmp_path_factory.mktemp("user"))
+        yield Bench(process.connection, home, _loupe_env(home), tmp_path_factory.mktemp("user"))
     finally:
         process.stop()
 

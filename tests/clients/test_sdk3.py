@@ -10,7 +10,7 @@ import pytest
 from tests.clients.bench import REPOSITORY, Bench
 from training.datasets.generated.synthetic import generate
 
-pytestmark = pytest.mark.clients
+pytestmark = [pytest.mark.clients, pytest.mark.timeout(1000)]
 STARTER = REPOSITORY / "models/starter/model.tar.gz"
 DEFECTIVE = REPOSITORY / "samples/line-2/bottom/SN1003.jpg"
 TOOL = "notebook"
