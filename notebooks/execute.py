@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 
 import nbformat
-from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
+from traitlets.config import Config
 
 NOTEBOOK = Path(__file__).with_name("fine_tune_and_compare.ipynb")
 _CELL_SECONDS = 6 * 3600
@@ -31,8 +31,9 @@ def main() -> int:
         notebook.cells = notebook.cells[: last + 1]
     client = NotebookClient(
         notebook,
+        kernel_name="python3",
         # Sockets in a private folder: over TCP other users of the machine could read along.
-        km=AsyncKernelManager(kernel_name="python3", transport="ipc"),
+        config=Config({"KernelManager": {"transport": "ipc"}}),
         timeout=_CELL_SECONDS,
         coalesce_streams=True,
         resources={"metadata": {"path": str(NOTEBOOK.parent)}},
