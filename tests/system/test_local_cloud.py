@@ -380,7 +380,7 @@ class TestTheRealTemplate:
         def is_of_seldom_function(alarm: dict[str, Any]) -> bool:
             """Whether the alarm is on a function that no image invokes: after a failed run, or by the clock."""
             names = [dimension["Value"].lower() for dimension in alarm["Dimensions"]]
-            return any("aftermath" in name or "hours" in name for name in names)
+            return any(word in name for name in names for word in ("aftermath", "hours", "reconcile"))
 
         eventually(fed)
 
