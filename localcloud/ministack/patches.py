@@ -12,6 +12,7 @@ from localcloud.ministack import (
     http_api,
     log_search,
     managed_key,
+    metric_data,
     parameters,
     queries,
     received_messages,
@@ -57,4 +58,5 @@ def apply(observability: Observability, secret: bytes, space: Space) -> None:
     bucket_tags.apply()
     bucket_deletion.apply()
     log_search.apply()
+    metric_data.apply()
     observability.apply()

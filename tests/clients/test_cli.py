@@ -128,14 +128,20 @@ def test_the_metrics_are_listed_and_read(bench: Bench, inspected: Inspected):
         "Dimensions": [{"Name": "FunctionName", "Value": name}],
     }
     now = datetime.now(UTC)
-    query = {"Id": "calls", "MetricStat": {"Metric": metric, "Period": 60, "Stat": "Sum"}}
+    queries = [
+        {"Id": "calls", "MetricStat": {"Metric": metric, "Period": 60, "Stat": "Sum"}},
+        {"Id": "half", "Expression": "calls / 2", "Label": "half of them"},
+    ]
     answer = bench.aws_json(
-        *("cloudwatch", "get-metric-data", "--metric-data-queries", json.dumps([query])),
+        *("cloudwatch", "get-metric-data", "--metric-data-queries", json.dumps(queries)),
         *("--start-time", (now - timedelta(hours=1)).isoformat()),
         *("--end-time", (now + timedelta(minutes=1)).isoformat()),
     )
-    (calls,) = answer["MetricDataResults"]
+    calls, half = answer["MetricDataResults"]
     assert sum(calls["Values"]) >= 1
+    assert half["Values"] == [value / 2 for value in calls["Values"]]
+    assert [calls["Label"], half["Label"]] == ["Invocations", "half of them"]
+    assert calls["Timestamps"] == sorted(calls["Timestamps"], reverse=True)
     assert bench.aws_json("cloudwatch", "describe-alarms")["MetricAlarms"]
 
 
