@@ -36,17 +36,18 @@ SAMPLE = ROOT / "samples/line-2/bottom/SN1003.jpg"
 # How signals end a program; the first kind cannot be handled, or makes a core dump.
 AT_ONCE = [signal.SIGQUIT, signal.SIGKILL]
 IN_WORDS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
-each_end = pytest.mark.parametrize(
-    "number",
-    [
-        signal.SIGKILL,
-        signal.SIGTERM,
-        *(
-            pytest.param(number, marks=pytest.mark.nightly)
-            for number in (signal.SIGQUIT, signal.SIGINT, signal.SIGHUP)
-        ),
-    ],
-)
+
+
+def each_end(*usual: signal.Signals) -> pytest.MarkDecorator:
+    """Try every signal; those that are not usual prove at night what other tests prove by day."""
+    return pytest.mark.parametrize(
+        "number",
+        [
+            number if number in usual else pytest.param(number, marks=pytest.mark.nightly)
+            for number in AT_ONCE + IN_WORDS
+        ],
+    )
+
 
 pytestmark = pytest.mark.system
 
@@ -107,7 +108,12 @@ def test_serve_answers_and_ends_at_once_on_sigterm(root):
 
 
 @pytest.mark.parametrize(
-    ("send", "number"), [(os.kill, signal.SIGTERM), (os.killpg, signal.SIGTERM), (os.killpg, signal.SIGINT)]
+    ("send", "number"),
+    [
+        (os.kill, signal.SIGTERM),
+        pytest.param(os.killpg, signal.SIGTERM, marks=pytest.mark.nightly),
+        (os.killpg, signal.SIGINT),
+    ],
 )
 def test_a_request_in_flight_is_answered_before_serve_ends(root, send, number):
     with serving(root) as (process, url):
@@ -144,7 +150,7 @@ def refuses(port: int) -> bool:
     return False
 
 
-@each_end
+@each_end(signal.SIGKILL, signal.SIGTERM)
 def test_no_worker_outlives_a_server_whatever_ends_it(number, tmp_path):
     status = 0 if number in IN_WORDS else -number
     with served_by_hand(TMPDIR=str(tmp_path)) as (process, _, _url):
@@ -158,7 +164,8 @@ def test_no_worker_outlives_a_server_whatever_ends_it(number, tmp_path):
         assert list(tmp_path.glob("loupe-serve-*")) == []
 
 
-@each_end
+# What a training says when it is stopped is tried in tests/unit/training/learning/test_train.py.
+@each_end(signal.SIGKILL)
 def test_no_loader_outlives_a_training_whatever_ends_it(number, tmp_path):
     generate(tmp_path / "data", 24, seed=5, size=96)
     command = [sys.executable, "-m", "training.train", "--dataset", str(tmp_path / "data")]
