@@ -11,7 +11,8 @@ from loupe.stack import deployment
 from tests.clients.bench import Bench
 from training.datasets.generated.synthetic import generate
 
-pytestmark = pytest.mark.clients
+# Longer than for others: three trainings, and the SDK itself takes ten seconds to import on a busy machine.
+pytestmark = [pytest.mark.clients, pytest.mark.timeout(1200)]
 TOOL = "sagemaker2"
 MODEL = str(deployment.STARTER)
 
