@@ -20,6 +20,7 @@ from ministack.core import iam_actions, iam_evaluator, responses, router
 from contract.endpoint import MAX_BODY_BYTES
 from localcloud.daemon_pool import DaemonPool
 from localcloud.guard import is_public, refusal
+from localcloud.home.space import is_full
 from localcloud.ministack.environment import ACCOUNT, REGION
 from localcloud.permissions.roles import Check
 from localcloud.sagemaker import SageMaker, refusals, service_quotas
@@ -157,6 +158,12 @@ class Gateway:
             return await asyncio.get_running_loop().run_in_executor(self._threads, function, *arguments)
         except AwsError:
             raise
+        except OSError as error:
+            if is_full(error):
+                text = f"The disk of the local cloud is full: {error.strerror}"
+                raise AwsError("ServiceUnavailable", text, status=503) from error
+            logger.exception("SageMaker failed")
+            raise AwsError("InternalFailure", f"{type(error).__name__}: {error}", status=500) from error
         except Exception as error:
             logger.exception("SageMaker failed")
             raise AwsError("InternalFailure", f"{type(error).__name__}: {error}", status=500) from error

@@ -1,10 +1,11 @@
 """What SageMaker remembers across restarts: one JSON file, replaced in one step at every change."""
 
 import json
-import os
 import threading
 from pathlib import Path
 from typing import Any
+
+from localcloud.home import files
 
 Record = dict[str, Any]
 
@@ -21,7 +22,7 @@ class Store:
         self._file = file
         self._lock = threading.RLock()
         self._closed = False
-        self._records: dict[str, dict[str, Record]] = json.loads(file.read_text()) if file.exists() else {}
+        self._records = _read(file)
 
     def get(self, kind: str, name: str) -> Record | None:
         """Return a copy of the record, or None."""
@@ -83,6 +84,14 @@ class Store:
     def _save(self) -> None:
         if self._closed:
             return
-        temporary = self._file.with_suffix(f".{os.getpid()}")
-        temporary.write_text(json.dumps(self._records))
-        temporary.replace(self._file)
+        try:
+            files.replace(self._file, json.dumps(self._records))
+        except OSError:
+            # On a full disk. What is not kept has not happened, and can be tried again.
+            self._records = _read(self._file)
+            raise
+
+
+def _read(file: Path) -> dict[str, dict[str, Record]]:
+    records: dict[str, dict[str, Record]] = json.loads(file.read_text()) if file.exists() else {}
+    return records

@@ -77,6 +77,9 @@ def _show(outcome: Outcome, dry_run: bool) -> None:
     if outcome.missing > _SHOWN:
         out.print(f"... and {outcome.missing - _SHOWN:,} more", soft_wrap=True)
     text = f"{outcome.compared:,} of {counted(outcome.listed, 'image')} compared: "
+    if not outcome.compared:
+        out.print(f"None of {counted(outcome.listed, 'image')} is of that time.", soft_wrap=True)
+        return
     if not outcome.missing:
         out.print(f"{text}each has its record.", soft_wrap=True)
         return

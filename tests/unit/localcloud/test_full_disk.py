@@ -20,6 +20,7 @@ from localcloud.full_disk import FullDisk
 from localcloud.home import files
 from localcloud.home.space import LEAST_FREE_BYTES, Space
 from localcloud.ministack import stored_objects
+from localcloud.sagemaker.store import Store
 
 BUCKET = "images"
 _PATCHED = (
@@ -164,6 +165,19 @@ def test_a_file_is_replaced_as_a_whole_or_not_at_all(disk: Disk) -> None:
         files.replace(file, "second")
     assert file.read_text() == "first"
     assert list(disk.folder.iterdir()) == [file], "half a file would keep the disk full"
+
+
+def test_what_sagemaker_cannot_remember_has_not_happened(disk: Disk) -> None:
+    store = Store(disk.folder / "sagemaker.json")
+    store.put("Model", "first", {"ModelName": "first"})
+    disk.full = True
+    for change in (lambda: store.add("Model", "second", {}), lambda: store.delete("Model", "first")):
+        with pytest.raises(OSError, match="No space"):
+            change()
+    assert [record["ModelName"] for record in store.all("Model")] == ["first"]
+    disk.full = False
+    assert store.add("Model", "second", {"ModelName": "second"})
+    assert len(Store(disk.folder / "sagemaker.json").all("Model")) == 2
 
 
 @pytest.fixture
