@@ -20,6 +20,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from moto import mock_aws
 
+from localcloud import template
+from localcloud.sources import REPOSITORY
 from loupe import cli
 from loupe.errors import (
     CredentialsError,
@@ -89,6 +91,13 @@ def test_a_client_gets_address_credentials_and_names_of_the_local_cloud(tmp_path
     assert found["AWS_REGION"] == found["AWS_DEFAULT_REGION"] == "us-east-1"
     assert (found["LOUPE_TRAINING_ROLE_ARN"], found["LOUPE_TRAINING_IMAGE"]) == (ROLE, "loupe/train:local")
     assert all(isinstance(value, str) for value in found.values())
+
+
+def test_the_template_has_every_output_that_the_variables_are_read_from():
+    outputs = template.parse((REPOSITORY / "template.yaml").read_text())["Outputs"]
+    assert [name for name in OUTPUTS if name not in outputs] == []
+    role = outputs["TrainingRoleArn"]["Value"]["Fn::GetAtt"]
+    assert role in ("TrainingRole.Arn", ["TrainingRole", "Arn"])
 
 
 def test_on_aws_no_credential_is_among_the_variables(tmp_path: Path):
