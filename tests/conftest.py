@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,6 +20,12 @@ for _signal, _usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIG
     if signal.getsignal(_signal) == signal.SIG_IGN:
         signal.signal(_signal, _usual)
 
+# The fixture `loupe_process` of tests/system is one local cloud for each process: one process runs all of its tests.
+_ONE_CLOUD = (
+    *("test_api.py", "test_batch_transform.py", "test_chain.py", "test_logs.py", "test_reconcile.py"),
+    *("test_rules_by_people.py", "test_tracking.py", "test_wiring_faults.py"),
+    "test_local_cloud.py::TestTheRealTemplate",
+)
 # A worker runs whole files. The longest ones come first, so that no worker has one left when the others are done.
 _FIRST = (
     "test_first_hour.py",
@@ -32,6 +39,21 @@ _FIRST = (
 def pytest_xdist_auto_num_workers() -> int:
     """One process more than cores: a test of the local cloud waits half of its time."""
     return len(os.sched_getaffinity(0)) + 1 if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1) + 1
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Give whole files to a process, and to one of them all that share a local cloud."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class Scheduling(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return "one cloud" if _shares_the_cloud(nodeid) else super()._split_scope(nodeid)
+
+    return Scheduling(config, log) if config.getoption("dist") == "loadfile" else None
+
+
+def _shares_the_cloud(nodeid: str) -> bool:
+    return nodeid.removeprefix("tests/system/").startswith(_ONE_CLOUD)
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
@@ -61,4 +83,4 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     # The last files are short ones: none of the workers then has nothing to do for long.
     places |= {file: 0.8 * number / len(clouds) for number, file in enumerate(clouds)}
     places |= {file: number / len(others) for number, file in enumerate(others)}
-    items.sort(key=lambda item: places[item.path])
+    items.sort(key=lambda item: -2 if _shares_the_cloud(item.nodeid) else places[item.path])
