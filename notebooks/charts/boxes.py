@@ -49,7 +49,7 @@ def pictures(items: Sequence[tuple[AnyPicture, Boxes]], *, title: str = "") -> C
         items: Pictures, each with boxes as `same_pictures` takes them.
         title: Above all.
     """
-    columns = max(min(len(items), _COLUMNS_OF_PICTURES), 1)
+    columns = _columns(len(items), _COLUMNS_OF_PICTURES)
     chart = _grid([[_Cell(picture, boxes)] for picture, boxes in items], columns, title, together=True)
     chart.alt = f"{one_line(title) or 'Pictures'}: {len(items)} pictures with {_counted(boxes for _, boxes in items)}."
     return chart
@@ -85,12 +85,20 @@ def same_pictures(
         ]
         for number, (picture, labelled) in enumerate(rows)
     ]
-    lines = math.ceil((1 + len(found)) / _MOST_COLUMNS)
-    columns = math.ceil((1 + len(found)) / lines)
+    columns = _columns(1 + len(found), _MOST_COLUMNS)
     chart = _grid(blocks, columns, f"boxes with a score of {least_score:g} or more")
     said = "; ".join(f"{one_line(model)} found {_counted(boxes)}" for model, boxes in found.items())
     chart.alt = f"{len(rows)} pictures with {_counted(boxes for _, boxes in rows)} labelled. {said}."
     return chart
+
+
+def _columns(count: int, most: int) -> int:
+    """Return the number of columns, at most `most`, with which no line is much shorter than the others.
+
+    >>> [_columns(count, 5) for count in (0, 1, 5, 6, 10)]
+    [1, 1, 5, 3, 5]
+    """
+    return math.ceil(count / math.ceil(count / most)) if count else 1
 
 
 def _counted(groups: Any) -> str:

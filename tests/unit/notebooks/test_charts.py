@@ -149,6 +149,12 @@ def test_boxes_follow_the_picture_when_it_is_made_small() -> None:
     assert (patch.get_x(), patch.get_y(), patch.get_width()) == (239.5, 119.5, 240)
 
 
+def test_six_pictures_stand_in_two_lines_of_three() -> None:
+    chart = charts.pictures([(GREY, [])] * 6)
+    places = [axes.get_subplotspec() for axes in chart.axes]
+    assert {(place.get_gridspec().nrows, place.get_gridspec().ncols) for place in places if place} == {(2, 3)}
+
+
 def test_a_picture_lying_on_its_side_is_upright_under_its_boxes() -> None:
     lying = Image.new("L", (200, 100))
     exif = lying.getexif()
