@@ -54,15 +54,18 @@ def _executed(folder: Path, settings: list[str] | tuple[str, ...]) -> Path:
     command = [str(_PYTHON), "notebooks/execute.py", str(file)]
     _run("up", "--detach", environment=environment)
     try:
-        # With a failed cell the file is written, too, and names the error.
-        subprocess.run(  # noqa: S603
+        done = subprocess.run(  # noqa: S603
             [*command, *(part for setting in settings for part in ("--set", setting))],
-            check=True,
+            check=False,
             cwd=_ROOT,
             env=environment,
         )
     finally:
         _run("down", environment=environment)
+    if done.returncode:
+        raise SystemExit(
+            "loupe: the notebook has failed (see above)\n       Look at it in JupyterLab: make notebook"
+        )
     return file
 
 
