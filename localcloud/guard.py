@@ -9,6 +9,9 @@ _PUBLIC = frozenset(
     for operation in ("InitiateAuth", "RespondToAuthChallenge", "RevokeToken")
 )
 
+# What a presigned link has: of version 4, and of version 2, in which boto3 and the AWS CLI 1 presign in us-east-1.
+_SIGNATURES = ({"X-Amz-Signature"}, {"AWSAccessKeyId", "Signature", "Expires"})
+
 
 def is_public(method: str, path: str, headers: Mapping[str, str], query: Mapping[str, list[str]]) -> bool:
     """Return whether AWS takes a request without a signature.
@@ -54,7 +57,7 @@ def refusal(
     if headers.get("host") not in (f"127.0.0.1:{port}", f"localhost:{port}"):
         return "The Host header does not name this local cloud."
     # A presigned link that the user opens is a browser's request, but a signed one.
-    presigned = method in ("GET", "HEAD") and "X-Amz-Signature" in query
+    presigned = method in ("GET", "HEAD") and any(query.keys() >= names for names in _SIGNATURES)
     from_page = "origin" in headers or headers.get("sec-fetch-site", "none") != "none"
     if from_page and not (presigned and "origin" not in headers):
         return "Web pages may not call the local cloud."

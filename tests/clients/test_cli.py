@@ -7,6 +7,7 @@ import json
 import os
 import re
 import subprocess
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -50,8 +51,14 @@ def test_files_are_copied_listed_synchronized_and_removed(bench: Bench, tmp_path
 def test_whoever_has_a_presigned_link_reads_the_file(bench: Bench):
     place = f"s3://{bench.environment['LOUPE_ARTEFACTS_BUCKET']}/sagemaker/cli-link.jpg"
     bench.aws("s3", "cp", str(DEFECTIVE), place)
-    with urllib.request.urlopen(bench.aws("s3", "presign", place).strip()) as answer:
+    link = bench.aws("s3", "presign", place).strip()
+    # As a browser asks that follows the link from another page, such as a notebook's.
+    clicked = urllib.request.Request(link, headers={"Sec-Fetch-Site": "cross-site"})
+    with urllib.request.urlopen(clicked) as answer:
         assert answer.read() == DEFECTIVE.read_bytes()
+    forged = urllib.request.Request(link.replace("cli-link", "cli/model"))
+    with pytest.raises(urllib.error.HTTPError, match="403"):
+        urllib.request.urlopen(forged)
 
 
 class Inspected:

@@ -32,8 +32,9 @@ def test_refuses_a_pages_request(site: str) -> None:
     assert refused(origin=f"http://127.0.0.1:{PORT}")
 
 
-def test_lets_the_user_open_a_presigned_link_but_no_page_fetch_it() -> None:
-    presigned = {"X-Amz-Signature": ["..."]}
+@pytest.mark.parametrize("names", [("X-Amz-Signature",), ("AWSAccessKeyId", "Signature", "Expires")])
+def test_lets_the_user_open_a_presigned_link_but_no_page_fetch_it(names: tuple[str, ...]) -> None:
+    presigned = {name: ["..."] for name in names}
     clicked = SDK | {"sec-fetch-site": "cross-site"}
     assert refusal("GET", "/bucket/key", clicked, presigned, PORT, True) is None
     assert refusal("PUT", "/bucket/key", clicked, presigned, PORT, True)
