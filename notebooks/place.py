@@ -25,6 +25,7 @@ _NEEDED = (
 )
 _HINT = " " * 7
 FILES = Path(__file__).parent / "files"
+_FOR_A_TERMINAL = ("FORCE_COLOR", "CLICOLOR_FORCE", "TTY_COMPATIBLE", "TTY_INTERACTIVE")
 _ENVIRONMENT = dict(os.environ)
 _place: tuple[str, ...] = ()
 
@@ -176,8 +177,12 @@ def _loupe(arguments: list[str], environment: Mapping[str, str] | None = None) -
             "the command loupe is not in PATH",
             "Open the notebook by `make notebook`, or put the repository's .venv/bin into PATH.",
         )
+    # Jupyter asks all programs for colours, which would turn a progress bar into a hundred lines.
+    variables = {
+        key: value for key, value in (environment or os.environ).items() if key not in _FOR_A_TERMINAL
+    }
     done = subprocess.run(  # noqa: S603
-        [program, *arguments], capture_output=True, text=True, check=False, env=environment
+        [program, *arguments], capture_output=True, text=True, check=False, env=variables
     )
     lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
     if done.returncode == 0:

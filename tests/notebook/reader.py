@@ -114,7 +114,7 @@ class Reader:
             ],
             "models": [entry["ModelName"] for entry in client.list_models()["Models"]],
             "running": self.running(),
-            "objects": self._versions(),
+            "objects": self._objects(),
         }
         return {kind: sorted(names) for kind, names in found.items()}
 
@@ -148,12 +148,13 @@ class Reader:
         ).stdout
         return list(json.loads(printed)["versions"])
 
-    def _versions(self) -> list[str]:
+    def _objects(self) -> list[str]:
         pages = self.target.s3.get_paginator("list_object_versions").paginate(
             Bucket=self.target.output("ArtefactsBucketName")
         )
-        return [
+        found = [
             entry["Key"]
             for page in pages
             for entry in [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
         ]
+        return list(dict.fromkeys(found))

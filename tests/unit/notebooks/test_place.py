@@ -89,3 +89,13 @@ def test_what_the_command_warns_of_is_shown(tmp_path: Path, capsys: pytest.Captu
         connect("--local", "notebook")
 
     assert "the stack has no containers" in capsys.readouterr().out
+
+
+def test_a_command_is_not_asked_for_colours_as_jupyter_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loupe(tmp_path, "import os; print(sorted(name for name in os.environ if 'COLOR' in name))")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("CLICOLOR_FORCE", "1")
+
+    assert place._loupe(["models"]) == "[]\n"
