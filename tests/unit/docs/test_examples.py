@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[3]
-FOLDERS = ("contract", "functions", "training", "loupe", "localcloud", "statemachine", "docs")
+FOLDERS = ("contract", "functions", "training", "loupe", "localcloud", "statemachine", "docs", "notebooks")
+# Their modules are imported without the name of the folder.
+PATHS = ("functions", "notebooks")
 _EXAMPLE = re.compile(r"^ *>>> ", re.MULTILINE)
 
 
@@ -16,7 +18,7 @@ def modules() -> list[str]:
     """Return the modules with examples, by the names that they are imported by."""
     found = []
     for folder in FOLDERS:
-        top = ROOT / folder if folder == "functions" else ROOT
+        top = ROOT / folder if folder in PATHS else ROOT
         for file in sorted((ROOT / folder).rglob("*.py")):
             if _EXAMPLE.search(file.read_text(encoding="utf-8")):
                 name = ".".join(file.relative_to(top).with_suffix("").parts)
