@@ -1,6 +1,8 @@
 """Merging reviewed labels into a snapshot: the test part stays, everything else gets its last labels."""
 
+import os
 import tracemalloc
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -57,7 +59,7 @@ def test_training_accepts_every_merged_snapshot(
     tmp_path_factory: pytest.TempPathFactory, reviewed_images: list[Reviewed]
 ) -> None:
     document = merged(BASE, reviewed_images)
-    dataset = as_training_reads(document, tmp_path_factory.getbasetemp())
+    dataset = as_training_reads(document, tmp_path_factory.mktemp("merged"))
     assert dataset.snapshot_id == document["id"]
     assert {item.sha256: item.part for item in dataset.samples} == {
         image["sha256"]: image["split"] for image in document["images"]
@@ -351,3 +353,20 @@ def test_a_picture_that_is_listed_as_good_and_with_boxes_keeps_its_boxes_and_is_
     assert len(both) == 2
     assert len(both[framed["file_name"]].objects) == len(LABELS)
     assert both["again.png"].has_unplaced_defect
+
+
+def test_nobody_searches_the_folders_above_a_snapshot_for_images(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    walked: list[Path] = []
+    walk = os.walk
+
+    def watched(folder: Path) -> Iterator[tuple[str, list[str], list[str]]]:
+        walked.append(Path(folder))
+        return walk(folder)
+
+    monkeypatch.setattr(os, "walk", watched)
+    # As many folders as are looked at above other annotation files.
+    (folder := tmp_path / "a/b/c").mkdir(parents=True)
+    assert as_training_reads(BASE, folder).snapshot_id == BASE["id"]
+    assert set(walked) <= {folder}

@@ -22,6 +22,8 @@ _LEVELS_UP = 3
 # They contain their images, or give their addresses in S3.
 _COMPLETE = (".rec",)
 _COMPLETE_IN_S3 = (".rec", ".manifest", ".jsonl")
+# How a snapshot begins. Above it may be a whole disk, which nobody must search.
+_SNAPSHOT = b'{"loupe_snapshot"'
 
 
 def open_files(source: Path | str) -> Files:
@@ -62,7 +64,7 @@ def _open_local(path: Path) -> Files:
 def _around(path: Path) -> Files:
     """Return the files of the annotation file's folder, or of the nearest folder above it that has images."""
     files: Files = Folder(path.parent, path.name)
-    if path.suffix.lower() in _COMPLETE:
+    if path.suffix.lower() in _COMPLETE or files.peek(path.name, len(_SNAPSHOT)) == _SNAPSHOT:
         return files
     folder = path.absolute().parent
     for _ in range(_LEVELS_UP):
