@@ -15,7 +15,7 @@ from loupe.stack.uploads import Source, Upload, follow, upload
 from tests.system.bad_images import jpeg
 from tests.system.cloud_process import CloudProcess
 
-pytestmark = [pytest.mark.system, pytest.mark.nightly]
+pytestmark = [pytest.mark.system, pytest.mark.nightly, pytest.mark.timeout(1200)]
 REPOSITORY = Path(__file__).parents[2]
 KILLS, IMAGES = 10, 150
 
