@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from docs.notebook_page import FailedCellError, page
 
@@ -80,7 +81,7 @@ def _write(executed: Path, out: Path, paths: dict[str, str]) -> None:
         shutil.rmtree(pictures)
     notebook = json.loads(executed.read_text("utf-8"))
     try:
-        text = page(notebook, pictures, _introduction(), paths)
+        text = page(notebook, pictures, _introduction(notebook), paths)
     except FailedCellError as error:
         raise SystemExit(
             f"loupe: a cell has failed: {error}\n       Look at it in JupyterLab: make notebook"
@@ -92,13 +93,24 @@ def _write(executed: Path, out: Path, paths: dict[str, str]) -> None:
     print(f"{out}: {len(text):,} characters; {size:,} bytes of pictures")  # noqa: T201
 
 
-def _introduction() -> str:
-    return (
+def _introduction(notebook: dict[str, Any]) -> str:
+    changed = "".join(
+        "".join(cell["source"])
+        for cell in notebook["cells"]
+        if "injected-parameters" in cell["metadata"].get("tags", [])
+    )
+    text = (
         "*This page is a run of [`notebooks/fine_tune_and_compare.ipynb`](../notebooks/fine_tune_and_compare.ipynb) "
-        f"on the local cloud of a laptop with {os.cpu_count()} cores ({platform.machine()}), without a GPU and without "
-        "AWS, on generated pictures. `python -m docs.notebook` writes it. How to run it yourself: "
+        f"on the local cloud of a machine with {os.cpu_count()} cores ({platform.machine()}), without a GPU and "
+        "without AWS, on generated pictures. `python -m docs.notebook` writes it. How to run it yourself: "
         "[notebook.md](notebook.md).*"
     )
+    if "budget = 'trial'" in changed and "weights = 'offline'" in changed:
+        text += (
+            "\n\n*It has the smallest budget, which only shows that everything works. Two epochs are enough for the "
+            "SSD, which starts from a model of such surfaces, and for none of the others.*"
+        )
+    return text
 
 
 if __name__ == "__main__":

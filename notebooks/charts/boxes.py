@@ -153,7 +153,7 @@ def _draw(axes: Axes, cell: _Cell, labels: Sequence[str], colours: Mapping[str, 
             )
         )
         text = str(labels.index(label) + 1) if score is None else f"{labels.index(label) + 1}  {score:.2f}"
-        below, left = y1 < 0.09 * picture.height, x1 > 0.7 * picture.width
+        below, left = y1 < 0.09 * picture.height, x1 > 0.55 * picture.width
         axes.text(
             x2 if left else x1,
             y1 + (2 if below else -2),
