@@ -38,10 +38,11 @@ test-images: .venv/.dev ## the containers, built without a registry and started 
 
 # The SDKs pin dependencies of their own, and weigh a gigabyte together. After the installation nothing but this machine
 # is reached. Version 2 of the AWS CLI is in no package index: without one of the distribution its test is skipped.
+# Each of the two processes has a local cloud: the clients wait for half of their time.
 test-clients: .venv/.dev .tools/notebook/.done .tools/sagemaker2/.done .tools/awscli/.done ## the SageMaker SDKs, the AWS CLI and boto3 against the local cloud
 	@if ! { [ -x /usr/bin/aws ] || aws --version 2>/dev/null | grep -q '^aws-cli/2'; } && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	  echo "Installing awscli ..." >&2; apt-get -qq update && apt-get -qq install -y --no-install-recommends awscli >/dev/null || true; fi
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/clients -m clients
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/clients -m clients -n 2 --dist loadfile
 
 notebook: .venv/.dev .tools/notebook/.done ## open the notebook in JupyterLab, with a local cloud (STACK=loupe: for that stack on AWS)
 	@.tools/notebook/bin/python notebooks/lab.py $(if $(STACK),--stack $(STACK))

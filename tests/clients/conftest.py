@@ -1,4 +1,4 @@
-"""One local cloud for all tests, with the starter model in service, and what `loupe env` says about it."""
+"""One local cloud for all tests of a process, with the starter model in service, and what `loupe env` says about it."""
 
 from __future__ import annotations
 
