@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -32,10 +33,10 @@ def main() -> int:
         started = not _fails(program, "up", "--detach", shown=True)
         if not started:
             return 1
+    # Ctrl+C is for JupyterLab, which asks before it ends. What ignores the signal would pass that on to the kernels.
+    signal.signal(signal.SIGINT, lambda number, frame: None)
     try:
         return subprocess.run(_jupyter(more), check=False).returncode  # noqa: S603
-    except KeyboardInterrupt:
-        return 130
     finally:
         if started:
             _fails(program, "down", shown=True)
@@ -59,7 +60,10 @@ def _jupyter(more: list[str]) -> list[str]:
 def _fails(program: Path, *arguments: str, shown: bool = False) -> bool:
     """Run `loupe`, and return whether it fails; show its errors if the next step needs it."""
     stream = None if shown else subprocess.DEVNULL
-    done = subprocess.run([program, *arguments], stdout=stream, stderr=stream, check=False)  # noqa: S603
+    # A session of its own: an impatient Ctrl+C would reach it, too.
+    done = subprocess.run(  # noqa: S603
+        [program, *arguments], stdout=stream, stderr=stream, check=False, start_new_session=True
+    )
     return done.returncode != 0
 
 
