@@ -59,6 +59,11 @@ def test_a_progress_bar_leaves_its_last_state_and_no_terminal_escapes(tmp_path: 
     assert "```text\n100 %\ndone\n```" in text
 
 
+def test_the_frames_of_a_spinner_are_not_on_the_page(tmp_path: Path) -> None:
+    text = rendered(tmp_path, code("x", stream("\u280b waiting\n\u2819 waiting\nserves\n")))
+    assert "```text\nserves\n```" in text
+
+
 def test_a_chart_is_a_picture_with_its_text(tmp_path: Path) -> None:
     png = io.BytesIO()
     Image.new("RGB", (8, 4), "red").save(png, "PNG")
