@@ -115,9 +115,11 @@ def _text(written: str) -> str:
     """Return output as it stands in a terminal at its end, folded if it is long."""
     # What a carriage return goes back over is written over: a progress bar leaves its last state.
     lines = [line.rstrip("\r").rpartition("\r")[2].rstrip() for line in written.split("\n")]
-    # A terminal wipes the frames of a spinner, which are letters of Braille.
-    lines = [line for line in lines if not re.match("[\u2800-\u28ff] ", line)]
     lines = plain_lines("\n".join(lines)).strip("\n").split("\n")
+    # A terminal wipes the frames of a spinner, which are letters of Braille.
+    lines = (
+        "\n".join(line for line in lines if not re.match("[\u2800-\u28ff] ", line)).strip("\n").split("\n")
+    )
     if lines == [""]:
         return ""
     block = _fenced("\n".join(lines), "text")

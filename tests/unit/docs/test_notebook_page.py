@@ -60,7 +60,7 @@ def test_a_progress_bar_leaves_its_last_state_and_no_terminal_escapes(tmp_path: 
 
 
 def test_the_frames_of_a_spinner_are_not_on_the_page(tmp_path: Path) -> None:
-    text = rendered(tmp_path, code("x", stream("\u280b waiting\n\u2819 waiting\nserves\n")))
+    text = rendered(tmp_path, code("x", stream("\x1b[36m\u280b\x1b[0m waiting\n\u2819 waiting\n\nserves\n")))
     assert "```text\nserves\n```" in text
 
 
