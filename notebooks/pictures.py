@@ -53,6 +53,12 @@ def draw(place: Place, count: int, size: int = 200) -> Path:
     return folder
 
 
+def forget(place: Place) -> None:
+    """Delete what an earlier run has made of its data set on this machine; it may have been another one."""
+    for made in ("snapshot", "recordio", "jumpstart"):
+        shutil.rmtree(place.folder / made, ignore_errors=True)
+
+
 def divide(folder: Path) -> None:
     """Give each part of an export a folder of its own, with the names of the classes, as a channel needs them.
 
