@@ -59,7 +59,9 @@ class StackLogs:
 
     def sources(self) -> dict[str, str]:
         """Return the log groups that exist, by the names that `read` takes."""
-        others = {"endpoint": log_groups.of_endpoint(self._target.output("EndpointName"))} | _JOBS | _TRANSFORM
+        others = (
+            {"endpoint": log_groups.of_endpoint(self._target.output("EndpointName"))} | _JOBS | _TRANSFORM
+        )
         return {**self._own, **{name: group for name, group in others.items() if self._exists(group)}}
 
     def read(self, names: Iterable[str], since: datetime, text: str | None = None) -> list[LogLine]:
