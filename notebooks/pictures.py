@@ -31,6 +31,7 @@ def draw(place: Place, count: int, size: int = 200) -> Path:
     folder = place.folder / "generated"
     if (folder / "Annotations").is_dir() and len(list((folder / "Annotations").iterdir())) == count:
         return folder
+    place.folder.mkdir(parents=True, exist_ok=True)
     drawn, snapshot = place.folder / "drawn", place.folder / "drawn-snapshot"
     for left in (folder, drawn, snapshot):
         shutil.rmtree(left, ignore_errors=True)
@@ -57,6 +58,7 @@ def forget(place: Place) -> None:
     """Delete what an earlier run has made of its data set on this machine; it may have been another one."""
     for made in ("snapshot", "recordio", "jumpstart"):
         shutil.rmtree(place.folder / made, ignore_errors=True)
+    place.folder.mkdir(parents=True, exist_ok=True)
 
 
 def divide(folder: Path) -> None:

@@ -161,7 +161,6 @@ def connect(where: str, name: str, folder: Path | None = None) -> Place:
 
     place = Place(options, name, folder or FILES / name, variables, Session())
     _check_reach(place)
-    place.folder.mkdir(parents=True, exist_ok=True)
     return place
 
 
