@@ -22,8 +22,13 @@ _FROM_OUTPUTS = {
     "LOUPE_ENDPOINT": "EndpointName",
     "LOUPE_INSPECTIONS_TABLE": "InspectionsTableName",
 }
-# A stack may be without containers. Then the variable is empty, so that no other stack's value stays in force.
-_IMAGES = {"LOUPE_TRAINING_IMAGE": "TrainingImageUri", "LOUPE_SERVING_IMAGE": "ServingImageUri"}
+# A stack may be without containers, and without a host image for GPUs. Then the variable is empty, so that no other
+# stack's value stays in force.
+_OPTIONAL = {
+    "LOUPE_TRAINING_IMAGE": "TrainingImageUri",
+    "LOUPE_SERVING_IMAGE": "ServingImageUri",
+    "LOUPE_INFERENCE_AMI_VERSION": "InferenceAmiVersion",
+}
 # The role is checked by the stack's own template, not by the SDK, which wants more than the jobs need.
 _OF_THE_SDK = {
     "SAGEMAKER_VALIDATE_ROLE": "false",
@@ -66,7 +71,7 @@ def variables(target: Target, folder: Path, environment: Mapping[str, str] = os.
     found = (_local(target, environment) if target.local_cloud else {}) | dict.fromkeys(_REGIONS, region)
     found["LOUPE_STACK"] = target.name
     found |= {name: target.output(output) for name, output in _FROM_OUTPUTS.items()}
-    found |= {name: target.outputs.get(output, "") for name, output in _IMAGES.items()}
+    found |= {name: target.outputs.get(output, "") for name, output in _OPTIONAL.items()}
     return found | _OF_THE_SDK | {_CONFIG: str(sdk_config.write(target, folder))}
 
 
@@ -82,7 +87,7 @@ def names(environment: Mapping[str, str] = os.environ) -> list[str]:
     own = (
         (_ADDRESS, *_CREDENTIALS, *_TOKENS, *_REGIONS, *_OF_A_LOCAL_CLOUD) if _leads_here(environment) else ()
     )
-    fixed = ("LOUPE_STACK", *_FROM_OUTPUTS, *_IMAGES, *_OF_THE_SDK, _CONFIG)
+    fixed = ("LOUPE_STACK", *_FROM_OUTPUTS, *_OPTIONAL, *_OF_THE_SDK, _CONFIG)
     return [*own, *(_addresses_of_services(environment) if own else ()), *fixed]
 
 

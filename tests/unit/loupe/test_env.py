@@ -93,6 +93,14 @@ def test_a_client_gets_address_credentials_and_names_of_the_local_cloud(tmp_path
     assert all(isinstance(value, str) for value in found.values())
 
 
+def test_a_stack_with_a_gpu_names_the_host_image_that_its_endpoints_need(tmp_path: Path):
+    ami = "al2-ami-sagemaker-inference-gpu-3-1"
+    found = client_environment.variables(on_aws(InferenceAmiVersion=ami), tmp_path, {})
+    assert found["LOUPE_INFERENCE_AMI_VERSION"] == ami
+    # Empty where a stack has none: another stack's value must not stay in force.
+    assert client_environment.variables(on_aws(), tmp_path, {})["LOUPE_INFERENCE_AMI_VERSION"] == ""
+
+
 def test_the_template_has_every_output_that_the_variables_are_read_from():
     outputs = template.parse((REPOSITORY / "template.yaml").read_text())["Outputs"]
     assert [name for name in OUTPUTS if name not in outputs] == []
