@@ -39,6 +39,8 @@ class TwoStageDetector(Detector):
         self.rpn = model.rpn
         self.roi_heads = model.roi_heads
         self.input_size = input_size
+        # The classes and the background.
+        self._kinds: int = model.roi_heads.box_predictor.cls_score.out_features
         self.normalisation = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
         self.postprocess = Postprocess(score_threshold=0.05, nms_iou=0.5)
 
@@ -49,7 +51,9 @@ class TwoStageDetector(Detector):
             proposals, _ = self.rpn(frame, features)
             pooled = heads.box_roi_pool(features, proposals, frame.image_sizes)
             logits, offsets = heads.box_predictor(heads.box_head(pooled))
-            boxes = heads.box_coder.decode(offsets, proposals)[:, 1:] / self.input_size
+            # torchvision reshapes only where there are proposals. The picture that the graph is traced with may have none.
+            boxes = heads.box_coder.decode(offsets, proposals).reshape(-1, self._kinds, 4)[:, 1:]
+            boxes = boxes / self.input_size
             scores = logits.softmax(dim=-1)[:, 1:]
         own_class = torch.eye(scores.shape[1], device=scores.device)
         scores = scores[:, :, None] * own_class

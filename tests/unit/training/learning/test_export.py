@@ -109,6 +109,24 @@ def test_a_graph_for_one_image_returns_a_batch_in_its_order(tmp_path, images):
         assert np.array_equal(alone.boxes, together.boxes)
 
 
+def test_a_graph_that_was_traced_where_nothing_was_proposed_detects_in_other_pictures(tmp_path, images):
+    """The exporter's blank picture has no proposal if the model has learned a little, and not more."""
+    torch.manual_seed(0)
+    detector = build("faster_rcnn_mobilenet", 2, SIZE)
+    silent = copy.deepcopy(detector)
+    with torch.no_grad():
+        silent.rpn.head.cls_logits.bias.fill_(-20)
+    model = export_and_load(silent, tmp_path)
+    assert [outputs.shape for outputs in model.raw(images[0][None])] == [(1, 0, 4), (1, 0, 2)]
+    path = tmp_path / "model.onnx"
+    graph = onnx.load(str(path))
+    (bias,) = (weight for weight in graph.graph.initializer if weight.name == "rpn.head.cls_logits.bias")
+    bias.CopyFrom(numpy_helper.from_array(detector.rpn.head.cls_logits.bias.detach().numpy(), bias.name))
+    onnx.save(graph, str(path))
+    replace(model.card, onnx_sha256=file_sha256(path)).write(tmp_path)
+    assert check_parity(detector, OnnxModel(tmp_path, threads=1), images) < 1e-3
+
+
 def test_a_model_that_rates_all_places_the_same_is_exported(tmp_path):
     """A model that learned little from few images may do so; which of the equal places it chooses is chance."""
     torch.manual_seed(0)
