@@ -51,7 +51,7 @@ class TwoStageDetector(Detector):
             proposals, _ = self.rpn(frame, features)
             pooled = heads.box_roi_pool(features, proposals, frame.image_sizes)
             logits, offsets = heads.box_predictor(heads.box_head(pooled))
-            # torchvision reshapes only where there are proposals. The picture that the graph is traced with may have none.
+            # torchvision reshapes only where there are proposals, and the exporter's blank picture may have none.
             boxes = heads.box_coder.decode(offsets, proposals).reshape(-1, self._kinds, 4)[:, 1:]
             boxes = boxes / self.input_size
             scores = logits.softmax(dim=-1)[:, 1:]
