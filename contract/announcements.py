@@ -10,11 +10,11 @@ import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
-from urllib.parse import quote_plus, unquote_plus
+from urllib.parse import quote_plus
 
 from contract.inspections import timestamp
 from contract.keys import INCOMING
-from contract.s3 import join
+from contract.s3 import UNVERSIONED, decode, join
 
 # Of announcements that S3 did not send itself; the messages of the queue show it.
 CONFIGURATION = "loupe-reconcile"
@@ -114,5 +114,4 @@ def announced(body: str) -> set[tuple[str, str]]:
 
 def _identity(named: Any) -> tuple[str, str]:
     stored = named["object"]
-    key = unquote_plus(stored["key"], errors="strict")
-    return join(named["bucket"]["name"], key), str(stored.get("versionId") or "null")
+    return join(named["bucket"]["name"], decode(stored["key"])), str(stored.get("versionId") or UNVERSIONED)

@@ -1,4 +1,8 @@
-"""S3 URIs."""
+"""S3 URIs, and how S3's events name an object."""
+
+from urllib.parse import unquote_plus
+
+UNVERSIONED = "null"  # S3's name of the version in a bucket without versioning
 
 
 def split(uri: str) -> tuple[str, str]:
@@ -24,3 +28,17 @@ def join(bucket: str, key: str) -> str:
     's3://images/line-1/a.jpg'
     """
     return f"s3://{bucket}/{key}"
+
+
+def decode(event_key: str) -> str:
+    """Decode the key of an S3 event once: it is URL-encoded, with `+` for a space.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html
+
+    Raises:
+        UnicodeDecodeError: The bytes are not UTF-8. S3 never sends such a key.
+
+    >>> decode("incoming/a%2Bb+c.jpg")
+    'incoming/a+b c.jpg'
+    """
+    return unquote_plus(event_key, errors="strict")

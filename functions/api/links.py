@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from typing_extensions import TypedDict
 
-from contract.s3 import split
-from inspection.events import UNVERSIONED
+from contract.s3 import UNVERSIONED, split
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

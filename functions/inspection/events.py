@@ -9,15 +9,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-from urllib.parse import unquote_plus
 
 from contract.inspections import record_id, timestamp
 from contract.keys import INCOMING
+from contract.s3 import UNVERSIONED, decode
 from contract.text import plain
 
 _SHOWN_CHARACTERS = 200  # of a message that is not understood
 _MAX_ENVELOPES = 3
-UNVERSIONED = "null"  # S3's name of the version in a bucket without versioning
 
 
 class _NotUnderstoodError(Exception):
@@ -184,17 +183,3 @@ def _text(value: Any) -> str:
     if not isinstance(value, str) or not value:
         raise ValueError(f"{value!r} is no name")
     return value
-
-
-def decode(event_key: str) -> str:
-    """Decode the key of an S3 event once: it is URL-encoded, with `+` for a space.
-
-    https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html
-
-    Raises:
-        UnicodeDecodeError: The bytes are not UTF-8. S3 never sends such a key.
-
-    >>> decode("incoming/a%2Bb+c.jpg")
-    'incoming/a+b c.jpg'
-    """
-    return unquote_plus(event_key, errors="strict")

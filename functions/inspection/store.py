@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.exceptions import ClientError
 
+from contract.s3 import UNVERSIONED
 from inspection import heat_maps
-from inspection.events import UNVERSIONED, normalise_sequencer
+from inspection.events import normalise_sequencer
 from inspection.records import Record
 
 if TYPE_CHECKING:

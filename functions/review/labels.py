@@ -17,14 +17,13 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from contract.keys import LABELLED, LABELS
-from contract.s3 import join, split
+from contract.s3 import UNVERSIONED, join, split
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import CopyObjectRequestTypeDef, GetObjectRequestTypeDef
 
 IMAGES = f"{LABELLED}/images/"
-_UNVERSIONED = "null"
 _CHUNK_BYTES = 1 << 20
 _READERS = 16  # threads that read labels
 _GONE = frozenset({"NoSuchKey", "NoSuchVersion", "MethodNotAllowed", "404", "405"})  # 405: a delete marker
@@ -76,7 +75,7 @@ class Labels:
         Raises:
             NoLabelError: The picture cannot be learned from, or is not there any more.
         """
-        if record["version_id"] != _UNVERSIONED and (earlier := self._kept(record["id"])):
+        if record["version_id"] != UNVERSIONED and (earlier := self._kept(record["id"])):
             return earlier
         kind = record.get("image_format")
         if kind not in _SUFFIXES or "detections" not in record:
@@ -84,7 +83,7 @@ class Labels:
         bucket, key = split(record["image"])
         version = record["version_id"]
         source: GetObjectRequestTypeDef = {"Bucket": bucket, "Key": key}
-        if version != _UNVERSIONED:
+        if version != UNVERSIONED:
             source["VersionId"] = version
         try:
             sha256, etag = self._hash(source)
@@ -106,7 +105,7 @@ class Labels:
             if code in _REPLACED:
                 raise NoLabelError("The picture was replaced by another one meanwhile.") from error
             raise
-        return KeptPicture(self.bucket, target, copied.get("VersionId", _UNVERSIONED), sha256)
+        return KeptPicture(self.bucket, target, copied.get("VersionId", UNVERSIONED), sha256)
 
     def write(
         self,

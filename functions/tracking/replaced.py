@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from boto3.dynamodb.types import TypeDeserializer
 
-from inspection.events import UNVERSIONED, normalise_sequencer
+from contract.s3 import UNVERSIONED
+from inspection.events import normalise_sequencer
 from inspection.records import Record
 from tracking.cells import Cell, cell_of
 from tracking.counters import Counts, updates

@@ -18,8 +18,8 @@ from moto.dynamodb.models import dynamodb_backends
 from moto.sns.models import sns_backends
 from PIL import Image, UnidentifiedImageError
 
+from contract.s3 import decode
 from handlers import alert, inspect
-from inspection.events import decode
 from localcloud.template import parse
 from tests.inspection_support import (
     RULES,
