@@ -18,15 +18,17 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from jobs import OPERATIONS, listed
 from place import NotebookError, Place, connect
 
 _NOT_FOUND = ("Could not find", "does not exist", "not found", "NotFound")
 _CHANGING = ("Creating", "Updating", "SystemUpdating", "RollingBack")
 _BATCH = 1000  # DeleteObjects takes so many keys
+# The tuning jobs first, so that they start nothing while the others are stopped.
 _JOBS = {
-    "HyperParameterTuningJob": ("hyper_parameter_tuning_job", "tuning job"),
-    "TrainingJob": ("training_job", "training job"),
-    "ProcessingJob": ("processing_job", "processing job"),
+    "HyperParameterTuningJob": "tuning job",
+    "TrainingJob": "training job",
+    "ProcessingJob": "processing job",
 }
 
 
@@ -122,39 +124,28 @@ def running(place: Place) -> list[tuple[str, str]]:
     """Return kind and name of the notebook's jobs that have not ended."""
     found = []
     for kind in _JOBS:
-        for name, status in all_jobs(place, kind):
+        for name, status in listed(place, kind, f"{place.name}-"):
             if status in ("InProgress", "Stopping"):
                 found.append((kind, name))
     return found
 
 
-def all_jobs(place: Place, kind: str) -> list[tuple[str, str]]:
-    """Return name and status of the notebook's jobs of a kind."""
-    beginning = f"{place.name}-"
-    pages = place.sagemaker.get_paginator(f"list_{_JOBS[kind][0]}s").paginate(NameContains=beginning)
-    entries = [
-        entry for page in pages for value in page.values() if isinstance(value, list) for entry in value
-    ]
-    jobs = [(entry[f"{kind}Name"], entry[f"{kind}Status"]) for entry in entries]
-    return [(name, status) for name, status in jobs if name.startswith(beginning)]
-
-
 def _stop_jobs(place: Place, report: Report) -> None:
-    """Stop the jobs, and wait until they write nothing more. The tuning jobs first, so that they start nothing."""
+    """Stop the jobs, and wait until they write nothing more."""
     stopped: set[tuple[str, str]] = set()
     while jobs := running(place):
         for kind, name in jobs:
             if (kind, name) not in stopped:
                 _stop(place, kind, name)
                 stopped.add((kind, name))
-                report.deleted.append(f"{_JOBS[kind][1]} {name}: stopped")
+                report.deleted.append(f"{_JOBS[kind]} {name}: stopped")
         time.sleep(place.poll_seconds)
 
 
 def _stop(place: Place, kind: str, name: str) -> None:
     """Stop a job; one that has just ended, or that its tuning job is stopping, needs it no more."""
     try:
-        getattr(place.sagemaker, f"stop_{_JOBS[kind][0]}")(**{f"{kind}Name": name})
+        getattr(place.sagemaker, f"stop_{OPERATIONS[kind]}")(**{f"{kind}Name": name})
     except ClientError as error:
         if error.response["Error"]["Code"] not in ("ValidationException", "ResourceNotFound"):
             raise
@@ -191,7 +182,7 @@ def _delete_files(place: Place, report: Report) -> None:
 
 
 def _say_what_stays(place: Place, report: Report) -> None:
-    jobs = sum(len(all_jobs(place, kind)) for kind in _JOBS)
+    jobs = sum(len(listed(place, kind, f"{place.name}-")) for kind in _JOBS)
     if jobs:
         report.left.append(
             f"the records of {jobs} jobs and their logs: SageMaker keeps them, and bills nothing for them"
@@ -205,16 +196,23 @@ def _say_what_stays(place: Place, report: Report) -> None:
 
 
 def _versions_of_the_notebook(place: Place) -> list[int]:
-    pages = place.sagemaker.get_paginator("list_model_packages").paginate(
-        ModelPackageGroupName=place.variables["LOUPE_MODEL_PACKAGE_GROUP"]
+    return sorted(
+        int(package["ModelPackageVersion"])
+        for package in packages(place)
+        if package.get("CustomerMetadataProperties", {}).get("notebook") == place.name
     )
-    found = []
+
+
+def packages(place: Place) -> Iterable[dict[str, Any]]:
+    """Yield the descriptions of the versions in the stack's model package group, the newest first."""
+    pages = place.sagemaker.get_paginator("list_model_packages").paginate(
+        ModelPackageGroupName=place.variables["LOUPE_MODEL_PACKAGE_GROUP"],
+        SortBy="CreationTime",
+        SortOrder="Descending",
+    )
     for page in pages:
         for summary in page["ModelPackageSummaryList"]:
-            package = place.sagemaker.describe_model_package(ModelPackageName=summary["ModelPackageArn"])
-            if package.get("CustomerMetadataProperties", {}).get("notebook") == place.name:
-                found.append(int(package["ModelPackageVersion"]))
-    return sorted(found)
+            yield place.sagemaker.describe_model_package(ModelPackageName=summary["ModelPackageArn"])
 
 
 def main() -> int:

@@ -6,7 +6,6 @@ import hashlib
 import io
 import json
 import re
-import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Any
 from PIL import Image
 
 import cleaning
-from place import NotebookError, Place
+from place import NotebookError, Place, split
 
 _VARIANT = "AllTraffic"
 
@@ -91,32 +90,16 @@ def keep(place: Place, artefact: str) -> str:
 
 def fetch(place: Place, uri: str, file: Path) -> Path:
     """Download an object, and return the file."""
-    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    bucket, key = split(uri)
     file.parent.mkdir(parents=True, exist_ok=True)
     place.s3.download_file(bucket, key, str(file))
     return file
 
 
-def card(file: Path) -> dict[str, Any]:
-    """Return the model.json of a model.tar.gz."""
-    with tarfile.open(file) as archive:
-        member = archive.extractfile("model.json")
-        if member is None:
-            raise NotebookError(f"{file} has no model.json", "It is no model of Loupe; train again.")
-        return dict(json.load(member))
-
-
 def registered(place: Place, artefact: str) -> int | None:
     """Return the newest version of the stack's group that is this model; None if there is none."""
-    group = place.variables["LOUPE_MODEL_PACKAGE_GROUP"]
-    pages = place.sagemaker.get_paginator("list_model_packages").paginate(
-        ModelPackageGroupName=group, SortBy="CreationTime", SortOrder="Descending"
-    )
-    for page in pages:
-        for summary in page["ModelPackageSummaryList"]:
-            arn = summary["ModelPackageArn"]
-            package = place.sagemaker.describe_model_package(ModelPackageName=arn)
-            containers = package.get("InferenceSpecification", {}).get("Containers", [])
-            if containers and containers[0].get("ModelDataUrl") == artefact:
-                return int(package["ModelPackageVersion"])
+    for package in cleaning.packages(place):
+        containers = package.get("InferenceSpecification", {}).get("Containers", [])
+        if containers and containers[0].get("ModelDataUrl") == artefact:
+            return int(package["ModelPackageVersion"])
     return None

@@ -16,12 +16,18 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from place import NotebookError, Place
+from place import NotebookError, Place, split
 
 # What the container prints after each epoch, as SageMaker's metric definitions read it.
 METRICS = {"loss": r"\bloss=([0-9.]+)", "val:map": r"val:map=([0-9.]+)", "val:map50": r"val:map50=([0-9.]+)"}
 _EPOCH = re.compile(r"\bepoch=(\d+) ")
 _ENDED = ("Completed", "Failed", "Stopped")
+# How boto3's operations call each kind: list_…s, describe_…, stop_….
+OPERATIONS = {
+    "HyperParameterTuningJob": "hyper_parameter_tuning_job",
+    "TrainingJob": "training_job",
+    "ProcessingJob": "processing_job",
+}
 _LOGS = {"TrainingJob": "/aws/sagemaker/TrainingJobs", "ProcessingJob": "/aws/sagemaker/ProcessingJobs"}
 
 
@@ -99,7 +105,7 @@ def process(place: Place, processor: Any, name: str, **arguments: Any) -> Job:
 def _named(place: Place, kind: str, name: str, start: Callable[[str], object]) -> Job:
     if earlier := _earlier(place, kind, name):
         return earlier
-    used = {found for found, _ in _list(place, kind, name)}
+    used = {found for found, _ in listed(place, kind, name)}
     free = next(free for free in (name, *(f"{name}-{number}" for number in range(2, 99))) if free not in used)
     _submit(place, lambda: start(free))
     return Job(kind, free)
@@ -107,7 +113,7 @@ def _named(place: Place, kind: str, name: str, start: Callable[[str], object]) -
 
 def _earlier(place: Place, kind: str, beginning: str) -> Job | None:
     """Return the newest job whose name begins so, and that runs or has left what it was for."""
-    for name, status in _list(place, kind, beginning):
+    for name, status in listed(place, kind, beginning):
         if status == "InProgress" or (status == "Completed" and _is_kept(place, kind, name)):
             return Job(kind, name, again=True)
     return None
@@ -123,18 +129,13 @@ def _is_kept(place: Place, kind: str, name: str) -> bool:
         uri = description["ModelArtifacts"]["S3ModelArtifacts"]
     else:
         uri = description["ProcessingOutputConfig"]["Outputs"][0]["S3Output"]["S3Uri"]
-    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    bucket, key = split(uri)
     return bool(place.s3.list_objects_v2(Bucket=bucket, Prefix=key, MaxKeys=1).get("Contents"))
 
 
-def _list(place: Place, kind: str, beginning: str) -> list[tuple[str, str]]:
-    """Return name and status of the jobs whose names begin so, the newest first."""
-    operation = {
-        "TrainingJob": "list_training_jobs",
-        "ProcessingJob": "list_processing_jobs",
-        "HyperParameterTuningJob": "list_hyper_parameter_tuning_jobs",
-    }[kind]
-    pages = place.sagemaker.get_paginator(operation).paginate(
+def listed(place: Place, kind: str, beginning: str) -> list[tuple[str, str]]:
+    """Return name and status of the jobs of a kind whose names begin so, the newest first."""
+    pages = place.sagemaker.get_paginator(f"list_{OPERATIONS[kind]}s").paginate(
         NameContains=beginning, SortBy="CreationTime", SortOrder="Descending"
     )
     found = [summary for page in pages for summary in next(v for v in page.values() if isinstance(v, list))]
@@ -146,12 +147,7 @@ def _list(place: Place, kind: str, beginning: str) -> list[tuple[str, str]]:
 
 
 def _describe(place: Place, kind: str, name: str) -> Mapping[str, Any]:
-    client = place.sagemaker
-    describe = {
-        "TrainingJob": client.describe_training_job,
-        "ProcessingJob": client.describe_processing_job,
-        "HyperParameterTuningJob": client.describe_hyper_parameter_tuning_job,
-    }[kind]
+    describe = getattr(place.sagemaker, f"describe_{OPERATIONS[kind]}")
     return dict(describe(**{f"{kind}Name": name}))
 
 
@@ -169,7 +165,7 @@ def _submit(place: Place, start: Callable[[], object]) -> None:
                 raise
             running = [
                 name
-                for name, status in _list(place, "TrainingJob", f"{place.name}-")
+                for name, status in listed(place, "TrainingJob", f"{place.name}-")
                 if status == "InProgress"
             ]
             if not running:

@@ -130,6 +130,12 @@ class Place:
         return _loupe([str(argument) for argument in arguments])
 
 
+def split(uri: str) -> tuple[str, str]:
+    """Return the bucket and the key of an S3 address."""
+    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    return bucket, key
+
+
 def connect(where: str, name: str, folder: Path | None = None) -> Place:
     """Set the variables of `loupe env`, and check that everything is there that the notebook needs.
 
