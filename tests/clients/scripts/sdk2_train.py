@@ -12,9 +12,8 @@ from pathlib import Path
 
 import sagemaker
 from sagemaker.analytics import TrainingJobAnalytics
-from sagemaker.deserializers import JSONDeserializer
 from sagemaker.estimator import Estimator
-from sagemaker.serializers import IdentitySerializer
+from sdk2_serving import judged
 
 pictures = Path(sys.argv[1])
 session = sagemaker.Session()
@@ -37,17 +36,7 @@ metrics = TrainingJobAnalytics(name, ["val:map"]).dataframe()
 
 attached = Estimator.attach(name)
 with contextlib.redirect_stdout(io.StringIO()):
-    predictor = attached.deploy(
-        1,
-        os.environ["LOUPE_EVALUATION_INSTANCE_TYPE"],
-        role=os.environ["LOUPE_SERVING_ROLE_ARN"],
-        image_uri=os.environ["LOUPE_SERVING_IMAGE"],
-        serializer=IdentitySerializer("image/jpeg"),
-        deserializer=JSONDeserializer(),
-    )
-answer = predictor.predict(next(pictures.glob("images/*.jpg")).read_bytes())
-predictor.delete_model()
-predictor.delete_endpoint()
+    endpoint, answer = judged(attached, pictures)
 print(
     json.dumps(
         {
@@ -56,7 +45,7 @@ print(
             "model": attached.model_data,
             "key": attached.output_kms_key,
             "family": attached.hyperparameters()["family"],
-            "endpoint": predictor.endpoint_name,
+            "endpoint": endpoint,
             "answer": answer,
         }
     )

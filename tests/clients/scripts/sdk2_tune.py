@@ -11,10 +11,9 @@ import sys
 from pathlib import Path
 
 import sagemaker
-from sagemaker.deserializers import JSONDeserializer
 from sagemaker.estimator import Estimator
-from sagemaker.serializers import IdentitySerializer
 from sagemaker.tuner import CategoricalParameter, ContinuousParameter, HyperparameterTuner
+from sdk2_serving import judged
 
 pictures = Path(sys.argv[1])
 session = sagemaker.Session()
@@ -40,17 +39,7 @@ with contextlib.redirect_stdout(io.StringIO()):
     tuner.fit({"train": data}, include_cls_metadata=True)
     attached = HyperparameterTuner.attach(tuner.latest_tuning_job.name)
     best = attached.best_estimator()
-    predictor = attached.deploy(
-        1,
-        os.environ["LOUPE_EVALUATION_INSTANCE_TYPE"],
-        role=os.environ["LOUPE_SERVING_ROLE_ARN"],
-        image_uri=os.environ["LOUPE_SERVING_IMAGE"],
-        serializer=IdentitySerializer("image/jpeg"),
-        deserializer=JSONDeserializer(),
-    )
-    answer = predictor.predict(next(pictures.glob("images/*.jpg")).read_bytes())
-    predictor.delete_model()
-    predictor.delete_endpoint()
+    _, answer = judged(attached, pictures)
 jobs = attached.analytics().dataframe()
 print(
     json.dumps(
