@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests import quick_clients
+from tests import promises, quick_clients
 
 quick_clients.share()
 
@@ -34,6 +34,11 @@ _FIRST = (
     "test_local_cloud_stop.py",
     "test_training_programs.py",
 )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Count what the tests of the promises try."""
+    config.pluginmanager.register(promises, "promises")
 
 
 def pytest_xdist_auto_num_workers() -> int:
