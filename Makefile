@@ -118,15 +118,15 @@ lock: .venv/.uv ## renew the locked requirement files (UPGRADE=--upgrade for new
 	for target in local train serve serve-gpu; do \
 	  $(LOCK) --group $$target --python-version 3.11 -c requirements/dev.txt -o requirements/$$target.txt || exit 1; done
 	$(LOCK) --group functions --python-version 3.13 -c requirements/dev.txt -o functions/requirements.txt
-	for tool in uv sam checkov node notebook sagemaker2 awscli; do \
+	for tool in uv sam checkov node notebook sagemaker2 awscli audit; do \
 	  $(LOCK) $(UPGRADE) --group $$tool --python-version 3.11 -o requirements/$$tool.txt || exit 1; done
 
 openapi: .venv/.dev dashboard/node_modules/.done ## describe the HTTP API in docs/openapi.json, from its routes
 	$(BIN)/python -m docs.openapi
 	cd dashboard && $(NPM) run --silent api
 
-fuzz: .venv/.dev ## damaged and hostile images against the decoder, for ten minutes
-	$(BIN)/python -m tests.fuzz.images --minutes 10
+fuzz: .venv/.dev ## damaged and hostile bytes against whatever reads them, for ten minutes
+	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz --minutes 10
 
 images: .venv/.local ## build the containers with docker, podman or buildah (BUILDER=podman), as SageMaker takes them
 	@BUILDER=$(BUILDER) $(BIN)/python -m loupe.account.builders

@@ -53,7 +53,7 @@ def proofs() -> dict[int, list[str]]:
     found: dict[int, list[str]] = defaultdict(list)
     for file in sorted(ROOT.glob("tests/**/*.py")):
         text = file.read_text("utf-8")
-        if "mark.promise(" in text:
+        if "mark.promise(" in text or "\nTARGET = " in text:
             for test, rows in _marked(ast.parse(text)):
                 for row in sorted(rows):
                     found[row].append(f"{file.relative_to(ROOT)}::{test}")
@@ -76,6 +76,13 @@ def _marked(module: ast.Module) -> Iterator[tuple[str, set[int]]]:
                     yield f"{statement.name}::{method.name}", of_class | _decorated(method)
         elif _is_test(statement):
             yield statement.name, everywhere | _decorated(statement)
+        elif isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0]) == "TARGET":
+            yield "TARGET", _fuzzed(statement.value)
+
+
+def _fuzzed(target: ast.expr) -> set[int]:
+    """Return the rows of a target of the fuzzer: `Target("images", (20,), ...)`."""
+    return set(ast.literal_eval(target.args[1])) if isinstance(target, ast.Call) else set()
 
 
 def _is_test(statement: ast.stmt) -> TypeIs[ast.FunctionDef]:

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from contract.endpoint import ATTRIBUTES_HEADER, bit_depth_of, wants_heat_map
-from tests.fuzz.images import mutate
+from tests.fuzz.mutation import mutate
 from tests.unit.training.model.anomaly_models import (
     SIZE,
     anomaly_folder,
@@ -64,7 +64,7 @@ def archive(tmp_path_factory, both):
 def test_a_mutated_archive_is_the_same_model_or_an_error_in_words(both, archive, seed):
     with tempfile.TemporaryDirectory() as target:
         mutated = Path(target) / "mutated.tar.gz"
-        mutated.write_bytes(mutate(archive.read_bytes(), random.Random(seed)))  # noqa: S311 - not a secret
+        mutated.write_bytes(mutate(archive.read_bytes(), random.Random(seed), [archive.read_bytes()]))  # noqa: S311 - not a secret
         try:
             card = unpack(mutated, Path(target) / "model")
         except ArtefactError:
@@ -101,7 +101,7 @@ def test_any_value_in_the_card_of_an_anomaly_model_is_refused_or_judges(alone, d
 def test_a_mutated_card_beside_the_other_is_refused_or_names_it(both, seed, name):
     whole = (both / name).read_bytes()
     try:
-        (both / name).write_bytes(mutate(whole, random.Random(seed)))  # noqa: S311 - not a secret
+        (both / name).write_bytes(mutate(whole, random.Random(seed), [whole]))  # noqa: S311 - not a secret
         models = load(both, threads=1)
     except ArtefactError:
         return
