@@ -54,12 +54,14 @@ class CloudProcess:
     @staticmethod
     def launch(home: Path, repo: Path, **environment: str) -> "subprocess.Popen[str]":
         """Start the process, and return before the cloud has started."""
+        # A function gets no variable of the cloud's process, also if it is its own: tests/faults sets this one.
+        inherited = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
         return subprocess.Popen(
             [sys.executable, "-c", _PROGRAM, str(home), str(repo)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env=os.environ | environment,
+            env=inherited | environment,
             start_new_session=True,
         )
 
