@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from contract.keys import REPORTS, last_run
 from contract.s3 import split
@@ -212,18 +213,11 @@ def _figures(candidate: Mapping[str, Any]) -> str:
 
 def page(result: Mapping[str, Any]) -> str:
     """Return the report as an HTML page."""
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     rows = [*result["candidates"], result["champion"] or {}]
     # The bars show mAP, or image AUROC where no model knows classes.
     measure = "map" if any(row.get("map") is not None for row in rows) else "image_auroc"
     ends = [(row.get(f"{measure}_interval") or [0, row.get(measure) or 0])[1] for row in rows]
-    return environment.get_template("report.html").render(
+    return _template().render(
         result=result,
         headline=_headline(result),
         rules=rules_sentences(result["rules"]),
@@ -231,3 +225,16 @@ def page(result: Mapping[str, Any]) -> str:
         whole_images=any(row.get("image_auroc") is not None for row in rows),
         top=max(*ends, 0.01),
     )
+
+
+# A template takes a quarter of a second to compile.
+@cache
+def _template() -> Template:
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("report.html")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib import resources
 from typing import Any
 
@@ -198,6 +199,12 @@ def _charts(report: Mapping[str, Any], label: str) -> tuple[Markup, Markup]:
 
 def render(template: str, **values: object) -> str:
     """Fill a template. Every text is escaped, and has no control characters."""
+    return _environment().get_template(template).render(style=_style(), **values)
+
+
+# It keeps the compiled templates.
+@cache
+def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("training.evaluation.reports"),
         autoescape=True,
@@ -208,7 +215,7 @@ def render(template: str, **values: object) -> str:
     )
     environment.filters |= {"percent": percent, "figure": figure, "size": size, "duration": duration}
     environment.globals |= {"point_warning": point_warning, "cost_of": cost, "spread": spread}
-    return environment.get_template(template).render(style=_style(), **values)
+    return environment
 
 
 def _without_controls(value: object) -> object:
