@@ -16,6 +16,7 @@ from botocore.awsrequest import AWSResponse
 from moto.core import DEFAULT_ACCOUNT_ID
 from moto.dynamodb.models import dynamodb_backends
 from moto.sns.models import sns_backends
+from moto.sqs.models import sqs_backends
 from PIL import Image, UnidentifiedImageError
 
 from contract.s3 import decode
@@ -36,10 +37,6 @@ from tests.inspection_support import (
 REGION = "eu-central-1"
 # Grey levels for which the endpoint of these tests finds a scratch, perhaps a scratch, and nothing.
 DEFECT, DOUBTFUL, GOOD = 20, 90, 200
-
-
-class Crash(BaseException):
-    """The function is killed. No handler code can catch this."""
 
 
 def detect_by_grey(request: Any) -> AWSResponse:
@@ -68,8 +65,6 @@ class Cloud:
         endpoint: Answers InvokeEndpoint.
         endpoint_status: The answer of DescribeEndpoint; None for an endpoint that does not exist.
         calls: AWS operations so far.
-        crash_at: The number of the operation at which the function is killed.
-        crash_before: Whether it is killed before or after the effect of that operation.
     """
 
     images: str
@@ -81,8 +76,6 @@ class Cloud:
     endpoint: Callable[[Any], Answer] = detect_by_grey
     endpoint_status: str | None = None
     calls: list[str] = field(default_factory=list)
-    crash_at: int | None = None
-    crash_before: bool = True
 
     def __post_init__(self) -> None:
         self.s3 = boto3.client("s3")
@@ -91,7 +84,7 @@ class Cloud:
 
     def reset(self) -> None:
         """Clean up for the next test. To create all resources again takes half a second."""
-        self.crash_at, self.endpoint, self.endpoint_status = None, detect_by_grey, None
+        self.endpoint, self.endpoint_status = detect_by_grey, None
         self._stored().items.clear()
         self._topic().sent_notifications.clear()
         self.set_rules(RULES)
@@ -154,6 +147,9 @@ class Cloud:
     def _topic(self) -> Any:
         return sns_backends[DEFAULT_ACCOUNT_ID][REGION].topics[self.topic_arn]
 
+    def _queue(self) -> Any:
+        return sqs_backends[DEFAULT_ACCOUNT_ID][REGION].queues[self.queue_url.rpartition("/")[2]]
+
     def published(self) -> list[dict[str, Any]]:
         """Return every published message: subject, attributes, and the body for each protocol."""
         return [
@@ -164,6 +160,19 @@ class Cloud:
     def alerts(self) -> list[dict[str, Any]]:
         """Return every published alert as its JSON document."""
         return [json.loads(message["body"]["sqs"]) for message in self.published()]
+
+    def pictures(self) -> dict[str, int]:
+        """Return the keys of the pictures in the artefacts bucket, with their sizes."""
+        listed = self.s3.list_objects_v2(Bucket=self.artefacts).get("Contents", [])
+        return {item["Key"]: item["Size"] for item in listed}
+
+    def messages(self) -> list[str]:
+        """Return the bodies of the messages in the queue, also of those that are delayed."""
+        return [str(item.body) for item in self._queue()._messages]
+
+    def forget_messages(self) -> None:
+        """Empty the queue. It could be purged only once a minute."""
+        self._queue()._messages.clear()
 
     def deferred(self) -> int:
         """Return how many messages the last invocation deferred."""
@@ -220,7 +229,7 @@ def make(monkeypatch: pytest.MonkeyPatch) -> Cloud:
 
 
 def hook(cloud: Cloud) -> None:
-    """Install the endpoint, the count of calls and the crashes below the clients that the handlers will make."""
+    """Install the endpoint and the count of calls below the clients that the handlers will make."""
     assert boto3.DEFAULT_SESSION
 
     def describe(**_: Any) -> AWSResponse:
@@ -236,20 +245,11 @@ def hook(cloud: Cloud) -> None:
 
     def before_call(model: Any, **_: Any) -> None:
         cloud.calls.append(model.name)
-        if cloud.crash_at is not None:
-            late = len(cloud.calls) > cloud.crash_at
-            if late or (cloud.crash_before and len(cloud.calls) == cloud.crash_at):
-                raise Crash
-
-    def after_call(**_: Any) -> None:
-        if cloud.crash_at is not None and not cloud.crash_before and len(cloud.calls) >= cloud.crash_at:
-            raise Crash
 
     events = boto3.DEFAULT_SESSION.events
     events.register("before-send.sagemaker-runtime.InvokeEndpoint", invoke)
     events.register("before-send.sagemaker.DescribeEndpoint", describe)
     events.register("before-call", before_call)
-    events.register("after-call", after_call)
 
 
 def metrics(capsys: pytest.CaptureFixture[str]) -> dict[tuple[str, ...], dict[str, list[float]]]:

@@ -1,14 +1,13 @@
-"""Repeated, late, reordered and interrupted deliveries have the same result as one clean delivery."""
+"""Repeated, late and reordered deliveries have the same result as one clean delivery."""
 
 import random
-from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.inspection_support import jpeg, message, model_error, s3_record
-from tests.integration.moto_cloud import DEFECT, DOUBTFUL, GOOD, Cloud, Crash, detect_by_grey
+from tests.integration.moto_cloud import DEFECT, DOUBTFUL, GOOD, Cloud, detect_by_grey
 
 FILES = {
     "fail": jpeg(shade=DEFECT),
@@ -26,6 +25,7 @@ def state(cloud: Cloud) -> dict[tuple[str, str], tuple[str, bool]]:
     }
 
 
+@pytest.mark.promise(1)
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     uploads=st.lists(st.tuples(st.sampled_from(["a", "b", "c"]), VERDICTS), min_size=1, max_size=6),
@@ -59,6 +59,7 @@ def test_duplicated_and_shuffled_events_have_one_effect(
     assert sorted(alerted) == sorted(item["id"] for item in cloud.records() if item["verdict"] == "fail")
 
 
+@pytest.mark.promise(2)
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.text("0123456789ABCDEFabcdef", min_size=1, max_size=20), min_size=1, max_size=8))
 def test_an_older_event_never_overwrites_a_newer_one(cloud: Cloud, sequencers: list[str]) -> None:
@@ -73,65 +74,7 @@ def test_an_older_event_never_overwrites_a_newer_one(cloud: Cloud, sequencers: l
     assert int(item["sequencer"], 16) == int(newest.ljust(64, "0"), 16)
 
 
-def invoke(cloud: Cloud, batch: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Invoke `inspect` once. Return the messages that Lambda will deliver again."""
-    try:
-        failed = cloud.inspect(*batch)
-    except Crash:
-        return batch
-    return [record for record in batch if record["messageId"] in failed]
-
-
-CALLS_INSPECT = 4 + 1 + 3 + 4  # reads, the rules, the endpoint, records
-CALLS_ALERT = 6  # the record, the image, the picture, the topic, the thumbnail, the mark
-CALLS_REVIEW = 5  # the same without the topic
-
-
-@pytest.mark.parametrize("before", [True, False], ids=["before", "after"])
-@pytest.mark.parametrize("nth", range(1, CALLS_INSPECT + 1))
-def test_inspect_killed_at_any_call_converges(cloud: Cloud, nth: int, before: bool) -> None:
-    announced = [cloud.put(f"incoming/a/b/{name}.jpg", data) for name, data in FILES.items()]
-    batch = [message(record, number=n) for n, record in enumerate(announced)]
-    cloud.crash_at, cloud.crash_before = nth, before
-    again = invoke(cloud, batch)
-    assert again == batch
-
-    cloud.crash_at = None
-    assert invoke(cloud, again) == []
-
-    assert sorted(verdict for verdict, _ in state(cloud).values()) == sorted(FILES)
-
-
-def test_a_clean_run_makes_exactly_the_calls_at_which_the_crashes_happen(
-    cloud: Cloud, defect: dict[str, Any]
-) -> None:
-    announced = [cloud.put(f"incoming/a/b/{name}.jpg", data) for name, data in FILES.items()]
-    cloud.inspect(*[message(record, number=n) for n, record in enumerate(announced)])
-    assert len(cloud.calls) == CALLS_INSPECT
-    cloud.alert()
-    assert len(cloud.calls) == CALLS_ALERT + CALLS_REVIEW
-
-
-@pytest.mark.parametrize("before", [True, False], ids=["before", "after"])
-@pytest.mark.parametrize("nth", range(1, CALLS_ALERT + 1))
-def test_alert_killed_at_any_call_converges(
-    cloud: Cloud, defect: dict[str, Any], nth: int, before: bool
-) -> None:
-    """A second message, with the same id, only if the first was sent before the crash."""
-    record = cloud.inspect_record(defect)
-    cloud.crash_at, cloud.crash_before = nth, before
-    with pytest.raises(Crash):
-        cloud.alert()
-    cloud.crash_at = None
-    cloud.alert()
-    cloud.alert()
-
-    assert {alert["alert_id"] for alert in cloud.alerts()} == {record["id"]}
-    sent_before_the_crash = (nth, before) in {(4, False), (5, True), (5, False), (6, True)}
-    assert len(cloud.alerts()) == (2 if sent_before_the_crash else 1)
-    assert "alert" in cloud.record(defect)
-
-
+@pytest.mark.promise(8)
 def test_a_redrive_from_the_dead_letter_queue_is_safe_twice(cloud: Cloud) -> None:
     """An image that failed for good is replayed when the model is repaired, and replayed again."""
     announced = cloud.put("incoming/a/b/c.jpg", jpeg(shade=DEFECT))
@@ -145,17 +88,3 @@ def test_a_redrive_from_the_dead_letter_queue_is_safe_twice(cloud: Cloud) -> Non
 
     assert [verdict for verdict, _ in state(cloud).values()] == ["fail"]
     assert len(cloud.alerts()) == 1
-
-
-@pytest.mark.parametrize("before", [True, False], ids=["before", "after"])
-@pytest.mark.parametrize("nth", range(1, CALLS_REVIEW + 1))
-def test_a_review_killed_at_any_call_gets_its_picture(cloud: Cloud, nth: int, before: bool) -> None:
-    announced = cloud.put("incoming/a/b/c.jpg", jpeg(shade=DOUBTFUL))
-    cloud.inspect_record(announced)
-    cloud.crash_at, cloud.crash_before = nth, before
-    with pytest.raises(Crash):
-        cloud.alert()
-    cloud.crash_at = None
-    cloud.alert()
-    key = cloud.record(announced)["picture"]
-    assert cloud.s3.head_object(Bucket=cloud.artefacts, Key=key)["ContentType"] == "image/jpeg"

@@ -14,13 +14,11 @@ from handlers import alert
 from inspection import clients
 from inspection.store import Inspections
 from tests.inspection_support import anomaly, detection, heat_map, http, jpeg, message, prediction
-from tests.integration.moto_cloud import RULES, Cloud, Crash
+from tests.integration.moto_cloud import RULES, Cloud
 
 ANOMALY = detection("anomaly", 0.93)
 REVIEW = RULES | {"classes": {"anomaly": {"verdict": "review"}}}
 INDEXES = ("by_line_time", "by_verdict_time", "by_serial", "by_id")
-CALLS_INSPECT = 1 + 1 + 1 + 2  # the image, the rules, the endpoint, the heat map, the record
-CALLS_REVIEW = 6  # the record, the image, the heat map, the picture, the thumbnail, the mark
 
 
 @pytest.fixture
@@ -151,31 +149,6 @@ def test_a_second_delivery_leaves_record_and_heat_map_of_the_first(
     assert cloud.inspect(message(broken)) == []
     assert cloud.record(broken) == record
     assert kept(cloud, record) == heat_map()
-
-
-@pytest.mark.parametrize("before", [True, False], ids=["before", "after"])
-@pytest.mark.parametrize("nth", range(1, CALLS_INSPECT + 1))
-def test_inspect_killed_at_any_call_ends_with_the_record_and_its_heat_map(
-    cloud: Cloud, broken: dict[str, Any], nth: int, before: bool
-) -> None:
-    cloud.crash_at, cloud.crash_before = nth, before
-    with pytest.raises(Crash):
-        cloud.inspect(message(broken))
-    cloud.crash_at = None
-    # No record names a heat map that is not there.
-    assert all(kept(cloud, item) == heat_map() for item in cloud.records() if "verdict" in item)
-    assert kept(cloud, cloud.inspect_record(broken)) == heat_map()
-    assert len(cloud.records()) == 2
-
-
-def test_a_clean_run_makes_exactly_the_calls_at_which_the_crashes_happen(
-    cloud: Cloud, broken: dict[str, Any]
-) -> None:
-    cloud.set_rules(REVIEW)
-    cloud.inspect_record(broken)
-    assert len(cloud.calls) == CALLS_INSPECT
-    cloud.alert()
-    assert len(cloud.calls) == CALLS_REVIEW
 
 
 def drawn(cloud: Cloud, announced: dict[str, Any]) -> Image.Image:
