@@ -1,6 +1,6 @@
 # Every target bootstraps what it needs with plain python3 (3.11 or newer) into .venv; hashes are required.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-browser test-images test-clients test-notebook notebook test-slow test-nightly check check-types check-code check-template check-dashboard dev format starter-model state-machine permissions record-permissions dashboard lock openapi fuzz images clean
+.PHONY: help demo test test-browser test-images test-clients test-notebook notebook test-slow test-nightly check check-types check-code check-template check-dashboard dev format starter-model state-machine permissions record-permissions dashboard lock openapi audit sbom fuzz images clean
 PYTHON ?= python3
 BIN := .venv/bin
 # Container images set it. Without compiled files each of the hundreds of processes of a test run would compile torch and
@@ -124,6 +124,14 @@ lock: .venv/.uv ## renew the locked requirement files (UPGRADE=--upgrade for new
 openapi: .venv/.dev dashboard/node_modules/.done ## describe the HTTP API in docs/openapi.json, from its routes
 	$(BIN)/python -m docs.openapi
 	cd dashboard && $(NPM) run --silent api
+
+# Node's folder is missing where one is installed, and then PATH has it.
+NODE_PATH := PATH="$(CURDIR)/.tools/node/bin:$$PATH"
+audit: .venv/.dev .tools/audit/.done $(NODE) ## compare what is locked with the published advisories (Error 3: they could not be reached)
+	@$(NODE_PATH) $(BIN)/python -m supply_chain.audit
+
+sbom: .venv/.dev .tools/audit/.done $(NODE) ## bills of materials in CycloneDX, into build/sbom
+	@$(NODE_PATH) $(BIN)/python -m supply_chain.bill
 
 fuzz: .venv/.dev ## damaged and hostile bytes against whatever reads them, for ten minutes
 	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz --minutes 10

@@ -1,0 +1,1 @@
+"""What the product is made of: the locked requirements, their advisories, and a bill of materials."""
