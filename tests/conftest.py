@@ -67,7 +67,9 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     # A folder may have the name of a mark that all its tests have.
     if f"not {collection_path.name}" in wanted and collection_path.parent == Path(__file__).parent:
         return True
-    if wanted not in ("slow", "nightly", "browser", "images") or not collection_path.name.startswith("test_"):
+    if wanted not in ("slow", "nightly", "chaos", "browser", "images") or not collection_path.name.startswith(
+        "test_"
+    ):
         return None
     return f"mark.{wanted}" not in collection_path.read_text(encoding="utf-8") or None
 

@@ -1,0 +1,162 @@
+"""The factory that the faults meet: one local cloud for all tests, with the starter model behind its endpoint."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+from collections import Counter
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from loupe.stack import deployment
+from loupe.stack.alert_inbox import AlertInbox, DefectAlert
+from loupe.stack.target import Target
+from loupe.stack.uploads import Source, follow, upload
+from tests.faults import Faults
+from tests.faults.clock import Clock
+from tests.system.cloud_process import CloudProcess
+
+ROOT = Path(__file__).parents[2]
+# Above what a batch takes on a busy machine, and short enough to wait for when its worker was killed; 360 s elsewhere.
+VISIBILITY_S = 30
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What an undisturbed factory says about a picture."""
+
+    verdict: str
+    reasons: Any
+    detections: Any
+
+
+class Factory:
+    """A local cloud whose functions take orders for faults.
+
+    Attributes:
+        home: The cloud's home.
+        process: The cloud.
+        target: Its stack.
+        faults: Gives the orders.
+        clock: The clock of the cloud and of the functions.
+        pictures: What the cameras send.
+        judged: What is right about each of them, and by which model.
+        alerts: How often each alert has come so far, by its id.
+    """
+
+    def __init__(self, home: Path, folder: Path) -> None:
+        self.home = home
+        self.clock = Clock(folder / "clock")
+        self.faults = Faults(folder / "faults")
+        self.alerts: Counter[str] = Counter()
+        samples = sorted((ROOT / "samples").rglob("*.jpg"))
+        self.pictures = [sample.read_bytes() for sample in samples] + [b"no picture at all"]
+        self.start()
+        deployment.deploy(self.target, deployment.STARTER, deployment.Hosting(), lambda status: None)
+        self.faults.install(self.target, **self.clock.environment)
+        self.target.sqs.set_queue_attributes(
+            QueueUrl=self.target.output("QueueUrl"), Attributes={"VisibilityTimeout": str(VISIBILITY_S)}
+        )
+        self._inbox = AlertInbox(self.target)
+        self.judged = self._judge()
+
+    def start(self) -> None:
+        """Start the cloud, also again after it was killed."""
+        self.process = CloudProcess(self.home, ROOT, **self.clock.environment)
+        self.target = Target.local(self.home)
+
+    def kill(self) -> None:
+        """Kill the cloud as `kill -9` does."""
+        self.process.kill()
+
+    def stop(self) -> None:
+        """Let all stopped processes continue, and end the cloud."""
+        for process in self.serving():
+            with suppress(psutil.Error):
+                process.send_signal(signal.SIGCONT)
+        self.process.stop()
+
+    def serving(self) -> list[psutil.Process]:
+        """Return the model server's program and, after it, its workers; the one that serves for the longest is first."""
+        servers = [
+            child
+            for child in self.process.children()
+            if "training.serve" in " ".join(_command(child))
+            and "program_wrapper" in " ".join(_command(child))
+        ]
+        servers.sort(key=lambda process: process.create_time())
+        return [process for server in servers for process in (server, *server.children(recursive=True))]
+
+    def messages(self, *outputs: str) -> int:
+        """Return the number of messages of queues: waiting, in work and delayed."""
+        counts = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")
+        names: Any = [*counts, "ApproximateNumberOfMessagesDelayed"]
+        total = 0
+        for url in outputs:
+            reply = self.target.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)
+            total += sum(int(reply["Attributes"][name]) for name in names)
+        return total
+
+    def waiting(self) -> int:
+        """Return the number of images in the queue."""
+        return self.messages(self.target.output("QueueUrl"))
+
+    def given_up(self) -> int:
+        """Return the number of messages in the dead-letter queue, and of records that alerts or counters gave up."""
+        urls = self.target.sqs.list_queues().get("QueueUrls", [])
+        failures = [url for url in urls if "FailureQueue" in url]
+        assert len(failures) >= 2, urls
+        return self.messages(self.target.output("DeadLetterQueueUrl"), *failures)
+
+    def receive_alerts(self) -> None:
+        """Count the alerts that have come since the last time."""
+        while received := self._inbox.receive(wait_seconds=0):
+            self.alerts.update(
+                str(message.document["alert_id"]) for message in received if isinstance(message, DefectAlert)
+            )
+
+    def variable(self, function: str, name: str) -> str:
+        """Return an environment variable of a function of the stack."""
+        configuration = self.target.functions.get_function_configuration(
+            FunctionName=self.target.output(function)
+        )
+        return configuration["Environment"]["Variables"][name]
+
+    def _judge(self) -> list[Judged]:
+        """Send each picture once, undisturbed."""
+        sources = [
+            Source(f"incoming/golden/top/{number}.jpg", lambda body=body: body, str(number))
+            for number, body in enumerate(self.pictures)
+        ]
+        uploads = upload(self.target, sources, lambda _: None)
+        records = follow(self.target, uploads, lambda _: None, patience=120)
+        return [judgement(records[uploaded.identity]) for uploaded in uploads]
+
+
+def judgement(record: dict[str, Any]) -> Judged:
+    """Return what a record says about its picture."""
+    return Judged(record["verdict"], _plain(record.get("reasons")), _plain(record.get("detections")))
+
+
+def _plain(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, default=str)
+
+
+def _command(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.Error:
+        return []
+
+
+def small_disk(folder: Path, size: str) -> bool:
+    """Mount a small disk on a folder. Return whether that is allowed."""
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
+    return shutil.which("mount") is not None and not subprocess.run(mount, capture_output=True).returncode
