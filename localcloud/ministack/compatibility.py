@@ -221,7 +221,15 @@ _NAMES = {
         "topic_policy_allows",
     ),
     "services.scheduler": ("_schedules",),
-    "services.sqs": ("_queue_by_arn", "_queue_name_to_url", "_queues", "_restore_state"),
+    "services.sqs": (
+        "_Err",
+        "_HANDLERS",
+        "_queue_by_arn",
+        "_queue_name_to_url",
+        "_queues",
+        "_queues_lock",
+        "_restore_state",
+    ),
     "services.stepfunctions": (
         "ThreadPoolExecutor",
         "_ExecutionError",

@@ -12,6 +12,7 @@ from localcloud.ministack import (
     http_api,
     log_search,
     managed_key,
+    message_moves,
     metric_data,
     parameters,
     queries,
@@ -44,6 +45,7 @@ def apply(observability: Observability, secret: bytes, space: Space) -> None:
     streams.apply()
     queries.apply()
     received_messages.apply()
+    message_moves.apply()
     stopped_executions.apply()
     step_functions.apply()
     state_machine_roles.apply()

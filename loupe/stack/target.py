@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from mypy_boto3_cloudwatch import CloudWatchClient
     from mypy_boto3_cognito_idp import CognitoIdentityProviderClient
     from mypy_boto3_dynamodb import DynamoDBServiceResource
+    from mypy_boto3_dynamodbstreams import DynamoDBStreamsClient
     from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_logs import CloudWatchLogsClient
     from mypy_boto3_s3 import S3Client
@@ -238,6 +239,10 @@ class Target:
     @cached_property
     def cloudfront(self) -> Any:
         return self.session.client("cloudfront", endpoint_url=self.endpoint_url, config=_CLIENT_CONFIG)
+
+    @cached_property
+    def streams(self) -> DynamoDBStreamsClient:
+        return self.session.client("dynamodbstreams", endpoint_url=self.endpoint_url, config=_CLIENT_CONFIG)
 
     @cached_property
     def dynamodb(self) -> DynamoDBServiceResource:
