@@ -139,7 +139,7 @@ class SignIn:
         except ClientError as error:
             # What is no token of the pool cannot open anything either.
             if error.response["Error"]["Code"] in _BUSY:
-                raise
+                raise _without_message(error) from None
 
 
 def bad_credentials() -> ApiError:
@@ -167,7 +167,7 @@ def _refusals() -> Iterator[None]:
             ) from error
         if code in _REFUSED:
             raise bad_credentials() from error
-        raise
+        raise _without_message(error) from None
 
 
 def _outcome(
@@ -184,3 +184,9 @@ def _outcome(
         )
     result: Any = reply["AuthenticationResult"]
     return Tokens(result["AccessToken"], result["ExpiresIn"], result.get("RefreshToken"))
+
+
+def _without_message(error: ClientError) -> ClientError:
+    """Return an error without the service's words, which may repeat a secret that was sent; the error is logged."""
+    code = error.response["Error"]["Code"]
+    return ClientError({"Error": {"Code": code, "Message": "(not shown)"}}, error.operation_name)
