@@ -5,7 +5,8 @@ SSM has no conditional write, so two things keep one change from overwriting ano
 1. A change to version n + 1 first claims that number in the history table, by a write that only one can win. The claim
    holds the whole change: who, when, why and the new text. So nothing is lost if the function is killed afterwards: the
    history shows who made a version by the claim whose text it has. A claim whose change was never made lapses after
-   `CLAIM_SECONDS`, which is longer than the function may run. So no two changes through this module run at once.
+   `CLAIM_SECONDS`, which is longer than the function may run. So no two changes through this module run at once, but
+   one and the same: who repeats a change that was interrupted goes on with it.
 2. Retraining, the console and an older command write without a claim. After each write, the number that SSM returns
    tells whether one of them came in between. Then what they wrote is put into force again, and the change is refused.
 """
@@ -102,6 +103,10 @@ class RulesVersion:
         """
         return validate(parse(self.text))
 
+    def is_made_by(self, by: str, action: str, comment: str | None) -> bool:
+        """Return whether a person has made this version, by this action and with these words."""
+        return (self.by, self.action, self.comment) == (by, action, comment)
+
     def has_rules_of(self, document: _Document) -> bool:
         """Return whether this is the same document, apart from a swap that is in progress."""
         return self.document is not None and settled(self.document) == settled(document)
@@ -138,8 +143,10 @@ class RulesStore:
 
     def versions(self) -> list[RulesVersion]:
         """Return all versions that are known, newest first: the last 100 from SSM, older ones from the history."""
-        entries = self._entries()
-        stored = [_signed(version, entries.get(version.number)) for version in self._stored()]
+        return self._known(self._stored(), self._entries())
+
+    def _known(self, in_ssm: list[RulesVersion], entries: dict[int, dict[str, Any]]) -> list[RulesVersion]:
+        stored = [_signed(version, entries.get(version.number)) for version in in_ssm]
         oldest = stored[-1].number if stored else 0
         older = [
             _version(item) for number, item in entries.items() if number < oldest and "until" not in item
@@ -165,15 +172,20 @@ class RulesStore:
             RulesDocumentError: The document is not valid, is too long, or has the name of other rules.
             StaleRulesError: `number` is not the newest version.
         """
-        versions = self.versions()
+        in_ssm, entries = self._stored(), self._entries()
+        versions = self._known(in_ssm, entries)
         current = versions[0]
         if current.number != number:
+            is_repeated = current.number == number + 1 and current.is_made_by(by, action, comment)
+            if is_repeated and current.has_rules_of(document):
+                return current
             raise _changed_meanwhile(current)
         validate(document)
         wanted = in_place_of(document, _valid(current))
         if current.has_rules_of(wanted):
             return current
         _refuse_used_name(wanted, versions)
+        self._finish_claims(in_ssm, entries)
         return self._write(current, to_text(wanted), by, comment, action)
 
     def roll_back(self, to: int, number: int, by: str, comment: str | None = None) -> RulesVersion:
@@ -199,7 +211,9 @@ class RulesStore:
             raise UnknownVersionError(f"there is no version {to} of the rules")
         document = parse(earlier.text)
         current = versions[0]
-        if current.number == number and current.has_rules_of(document | {"version": current.name}):
+        is_repeated = current.number == number + 1 and current.is_made_by(by, ROLLED_BACK, comment)
+        may_be_done = current.number == number or is_repeated
+        if may_be_done and current.has_rules_of(document | {"version": current.name}):
             return current
         document["version"] = unused_name(document["version"], {version.name for version in versions})
         return self.change(document, number, by, comment, ROLLED_BACK)
@@ -234,10 +248,16 @@ class RulesStore:
             self.dynamodb.put_item(
                 TableName=self.history_table,
                 Item=_item(wanted, current, int((at + timedelta(seconds=CLAIM_SECONDS)).timestamp())),
-                # A claim that lapsed is of a change that was never made: the newest version would have its number.
-                ConditionExpression="attribute_not_exists(subject) OR #until < :now",
-                ExpressionAttributeNames={"#until": "until"},
-                ExpressionAttributeValues={":now": {"N": str(int(at.timestamp()))}},
+                # A claim that lapsed is of a change that was never made: the newest version would have its number. One
+                # of the same change is the caller's own. If that one is still being made, both write the same text.
+                ConditionExpression="attribute_not_exists(subject) OR #until < :now "
+                "OR (attribute_exists(#until) AND #by = :by AND #new = :new)",
+                ExpressionAttributeNames={"#until": "until", "#by": "by", "#new": "new"},
+                ExpressionAttributeValues={
+                    ":now": {"N": str(int(at.timestamp()))},
+                    ":by": {"S": str(wanted.by)},
+                    ":new": {"S": wanted.text},
+                },
             )
         except ClientError as error:
             if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
@@ -245,6 +265,17 @@ class RulesStore:
             raise StaleRulesError(
                 current.number, "somebody else is changing the rules just now; read them again in a minute"
             ) from error
+
+    def _finish_claims(self, in_ssm: list[RulesVersion], entries: dict[int, dict[str, Any]]) -> None:
+        """Write the claims of changes that were made, and then interrupted, as changes that were made.
+
+        While SSM still has their text. Later nothing could tell that they were made.
+        """
+        for version in in_ssm:
+            item = entries.get(version.number)
+            if item is not None and "until" in item and item["new"]["S"] == version.text:
+                made = {name: value for name, value in item.items() if name != "until"}
+                self.dynamodb.put_item(TableName=self.history_table, Item=made)
 
     def _record(self, wanted: RulesVersion, current: RulesVersion, until: int | None) -> None:
         """Write the change again, as one that was made (None), or as one that was not and holds nobody up (0)."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,12 +12,36 @@ from botocore.exceptions import ClientError
 from contract.keys import APPROVALS
 from retraining.documents import Documents
 from retraining.errors import NotWaitingError
+from retraining.executions import REJECTED
 
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
 
 # https://docs.aws.amazon.com/step-functions/latest/apireference/API_SendTaskSuccess.html
 _NO_LONGER_WAITING = ("TaskDoesNotExist", "TaskTimedOut", "InvalidToken")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a person answers.
+
+    Attributes:
+        approve: Whether the model goes into service.
+        by: Who answers.
+        comment: Why it does not, for the report and the notice.
+    """
+
+    approve: bool
+    by: str
+    comment: str | None = None
+
+    @property
+    def text(self) -> str:
+        """What the run receives, and keeps in its events: the output of the state that asks, or the error's cause."""
+        if self.approve:
+            return json.dumps({"approved": True, "by": self.by})
+        cause = f"rejected by {self.by}: {self.comment}" if self.comment else f"rejected by {self.by}"
+        return cause[:32_000]
 
 
 @dataclass(frozen=True)
@@ -31,12 +56,16 @@ class Answers:
     documents: Documents
     states: SFNClient
 
-    def approve(self, run: str, by: str) -> dict[str, Any]:
-        """Let a run put its model into service.
+    def give(
+        self, run: str, answer: Answer, given: str | None, note: Callable[[dict[str, Any]], None]
+    ) -> dict[str, Any]:
+        """Answer a run. Whoever was interrupted repeats the answer.
 
         Args:
             run: The run's id.
-            by: Who approves.
+            answer: The answer.
+            given: The answer that the run has received already; None if there is none.
+            note: Writes down who has answered. It is called with the question, and may be called again.
 
         Returns:
             The run's question: `run`, `version`, `requested_at`.
@@ -44,34 +73,30 @@ class Answers:
         Raises:
             NotWaitingError: The run does not wait for an answer, or no longer.
         """
-        question = self._question(run)
-        output = json.dumps({"approved": True, "by": by})
-        return self._answer(
-            question, lambda: self.states.send_task_success(taskToken=question["token"], output=output)
-        )
+        stored = self.find(run)
+        if stored is None:
+            raise NotWaitingError(f"the run {run} does not wait for an answer")
+        question = {name: value for name, value in stored.items() if name != "token"}
+        try:
+            self._send(stored["token"], answer)
+        except ClientError as error:
+            if error.response["Error"]["Code"] not in _NO_LONGER_WAITING:
+                raise
+            if given != answer.text:
+                self._forget(run)
+                raise NotWaitingError(
+                    f"the run {run} no longer waits: it was answered or stopped, or it timed out"
+                ) from error
+        # The question stays until that is written, so that who repeats the answer gets so far.
+        note(question)
+        self._forget(run)
+        return question
 
-    def reject(self, run: str, by: str, comment: str | None) -> dict[str, Any]:
-        """Let a run end without its model.
-
-        Args:
-            run: The run's id.
-            by: Who rejects.
-            comment: Why, for the report and the notice.
-
-        Returns:
-            The run's question.
-
-        Raises:
-            NotWaitingError: The run does not wait for an answer, or no longer.
-        """
-        question = self._question(run)
-        cause = f"rejected by {by}: {comment}" if comment else f"rejected by {by}"
-        return self._answer(
-            question,
-            lambda: self.states.send_task_failure(
-                taskToken=question["token"], error="Rejected", cause=cause[:32_000]
-            ),
-        )
+    def _send(self, token: str, answer: Answer) -> None:
+        if answer.approve:
+            self.states.send_task_success(taskToken=token, output=answer.text)
+        else:
+            self.states.send_task_failure(taskToken=token, error=REJECTED, cause=answer.text)
 
     def find(self, run: str) -> dict[str, Any] | None:
         """Return a run's question: `token`, `run`, `version`, `requested_at`, `evaluation`. None: it has none."""
@@ -82,26 +107,6 @@ class Answers:
         question = stored[0] if stored else None
         is_question = isinstance(question, dict) and isinstance(question.get("token"), str)
         return question if is_question else None
-
-    def _question(self, run: str) -> dict[str, Any]:
-        question = self.find(run)
-        if question is None:
-            raise NotWaitingError(f"the run {run} does not wait for an answer")
-        return question
-
-    def _answer(self, question: dict[str, Any], send: Any) -> dict[str, Any]:
-        run = question["run"]
-        try:
-            send()
-        except ClientError as error:
-            if error.response["Error"]["Code"] not in _NO_LONGER_WAITING:
-                raise
-            self._forget(run)
-            raise NotWaitingError(
-                f"the run {run} no longer waits: it was answered or stopped, or it timed out"
-            ) from error
-        self._forget(run)
-        return {name: value for name, value in question.items() if name != "token"}
 
     def _forget(self, run: str) -> None:
         """Delete a question whose token is used up."""

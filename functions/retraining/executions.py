@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
 
 _APPROVAL_STATE = "AskApproval"
+REJECTED = "Rejected"  # the error by which a person's answer ends that state
 # States of other types take no time.
 _SHOWN_TYPES = ("Task", "Map", "Parallel", "Wait")
 _ENDS = {"ExecutionFailed": "failed", "ExecutionAborted": "stopped", "ExecutionTimedOut": "failed"}
@@ -44,10 +46,12 @@ class Progress:
     Attributes:
         steps: In the order in which they were first entered. States inside a map are left out: the jobs tell more.
         plan: The output of the state Plan; empty until that state has ended.
+        answer: What a person has answered, in the words of `retraining.answers.Answer.text`; None until then.
     """
 
     steps: list[Step] = field(default_factory=list)
     plan: dict[str, Any] = field(default_factory=dict)
+    answer: str | None = None
 
     @property
     def waits_for_approval(self) -> bool:
@@ -83,10 +87,38 @@ class Executions:
                 return None
             raise
 
-    def start(self, document: dict[str, Any]) -> str:
-        """Start an execution, and return its name."""
-        reply = self.states.start_execution(stateMachineArn=self.machine_arn, input=json.dumps(document))
-        return reply["executionArn"].rpartition(":")[2]
+    def next_name(self, document: dict[str, Any], by: str) -> str:
+        """Return the name of the execution that a request starts. Who repeats the request before that gets it again.
+
+        Args:
+            document: The input of the execution.
+            by: Who asks for it.
+        """
+        newest = self.states.list_executions(stateMachineArn=self.machine_arn, maxResults=1)["executions"]
+        content = [self.machine_arn, newest[0]["name"] if newest else "", document, by]
+        return str(uuid.uuid5(uuid.NAMESPACE_URL, json.dumps(content, sort_keys=True)))
+
+    def start(self, name: str, document: dict[str, Any]) -> bool:
+        """Start an execution. To start the same one again changes nothing while it runs.
+
+        https://docs.aws.amazon.com/step-functions/latest/apireference/API_StartExecution.html
+
+        Args:
+            name: Its name.
+            document: Its input.
+
+        Returns:
+            Whether it runs: False if there was one of this name before.
+        """
+        try:
+            self.states.start_execution(
+                stateMachineArn=self.machine_arn, name=name, input=json.dumps(document)
+            )
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ExecutionAlreadyExists":
+                raise
+            return False
+        return True
 
     def running(self) -> str | None:
         """Return the name of an execution that is running."""
@@ -127,6 +159,12 @@ class _History:
             self._enter(kind.removesuffix("StateEntered"), event["stateEnteredEventDetails"]["name"], at)
         elif kind.endswith("StateExited"):
             self._exit(event["stateExitedEventDetails"], at)
+        elif self.progress.waits_for_approval and kind == "TaskSucceeded":
+            self.progress.answer = event["taskSucceededEventDetails"].get("output")
+        elif self.progress.waits_for_approval and kind == "TaskFailed":
+            # What the function that asks was refused is no answer, and it is called again.
+            details = event["taskFailedEventDetails"]
+            self.progress.answer = details.get("cause") if details.get("error") == REJECTED else None
         elif kind in _ENDS:
             for step in self.progress.steps:
                 if step.stopped_at is None:

@@ -40,14 +40,15 @@ def keep_last(sagemaker: SageMakerClient, endpoint: str, kept: int) -> list[str]
     former = list(dict.fromkeys(model for _, model in configs if model != serving_model))
     staying = {serving_model, *former[:kept]}
     deleted = []
-    for config, model in configs:
-        if model not in staying and config != serving_config:
-            _unless_missing(lambda name: sagemaker.delete_endpoint_config(EndpointConfigName=name), config)
-            deleted.append(config)
+    # A model before its configurations: they name it, if this is interrupted and done again.
     for model in former[kept:]:
         if own.fullmatch(model):
             _unless_missing(lambda name: sagemaker.delete_model(ModelName=name), model)
             deleted.append(model)
+    for config, model in configs:
+        if model not in staying and config != serving_config:
+            _unless_missing(lambda name: sagemaker.delete_endpoint_config(EndpointConfigName=name), config)
+            deleted.append(config)
     return deleted
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
@@ -20,6 +21,10 @@ from review.lists import LINES, Item, ReviewLists, open_queue
 from review.priority import Priority, due, priority
 from review.sampling import Selection
 from review.usual import UsualStore
+from tracking.transactions import ATTEMPTS, Result, Transactions
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.type_defs import PutTypeDef
 
 CLAIM_TIME = timedelta(minutes=5)
 OPEN, DECIDED = "open", "decided"
@@ -44,11 +49,22 @@ class ReviewQueue(ReviewLists):
         """
         store, line = UsualStore(self.client, self.table_name), record["line"]
         self._remember(line)
-        usual = store.read(line)
-        if not self._put(_entry(record, selection, priority(record, selection, usual))):
-            return False
-        store.write(line, usual.after(record))
-        return True
+        transactions = Transactions(self.client, self.table_name)
+        for attempt in range(ATTEMPTS):
+            usual = store.read(line)
+            item = entry_of(record, selection, priority(record, selection, usual))
+            # Together, so that a record that is delivered again after a crash is neither left out nor counted twice.
+            actions = [{"Put": self._putting(item)}, {"Put": store.putting(line, usual, usual.after(record))}]
+            outcome = transactions.write(actions)
+            if outcome.result is Result.WRITTEN:
+                return True
+            if 0 in outcome.failed:
+                return False
+            if outcome.result is Result.REFUSED:
+                break
+            transactions.pause(attempt)
+        # What is usual only orders the queue, so nothing waits for it for long.
+        return self._put(item)
 
     def get(self, inspection_id: str) -> Item:
         """Return an item, by a consistent read.
@@ -153,15 +169,18 @@ class ReviewQueue(ReviewLists):
         )
         self._known_lines.add(line)
 
-    def _put(self, item: Item) -> bool:
+    def _putting(self, item: Item) -> PutTypeDef:
         # Without versions in the bucket, a later image replaces the record, and what was waiting or decided about it.
+        return {
+            "TableName": self.table_name,
+            "Item": to_item(item),
+            "ConditionExpression": "attribute_not_exists(id) OR received_at < :received_at",
+            "ExpressionAttributeValues": to_item({":received_at": item["received_at"]}),
+        }
+
+    def _put(self, item: Item) -> bool:
         try:
-            self.client.put_item(
-                TableName=self.table_name,
-                Item=to_item(item),
-                ConditionExpression="attribute_not_exists(id) OR received_at < :received_at",
-                ExpressionAttributeValues=to_item({":received_at": item["received_at"]}),
-            )
+            self.client.put_item(**self._putting(item))
         except ClientError as error:
             if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
                 return False
@@ -169,7 +188,8 @@ class ReviewQueue(ReviewLists):
         return True
 
 
-def _entry(record: Record, selection: Selection, wanted: Priority) -> Item:
+def entry_of(record: Record, selection: Selection, wanted: Priority) -> Item:
+    """Return what the queue has of an inspection that enters it. Args: as `enqueue`, and how much it deserves it."""
     names = ("id", "image", "version_id", "line", "station", "serial", "verdict", "received_at", "expires_at")
     return {
         **{name: record[name] for name in names},

@@ -1,7 +1,7 @@
 """What is usual on a line: its pictures, and how many images of each class people have labelled there.
 
-Both are kept beside the queue, as one item of each kind for a line. They need not be exact, because they only order
-the queue: pictures that come at the same moment may overwrite each other's share in the mean.
+Both are kept beside the queue, as one item of each kind for a line. A picture has its share in the mean from the moment
+it is in the queue.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from review.items import from_item, to_item
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
-    from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
+    from mypy_boto3_dynamodb.type_defs import PutTypeDef, TransactWriteItemTypeDef
 
 _PICTURES, _LABELLED, _CLASS = "pictures#", "labelled#", "class:"
 _MEASURES = ("exposure", "sharpness")
@@ -94,10 +94,24 @@ class UsualStore:
         counts = self._get(_LABELLED + line)
         return {name.removeprefix(_CLASS): count for name, count in counts.items() if name.startswith(_CLASS)}
 
-    def write(self, line: str, usual: Usual) -> None:
-        """Store what is usual about the pictures of a line."""
-        fields = {"pictures": usual.pictures, "means": usual.means, "variances": usual.variances}
-        self.client.put_item(TableName=self.table_name, Item=to_item({"id": _PICTURES + line, **fields}))
+    def putting(self, line: str, before: Usual, after: Usual) -> PutTypeDef:
+        """Return the action that stores what is usual about the pictures of a line, for a transaction.
+
+        Args:
+            line: The line.
+            before: What is stored. If it is not, because somebody was faster, the transaction is cancelled.
+            after: What is stored instead.
+        """
+        fields = {"pictures": after.pictures, "means": after.means, "variances": after.variances}
+        put: PutTypeDef = {
+            "TableName": self.table_name,
+            "Item": to_item({"id": _PICTURES + line, **fields}),
+            "ConditionExpression": "attribute_not_exists(id)",
+        }
+        if before.pictures:
+            put["ConditionExpression"] = "pictures = :pictures"
+            put["ExpressionAttributeValues"] = to_item({":pictures": before.pictures})
+        return put
 
     def count_labelled(self, line: str, before: set[str], after: set[str]) -> list[TransactWriteItemTypeDef]:
         """Return the actions that count the classes of an image, for the transaction of the decision about it.

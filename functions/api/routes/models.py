@@ -128,9 +128,14 @@ def return_to(wanted: Return, caller: CurrentCaller) -> Response[Any]:
     executions = Executions(aws.states(), settings.state_machine_arn)
     if running := executions.running():
         raise conflict("already_running", "A run is in progress; wait until it has ended.", [running])
-    name = executions.start({"serve": number, "trigger": "manual"})
-    old = serving.number if serving else None
-    _history().append(MODEL, caller.name, "rollback", old, {"version": number, "run": name})
+    document = {"serve": number, "trigger": "manual"}
+    name, old = executions.next_name(document, caller.name), serving.number if serving else None
+    new = {"version": number, "run": name}
+    # First who, then what. Who repeats the request finds the entry.
+    if not any(entry.get("new") == new for entry in _history().read(MODEL, 1)):
+        _history().append(MODEL, caller.name, "rollback", old, new)
+    if not executions.start(name, document):
+        raise conflict("already_running", "This run was started a moment ago.", [name])
     return Response(
         HTTPStatus.ACCEPTED, content_types.APPLICATION_JSON, {"name": name, "from": old, "to": number}
     )

@@ -19,6 +19,7 @@ from api.links import Links
 from api.settings import Records, Retraining, Reviews
 from contract.inspections import timestamp
 from contract.s3 import split
+from retraining.answers import Answer as PersonsAnswer
 from retraining.answers import Answers
 from retraining.documents import Documents
 from retraining.errors import InvalidRequestError, NotWaitingError
@@ -126,8 +127,15 @@ def start(new: NewRun, caller: CurrentCaller) -> Response[Any]:
     executions = _executions()
     if running := executions.running():
         raise conflict("already_running", "A run is in progress.", [running])
-    name = executions.start(_document(new))
-    _history().append(run_subject(name), caller.name, "started", new=new.model_dump(exclude_defaults=True))
+    document = _document(new)
+    name = executions.next_name(document, caller.name)
+    # First who, then what: no run is without the person who started it. Who repeats the request finds the entry.
+    if not _history().read(run_subject(name), 1):
+        _history().append(
+            run_subject(name), caller.name, "started", new=new.model_dump(exclude_defaults=True)
+        )
+    if not executions.start(name, document):
+        raise conflict("already_running", "This run was started a moment ago.", [name])
     return Response(HTTPStatus.ACCEPTED, content_types.APPLICATION_JSON, {"name": name})
 
 
@@ -160,25 +168,23 @@ def show(name: _Name) -> Run:
 @router.post("/runs/<name>/approval", summary="Approve or reject the model of a run")
 @allow(Group.ADMIN)
 def answer(name: _Name, given: Answer, caller: CurrentCaller) -> dict[str, Any]:
-    """Answer a run that waits."""
+    """Answer a run that waits. Repeating the answer changes nothing."""
     execution = _find(name)
-    run = _executions().progress(execution["executionArn"]).plan.get("run")
-    answers = Answers(_documents(), aws.states())
+    progress = _executions().progress(execution["executionArn"])
+    run = progress.plan.get("run")
+    action = "approved" if given.approve else "rejected"
+
+    def note(question: dict[str, Any]) -> None:
+        entries = _history().read(run_subject(name))
+        if not any((entry["by"], entry["action"]) == (caller.name, action) for entry in entries):
+            new = {"version": question.get("version")}
+            _history().append(run_subject(name), caller.name, action, new=new, comment=given.comment)
+
+    reply = PersonsAnswer(given.approve, caller.name, given.comment)
     try:
-        if given.approve:
-            question = answers.approve(str(run), caller.name)
-        else:
-            question = answers.reject(str(run), caller.name, given.comment)
+        question = Answers(_documents(), aws.states()).give(str(run), reply, progress.answer, note)
     except NotWaitingError as error:
         raise conflict("already_answered", f"{str(error).capitalize()}.") from error
-    action = "approved" if given.approve else "rejected"
-    _history().append(
-        run_subject(name),
-        caller.name,
-        action,
-        new={"version": question.get("version")},
-        comment=given.comment,
-    )
     return {"name": name, "run": run, "version": question.get("version"), "approved": given.approve}
 
 

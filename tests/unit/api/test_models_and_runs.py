@@ -99,8 +99,8 @@ class Factory:
         return self.executions[name]
 
     def _start(self, request: dict[str, Any]) -> dict[str, Any]:
-        self.run("started", input=request["input"])
-        return {"executionArn": self.executions["started"]["executionArn"], "startDate": _NOW}
+        self.run(request["name"], input=request["input"])
+        return {"executionArn": self.executions[request["name"]]["executionArn"], "startDate": _NOW}
 
     def _answered(self, kind: str, request: dict[str, Any]) -> dict[str, Any]:
         self.answers.append((kind, request))
@@ -139,8 +139,9 @@ def factory(monkeypatch: pytest.MonkeyPatch) -> Iterator[Factory]:
 
 def test_a_run_is_started_with_what_was_asked_and_by_whom(factory: Factory) -> None:
     answer = call("POST", "/runs", "admin", body={"families": ["ssdlite"], "epochs": 5, "force": True})
-    assert (answer.status, answer.body) == (202, {"name": "started"})
-    asked = json.loads(factory.executions["started"]["input"])
+    ((name, execution),) = factory.executions.items()
+    assert (answer.status, answer.body) == (202, {"name": name})
+    asked = json.loads(execution["input"])
     assert asked == {
         "trigger": "manual",
         "tune": False,
@@ -148,14 +149,14 @@ def test_a_run_is_started_with_what_was_asked_and_by_whom(factory: Factory) -> N
         "families": ["ssdlite"],
         "hyperparameters": {"epochs": "5"},
     }
-    assert factory.history("run#started") == [("maria", "started")]
+    assert factory.history(f"run#{name}") == [("maria", "started")]
 
 
 def test_a_second_run_is_not_started(factory: Factory) -> None:
     factory.run("one")
     answer = call("POST", "/runs", "admin", body={})
     assert (answer.status, answer.code) == (409, "already_running")
-    assert "started" not in factory.executions
+    assert list(factory.executions) == ["one"]
 
 
 @pytest.mark.parametrize(
@@ -266,8 +267,9 @@ def test_the_model_that_served_before_returns_by_a_run(factory: Factory) -> None
         (1, "former"),
     ]
     answer = call("POST", "/models/rollback", "admin", body={})
-    assert (answer.status, answer.body) == (202, {"name": "started", "from": 3, "to": 2})
-    assert json.loads(factory.executions["started"]["input"]) == {"serve": 2, "trigger": "manual"}
+    ((name, execution),) = factory.executions.items()
+    assert (answer.status, answer.body) == (202, {"name": name, "from": 3, "to": 2})
+    assert json.loads(execution["input"]) == {"serve": 2, "trigger": "manual"}
     assert factory.history("model") == [("maria", "rollback")]
 
 

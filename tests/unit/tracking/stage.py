@@ -125,11 +125,13 @@ class Stage:
         used: The same as IAM sees them: the action and the table.
         crash_at: The number of the operation at which the function is killed.
         crash_before: Whether it is killed before or after the effect of that operation.
-        answer: Returns DynamoDB's error for the body of a transaction, or None to let it through.
+        counting: How many of them were transactions of the counters.
+        answer: Returns DynamoDB's error for the body of such a transaction, or None to let it through.
     """
 
     client: Any
     calls: list[str] = field(default_factory=list)
+    counting: int = 0
     used: set[tuple[str, str]] = field(default_factory=set)
     crash_at: int | None = None
     crash_before: bool = True
@@ -166,10 +168,11 @@ class Stage:
 
         def before_call(model: Any, params: Any, **_: Any) -> Any:
             self.calls.append(model.name)
+            self.counting += self._counts(model.name, params)
             self.used |= _uses(model.name, json.loads(params["body"]))
             if self.crash_at is not None and self.crash_before and len(self.calls) >= self.crash_at:
                 raise Crash
-            if self.answer is None or model.name != "TransactWriteItems":
+            if self.answer is None or not self._counts(model.name, params):
                 return None
             error = self.answer(params["body"])
             return error and (http(400, {}), error)
@@ -181,6 +184,11 @@ class Stage:
         assert boto3.DEFAULT_SESSION
         boto3.DEFAULT_SESSION.events.register("before-call", before_call)
         boto3.DEFAULT_SESSION.events.register("after-call", after_call)
+
+    @staticmethod
+    def _counts(operation: str, params: Any) -> bool:
+        """Return whether a call counts records: the review queue has transactions, too."""
+        return operation == "TransactWriteItems" and b'"statistics"' in params["body"]
 
     def reset(self) -> None:
         """Empty the tables, and start the function anew."""
@@ -202,6 +210,7 @@ class Stage:
     def deliver_changes(self, changes: Sequence[tuple[str, Record]]) -> list[int]:
         """Invoke the function with changes of the table. Return the numbers of those that it wants again."""
         self.calls.clear()
+        self.counting = 0
         reply = track.handler(stream_event(changes), Context())  # type: ignore[arg-type]
         return [int(failure["itemIdentifier"]) for failure in reply["batchItemFailures"]]
 

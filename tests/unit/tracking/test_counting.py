@@ -55,7 +55,7 @@ def test_a_batch_that_does_not_fit_into_one_transaction_is_counted_in_several(st
     batch = mixed(60)
     assert stage.deliver(*batch) == []
     assert stage.counters() == expected(batch)
-    assert stage.calls.count("TransactWriteItems") == 2
+    assert stage.counting == 2
 
 
 def uploads_of(draw: Any) -> list[Record]:
