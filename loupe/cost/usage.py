@@ -17,6 +17,7 @@ from loupe.cost.workload import (
     Workload,
     count,
     memory_gb,
+    template,
 )
 
 Basis = Literal["counted", "assumed"]
@@ -101,7 +102,7 @@ def _tables(work: Workload) -> Iterator[Usage]:
         sum(work.images * share * writes["record"][verdict] for verdict, share in _shares(work).items())
         + marked * writes["mark"]
         + work.images * writes["feed"]
-        + _batches(work) * writes["counters"]
+        + _batches(work) * writes["counters"] * _stations_of_a_batch(work)
         + work.stations * work.working_hours * _MINUTES  # when each station was seen, at most once a minute
         + queued * writes["queued"]
     )
@@ -222,8 +223,21 @@ def _called(work: Workload, operation: str) -> float:
 
 
 def _batches(work: Workload) -> float:
-    """Return how many batches of new records the stream delivers: each collects for one second."""
-    return work.images / (1 + work.images_per_second)
+    """Return how many batches of new records the stream delivers."""
+    return work.images / _records_of_a_batch(work)
+
+
+def _records_of_a_batch(work: Workload) -> float:
+    """Return how many records a batch has: it collects for one second, and takes BatchSize of them at most."""
+    most = template()["Resources"]["TrackFunction"]["Properties"]["Events"]["Records"]["Properties"][
+        "BatchSize"
+    ]
+    return min(1 + work.images_per_second, float(most))
+
+
+def _stations_of_a_batch(work: Workload) -> float:
+    """Return of how many stations its records are, on average: each station has counters of its own."""
+    return work.stations * (1 - float((1 - 1 / work.stations) ** _records_of_a_batch(work)))
 
 
 def _lists(work: Workload) -> float:
