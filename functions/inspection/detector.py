@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from botocore.exceptions import BotoCoreError, ClientError, ReadTimeoutError
-from pydantic import AfterValidator, BaseModel, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, Field, ValidationError, ValidationInfo, field_validator
 
 from contract.endpoint import attributes
 from contract.images import UnreadableError
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 # The container answers 429 if all its places are taken, and 503 if it is not ready. Any other status below 500 is about
 # the image.
 _BUSY = frozenset({429, 503})
+# What must be left after the endpoint's time: the message of an image that must wait is sent again, perhaps twice.
+_RESERVE_SECONDS = 8.0
 _SERVING = frozenset({"InService", "Updating", "SystemUpdating", "RollingBack"})
 
 # Rounded before it is judged, because the record holds six decimal places: record and verdict must agree.
@@ -118,6 +120,21 @@ class Prediction(BaseModel):
     warnings: Annotated[list[Doubt], Field(max_length=20)] = []
     timings_ms: dict[str, Number] = {}
 
+    @field_validator("detections")
+    @classmethod
+    def _have_places(cls, detections: list[Detection], info: ValidationInfo) -> list[Detection]:
+        """Refuse an answer with a box that is no part of the picture.
+
+        If its corners are the wrong way round, it has no area, and would pass as too small for a defect.
+        """
+        size: Size | None = info.data.get("image")
+        for x1, y1, x2, y2 in (detection.box for detection in detections):
+            if x2 < x1 or y2 < y1:
+                raise ValueError("a box is x1, y1, x2, y2 with x1 <= x2 and y1 <= y2")
+            if x2 < 0 or y2 < 0 or (size and (x1 > size.width or y1 > size.height)):
+                raise ValueError("a box is beside the picture")
+        return detections
+
 
 class Detector:
     """Calls the endpoint, and sorts its errors.
@@ -152,7 +169,7 @@ class Detector:
         Args:
             data: The body of the request: the image, or a reference to it.
             content_type: The MIME type of `data`.
-            deadline: On the clock of time.monotonic(). No attempt starts that might not end before it.
+            deadline: On the clock of time.monotonic(). No attempt starts that might not end some seconds before it.
             bit_depth: Of the camera, for 16-bit files that do not state it.
             inspection: The id of the image's record, by which the container's log line is found.
             trace: The id of the trace that this call belongs to.
@@ -168,7 +185,7 @@ class Detector:
             # With data capture on the endpoint, the captured picture has the id too.
             known["InferenceId"] = inspection
         for pause in (*self.BUSY_PAUSES, None):
-            if deadline - time.monotonic() < ENDPOINT_SECONDS:
+            if deadline - time.monotonic() < ENDPOINT_SECONDS + _RESERVE_SECONDS:
                 raise NotReadyError("too little time is left in this invocation", "no_time")
             try:
                 return self._invoke(data, content_type, known)
