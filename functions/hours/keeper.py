@@ -116,8 +116,9 @@ class Keeper:
             return "none"
         if description["EndpointStatus"] != "InService" or self.is_swapping():
             return "waits"
-        variant = self._variant(description)
         self.memory.write(replace(state, resting=description["EndpointConfigName"]))
+        # Before the endpoint: once it is gone, nothing reminds the next look of its autoscaling.
+        self.scaling.deregister(self._variant(description))
         try:
             self.sagemaker.delete_endpoint(EndpointName=self.endpoint)
         except ClientError as error:
@@ -125,7 +126,6 @@ class Keeper:
             if _IN_PROGRESS in error.response["Error"]["Message"]:
                 return "waits"
             raise
-        self.scaling.deregister(variant)
         return "stopped"
 
     def _describe(self) -> Any:

@@ -31,10 +31,6 @@ MAKERS = {
 TEMPLATE: dict[str, Any] = parse((REPOSITORY / "template.yaml").read_text())
 
 
-class Crash(BaseException):
-    """The function is killed. No handler code can catch this."""
-
-
 class RefusedError(Exception):
     """An error of a service."""
 
@@ -66,8 +62,6 @@ class Stage:
         policies: The names of its scaling policies.
         running: The state that the running execution entered last; None if none runs.
         calls: Operations so far.
-        crash_at: The number of the operation at which the function is killed.
-        crash_before: Whether it is killed before or after the effect of that operation.
     """
 
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
@@ -78,8 +72,6 @@ class Stage:
         self.policies: list[str] = []
         self.running: str | None = None
         self.calls: list[str] = []
-        self.crash_at: int | None = None
-        self.crash_before = True
         self.answers: dict[str, Callable[[], Any]] = {}
         self._patch = patch
         environment = {
@@ -134,16 +126,11 @@ class Stage:
     def _answer(self, model: Any, params: dict[str, Any], **_: Any) -> Any:
         request = json.loads(params["body"])
         self.calls.append(model.name)
-        reached = self.crash_at is not None and len(self.calls) >= self.crash_at
-        if reached and self.crash_before:
-            raise Crash
         try:
             answer = self.answers.get(model.name, lambda: getattr(self, f"_{model.name}")(request))()
         except RefusedError as refusal:
             error = {"Error": {"Code": refusal.code, "Message": refusal.message}}
             return SimpleNamespace(status_code=400), error | {"ResponseMetadata": {"HTTPStatusCode": 400}}
-        if reached:
-            raise Crash
         return SimpleNamespace(status_code=200), answer
 
     def _DescribeEndpoint(self, request: dict[str, Any]) -> Any:

@@ -1,12 +1,15 @@
 """The endpoint rests outside its hours, and serves again before they begin."""
 
-from contextlib import suppress
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
 from hours.keeper import EndpointBrokenError
-from tests.unit.hours.stage import Crash, RefusedError, Stage
+from tests.crashes import Story
+from tests.promises import Tell
+from tests.unit.hours.stage import RefusedError, Stage
 
 SHIFT, EVENING, NIGHT, SATURDAY = (
     "2026-01-05T12:00:00",
@@ -79,6 +82,8 @@ def test_an_endpoint_that_begins_to_change_after_the_look_at_it_is_left_alone(st
     stage.serve()
     stage.answers["DeleteEndpoint"] = refuse
     assert stage.look(NIGHT)["action"] == "waits"
+    assert stage.status == "InService"
+    assert stage.look(BEFORE)["action"] == "ready"
     assert stage.target
 
 
@@ -172,32 +177,37 @@ def test_an_endpoint_comes_back_when_its_hours_are_taken_away(stage: Stage) -> N
     assert stage.look(SATURDAY)["action"] == "none"
 
 
-@pytest.mark.parametrize("before", [True, False])
-def test_whatever_is_interrupted_is_finished_by_the_next_looks(stage: Stage, before: bool) -> None:
-    """Kill the function before and after each of its calls, in the evening and in the morning."""
+def goes_to_rest(stage: Stage) -> None:
+    stage.serve("press-detector-7")
+    stage.remembered, stage.clock = {}, EVENING
 
-    def day(crash_evening: int | None, crash_morning: int | None) -> int:
-        stage.serve("press-detector-7")
-        stage.remembered = {}
-        counts = []
-        for at, crash in ((EVENING, crash_evening), (BEFORE, crash_morning)):
-            stage.calls.clear()
-            for number in range(6):
-                stage.crash_at, stage.crash_before = (crash if number == 0 else None), before
-                if number == 2 and at == BEFORE and crash is not None:
-                    stage.crash_at = len(stage.calls) + crash
-                with suppress(Crash):
-                    stage.look(at)
-                stage.settle()
-            counts.append(len(stage.calls))
-            stage.crash_at = None
-            if at == EVENING:
-                assert (stage.status, stage.remembered["resting"]) == ("Missing", "press-detector-7")
-        assert (stage.status, stage.remembered["resting"]) == ("InService", None)
-        assert (stage.target, stage.policies) == ({"MinCapacity": 2, "MaxCapacity": 4}, ["invocations"])
-        return max(counts)
 
-    day(None, None)
-    for crash in range(1, 8):
-        day(crash, None)
-        day(None, crash)
+def comes_back(stage: Stage) -> None:
+    stage.endpoint, stage.target, stage.policies = None, None, []
+    stage.remembered, stage.clock = {"resting": "press-detector-7"}, BEFORE
+
+
+def gets_its_autoscaling(stage: Stage) -> None:
+    comes_back(stage)
+    stage.look()
+    stage.settle()
+
+
+def had_a_wish(stage: Stage) -> None:
+    stage.serve("press-detector-7")
+    stage.remembered = {"wish": {"run": True, "until": "2026-01-05T14:00:00.000Z"}}
+    stage.clock = EVENING
+
+
+@pytest.mark.promise(9)
+@pytest.mark.parametrize("begins", [goes_to_rest, comes_back, gets_its_autoscaling, had_a_wish])
+def test_whatever_is_interrupted_is_finished_by_the_next_looks(
+    stage: Stage, begins: Callable[[Stage], None], tried: Tell
+) -> None:
+    def left() -> Any:
+        for _ in range(3):
+            stage.settle()
+            stage.look()
+        return [stage.status, stage.configuration, stage.remembered, stage.target, stage.policies]
+
+    Story(lambda: begins(stage), stage.look, left).converges(tried, everywhere=True)
