@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
-import signal
 import subprocess
 from collections import Counter
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +18,7 @@ from loupe.stack.target import Target
 from loupe.stack.uploads import Source, follow, upload
 from tests.faults import Faults
 from tests.faults.clock import Clock
-from tests.system.cloud_process import CloudProcess
+from tests.system.cloud_process import CloudProcess, eventually
 
 ROOT = Path(__file__).parents[2]
 # Above what a batch takes on a busy machine, and short enough to wait for when its worker was killed; 360 s elsewhere.
@@ -76,22 +74,33 @@ class Factory:
         self.process.kill()
 
     def stop(self) -> None:
-        """Let all stopped processes continue, and end the cloud."""
-        for process in self.serving():
-            with suppress(psutil.Error):
-                process.send_signal(signal.SIGCONT)
+        """End the cloud."""
         self.process.stop()
 
-    def serving(self) -> list[psutil.Process]:
-        """Return the model server's program and, after it, its workers; the one that serves for the longest is first."""
-        servers = [
+    def model_server(self) -> psutil.Process:
+        """Return the program that answers the endpoint's requests, once there is one."""
+        found: psutil.Process = eventually(lambda: next(iter(self._model_servers()), None))
+        return found
+
+    def serving_worker(self) -> psutil.Process:
+        """Return one of the processes in which that program runs the model."""
+
+        def workers() -> list[psutil.Process]:
+            below = [
+                process for server in self._model_servers() for process in server.children(recursive=True)
+            ]
+            parents = {process.ppid() for process in below}
+            return [child for child in below if child.pid not in parents and "forkserver" in _command(child)]
+
+        found: psutil.Process = eventually(workers)[0]
+        return found
+
+    def _model_servers(self) -> list[psutil.Process]:
+        return [
             child
             for child in self.process.children()
-            if "training.serve" in " ".join(_command(child))
-            and "program_wrapper" in " ".join(_command(child))
+            if "program_wrapper.py training.serve" in _command(child)
         ]
-        servers.sort(key=lambda process: process.create_time())
-        return [process for server in servers for process in (server, *server.children(recursive=True))]
 
     def messages(self, *outputs: str) -> int:
         """Return the number of messages of queues: waiting, in work and delayed."""
@@ -148,11 +157,11 @@ def _plain(value: Any) -> str:
     return json.dumps(value, sort_keys=True, default=str)
 
 
-def _command(process: psutil.Process) -> list[str]:
+def _command(process: psutil.Process) -> str:
     try:
-        return process.cmdline()
+        return " ".join(process.cmdline())
     except psutil.Error:
-        return []
+        return ""
 
 
 def small_disk(folder: Path, size: str) -> bool:
