@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
     from mypy_boto3_sns import SNSClient
 
 _logger = logging.getLogger(__name__)
+# An alert waits for six calls of AWS, so several are made side by side. Large images are in memory one at a time.
+_THREADS = 4
+_SMALL_BYTES = 6 << 20
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,43 @@ class Alerts:
     artefacts_bucket: str
     link_seconds: int
     max_pixels: int
+
+    def process_batch(self, batch: Sequence[tuple[str, Record]]) -> list[str]:
+        """Process the new images of a batch of the table's stream.
+
+        Somebody may wait for an alert, and nobody for the picture of a review, so the alerts come first.
+
+        Args:
+            batch: The sequence number and the record of each change.
+
+        Returns:
+            The sequence numbers of those that the stream must deliver again.
+        """
+        # The template's filter cannot tell whether `alert` is present, because `exists` works on leaf nodes only:
+        # https://docs.aws.amazon.com/lambda/latest/dg/with-ddb-filtering.html
+        due = sorted(
+            ((number, record) for number, record in batch if is_due(record)),
+            key=lambda change: change[1]["verdict"] != Verdict.FAIL,
+        )
+        small = [change for change in due if change[1].get("size_bytes", 0) <= _SMALL_BYTES]
+        with ThreadPoolExecutor(_THREADS) as pool:
+            done = dict(
+                zip((number for number, _ in small), pool.map(self._is_processed, small), strict=True)
+            )
+        for change in due:
+            if change[0] not in done:
+                done[change[0]] = self._is_processed(change)
+        return [number for number, processed in done.items() if not processed]
+
+    def _is_processed(self, change: tuple[str, Record]) -> bool:
+        number, record = change
+        try:
+            self.process(record["image"], record["version_id"])
+        # Whatever it is: it must not keep others from their alerts, and the stream delivers this one again.
+        except Exception:
+            _logger.exception("the change %s of the record %s is processed again", number, record.get("id"))
+            return False
+        return True
 
     def process(self, image: str, version_id: str) -> bool:
         """Store the picture of an image version that failed or needs a review; alert about one that failed.
@@ -117,7 +158,8 @@ class Alerts:
         picture_key = f"{ANNOTATED}{record['line']}/{record['received_at'][:10]}/{record['id']}.jpg"
         try:
             heat_map = self._heat_map(record)
-            picture = annotate(data, findings(record), remarks(record), self.max_pixels, heat_map)
+            with self.thumbnails.decoding:
+                picture = annotate(data, findings(record), remarks(record), self.max_pixels, heat_map)
             self.s3.put_object(
                 Bucket=self.artefacts_bucket, Key=picture_key, Body=picture, ContentType="image/jpeg"
             )

@@ -77,6 +77,8 @@ class Thumbnails:
         inspections: The records, which name their thumbnail.
         artefacts_bucket: Where thumbnails are stored.
         max_pixels: The most pixels that an image may have.
+        decoding: Is held while an image is decoded. A picture of a hundred megapixels and 16 bits takes 700 MB, so
+            images are read side by side, and decoded in turn.
     """
 
     objects: Objects
@@ -84,8 +86,7 @@ class Thumbnails:
     inspections: Inspections
     artefacts_bucket: str
     max_pixels: int
-    # A picture of a hundred megapixels and 16 bits takes 700 MB, so images are read side by side, and decoded in turn.
-    _decoding: Lock = field(default_factory=Lock, repr=False)
+    decoding: Lock = field(default_factory=Lock, repr=False)
 
     def of(self, records: Sequence[Record]) -> dict[str, str | None]:
         """Return the keys of thumbnails by the ids of their inspections; None for an image that has none.
@@ -118,7 +119,7 @@ class Thumbnails:
         """Make and store the thumbnail of an image. Return its key; empty if there can be none."""
         key = f"{THUMBNAILS}{record['id']}.jpg"
         try:
-            with self._decoding:
+            with self.decoding:
                 picture = thumbnail(data, self.max_pixels)
         except UnreadableError:
             return _NONE
