@@ -8,19 +8,21 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from contract.images import UnreadableError
 from training.job.container import emit
 from training.serving import batch_transform, detect_anomalies
-from training.serving.bodies import read_body
+from training.serving.bodies import Bodies, encoding_of, unpacked
 from training.serving.inference import Predictor, Timings
 from training.serving.metrics import Metrics
 from training.serving.negotiation import MEDIA_TYPES as ANSWER_TYPES
@@ -30,9 +32,26 @@ from training.serving.refusals import OF_THE_IMAGE, RefusedError, internal_error
 from training.serving.request_log import RequestLog
 from training.serving.settings import Settings
 
+_INVOCATIONS = "/invocations"
 MEDIA_TYPES = ("application/octet-stream", "application/x-image", "binary/octet-stream")
 REFERENCE = "application/json"
 MAX_REFERENCE_BYTES = 16 * 1024
+
+
+class _Application(Starlette):
+    """Starlette, except for images: its middleware and routes cost more than all that this program does with one."""
+
+    def __init__(self, answer_image: Callable[[Request], Awaitable[Response]], **options: Any) -> None:
+        super().__init__(**options)
+        self._answer_image = answer_image
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request (ASGI)."""
+        if scope["type"] == "http" and scope["path"] == _INVOCATIONS and scope["method"] == "POST":
+            response = await self._answer_image(Request(scope, receive, send))
+            await response(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
 
 
 class Endpoint:
@@ -67,7 +86,8 @@ class Endpoint:
         self._object_places = asyncio.Semaphore(objects_at_once)
         self._metrics = Metrics(predictor.card.name, predictor.card.version)
         self._log = RequestLog(self._settings.slow_ms, bool(self._settings.log_requests))
-        self._inside = 0
+        self._places, self._inside = settings.workers + settings.waiting, 0
+        self._bodies = Bodies(self._places * settings.max_body_bytes)
         self._warm = False
         self.failure: Exception | None = None
 
@@ -75,7 +95,7 @@ class Endpoint:
         """Return the ASGI application. It accepts connections at once, and images once the model is warm."""
         routes = [
             Route("/ping", self._ping, methods=["GET"]),
-            Route("/invocations", self._invocations, methods=["POST"]),
+            Route(_INVOCATIONS, self._invocations, methods=["POST"]),
             Route(batch_transform.PATH, self._batch_transform, methods=["GET"]),
             Route(detect_anomalies.PATH, self._detect_anomalies, methods=["POST"]),
             Route(
@@ -84,7 +104,7 @@ class Endpoint:
                 methods=detect_anomalies.METHODS,
             ),
         ]
-        return Starlette(routes=routes, lifespan=self._lifespan)
+        return _Application(self._invocations, routes=routes, lifespan=self._lifespan)
 
     @asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
@@ -166,38 +186,45 @@ class Endpoint:
     async def _admitted(self, request: Request, timings: Timings, form: Form | None) -> Response:
         if not self._warm:
             raise RefusedError(503, "not_ready", "the model is warming up; try again shortly")
-        if self._inside >= self._settings.workers + self._settings.waiting:
-            raise RefusedError(429, "busy", "all workers are busy; try again shortly")
+        self._refuse_if_full()
+        settings = self._settings
+        wanted = asked(
+            request.headers,
+            self._predictor.card,
+            bool(settings.heat_map),
+            form,
+            settings.bit_depth or None,
+        )
+        # A transform job without a ContentType may send an empty one.
+        media_type = (request.headers.get("content-type") or MEDIA_TYPES[0]).split(";")[0].strip().lower()
+        is_reference = media_type == REFERENCE
+        if not (is_reference or media_type.startswith("image/") or media_type in MEDIA_TYPES):
+            raise RefusedError(
+                415,
+                "unsupported_media_type",
+                f"send an image's bytes or {REFERENCE}, not {media_type[:100]}",
+            )
+        encoding_of(request)
+        limit = MAX_REFERENCE_BYTES if is_reference else settings.max_body_bytes
+        body = await self._bodies.read(request, limit)
+        # Only now it needs a place: a client that sends slowly must not keep others out.
+        self._refuse_if_full()
         self._inside += 1
         self._metrics.queued(self._inside)
         try:
-            settings = self._settings
-            wanted = asked(
-                request.headers,
-                self._predictor.card,
-                bool(settings.heat_map),
-                form,
-                settings.bit_depth or None,
-            )
-            # A transform job without a ContentType may send an empty one.
-            media_type = (request.headers.get("content-type") or MEDIA_TYPES[0]).split(";")[0].strip().lower()
-            if media_type == REFERENCE:
-                reference = await read_body(request, MAX_REFERENCE_BYTES)
-                async with self._object_places:
-                    loop = asyncio.get_running_loop()
-                    data = await loop.run_in_executor(self._readers, self._objects.read, reference)
-                    return await self._answer(data, timings, wanted)
-            if not media_type.startswith("image/") and media_type not in MEDIA_TYPES:
-                raise RefusedError(
-                    415,
-                    "unsupported_media_type",
-                    f"send an image's bytes or {REFERENCE}, not {media_type[:100]}",
-                )
-            return await self._answer(
-                await read_body(request, self._settings.max_body_bytes), timings, wanted
-            )
+            data = await unpacked(body, request, limit)
+            if not is_reference:
+                return await self._answer(data, timings, wanted)
+            async with self._object_places:
+                loop = asyncio.get_running_loop()
+                data = await loop.run_in_executor(self._readers, self._objects.read, data)
+                return await self._answer(data, timings, wanted)
         finally:
             self._inside -= 1
+
+    def _refuse_if_full(self) -> None:
+        if self._inside >= self._places:
+            raise RefusedError(429, "busy", "all workers are busy; try again shortly")
 
     async def _answer(self, data: bytes, timings: Timings, wanted: Asked) -> Response:
         timings.received = time.perf_counter()

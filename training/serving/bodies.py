@@ -4,28 +4,106 @@ from __future__ import annotations
 
 import asyncio
 import zlib
+from dataclasses import dataclass
 
 from starlette.requests import Request
 
 from training.serving.refusals import RefusedError
 
-BODY_SECONDS = 30.0  # for a request's body: a slow client must not occupy a place for long
+BODY_SECONDS = 30.0  # for a request's body
+# A body that arrives as fast as SageMaker sends them is there long before. Only an older one makes room for others.
+_PATIENCE_SECONDS = 1.0
 # https://www.rfc-editor.org/rfc/rfc9110#section-8.4.1. "deflate" is zlib's format (RFC 1950), "gzip" that of RFC 1952.
 _WINDOWS = {"gzip": 31, "x-gzip": 31, "deflate": 15}
 
 
-async def read_body(request: Request, limit: int) -> bytes:
+@dataclass(slots=True, eq=False)
+class _Arriving:
+    """A body of which a part has arrived.
+
+    Attributes:
+        deadline: When it is given up.
+        began: When its first part was awaited, on the clock of the event loop.
+        size: Its bytes so far.
+    """
+
+    deadline: asyncio.Timeout
+    began: float
+    size: int = 0
+
+
+class Bodies:
+    """The bodies that arrive, within a number of bytes for all of them.
+
+    A body takes no place of an image while it arrives, so that slow ones keep nobody out. If they need too much memory,
+    the largest one that is slow is given up.
+    """
+
+    def __init__(self, most_bytes: int) -> None:
+        """Take at most `most_bytes` at once."""
+        self._most_bytes = most_bytes
+        self._arriving: set[_Arriving] = set()
+
+    async def read(self, request: Request, limit: int) -> bytes:
+        """Return a request's body as it is sent.
+
+        Args:
+            request: The request.
+            limit: The most bytes.
+
+        Raises:
+            RefusedError: It is larger, arrives too slowly, or there is no memory for it.
+        """
+        declared = request.headers.get("content-length", "")
+        if declared.isdecimal() and int(declared) > limit:
+            raise _too_large("body", limit)
+        chunks: list[bytes] = []
+        try:
+            async with asyncio.timeout(BODY_SECONDS) as deadline:
+                arriving = _Arriving(deadline, asyncio.get_running_loop().time())
+                self._arriving.add(arriving)
+                try:
+                    async for chunk in request.stream():
+                        arriving.size += len(chunk)
+                        if arriving.size > limit:
+                            raise _too_large("body", limit)
+                        chunks.append(chunk)
+                        self._make_room(arriving)
+                finally:
+                    self._arriving.discard(arriving)
+        except TimeoutError as error:
+            raise RefusedError(
+                408, "body_too_slow", f"the body did not arrive within {BODY_SECONDS:g} s, or kept others out"
+            ) from error
+        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+    def _make_room(self, newest: _Arriving) -> None:
+        """Give up the largest slow body if there are too many bytes; if none is slow, the one that just grew."""
+        if len(self._arriving) == 1 or sum(body.size for body in self._arriving) <= self._most_bytes:
+            return
+        now = asyncio.get_running_loop().time()
+        slow = [
+            body for body in self._arriving if now - body.began > _PATIENCE_SECONDS and body is not newest
+        ]
+        if not slow:
+            raise RefusedError(429, "busy", "too many large images arrive; try again shortly")
+        slowest = max(slow, key=lambda body: body.size)
+        self._arriving.discard(slowest)
+        slowest.deadline.reschedule(now)
+
+
+async def unpacked(data: bytes, request: Request, limit: int) -> bytes:
     """Return a request's body, unpacked if it is packed.
 
     Args:
+        data: The body as it was sent.
         request: The request.
-        limit: The most bytes, on the wire and unpacked.
+        limit: The most bytes, unpacked.
 
     Raises:
-        RefusedError: It is larger, arrives too slowly, or is packed in a way that is not known or is damaged.
+        RefusedError: It is larger, or packed in a way that is not known or is damaged.
     """
-    encoding = _encoding(request)
-    data = await _received(request, limit)
+    encoding = encoding_of(request)
     if encoding is None:
         return data
     # A body of the limit's size takes some 20 ms, during which the event loop has other clients.
@@ -49,7 +127,7 @@ def unpack(data: bytes, encoding: str, limit: int) -> bytes:
     except zlib.error as error:
         raise RefusedError(400, "corrupt_encoding", f"the body is not {encoding}: {error}") from error
     if len(content) > limit:
-        raise RefusedError(413, "body_too_large", f"the unpacked body is larger than {limit:,} bytes")
+        raise _too_large("unpacked body", limit)
     # A gzip file may have several members, but no client sends them, and a million empty ones would take minutes.
     if not unpacker.eof or unpacker.unused_data:
         problem = "bytes follow its end" if unpacker.eof else "it ends too early"
@@ -57,8 +135,14 @@ def unpack(data: bytes, encoding: str, limit: int) -> bytes:
     return content
 
 
-def _encoding(request: Request) -> str | None:
-    """Return how the body is packed; None if it is not."""
+def encoding_of(request: Request) -> str | None:
+    """Return how a request's body is packed; None if it is not.
+
+    Raises:
+        RefusedError: In a way that is not known.
+    """
+    if "content-encoding" not in request.headers:
+        return None
     named = ",".join(request.headers.getlist("content-encoding")).lower().split(",")
     encodings = [name.strip() for name in named if name.strip() not in ("", "identity")]
     if not encodings:
@@ -72,24 +156,5 @@ def _encoding(request: Request) -> str | None:
     return encodings[0]
 
 
-async def _received(request: Request, limit: int) -> bytes:
-    """Read the request's body. A body over the limit is refused as soon as that is known."""
-    declared = request.headers.get("content-length", "0")
-    chunks: list[bytes] = []
-    length = int(declared) if declared.isdecimal() else 0
-    if length <= limit:
-        length = 0
-        try:
-            async with asyncio.timeout(BODY_SECONDS):
-                async for chunk in request.stream():
-                    length += len(chunk)
-                    if length > limit:
-                        break
-                    chunks.append(chunk)
-        except TimeoutError as error:
-            raise RefusedError(
-                503, "body_too_slow", f"the body did not arrive within {BODY_SECONDS:g} s"
-            ) from error
-    if length > limit:
-        raise RefusedError(413, "body_too_large", f"the body is larger than {limit:,} bytes")
-    return b"".join(chunks)
+def _too_large(what: str, limit: int) -> RefusedError:
+    return RefusedError(413, "body_too_large", f"the {what} is larger than {limit:,} bytes")

@@ -7,7 +7,7 @@ import traceback
 from collections.abc import Mapping
 
 # The statuses of requests that may succeed later.
-LATER = (429, 503)
+LATER = (408, 429, 503)
 # The statuses of images that are themselves at fault: too large, or not readable.
 OF_THE_IMAGE = (413, 422)
 
@@ -16,9 +16,10 @@ class RefusedError(Exception):
     """A request that gets an error instead of an answer.
 
     Attributes:
-        status: 429 if all places are taken, 503 if something else is not ready: both may succeed later. Another 4xx if
-            the request or its image is at fault, so that sending it again does not help; 500 if the model or this
-            program failed. CloudWatch counts a 5xx as an error of the model, a backlog's 429 not.
+        status: 429 if all places are taken, 408 if the body comes too slowly, 503 if something else is not ready or
+            was lost: these may succeed later. Another 4xx if the request or its image is at fault, so that sending it
+            again does not help; 500 if the model or this program failed. CloudWatch counts a 5xx as an error of the
+            model, a backlog's 429 not.
         code: Stable, for programs; docs/serving.md lists them.
     """
 
@@ -30,6 +31,9 @@ class RefusedError(Exception):
     @property
     def headers(self) -> Mapping[str, str]:
         """Response headers. What may succeed later tells the client when to try again."""
+        if self.status == 408:
+            # The rest of the body may never come: https://www.rfc-editor.org/rfc/rfc9110#section-15.5.9
+            return {"Retry-After": "1", "Connection": "close"}
         if self.status in LATER:
             return {"Retry-After": "1"}
         # https://www.rfc-editor.org/rfc/rfc9110#section-12.5.3: which encodings of a body are known.

@@ -2,53 +2,41 @@
 
 Besides its inference an image needs about a millisecond of Python. Threads of one interpreter take turns in it, and
 cores would idle. A process can also be killed: an image that hangs or crashes a decoder costs one worker, which is
-restarted, and no other image. concurrent.futures.ProcessPoolExecutor does neither: one process that dies breaks the
+replaced, and no other image. concurrent.futures.ProcessPoolExecutor does neither: one process that dies breaks the
 pool, a running task cannot be stopped, and its three threads cost more time per request than HTTP does.
+
+The event loop itself talks to the workers. A thread for each would take turns with it, and wake it up through the
+kernel for every image.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
-import multiprocessing
-import multiprocessing.util
-import os
-import queue
-import select
-import struct
+import hashlib
+import multiprocessing.process
+import socket
 import sys
-import tempfile
-import threading
+from collections import Counter, deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from multiprocessing.connection import Connection
-from typing import cast
 
 from contract.images import UnreadableError
 from training.job.container import emit
 from training.job.errors import TrainingError
 from training.model.artefact import ModelCard
+from training.serving import worker_process
+from training.serving.channel import Channel, WorkerLostError
 from training.serving.inference import Answer, ThreadPredictor, Timings
-from training.serving.negotiation import Asked, Form
-from training.serving.refusals import RefusedError, internal_error
+from training.serving.negotiation import Asked
+from training.serving.refusals import RefusedError
 from training.serving.settings import Settings
 
 # A worker that checks its own deadline answers within this time after it, and need not be killed.
 GRACE_SECONDS = 5.0
-# Workers are forked from a process that has only imported the program: they start at once and share its memory. The
-# libraries of macOS do not support a fork.
-_CONTEXT = (
-    multiprocessing.get_context("forkserver")
-    if sys.platform == "linux"
-    else multiprocessing.get_context("spawn")
-)
-_PRELOADED = ["uvicorn", "training.serving.app", "training.serving.session"]
-# Two moments, the bit depth (0 if it is not known), the form of the answer, and whether it has a heat map.
-_REQUEST = struct.Struct("ddBB?")
-# The forkserver listens on a socket in the folder for temporary files, TMPDIR/pymp-XXXXXXXX/listener-XXXXXXXX. Linux
-# allows 107 bytes for its path, macOS 103 (https://man7.org/linux/man-pages/man7/unix.7.html).
-_LONGEST_TMPDIR = 103 - len("/pymp-XXXXXXXX/listener-XXXXXXXX")
+# Between two attempts to start a worker: the machine may lack memory for a while.
+RESTART_SECONDS = 1.0
+# A worker may end or stall for reasons of its own. Of an image that has cost so many, the image is the reason.
+MOST_LOST = 3
+_REMEMBERED = 256
 
 
 class WorkerError(TrainingError):
@@ -72,8 +60,11 @@ class Workers:
         self._timeout = settings.image_seconds + GRACE_SECONDS
         self._workers = [_Worker(make_predictor) for _ in range(settings.workers)]
         # The worker that became free last is used first: its caches are warm.
-        self._free: queue.LifoQueue[_Worker] = queue.LifoQueue()
-        self._threads = ThreadPoolExecutor(settings.workers, thread_name_prefix="worker")
+        self._free: list[_Worker] = []
+        self._waiting: deque[asyncio.Future[_Worker]] = deque()
+        self._replacing: set[asyncio.Task[None]] = set()
+        # How many workers each image has cost, by its SHA-256; the oldest are forgotten.
+        self._costs: Counter[bytes] = Counter()
 
     def warm_up(self) -> None:
         """Start all workers, and return when each has run its model on a black picture.
@@ -85,160 +76,207 @@ class Workers:
             worker.start()
         for worker in self._workers:
             worker.wait_until_warm()
-            self._free.put(worker)
+        self._free = list(self._workers)
 
     async def answer(self, data: bytes, timings: Timings, asked: Asked) -> Answer:
         """Answer one image.
 
         Raises:
             UnreadableError: The image cannot be decoded, or takes too long.
-            RefusedError: The model failed on it, or its worker ended.
+            RefusedError: The model failed on it, or its worker ended or stalled.
         """
-        return await asyncio.get_running_loop().run_in_executor(
-            self._threads, self._ask, data, timings, asked
-        )
+        request = worker_process.request(data, timings, asked)
+        while True:
+            worker = await self._take()
+            try:
+                reply = worker.channel(self._lose_idle).ask(*request)
+            except OSError:
+                # It ended while it had no image: this one has not caused that.
+                self._replace(worker)
+            else:
+                return await self._reply(worker, reply, data)
 
-    def _ask(self, data: bytes, timings: Timings, asked: Asked) -> Answer:
-        worker = self._free.get()
+    async def _reply(self, worker: _Worker, reply: asyncio.Future[tuple[int, bytes]], data: bytes) -> Answer:
+        stalled = asyncio.get_running_loop().call_later(self._timeout, _stall, reply)
         try:
-            return worker.ask(data, timings, self._timeout, asked)
+            kind, body = await reply
+        except WorkerLostError as error:
+            self._replace(worker)
+            raise self._lost(data, "worker_ended") from error
+        except TimeoutError as error:
+            emit("worker_killed", {"seconds": self._timeout}, to=sys.stderr)
+            self._replace(worker)
+            raise self._lost(data, "worker_stalled") from error
+        except BaseException:
+            # Nobody waits for this reply any more, and it must not be taken for that to the next image.
+            self._replace(worker)
+            raise
         finally:
-            self._free.put(worker)
+            stalled.cancel()
+        self._give(worker)
+        if self._costs:
+            # What has an answer was not the reason.
+            del self._costs[_digest(data)]
+        return worker_process.answer_of(kind, body)
+
+    def _lost(self, data: bytes, code: str) -> Exception:
+        """Return the error of an image whose worker was lost: it may try again, unless it has cost too many."""
+        digest = _digest(data)
+        self._costs[digest] += 1
+        for forgotten in list(self._costs)[:-_REMEMBERED]:
+            del self._costs[forgotten]
+        if self._costs[digest] < MOST_LOST:
+            what = "ended" if code == "worker_ended" else "did not answer"
+            return RefusedError(503, code, f"the process that judged this image {what}; try again")
+        del self._costs[digest]
+        if code == "worker_ended":
+            return RefusedError(500, code, f"this image has ended {MOST_LOST} worker processes")
+        return UnreadableError("timed_out", f"the image takes longer than {self._timeout:g} s")
+
+    async def _take(self) -> _Worker:
+        if self._free:
+            return self._free.pop()
+        waiting: asyncio.Future[_Worker] = asyncio.get_running_loop().create_future()
+        self._waiting.append(waiting)
+        try:
+            return await waiting
+        except asyncio.CancelledError:
+            if waiting.done() and not waiting.cancelled() and not waiting.exception():
+                self._give(waiting.result())
+            raise
+
+    def _give(self, worker: _Worker) -> None:
+        while self._waiting:
+            waiting = self._waiting.popleft()
+            if not waiting.done():
+                waiting.set_result(worker)
+                return
+        self._free.append(worker)
+
+    def _lose_idle(self, worker: _Worker) -> None:
+        if worker in self._free:
+            self._free.remove(worker)
+            self._replace(worker)
+
+    def _replace(self, worker: _Worker) -> None:
+        """Start another process for this one, while the others go on."""
+        worker.disconnect()
+        task = asyncio.get_running_loop().create_task(self._restart(worker))
+        self._replacing.add(task)
+        task.add_done_callback(self._replacing.discard)
+
+    async def _restart(self, worker: _Worker) -> None:
+        while True:
+            try:
+                if not await asyncio.to_thread(worker.restart):
+                    return
+            except (WorkerError, OSError) as error:
+                emit("worker_failed", {"message": str(error)}, to=sys.stderr)
+                if len(self._replacing) == len(self._workers):
+                    self._refuse_waiting()
+                await asyncio.sleep(RESTART_SECONDS)
+            else:
+                # So that the end of an idle worker is noticed, too.
+                worker.channel(self._lose_idle)
+                self._give(worker)
+                return
+
+    def _refuse_waiting(self) -> None:
+        """Refuse the images that wait for a worker while none can be started."""
+        while self._waiting:
+            waiting = self._waiting.popleft()
+            if not waiting.done():
+                waiting.set_exception(
+                    RefusedError(503, "worker_ended", "no worker process can start; try again")
+                )
 
     def close(self) -> None:
-        """End the processes once they have finished their images."""
-        self._threads.shutdown(wait=True)
+        """End the processes. The requests inside were answered before."""
         for worker in self._workers:
-            worker.end()
+            worker.close()
+
+
+def _digest(data: bytes) -> bytes:
+    return hashlib.sha256(data).digest()
+
+
+def _stall(reply: asyncio.Future[tuple[int, bytes]]) -> None:
+    if not reply.done():
+        reply.set_exception(TimeoutError())
 
 
 class _Worker:
-    """One process, and the pipe to it. Only one thread at a time may use it."""
+    """One place for a process, and the socket to the process that has it."""
 
     def __init__(self, make_predictor: Callable[[], ThreadPredictor]) -> None:
         self._make_predictor = make_predictor
         self._process: multiprocessing.process.BaseProcess | None = None
+        self._socket: socket.socket | None = None
+        self._channel: Channel | None = None
+        self._closed = False
 
     def start(self) -> None:
-        _shorten_socket_path()
-        _CONTEXT.set_forkserver_preload(_PRELOADED)
-        self._pipe, other_end = _CONTEXT.Pipe()
-        process = _CONTEXT.Process(target=_run_worker, args=(self._make_predictor, other_end), daemon=True)
-        process.start()
-        other_end.close()
-        self._process = process
+        self._process, self._socket = worker_process.start(self._make_predictor)
 
     def wait_until_warm(self) -> None:
         try:
-            failure = self._pipe.recv_bytes().decode()
+            assert self._socket is not None  # noqa: S101 - it was started
+            failure = worker_process.first_reply(self._socket)
         except (EOFError, OSError):
             failure = f"a worker process ended while it started, with exit code {self.end()}"
         if failure:
             raise WorkerError(failure)
 
-    def ask(self, data: bytes, timings: Timings, timeout: float, asked: Asked) -> Answer:
-        try:
-            if self._process is None or not self._try_to_send(data, timings, asked):
-                self.end()
-                self.start()
-                self.wait_until_warm()
-                self._send(data, timings, asked)
-            in_time = self._pipe.poll(timeout)
-            reply = self._pipe.recv_bytes() if in_time else b""
-        except (EOFError, OSError) as error:
+    def restart(self) -> bool:
+        """Replace the process by another one, and wait until that is warm. Called in a thread of its own.
+
+        Returns:
+            Whether there is one: not if the worker was closed meanwhile.
+
+        Raises:
+            WorkerError: The process cannot start.
+        """
+        if self._process is not None:
             emit("worker_ended", {"exit_code": self.end()}, to=sys.stderr)
-            raise RefusedError(500, "worker_ended", "the process that judged this image ended") from error
-        if not in_time:
+        if not self._closed:
+            self.start()
+        # It may be closed while it starts; then its end is no failure.
+        if self._closed:
             self.end()
-            emit("worker_killed", {"seconds": timeout}, to=sys.stderr)
-            raise UnreadableError("timed_out", f"the image takes longer than {timeout:g} s")
-        return _read_reply(reply)
-
-    def _send(self, data: bytes, timings: Timings, asked: Asked) -> None:
-        self._pipe.send_bytes(
-            _REQUEST.pack(timings.arrived, timings.received, asked.bit_depth or 0, asked.form, asked.heat_map)
-        )
-        self._pipe.send_bytes(data)
-
-    def _try_to_send(self, data: bytes, timings: Timings, asked: Asked) -> bool:
-        """False if the process has ended since its last image: this image has not caused that."""
-        try:
-            self._send(data, timings, asked)
-        except OSError:
             return False
-        return True
+        try:
+            self.wait_until_warm()
+        except WorkerError:
+            if not self._closed:
+                raise
+        return not self._closed
+
+    def channel(self, on_lost: Callable[[_Worker], None]) -> Channel:
+        """Return the channel to the process; the running event loop opens it when it is first asked for."""
+        if self._channel is None:
+            assert self._socket is not None  # noqa: S101 - it was started
+            self._channel = Channel(self._socket, lambda: on_lost(self))
+        return self._channel
+
+    def disconnect(self) -> None:
+        """Take nothing more from the process."""
+        if self._channel is not None:
+            self._channel.close()
+            self._channel = None
 
     def end(self) -> int | None:
         """Kill the process, which has nothing to save. Returns its exit code."""
-        if self._process is None:
-            return None
         process, self._process = self._process, None
+        if process is None:
+            return None
         process.kill()
         process.join()
-        self._pipe.close()
+        if self._socket is not None:
+            self._socket.close()
         return process.exitcode
 
-
-def _shorten_socket_path() -> None:
-    """Make multiprocessing use /tmp for its sockets if the path of TMPDIR is too long for them."""
-    if len(os.fsencode(tempfile.gettempdir())) <= _LONGEST_TMPDIR:
-        return
-    configured, tempfile.tempdir = tempfile.tempdir, "/tmp"  # noqa: S108 - a folder of mode 0700 is made in it
-    try:
-        # Makes the folder once for this process, and removes it at the end.
-        multiprocessing.util.get_temp_dir()
-    finally:
-        tempfile.tempdir = configured
-
-
-def _run_worker(make_predictor: Callable[[], ThreadPredictor], pipe: Connection) -> None:
-    """The program of a worker process. It ends when the other end of its pipe is closed."""
-    # Ctrl+C, or a signal to the process group, must reach the main process only: it drains, and ends its workers.
-    os.setsid()
-    threading.Thread(target=_end_without_reader, args=(pipe.fileno(),), daemon=True).start()
-    with suppress(EOFError, OSError):
-        try:
-            predictor = make_predictor()
-            predictor.warm_up()
-        except Exception as error:  # noqa: BLE001 - the program ends with it and logs it
-            pipe.send_bytes(f"{type(error).__name__}: {error}".encode())
-            return
-        pipe.send_bytes(b"")
-        while True:
-            arrived, received, bit_depth, form, heat_map = _REQUEST.unpack(pipe.recv_bytes())
-            asked = Asked(Form(form), heat_map, bit_depth or None)
-            pipe.send_bytes(_reply(predictor, pipe.recv_bytes(), Timings(arrived, received), asked))
-
-
-def _end_without_reader(pipe: int) -> None:
-    """End this process as soon as the other end of its pipe is closed, even in the middle of an image.
-
-    The kernel can do that only at the end of the parent, which is the forkserver, and that may end before the program.
-    """
-    hang_up = select.poll()
-    hang_up.register(pipe, 0)
-    hang_up.poll()
-    os._exit(0)
-
-
-def _reply(predictor: ThreadPredictor, data: bytes, timings: Timings, asked: Asked) -> bytes:
-    """Return a line of JSON, which is {} or the arguments of an error, and after it the answer's body."""
-    try:
-        answer = cast(Answer, predictor.process(data, timings, asked))  # a worker never batches
-        return b"{}\n" + answer.body
-    except UnreadableError as error:
-        arguments: dict[str, object] = {"code": error.code, "message": str(error)}
-    except Exception as error:  # noqa: BLE001 - the client gets an answer, and the metrics count it
-        refusal = error if isinstance(error, RefusedError) else internal_error(error)
-        arguments = {"status": refusal.status, "code": refusal.code, "message": str(refusal)}
-    return json.dumps(arguments).encode() + b"\n"
-
-
-def _read_reply(reply: bytes) -> Answer:
-    first_line, _, body = reply.partition(b"\n")
-    arguments = json.loads(first_line)
-    if "status" in arguments:
-        raise RefusedError(**arguments)
-    if arguments:
-        raise UnreadableError(**arguments)
-    return Answer(body, batch_size=1)
+    def close(self) -> None:
+        """End the process, and start no other one."""
+        self._closed = True
+        self.disconnect()
+        self.end()

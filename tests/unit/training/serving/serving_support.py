@@ -95,6 +95,7 @@ async def running(model, settings=None, warm=True, **options):
     app = endpoint.app()
     async with app.router.lifespan_context(app):
         while warm and (await call(app, path="/ping", method="GET")).status != 200:
+            assert endpoint.failure is None, endpoint.failure
             await asyncio.sleep(0.005)
         yield app
 

@@ -75,7 +75,7 @@ def test_a_body_beyond_the_cap_is_refused_while_it_arrives():
     assert (answer.status, answer.code) == (413, "body_too_large")
 
 
-def test_a_body_that_stops_arriving_gives_its_place_back(monkeypatch):
+def test_a_body_that_stops_arriving_is_given_up_and_takes_no_place(monkeypatch):
     monkeypatch.setattr(bodies, "BODY_SECONDS", 0.05)
     sent = []
 
@@ -99,7 +99,8 @@ def test_a_body_that_stops_arriving_gives_its_place_back(monkeypatch):
             return await call(app, png(1))
 
     assert asyncio.run(stall_then_ask()).status == 200
-    assert sent[0]["status"] == 503
+    assert sent[0]["status"] == 408
+    assert (b"connection", b"close") in sent[0]["headers"]
     assert b"body_too_slow" in sent[1]["body"]
 
 

@@ -1,11 +1,13 @@
 """Worker processes answer as a thread does, and one that dies or hangs costs only its own image."""
 
 import asyncio
+import errno
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from functools import partial
 from pathlib import Path
 
@@ -14,6 +16,7 @@ import pytest
 
 from tests.unit.training.conftest import ROOT
 from tests.unit.training.serving.serving_support import Brightness, ask, call, models_of, png, running
+from training.serving import worker_process
 from training.serving import workers as serving_workers
 from training.serving.inference import ThreadPredictor
 from training.serving.settings import Settings
@@ -73,6 +76,19 @@ class Broken(Brightness):
         raise RuntimeError("no kernel for this graph")
 
 
+class Slow(Brightness):
+    """Takes long enough for something to happen to its process, for a picture that is not black."""
+
+    def detect(self, pixels):
+        if pixels[0].any():
+            time.sleep(0.15)
+        return super().detect(pixels)
+
+
+def slow():
+    return ThreadPredictor(models_of(Slow()), SETTINGS)
+
+
 def dangerous():
     return ThreadPredictor(models_of(Dangerous()), SETTINGS)
 
@@ -125,23 +141,126 @@ def test_workers_answer_side_by_side_each_in_its_own_process(tmp_path):
     assert str(os.getpid()) not in {marker.name for marker in tmp_path.iterdir()}
 
 
-def test_an_image_that_kills_its_worker_gets_a_typed_500_and_the_others_their_answers():
+def counts_of(answers):
+    return Counter((answer.status, answer.code if answer.status != 200 else "") for answer in answers)
+
+
+@pytest.mark.promise(12)
+def test_the_image_of_a_worker_that_ends_may_try_again_and_the_others_get_their_answers(tried):
     async def several():
         async with running(workers_of(dangerous), SETTINGS) as app:
-            shades = [50, DEADLY, 60, 70, DEADLY, DEADLY, 80]
+            shades = [50, DEADLY, 60, 70, DEADLY, 80]
             return await asyncio.gather(*[call(app, png(shade)) for shade in shades])
 
     answers = asyncio.run(several())
-    assert [answer.status for answer in answers] == [200, 500, 200, 200, 500, 500, 200]
-    assert {answer.code for answer in answers if answer.status == 500} == {"worker_ended"}
+    tried(faults=2)
+    assert [answer.status for answer in answers] == [200, 503, 200, 200, 503, 200]
+    assert {answer.code for answer in answers if answer.status == 503} == {"worker_ended"}
+    assert all(answer.headers["retry-after"] for answer in answers if answer.status == 503)
 
 
-def test_an_image_that_never_ends_is_refused_in_time_and_its_worker_is_restarted(monkeypatch):
+@pytest.mark.promise(12)
+def test_an_image_that_has_ended_three_workers_is_itself_at_fault(tried):
+    answers = ask(workers_of(dangerous), png(DEADLY), png(DEADLY), png(50), png(DEADLY), png(60))
+    tried(faults=3)
+    assert [answer.status for answer in answers] == [503, 503, 200, 500, 200]
+    assert answers[3].code == "worker_ended"
+
+
+@pytest.mark.promise(12)
+def test_a_good_image_whose_worker_was_killed_or_stopped_has_its_answer_at_the_next_attempt(
+    monkeypatch, tried
+):
     monkeypatch.setattr(serving_workers, "GRACE_SECONDS", 0.2)
     settings = Settings(workers=1, image_seconds=0.3)
-    endless, good = ask(workers_of(dangerous, settings), png(ENDLESS), png(50), settings=settings)
-    assert (endless.status, endless.code) == (422, "timed_out")
+    workers, picture = workers_of(slow, settings), png(50)
+
+    async def hurt_each_time():
+        async with running(workers, settings) as app:
+            answers = []
+            for number in (signal.SIGKILL, signal.SIGSTOP):
+                first = asyncio.create_task(call(app, picture))
+                while workers._free:  # until the worker has the image
+                    await asyncio.sleep(0)
+                os.kill(workers._workers[0]._process.pid, number)
+                answers += [await first, await call(app, picture)]
+            return answers
+
+    answers = asyncio.run(hurt_each_time())
+    tried(faults=2)
+    assert counts_of(answers[::2]) == {(503, "worker_ended"): 1, (503, "worker_stalled"): 1}
+    assert counts_of(answers[1::2]) == {(200, ""): 2}
+
+
+@pytest.mark.promise(8)
+def test_an_image_that_never_ends_may_try_twice_again_and_is_then_refused(monkeypatch, tried):
+    monkeypatch.setattr(serving_workers, "GRACE_SECONDS", 0.2)
+    settings = Settings(workers=1, image_seconds=0.3)
+    *endless, good = ask(workers_of(dangerous, settings), *[png(ENDLESS)] * 3, png(50), settings=settings)
+    tried(faults=3)
+    assert [(answer.status, answer.code) for answer in endless] == [
+        (503, "worker_stalled"),
+        (503, "worker_stalled"),
+        (422, "timed_out"),
+    ]
     assert good.status == 200
+
+
+def test_a_worker_that_ends_without_an_image_costs_none(tried):
+    workers = workers_of(dangerous)
+
+    async def between_images():
+        async with running(workers, SETTINGS) as app:
+            answers = [await call(app, png(50))]
+            for process in [worker._process for worker in workers._workers]:
+                process.kill()
+                process.join()
+            return answers + await asyncio.gather(*[call(app, png(shade)) for shade in (60, 70, 80)])
+
+    answers = asyncio.run(between_images())
+    tried(faults=2)
+    assert counts_of(answers) == {(200, ""): 4}
+
+
+def test_while_no_worker_can_start_images_are_told_to_try_again_and_later_they_are_judged(monkeypatch, tried):
+    monkeypatch.setattr(serving_workers, "RESTART_SECONDS", 0.05)
+    workers, start, failed = workers_of(dangerous), worker_process.start, []
+
+    def without_memory(make_predictor):
+        if len(failed) < 6:
+            failed.append(1)
+            raise OSError(errno.ENOMEM, "Cannot allocate memory")
+        return start(make_predictor)
+
+    async def meanwhile():
+        async with running(workers, SETTINGS) as app:
+            monkeypatch.setattr(worker_process, "start", without_memory)
+            first = await asyncio.gather(*[call(app, png(DEADLY)) for _ in range(2)])
+            return [*first, await call(app, png(50)), *[await call(app, png(60)) for _ in range(6)]]
+
+    answers = asyncio.run(meanwhile())
+    tried(faults=8)
+    assert counts_of(answers[:3]) == {(503, "worker_ended"): 3}
+    assert answers[-1].status == 200
+
+
+def test_an_image_that_nobody_waits_for_gives_no_answer_to_the_next_one():
+    async def impatient():
+        async with running(workers_of(slow, Settings(workers=1)), SETTINGS) as app:
+            first = asyncio.create_task(call(app, png(50)))
+            await asyncio.sleep(0.01)
+            first.cancel()
+            return await call(app, png(200))
+
+    answer = asyncio.run(impatient())
+    assert answer.document["detections"][0]["score"] == pytest.approx(200 / 255, abs=0.01)
+
+
+def test_images_of_any_size_go_to_a_worker_and_back(tried):
+    bodies = [png(100) + bytes(size) for size in (0, 1, 70_000, 200_000, 3_000_000, 6_000_000)]
+    answers = ask(workers_of(dangerous), *bodies)
+    tried(images=len(bodies))
+    assert counts_of(answers) == {(200, ""): len(bodies)}
 
 
 def test_an_error_in_a_worker_is_typed_and_never_echoes_the_image():
