@@ -54,13 +54,14 @@ def proofs() -> dict[int, list[str]]:
     for file in sorted(ROOT.glob("tests/**/*.py")):
         text = file.read_text("utf-8")
         if "mark.promise(" in text or "\nTARGET = " in text:
-            for test, rows in _marked(ast.parse(text)):
+            for test, rows in marked(ast.parse(text)):
                 for row in sorted(rows):
                     found[row].append(f"{file.relative_to(ROOT)}::{test}")
     return found
 
 
-def _marked(module: ast.Module) -> Iterator[tuple[str, set[int]]]:
+def marked(module: ast.Module) -> Iterator[tuple[str, set[int]]]:
+    """Yield each test of a file, as `TestY::test_z`, with the rows in its marks."""
     everywhere = {
         row
         for statement in module.body
