@@ -24,6 +24,7 @@ ROOT_PACKAGES = (
     "localcloud",
     "loupe",
     "reconciliation",
+    "replay",
     "retraining",
     "review",
     "tracking",

@@ -8,7 +8,7 @@ from typing import Any, NotRequired, cast
 from typing_extensions import TypedDict
 
 from api import aws, settings
-from api.activity import CountedActivity
+from tracking.activity import CountedActivity
 from api.errors import not_found
 from api.links import Links, PictureLinks
 from inspection.heat_maps import data_url

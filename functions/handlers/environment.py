@@ -66,3 +66,14 @@ class ReconcileEnvironment(_Environment):
     reconcile_parameter: str = Field(min_length=1)
     record_retention_days: int = Field(ge=1)
     aws_region: str = Field(min_length=1)  # set by Lambda itself
+
+
+class ReplayEnvironment(InspectEnvironment):
+    """The variables of `replay`."""
+
+    statistics_table: str = Field(min_length=3)
+    reviews_table: str = Field(min_length=3)
+    history_table: str = Field(min_length=3)
+    review_pass_share: float = Field(ge=0, le=1)
+    review_fail_share: float = Field(ge=0, le=1)
+    aws_region: str = Field(min_length=1)  # set by Lambda itself

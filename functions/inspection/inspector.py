@@ -37,6 +37,7 @@ _METRICS = {
     Verdict.REVIEW: "Review",
     Verdict.UNREADABLE: "Unreadable",
 }
+MODEL_ERROR, MODEL_TIMEOUT = "model_error", "model_timeout"  # codes of reasons
 _THREADS = 10  # the event source's batch size: all images of a batch are processed at the same time
 # An image that makes the model hang looks like an endpoint that hangs. After this many deferrals, about half an hour
 # or more in all, the image is considered the cause.
@@ -190,16 +191,16 @@ class Inspector:
         try:
             for event in events:
                 outcome.current[message.id] = event.record_id
-                self._process_image(event, message, deadline, outcome)
+                self.process_image(event, message, deadline, outcome)
         except NotReadyError as error:
             delay = self.queue.defer(message)
             outcome.count("Deferred")
             reason, current = f"{error}; again in {delay} s", outcome.current.get(message.id)
             outcome.problems.append(Problem(message.id, error.code, reason, inspection=current))
 
-    def _process_image(self, event: ImageEvent, message: Message, deadline: float, outcome: Outcome) -> None:
+    def process_image(self, event: ImageEvent, message: Message, deadline: float, outcome: Outcome) -> None:
         started_at, start = datetime.now(UTC), time.perf_counter()
-        inspection = self._inspect_image(event, message, deadline)
+        inspection = self.inspected(event, message, deadline)
         received_at = datetime.fromisoformat(event.received_at)
         inspection.timings_ms["queued"] = max(0.0, (started_at - received_at).total_seconds() * 1000)
         inspection.timings_ms["total"] = (time.perf_counter() - start) * 1000
@@ -214,7 +215,7 @@ class Inspector:
         else:
             outcome.count("Duplicate")
 
-    def _inspect_image(self, event: ImageEvent, message: Message, deadline: float) -> Inspection:
+    def inspected(self, event: ImageEvent, message: Message, deadline: float) -> Inspection:
         """Read an image, call the model, and apply the rules, as far as that is possible.
 
         Raises:
@@ -246,11 +247,11 @@ class Inspector:
         except ModelError as error:
             if error.retryable and message.receive_count < self.max_receive_count:
                 raise
-            return _without_rules(inspection, Verdict.REVIEW, "model_error", str(error))
+            return _without_rules(inspection, Verdict.REVIEW, MODEL_ERROR, str(error))
         except NotReadyError as error:
             if error.code != "endpoint_timeout" or message.deferrals < _MAX_TIMEOUT_DEFERRALS:
                 raise
-            return _without_rules(inspection, Verdict.REVIEW, "model_timeout", str(error))
+            return _without_rules(inspection, Verdict.REVIEW, MODEL_TIMEOUT, str(error))
         doubts = [warning.message for warning in prediction.warnings]
         line = place(event.key).line
         judgement = judge(rules, line, prediction.detections, prediction.quality, doubts, prediction.image)

@@ -14,6 +14,7 @@ from contract.inspections import timestamp
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
+DELETED = "deleted"  # the code of the reason
 _GONE = frozenset({"NoSuchKey", "NoSuchVersion", "MethodNotAllowed", "404", "405"})  # 405: a delete marker
 
 
@@ -63,7 +64,7 @@ class Objects:
                 reply = self._client.get_object(Bucket=bucket, Key=key, VersionId=version_id)
         except ClientError as error:
             if error.response["Error"]["Code"] in _GONE:
-                raise UnreadableError("deleted", "the image was deleted before it could be read") from error
+                raise UnreadableError(DELETED, "the image was deleted before it could be read") from error
             raise
         with reply["Body"] as body:
             size = reply["ContentLength"]

@@ -160,9 +160,12 @@ class Inspections:
             self._client.update_item,
             Key=_key(record["image"], record["version_id"]),
             UpdateExpression="SET " + ", ".join(f"{name} = :{name}" for name in fields),
-            ConditionExpression=f"sequencer = :sequencer AND attribute_not_exists({next(iter(fields))})",
+            # Not to a judgement that has replaced this one: what is added was made for this one.
+            ConditionExpression="sequencer = :sequencer AND inspected_at = :inspected_at "
+            f"AND attribute_not_exists({next(iter(fields))})",
             ExpressionAttributeValues={
                 ":sequencer": {"S": record["sequencer"]},
+                ":inspected_at": {"S": record["inspected_at"]},
                 **{f":{name}": _serialize(value) for name, value in fields.items()},
             },
         )

@@ -166,9 +166,8 @@ class Decisions:
             if _is_repeated(item, decision, by, version):
                 return item
             self._check(item, by, version)
-            if record and self.inspections.get(record["image"], record["version_id"]) is None:
-                # It has just been deleted, because it was old.
-                record = None
+            # It may have been deleted, because it was old, or judged again.
+            record = record and self.inspections.get(record["image"], record["version_id"])
             if outcome.result is Result.REFUSED:
                 break
             self.transactions.pause(attempt)
@@ -238,9 +237,12 @@ class Decisions:
             "TableName": self.inspections_table,
             "Key": to_item({"image": record["image"], "version_id": record["version_id"]}),
             "UpdateExpression": "SET #review = :review",
-            "ConditionExpression": "attribute_exists(image)",
+            # The counters that change belong to this judgement (functions/replay/).
+            "ConditionExpression": "inspected_at = :inspected_at",
             "ExpressionAttributeNames": {"#review": "review"},
-            "ExpressionAttributeValues": to_item({":review": review}),
+            "ExpressionAttributeValues": to_item(
+                {":review": review, ":inspected_at": record["inspected_at"]}
+            ),
         }
 
     def _finish(

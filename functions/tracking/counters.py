@@ -61,16 +61,17 @@ def decision_updates(
         before: The last decision until now; None if there was none.
         after: The decision that replaces it; None if it is withdrawn.
     """
-    moved = Counts(_decided(record, after))
-    moved.subtract(_decided(record, before))
+    moved = Counts(decided_counts(record, after))
+    moved.subtract(decided_counts(record, before))
     return updates(table_name, {cell_of(record): moved}, int(record["expires_at"]))
 
 
-def _decided(record: Record, decision: Decided | None) -> list[str]:
+def decided_counts(record: Record, decision: Decided | None) -> Counts:
+    """Return what a decision about a record adds to the counters of its cell; nothing without a decision."""
     if decision is None:
-        return []
+        return Counts()
     name = f"{DECIDED}{record['verdict']}:{decision.verdict}"
-    return [name, *(f"{name}:{label}" for label in decision.labels)]
+    return Counts([name, *(f"{name}:{label}" for label in decision.labels)])
 
 
 def updates(table_name: str, cells: Mapping[Cell, Counts], expires_at: int) -> list[TransactWriteItemTypeDef]:

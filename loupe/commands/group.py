@@ -31,6 +31,7 @@ SECTIONS: dict[str, list[tuple[str, str, str]]] = {
         ("inspections", "images", "List inspections, newest first."),
         ("open", "images", "Open the picture of an inspection, with what was found framed."),
         ("reconcile", "reconcile", "Find images without a record, and announce them again."),
+        ("replay", "replay", "Judge images again, by today's model and rules."),
         ("dlq", "dlq", "See what failed too often and why, let it be tried again, or drop it."),
         ("review", "review", "See what waits for a person, decide about it, and measure the mistakes."),
         ("rules", "rules", "Show, check and change the rules for the verdict."),

@@ -48,7 +48,7 @@ def logs(
         list[str] | None,
         typer.Argument(
             metavar="[LOG|KEY]...",
-            help="inspect, alert, track, api, requests, retrain, endpoint, training, processing, transform; "
+            help="inspect, alert, track, replay, api, requests, retrain, endpoint, training, processing, transform; "
             "or an image's key.",
         ),
     ] = None,

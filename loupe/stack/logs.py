@@ -27,7 +27,7 @@ _TRANSFORM = {"transform": log_groups.TRANSFORM}
 # Of API Gateway and of Step Functions; the names that people use for them.
 _VENDED = {"/aws/vendedlogs/apis/": "requests", "/aws/vendedlogs/states/": "retrain"}
 # In these an image leaves lines with its id.
-IMAGE_SOURCES = ("inspect", "endpoint", "alert", "track", "api")
+IMAGE_SOURCES = ("inspect", "endpoint", "alert", "track", "replay", "api")
 _PARALLEL = 8
 
 

@@ -28,9 +28,9 @@ class Causes:
     def of(self, letter: Letter) -> str | None:
         """Return what the function said last about a letter; None if it said nothing that is still in the log."""
         if letter.batch:
-            return self._of_batch(letter.queue.function, letter.batch.arrived_first)
+            return self._of_batch(letter.function, letter.batch.arrived_first)
         for identity in letter.inspections:
-            if said := self._last(letter.queue.function, letter.sent_at - _EARLIER, identity):
+            if said := self._last(letter.function, letter.sent_at - _EARLIER, identity):
                 return said
         return None
 

@@ -122,6 +122,11 @@ class Letter:
     body: str
 
     @property
+    def function(self) -> str:
+        """The function that failed, as in the name of its log. Images of a replay share the queue of dead images."""
+        return "replay" if '"replay":' in self.body else self.queue.function
+
+    @property
     def inspections(self) -> tuple[str, ...]:
         """The ids that the images' records have or would have."""
         return tuple(record_id(image, version) for image, version in self.images)

@@ -89,6 +89,7 @@ def record(name: str = "SN1", verdict: str = "review", **changes: Any) -> dict[s
         "quality": {"exposure": 0.5, "sharpness": 120.0},
         "model": {"name": "steel", "version": "7"},
         "received_at": received,
+        "inspected_at": received,
         "time_id": f"{received}#{record_id(image, version)}",
         "image_width": 200,
         "image_height": 100,
