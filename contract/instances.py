@@ -9,10 +9,16 @@ https://docs.aws.amazon.com/sagemaker/latest/dg/inference-gpu-drivers.html
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from typing import Any, Literal
+
+# The families whose hosts have disks of their own. Hardware encrypts these, and SageMaker refuses a key for them:
+# https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ResourceConfig.html (VolumeKmsKeyId). The state machine
+# has the same expression.
+LOCAL_DISKS = r"^ml[.]([a-z]+[0-9]+[a-z]*d[a-z]*|gr?[5-9]e?|p[5-9][a-z0-9-]*|trn[0-9]n?|dl1|i[0-9][a-z]*)[.]"
 
 Use = Literal["endpoint", "training", "processing"]
 ServingImage = Literal["serve", "serve-gpu"]
@@ -77,6 +83,15 @@ def instance(instance_type: str, use: Use | None = None) -> Instance:
     return Instance(
         instance_type, family, gpu, "serve-gpu" if gpu else "serve", host_image() if gpu else None
     )
+
+
+def takes_volume_key(instance_type: str) -> bool:
+    """Return whether SageMaker encrypts the volume of an instance type with a key that a request names.
+
+    >>> takes_volume_key("ml.c5.2xlarge"), takes_volume_key("ml.g5.xlarge"), takes_volume_key("ml.c5d.large")
+    (True, False, False)
+    """
+    return not re.match(LOCAL_DISKS, instance_type)
 
 
 def host_image() -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from contract.instances import takes_volume_key
 from contract.keys import CHECKPOINTS, MODELS
 from retraining.documents import Documents
 from retraining.errors import InvalidRequestError
@@ -141,7 +142,7 @@ class JobRequests:
         instance = (
             settings.cpu_instance_type if kind(family) == "anomaly" else settings.training_instance_type
         )
-        spot, seconds = self.settings.spot, self.settings.training_max_seconds
+        spot, seconds, key = settings.spot, settings.training_max_seconds, settings.encryption_key
         stopping = {"MaxRuntimeInSeconds": seconds}
         if spot:
             stopping["MaxWaitTimeInSeconds"] = 2 * seconds
@@ -154,11 +155,16 @@ class JobRequests:
             "InputDataConfig": channels,
             "CheckpointConfig": {"S3Uri": self.documents.uri(f"{CHECKPOINTS}{name}/")},
             "RoleArn": self.settings.role_arn,
-            "OutputDataConfig": {"S3OutputPath": self.documents.uri(f"{MODELS}{self.run}")},
+            "OutputDataConfig": {
+                "S3OutputPath": self.documents.uri(f"{MODELS}{self.run}"),
+                # Without it SageMaker encrypts with AWS's key for S3, whatever the bucket's key is.
+                **({"KmsKeyId": key} if key else {}),
+            },
             "ResourceConfig": {
                 "InstanceType": instance,
                 "InstanceCount": 1,
                 "VolumeSizeInGB": self.settings.volume_gib,
+                **({"VolumeKmsKeyId": key} if key and takes_volume_key(instance) else {}),
             },
             "StoppingCondition": stopping,
             "EnableManagedSpotTraining": spot,

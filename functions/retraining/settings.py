@@ -28,6 +28,7 @@ class Settings(_Environment):
         training_instance_type: Of the trainings of detectors.
         cpu_instance_type: Of the trainings of anomaly models, which need no GPU.
         hours_parameter: Where it is remembered with what the endpoint comes back that rests.
+        encryption_key: The ARN of the key that encrypts all data; empty for AWS's own keys.
     """
 
     name_prefix: str = Field(min_length=1, max_length=12)
@@ -41,6 +42,7 @@ class Settings(_Environment):
     cpu_instance_type: str
     training_max_seconds: int = Field(ge=60)
     volume_gib: int = Field(ge=1)
+    encryption_key: str
     spot: bool
     tuning_jobs: int = Field(ge=1)
     tuning_parallel_jobs: int = Field(ge=1)

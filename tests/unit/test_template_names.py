@@ -33,6 +33,7 @@ NAMES: dict[str, str | None] = {
     "AWS::Cognito::UserPoolGroup": None,
     "AWS::DynamoDB::Table": "TableName",
     "AWS::Events::Rule": "Name",
+    "AWS::IAM::Policy": None,  # a part of its roles
     "AWS::IAM::Role": "RoleName",
     "AWS::KMS::Key": None,
     "AWS::Lambda::EventInvokeConfig": None,

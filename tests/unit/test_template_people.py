@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from localcloud.site import headers
-from tests.unit.test_template import TEMPLATE, logical_id, resources
+from tests.unit.test_template import TEMPLATE, logical_id, resolved, resources
 
 RESOURCES = TEMPLATE["Resources"]
 OPEN = {
@@ -110,7 +110,7 @@ def test_only_the_page_is_read_by_the_distribution_itself():
     allowed = {
         name
         for name, policy in policies.items()
-        for statement in policy["PolicyDocument"]["Statement"]
+        for statement in resolved(policy["PolicyDocument"]["Statement"])
         if statement["Effect"] == "Allow"
     }
     assert allowed == {"DashboardBucketPolicy"}

@@ -27,6 +27,7 @@ SETTINGS: dict[str, Any] = {
     "cpu_instance_type": "ml.c5.2xlarge",
     "training_max_seconds": 14400,
     "volume_gib": 50,
+    "encryption_key": "",
     "spot": True,
     "tuning_jobs": 8,
     "tuning_parallel_jobs": 2,

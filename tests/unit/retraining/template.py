@@ -78,9 +78,11 @@ class Stack:
         return self._attribute(*name.split(".", 1)) if "." in name else self._ref(name)
 
     def _holds(self, condition: str) -> bool:
-        ((operator, (one, other)),) = TEMPLATE["Conditions"][condition].items()
+        declared = TEMPLATE["Conditions"][condition]
+        negated = "Fn::Not" in declared
+        ((operator, (one, other)),) = (declared["Fn::Not"][0] if negated else declared).items()
         assert operator == "Fn::Equals"
-        return bool(self.value(one) == self.value(other))
+        return bool(self.value(one) == self.value(other)) is not negated
 
     def _statements(self, role: str) -> Iterator[tuple[list[str], list[str], dict[str, Any]]]:
         for policy in TEMPLATE["Resources"][role]["Properties"]["Policies"]:

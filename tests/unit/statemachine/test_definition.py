@@ -127,11 +127,11 @@ RULES: dict[Rule, list[Change]] = {
     ],
     aws_rules.arguments_match_the_api: [
         at(*INNER, "Evaluate", "Arguments", "Image", to="x"),
-        at(*INNER, "Evaluate", "Arguments", "ProcessingResources", "ClusterConfig", "InstanceCount", to="1"),
+        at(*INNER, "Evaluate", "Arguments", "StoppingCondition", "MaxRuntimeInSeconds", to="1"),
         at(*INNER, "Evaluate", "Arguments", "ProcessingInputs", 0, "S3Input", "S3InputMode", to="Files"),
         at("Register", "Arguments", "InferenceSpecification", "Containers"),
         at("CreateModel", "Arguments", "ModelName"),
-        at("CreateEndpointConfig", "Arguments", "EndpointConfigName"),
+        at("CreateEndpointConfig", "Arguments", to={}),
         at("UpdateEndpoint", "Arguments", "Deployment", to=1),
         at("PutScalingPolicy", "Arguments", "PolicyType", to="Tracking"),
         at("Notice", "Arguments", "Title", to="x"),
@@ -206,9 +206,7 @@ def test_alarm_dashboard_and_autoscaling_watch_the_variant_that_the_definition_a
     states = DEFINITION["States"]
     variant = aws_rules.PROPERTIES["DefinitionSubstitutions"]["VariantName"]
     assert variant == VARIANT_NAME
-    assert (
-        "'VariantName': '${VariantName}'" in states["CreateEndpointConfig"]["Arguments"]["ProductionVariants"]
-    )
+    assert "'VariantName': '${VariantName}'" in states["CreateEndpointConfig"]["Arguments"]
     dimensions = aws_rules.TEMPLATE["EndpointErrorsAlarm"]["Properties"]["Dimensions"]
     assert {"Name": "VariantName", "Value": variant} in dimensions
     assert aws_rules.TEMPLATE["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"][1]["Variant"] == variant
