@@ -7,6 +7,7 @@ from aws_lambda_powertools.utilities.data_classes.dynamo_db_stream_event import 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from handlers.environment import AlertEnvironment
+from handlers.patience import patiently
 from inspection import clients
 from inspection.alerts import Alerts
 from inspection.objects import Objects
@@ -14,6 +15,7 @@ from inspection.store import Inspections
 from inspection.thumbnails import Thumbnails
 
 
+@patiently
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Process a batch of stream records. The reply names those that the stream must deliver again."""
     changes = [record.dynamodb for record in DynamoDBStreamEvent(event).records if record.dynamodb]

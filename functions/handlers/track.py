@@ -8,6 +8,7 @@ from aws_lambda_powertools.utilities.data_classes.dynamo_db_stream_event import 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from handlers.environment import TrackEnvironment
+from handlers.patience import patiently
 from inspection import clients
 from inspection.records import Record
 from review.queue import ReviewQueue
@@ -19,6 +20,7 @@ from tracking.tracker import Tracker
 from tracking.transactions import Transactions
 
 
+@patiently
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Process a batch of stream records. The reply names those that the stream must deliver again."""
     changes = [record.dynamodb for record in DynamoDBStreamEvent(event).records if record.dynamodb]

@@ -7,10 +7,18 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from handlers import alert, inspect
+from handlers import alert, inspect, patience
 from tests.inspection_support import jpeg
 from tests.integration.api_cloud import ApiCloud, start
 from tests.integration.moto_cloud import DEFECT, REGION, Cloud, hook, make
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_patience() -> Iterator[None]:
+    """Do not wait before a failed batch comes again: the tests deliver it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(patience, "sleep", lambda seconds: None)
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -6,6 +6,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from handlers import patience
 from tests.unit.tracking.stage import REGION, Stage
 
 
@@ -17,6 +18,8 @@ def _stage() -> Iterator[Stage]:
         patch.setenv("AWS_DEFAULT_REGION", REGION)
         for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL"):
             patch.delenv(name, raising=False)
+        # The tests deliver a failed batch again at once.
+        patch.setattr(patience, "sleep", lambda seconds: None)
         boto3.setup_default_session()
         with mock_aws(config={"core": {"mock_credentials": False}}):
             yield Stage.make(patch)
