@@ -182,8 +182,9 @@ def defaults() -> dict[str, str]:
 
 
 def count(resource_type: str) -> int:
-    """Return how many resources of a type the template declares."""
-    return sum(resource["Type"] == resource_type for resource in template()["Resources"].values())
+    """Return how many resources of a type every stack has; a key of one's own, for example, is not among them."""
+    declared = template()["Resources"].values()
+    return sum(resource["Type"] == resource_type and "Condition" not in resource for resource in declared)
 
 
 def memory_gb(function: str) -> float:

@@ -11,7 +11,14 @@ from contract.instances import LOCAL_DISKS, suitable_families, takes_volume_key
 from localcloud.sources import REPOSITORY
 from tests.unit.test_template import TEMPLATE, P, Template, as_list, at, logical_id, resolved, resources
 
-BY_DEFAULT = ("BucketEncryption", "ServerSideEncryptionConfiguration", 0, "ServerSideEncryptionByDefault")
+BY_DEFAULT = (
+    "BucketEncryption",
+    "ServerSideEncryptionConfiguration",
+    0,
+    "Fn::If",
+    1,
+    "ServerSideEncryptionByDefault",
+)
 WITH_OWN = ("HasDataKey", "MakesDataKey")
 OWN = {"Fn::GetAtt": ["DataKey", "Arn"]}
 GIVEN = {"Ref": "EncryptionKey"}
