@@ -87,6 +87,16 @@ class Done(TypedDict):
     at: str
 
 
+class Replay(TypedDict):
+    """That an image was judged again (`loupe replay`): when, and which judgement this is. The first one is 1.
+
+    Those before are in the history of the inspection, as `old` of the entries `judged_again`.
+    """
+
+    at: str
+    number: int
+
+
 class Inspection(TypedDict):
     """The inspection of an image version."""
 
@@ -115,6 +125,7 @@ class Inspection(TypedDict):
     doubts: NotRequired[list[str]]
     review: NotRequired[dict[str, Any]]
     acknowledged: NotRequired[Done]
+    replay: NotRequired[Replay]
     links: PictureLinks
 
 
@@ -123,6 +134,8 @@ def shown(record: Record) -> Inspection:
     known: dict[str, Any] = {name: record[name] for name in _FIELDS if name in record}
     if "anomaly" in record:
         known["anomaly"] = {"score": None, **record["anomaly"], "heat_map": None}
+    if "replay" in record:
+        known["replay"] = {name: record["replay"][name] for name in ("at", "number")}
     return cast(Inspection, {"detections": [], "reasons": [], **known, "links": links().of(record)})
 
 
