@@ -13,11 +13,13 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, quote, unquote
+from xml.sax.saxutils import escape
 
 from ministack import app as ministack_app
 from ministack.core import iam_actions, iam_evaluator, responses, router
 
 from contract.endpoint import MAX_BODY_BYTES
+from localcloud.bounded import Bounded, discard
 from localcloud.daemon_pool import DaemonPool
 from localcloud.guard import is_public, refusal
 from localcloud.home.space import is_full
@@ -27,6 +29,7 @@ from localcloud.sagemaker import SageMaker, refusals, service_quotas
 from localcloud.sagemaker.api import Answer
 from localcloud.sagemaker.authorization import SAGEMAKER, SCALING, Authorization
 from localcloud.sagemaker.aws_errors import AwsError
+from localcloud.signatures import most_bytes
 from localcloud.stopping import stopping
 
 logger = logging.getLogger(__name__)
@@ -106,16 +109,29 @@ class Gateway:
             error = AwsError("AccessDeniedException", reason, status=403)
             await _send_error(send, error, request_id=str(uuid.uuid4()))
             return
+        try:
+            bounded = Bounded(receive, send, most_bytes(scope, headers, query))
+        except AwsError as error:
+            await discard(receive)
+            await _send_error(send, error, str(uuid.uuid4()), of_s3=_is_for_s3(headers, query))
+            return
         # Nothing on the loopback interface leaves the machine, so a policy that demands TLS
         # (aws:SecureTransport) is satisfied: the same template deploys here and on AWS.
         scope = {**scope, "scheme": "https"}
+        await self._pass_on(_Request(scope, headers, query), bounded.receive, bounded.send)
+        if bounded.exceeded:
+            too_large = AwsError("EntityTooLarge", "The request is too large.", status=413)
+            await _send_error(send, too_large, str(uuid.uuid4()), of_s3=_is_for_s3(headers, query))
+
+    async def _pass_on(self, request: _Request, receive: Receive, send: Send) -> None:
+        scope, headers = request.scope, request.headers
         if stopping.is_set() and headers.get("x-amz-target", "").startswith(_CLOSED_BY_STOP):
             error = AwsError("ServiceUnavailable", "The local cloud is stopping.", status=503)
             await _send_error(send, error, request_id=str(uuid.uuid4()), json_error=True)
         elif service := self._services.get(headers.get("x-amz-target", "").partition(".")[0]):
-            await self._control_plane(service, _Request(scope, headers, query), receive, send)
+            await self._control_plane(service, request, receive, send)
         elif scope["path"].startswith("/endpoints/") and scope["path"].endswith(_INVOCATIONS):
-            await self._invoke_endpoint(_Request(scope, headers, query), receive, send)
+            await self._invoke_endpoint(request, receive, send)
         elif bucket := refusals.jumpstart_bucket(scope["path"]):
             await _send_no_bucket(send, bucket, refusals.no_jumpstart(bucket))
         else:
@@ -232,7 +248,18 @@ async def _read_body(receive: Receive) -> bytes:
     return b"".join(chunks)
 
 
-async def _send_error(send: Send, error: AwsError, request_id: str, json_error: bool = False) -> None:
+def _is_for_s3(headers: Mapping[str, str], query: Query) -> bool:
+    credentials = [headers.get("authorization", ""), *query.get("X-Amz-Credential", [])]
+    earlier = "AWSAccessKeyId" in query or credentials[0].startswith("AWS ")
+    return earlier or any("/s3/aws4_request" in credential for credential in credentials)
+
+
+async def _send_error(
+    send: Send, error: AwsError, request_id: str, json_error: bool = False, of_s3: bool = False
+) -> None:
+    if of_s3:
+        await _send_s3_error(send, error, request_id)
+        return
     message_key = "message" if json_error else "Message"
     content = {"__type": error.code, message_key: error.message, **error.members}
     content_type = "application/x-amz-json-1.1" if json_error else "application/json"
@@ -249,9 +276,13 @@ async def _send(send: Send, status: int, answer: Answer, request_id: str) -> Non
 
 async def _send_no_bucket(send: Send, bucket: str, message: str) -> None:
     """Answer as S3 does about a bucket that does not exist."""
-    content = (
-        '<?xml version="1.0" encoding="UTF-8"?>\n'
-        f"<Error><Code>NoSuchBucket</Code><Message>{message}</Message><BucketName>{bucket}</BucketName></Error>"
-    )
-    answer = Answer(content.encode(), {"content-type": "application/xml"})
-    await _send(send, 404, answer, str(uuid.uuid4()))
+    error = AwsError("NoSuchBucket", message, status=404, BucketName=bucket)
+    await _send_s3_error(send, error, str(uuid.uuid4()))
+
+
+async def _send_s3_error(send: Send, error: AwsError, request_id: str) -> None:
+    members = {"Code": error.code, "Message": error.message, **error.members, "RequestId": request_id}
+    content = "".join(f"<{name}>{escape(str(value))}</{name}>" for name, value in members.items())
+    document = f'<?xml version="1.0" encoding="UTF-8"?>\n<Error>{content}</Error>'
+    answer = Answer(document.encode(), {"content-type": "application/xml"})
+    await _send(send, error.status, answer, request_id)

@@ -110,7 +110,7 @@ class Site:
         try:
             body = await request.body()
         except BodyTooLargeError:
-            return _guarded(error(413, "too_large", "The body is larger than 10 MB."))
+            return _guarded(error(413, "too_large", "The body is too large."))
         except DisconnectedError:
             return error(400, "invalid_request", "The request ended early.")
         if request.path == _ONE_TIME:
