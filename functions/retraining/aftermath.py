@@ -74,9 +74,13 @@ class Aftermath:
         )
 
     def _stop_jobs(self, ended: datetime) -> Iterator[str]:
-        """Stop what still runs, and yield the names. Only one execution runs at a time; a later job is another's."""
+        """Stop what still runs, and yield the names. Only one execution runs at a time; a later job is another's.
+
+        What an earlier attempt has stopped is named, too: it could not tell anybody.
+        """
         for kind, method in _KINDS.items():
-            for name in self._running(kind, ended):
+            yield from self._jobs(kind, "Stopping", ended)
+            for name in self._jobs(kind, "InProgress", ended):
                 try:
                     getattr(self.sagemaker, f"stop_{method}")(**{f"{kind}Name": name})
                 except ClientError as error:
@@ -85,10 +89,10 @@ class Aftermath:
                 else:
                     yield name
 
-    def _running(self, kind: str, ended: datetime) -> list[str]:
+    def _jobs(self, kind: str, status: str, ended: datetime) -> list[str]:
         own = f"{self.name_prefix}-"
         pages = self.sagemaker.get_paginator(f"list_{_KINDS[kind]}s").paginate(  # type: ignore[call-overload]
-            NameContains=own, StatusEquals="InProgress", CreationTimeBefore=ended
+            NameContains=own, StatusEquals=status, CreationTimeBefore=ended
         )
         summaries = (summary for page in pages for summary in page[f"{kind}Summaries"])
         return [name for summary in summaries if (name := summary[f"{kind}Name"]).startswith(own)]

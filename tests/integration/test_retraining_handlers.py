@@ -5,9 +5,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import boto3
 import pytest
-from moto import mock_aws
 from pydantic import ValidationError
 
 from contract.endpoint import MAX_BODY_BYTES
@@ -21,10 +19,18 @@ from retraining.errors import (
 )
 from tests.inspection_support import detection, http, jpeg, prediction
 from tests.unit.retraining.account import BEGAN
-from tests.unit.retraining.cloud import EXECUTION, HANDLERS, HOURS_PARAMETER, SAGEMAKER, Cloud, variables
+from tests.unit.retraining.cloud import (
+    EXECUTION,
+    HANDLERS,
+    HOURS_PARAMETER,
+    SAGEMAKER,
+    Cloud,
+    start,
+    variables,
+)
 from tests.unit.retraining.evaluations import evaluation, proposal
 from tests.unit.retraining.snapshots import BOX, label, sha, snapshot
-from tests.unit.retraining.template import OWN, REGION, Stack
+from tests.unit.retraining.template import OWN, Stack
 
 ENDPOINT = "press-detector"
 OTHER = EXECUTION.replace(":one", ":other")
@@ -37,35 +43,9 @@ PUBLISHES = {"sns:Publish", "kms:GenerateDataKey", "kms:Decrypt"}  # the topic i
 
 @pytest.fixture(scope="module")
 def _cloud() -> Iterator[Cloud]:
-    # moto would read the endpoint's images as text, so the test answers instead.
-    core: Any = {"mock_credentials": False, "passthrough": {"urls": [r"https://(api|runtime)\.sagemaker\."]}}
     with pytest.MonkeyPatch.context() as patch:
-        for name in (variable for function in HANDLERS for variable in variables(function)):
-            patch.delenv(name, raising=False)
-        patch.setenv("AWS_ACCESS_KEY_ID", "AKIACANARYCREDENTIAL")
         patch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
-        patch.setenv("AWS_DEFAULT_REGION", REGION)
-        for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL"):
-            patch.delenv(name, raising=False)
-        boto3.setup_default_session()
-        assert boto3.DEFAULT_SESSION
-        with mock_aws(config={"core": core}):
-            cloud, events = Cloud(), boto3.DEFAULT_SESSION.events
-            for service in ("sagemaker", "sfn"):
-                events.register_first(
-                    f"before-call.{service}", lambda model, params, **_: cloud.answer(model, params)
-                )
-            events.register(
-                "before-send.sagemaker-runtime.InvokeEndpoint", lambda request, **_: cloud.invoke(request)
-            )
-            events.register("before-call.sns.Publish", cloud.publish)
-            events.register("before-parameter-build.s3", cloud.before_s3)
-            events.register("before-parameter-build.ssm", cloud.before_ssm)
-            events.register("after-call.s3.GetObject", cloud.after_s3)
-            yield cloud
-    for module, cached in HANDLERS.values():
-        getattr(module, cached).cache_clear()
-    boto3.setup_default_session()
+        yield from start(patch)
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import Any
 
 import boto3
@@ -12,15 +11,14 @@ from moto import mock_aws
 from api import aws
 from retraining.documents import Documents
 from tests.api_support import call, forget
-from tests.unit.retraining.account import Account, RefusedError
+from tests.unit.api.factory import NOW, REGION, Runs
+from tests.unit.retraining.account import RefusedError
 
-_REGION, _ARTEFACTS = "eu-central-1", "press-artefacts"
-_MACHINE = f"arn:aws:states:{_REGION}:123456789012:stateMachine:press-retrain"
-_NOW = datetime(2026, 3, 2, tzinfo=UTC)
+_ARTEFACTS = "press-artefacts"
 _ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "testing",
     "AWS_SECRET_ACCESS_KEY": "testing",
-    "AWS_DEFAULT_REGION": _REGION,
+    "AWS_DEFAULT_REGION": REGION,
     "TABLE_NAME": "press-inspections",
     "INDEX_SHARDS": "1",
     "IMAGES_BUCKET": "press-images",
@@ -28,7 +26,7 @@ _ENVIRONMENT = {
     "MAX_IMAGE_BYTES": "1000000",
     "MAX_IMAGE_PIXELS": "1000000",
     "ENDPOINT_NAME": "press-detector",
-    "STATE_MACHINE_ARN": _MACHINE,
+    "STATE_MACHINE_ARN": Runs.machine,
     "MODEL_PACKAGE_GROUP": "press-0123",
     "DATASET_NAME": "default",
     "REVIEWS_TABLE": "press-reviews",
@@ -36,75 +34,8 @@ _ENVIRONMENT = {
 }
 
 
-class Factory:
-    """A stack whose retraining is scripted; S3 and DynamoDB are moto's.
-
-    Attributes:
-        account: SageMaker and Step Functions.
-        executions: Descriptions by name.
-        answers: The calls that answered a run's question.
-    """
-
-    def __init__(self) -> None:
-        self.account, self.executions = Account(), {}
-        self.answers: list[tuple[str, dict[str, Any]]] = []
-        self.documents = Documents(aws.s3(), _ARTEFACTS)
-        answers = self.account.answers
-        answers["ListExecutions"] = lambda request: {
-            "executions": [
-                {**execution, "stateMachineArn": _MACHINE}
-                for execution in self.executions.values()
-                if request.get("statusFilter") in (None, execution["status"])
-            ]
-        }
-        answers["DescribeExecution"] = lambda request: self._described(request["executionArn"])
-        answers["GetExecutionHistory"] = lambda request: {"events": self.events}
-        answers["StartExecution"] = self._start
-        answers["SendTaskSuccess"] = lambda request: self._answered("success", request)
-        answers["SendTaskFailure"] = lambda request: self._answered("failure", request)
-        self.events: list[dict[str, Any]] = []
-
-    def run(self, name: str, status: str = "RUNNING", **members: Any) -> None:
-        self.executions[name] = {
-            "executionArn": f"{_MACHINE.replace(':stateMachine:', ':execution:')}:{name}",
-            "name": name,
-            "status": status,
-            "startDate": _NOW,
-            "input": "{}",
-            **members,
-        }
-
-    def waits(self, run: str) -> None:
-        """Let the run of this id wait for a person."""
-        plan = {"id": 2, "timestamp": _NOW, "type": "TaskStateExited"}
-        plan["stateExitedEventDetails"] = {"name": "Plan", "output": json.dumps({"run": run})}
-        states = [(1, "Plan"), (3, "AskApproval")]
-        entered = [
-            {
-                "id": n,
-                "timestamp": _NOW,
-                "type": "TaskStateEntered",
-                "stateEnteredEventDetails": {"name": name},
-            }
-            for n, name in states
-        ]
-        self.events = [entered[0], plan, entered[1]]
-        question = {"token": "t" * 20, "run": run, "version": "3", "requested_at": "2026-03-02T08:00:00Z"}
-        self.documents.write(f"retraining/approvals/{run}.json", question)
-
-    def _described(self, arn: str) -> dict[str, Any]:
-        name = arn.rpartition(":")[2]
-        if name not in self.executions:
-            raise RefusedError("ExecutionDoesNotExist")
-        return self.executions[name]
-
-    def _start(self, request: dict[str, Any]) -> dict[str, Any]:
-        self.run(request["name"], input=request["input"])
-        return {"executionArn": self.executions[request["name"]]["executionArn"], "startDate": _NOW}
-
-    def _answered(self, kind: str, request: dict[str, Any]) -> dict[str, Any]:
-        self.answers.append((kind, request))
-        return {}
+class Factory(Runs):
+    """The runs of the stack, and the history of what people did."""
 
     def history(self, subject: str) -> list[tuple[str, str]]:
         items = boto3.client("dynamodb").scan(TableName="press-history")["Items"]
@@ -118,7 +49,7 @@ def factory(monkeypatch: pytest.MonkeyPatch) -> Iterator[Factory]:
     forget()
     with mock_aws():
         s3 = boto3.client("s3")
-        s3.create_bucket(Bucket=_ARTEFACTS, CreateBucketConfiguration={"LocationConstraint": _REGION})
+        s3.create_bucket(Bucket=_ARTEFACTS, CreateBucketConfiguration={"LocationConstraint": REGION})
         boto3.client("dynamodb").create_table(
             TableName="press-history",
             BillingMode="PAY_PER_REQUEST",
@@ -130,7 +61,7 @@ def factory(monkeypatch: pytest.MonkeyPatch) -> Iterator[Factory]:
                 {"AttributeName": "at_id", "KeyType": "RANGE"},
             ],
         )
-        built = Factory()
+        built = Factory(Documents(aws.s3(), _ARTEFACTS))
         monkeypatch.setattr(aws, "sagemaker", lambda: built.account.sagemaker)
         monkeypatch.setattr(aws, "states", lambda: built.account.states)
         yield built
@@ -169,9 +100,9 @@ def test_what_no_run_can_do_is_refused_before_it_starts(factory: Factory, body: 
 
 def test_the_list_says_how_runs_ended(factory: Factory) -> None:
     output = {"decision": "kept", "reasons": ["no better"], "candidates": [{"map": 0.4}, {"map": None}]}
-    factory.run("one", "SUCCEEDED", output=json.dumps(output), stopDate=_NOW)
-    factory.run("two", "FAILED", error="LabelledDataError", cause="no images", stopDate=_NOW)
-    factory.run("three", "ABORTED", stopDate=_NOW)
+    factory.run("one", "SUCCEEDED", output=json.dumps(output), stopDate=NOW)
+    factory.run("two", "FAILED", error="LabelledDataError", cause="no images", stopDate=NOW)
+    factory.run("three", "ABORTED", stopDate=NOW)
     items = {item["name"]: item for item in call("GET", "/runs", "viewer").body["items"]}
     assert (items["one"]["status"], items["one"]["decision"], items["one"]["map"]) == (
         "succeeded",
@@ -184,7 +115,7 @@ def test_the_list_says_how_runs_ended(factory: Factory) -> None:
 
 def test_the_list_says_how_well_a_run_has_learned_from_boxes_or_from_whole_images(factory: Factory) -> None:
     learned = [{"map": None, "image_auroc": 0.98}, {"map": None, "image_auroc": 0.99}, {"error": "no images"}]
-    factory.run("one", "SUCCEEDED", output=json.dumps({"candidates": learned}), stopDate=_NOW)
+    factory.run("one", "SUCCEEDED", output=json.dumps({"candidates": learned}), stopDate=NOW)
     factory.run("two", "RUNNING")
     items = {item["name"]: item for item in call("GET", "/runs", "viewer").body["items"]}
     assert (items["one"]["map"], items["one"]["image_auroc"]) == (None, 0.99)
@@ -227,39 +158,15 @@ def test_a_run_that_was_stopped_meanwhile_is_answered_no_more(factory: Factory) 
 
 @pytest.mark.parametrize("path", ["/runs/none", "/datasets/none", "/models/compare?versions=1,2"])
 def test_what_does_not_exist_is_not_found(factory: Factory, path: str) -> None:
-    factory.account.answers["ListModelPackages"] = lambda request: {"ModelPackageSummaryList": []}
     path, _, query = path.partition("?")
     parts = dict([query.split("=")]) if query else None
     answer = call("GET", path, "viewer", query=parts)
     assert (answer.status, answer.code) == (404, "not_found")
 
 
-def _register(factory: Factory, *numbers: int) -> None:
-    arn = f"arn:aws:sagemaker:{_REGION}:123456789012:model-package/press-0123"
-    answers = factory.account.answers
-    answers["ListModelPackages"] = lambda request: {
-        "ModelPackageSummaryList": [{"ModelPackageArn": f"{arn}/{number}"} for number in numbers]
-    }
-    answers["DescribeModelPackage"] = lambda request: {
-        "ModelPackageArn": request["ModelPackageName"],
-        "ModelPackageVersion": int(request["ModelPackageName"].rpartition("/")[2]),
-        "CreationTime": _NOW,
-        "ModelApprovalStatus": "Approved",
-        "InferenceSpecification": {
-            "Containers": [{"ModelDataUrl": f"s3://m/{request['ModelPackageName'][-1]}"}]
-        },
-    }
-
-
-def _serve(factory: Factory, number: int) -> None:
-    factory.account.deployed(f"press-{number}", artefact=f"s3://m/{number}")
-    factory.account.serve(f"press-{number}")
-    factory.account.endpoints["press-detector"]["CreationTime"] = _NOW
-
-
 def test_the_model_that_served_before_returns_by_a_run(factory: Factory) -> None:
-    _register(factory, 1, 2, 3)
-    _serve(factory, 3)
+    factory.registered(1, 2, 3)
+    factory.serve(3)
     items = call("GET", "/models", "viewer").body["items"]
     assert [(item["version"], item["status"]) for item in items] == [
         (3, "serving"),
@@ -277,8 +184,8 @@ def test_the_model_that_served_before_returns_by_a_run(factory: Factory) -> None
 def test_a_return_that_makes_no_sense_starts_nothing(
     factory: Factory, to: int, status: int, code: str
 ) -> None:
-    _register(factory, 1, 2, 3)
-    _serve(factory, 3)
+    factory.registered(1, 2, 3)
+    factory.serve(3)
     answer = call("POST", "/models/rollback", "admin", body={"to": to})
     assert (answer.status, answer.code) == (status, code)
     assert not factory.executions

@@ -12,6 +12,7 @@ import boto3
 ENDPOINT = "press-detector"
 BEGAN = datetime(2026, 3, 2, tzinfo=UTC)
 _ARN = "arn:aws:sagemaker:eu-central-1:123456789012"
+_STATUSES = ("TrainingJobStatus", "HyperParameterTuningJobStatus", "ProcessingJobStatus")
 _PAGE = 2  # entries of a list's page
 
 
@@ -73,8 +74,7 @@ class Account:
 
     def job(self, name: str, status: str, **members: Any) -> None:
         """Add a job, as one of every kind."""
-        kinds = ("TrainingJobStatus", "HyperParameterTuningJobStatus", "ProcessingJobStatus")
-        self.jobs[name] = dict.fromkeys(kinds, status) | members
+        self.jobs[name] = dict.fromkeys(_STATUSES, status) | members
 
     def deployed(
         self,
@@ -135,7 +135,10 @@ class Account:
         return _find(self.jobs, request["HyperParameterTuningJobName"], "not found", code="ResourceNotFound")
 
     def _stop(self, request: dict[str, Any]) -> Any:
-        self.stopped += request.values()
+        (name,) = request.values()
+        self.stopped.append(name)
+        if name in self.jobs:
+            self.jobs[name] |= dict.fromkeys(_STATUSES, "Stopping")
         return {}
 
     def _list(self, kind: str, request: dict[str, Any]) -> Any:

@@ -1,12 +1,14 @@
 """The functions of retraining as Lambda calls them, and the services that they call."""
 
 import json
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import Any
 
 import boto3
 import pytest
+from moto import mock_aws
 from moto.core import DEFAULT_ACCOUNT_ID
 from moto.sns.models import sns_backends
 
@@ -152,6 +154,39 @@ class Cloud(Account):
 
     def _need(self, action: str, resource: str, prefix: str = "") -> None:
         self.needs.add((action, resource, prefix))
+
+
+def start(patch: pytest.MonkeyPatch) -> Iterator[Cloud]:
+    """Make all resources, and let the clients of the functions reach them."""
+    # moto would read the endpoint's images as text, so the test answers instead.
+    core: Any = {"mock_credentials": False, "passthrough": {"urls": [r"https://(api|runtime)\.sagemaker\."]}}
+    for name in (variable for function in HANDLERS for variable in variables(function)):
+        patch.delenv(name, raising=False)
+    patch.setenv("AWS_ACCESS_KEY_ID", "AKIACANARYCREDENTIAL")
+    if "AWS_SECRET_ACCESS_KEY" not in os.environ:
+        patch.setenv("AWS_SECRET_ACCESS_KEY", "canary-secret")
+    patch.setenv("AWS_DEFAULT_REGION", REGION)
+    for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL"):
+        patch.delenv(name, raising=False)
+    boto3.setup_default_session()
+    assert boto3.DEFAULT_SESSION
+    with mock_aws(config={"core": core}):
+        cloud, events = Cloud(), boto3.DEFAULT_SESSION.events
+        for service in ("sagemaker", "sfn"):
+            events.register_first(
+                f"before-call.{service}", lambda model, params, **_: cloud.answer(model, params)
+            )
+        events.register(
+            "before-send.sagemaker-runtime.InvokeEndpoint", lambda request, **_: cloud.invoke(request)
+        )
+        events.register("before-call.sns.Publish", cloud.publish)
+        events.register("before-parameter-build.s3", cloud.before_s3)
+        events.register("before-parameter-build.ssm", cloud.before_ssm)
+        events.register("after-call.s3.GetObject", cloud.after_s3)
+        yield cloud
+    for module, cached in HANDLERS.values():
+        getattr(module, cached).cache_clear()
+    boto3.setup_default_session()
 
 
 def _sagemaker(operation: str, request: dict[str, Any]) -> str:
