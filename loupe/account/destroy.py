@@ -101,7 +101,13 @@ def destroy(
 
 
 def check_protection(plan: Inventory) -> None:
-    """Check that CloudFormation would delete the stack. Raises LoupeError."""
+    """Check that CloudFormation and the data's own protection would allow a deletion. Raises LoupeError."""
+    if plan.guarded:
+        raise LoupeError(
+            f"the data of the stack {plan.stack} are protected from deletion",
+            "If they really are to go: "
+            f"loupe cloud update --stack {plan.stack} --parameter DeletionProtection=false",
+        )
     if plan.protected:
         raise LoupeError(
             f"the stack {plan.stack} is protected from deletion",

@@ -27,6 +27,7 @@ _SERVICES = (
     *("cloudformation", "stepfunctions", "sagemaker", "application-autoscaling", "cloudwatch", "logs", "ecr"),
     *("s3", "dynamodb", "cognito-idp", "kms", "resourcegroupstaggingapi", "sts", "codebuild", "iam"),
 )
+_DATA_KEY = "DataKey"  # of template.yaml; it outlives the stack as the data do
 # What AWS itself ends: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch_concepts.html and
 # https://docs.aws.amazon.com/xray/latest/devguide/aws-xray.html
 _BY_AWS = (
@@ -50,6 +51,7 @@ class Inventory:
         items: What can be deleted.
         remains: What only AWS can delete, and when it does so.
         unseen: What AWS did not answer, so that something may be missing here.
+        guarded: Whether its tables, buckets and people refuse to be deleted (the parameter DeletionProtection).
     """
 
     stack: str
@@ -58,6 +60,7 @@ class Inventory:
     items: list[Item]
     remains: list[str]
     unseen: list[str] = field(default_factory=list)
+    guarded: bool = False
 
     def going(self, data: bool) -> list[Item]:
         """Return what `destroy` deletes."""
@@ -105,18 +108,27 @@ def take(account: Account) -> Inventory:
         items=items,
         remains=[*keys, *_BY_AWS] if scope.incarnations else [],
         unseen=sorted(asker.refused),
+        guarded=any(
+            each.parameters.get("DeletionProtection") == "true" for each in scope.incarnations if each.exists
+        ),
     )
 
 
 def _keys(scope: Scope) -> list[str]:
-    """Return what happens with the keys that encrypt the alerts."""
+    """Return what happens with the keys that encrypt the alerts, or all data."""
     client = scope.account.client("kms")
+    lasting = {one.name for each in scope.incarnations for one in each.resources if one.logical == _DATA_KEY}
     texts = []
     for name in scope.names("AWS::KMS::Key"):
         found: dict[str, Any] | None = existing(client.describe_key, KeyId=name)
         key = found["KeyMetadata"] if found else {}
         if key.get("KeyState") == "PendingDeletion":
             texts.append(f"the KMS key {name}, which AWS deletes on {key['DeletionDate']:%Y-%m-%d}")
+        elif key and name in lasting:
+            texts.append(
+                f"the KMS key {name}, without which nobody can read what stays. When that is gone, too: "
+                f"aws kms schedule-key-deletion --key-id {name}"
+            )
         elif key:
             texts.append(f"the KMS key {name}, which AWS deletes 7 days after the stack")
     return texts

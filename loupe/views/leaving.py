@@ -53,6 +53,7 @@ def document(inventory: Inventory, data: bool) -> dict[str, Any]:
     """Return the plan as JSON."""
     return {
         "stack": inventory.stack,
+        "protected": inventory.protected or inventory.guarded,
         "goes": [_as_json(item) for item in _sorted(inventory.going(data))],
         "stays": [_as_json(item) for item in _sorted(inventory.staying(data))],
         "remains": inventory.remains,

@@ -166,6 +166,13 @@ def test_nothing_is_deleted_for_a_plan(answered: Callable[..., Any]) -> None:
     assert (result.exit_code, deleted) == (0, [])
 
 
+def test_a_stack_with_protected_data_is_refused_and_the_hint_says_how_to_go_on() -> None:
+    guarded = Inventory("press", True, False, [], [], guarded=True)
+    with pytest.raises(LoupeError, match="data of the stack press are protected from deletion") as refused:
+        destroy.check_protection(guarded)
+    assert "--parameter DeletionProtection=false" in str(refused.value.hint)
+
+
 def test_a_protected_stack_is_refused_before_anything_is_deleted() -> None:
     protected = Inventory("press", True, True, [], [])
     with pytest.raises(LoupeError) as caught:
