@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from mypy_boto3_sagemaker import SageMakerClient
     from mypy_boto3_sagemaker_runtime import SageMakerRuntimeClient
 
-# The container answers 429 if all its places are taken, and 503 if it is not ready. Any other status below 500 is about
-# the image.
-_BUSY = frozenset({429, 503})
+# The container answers 429 if all its places are taken, 408 if the image did not arrive in time, and 503 if it is not
+# ready or has lost the process that judged the image. Any other status below 500 is about the image.
+_BUSY = frozenset({408, 429, 503})
 # What must be left after the endpoint's time: the message of an image that must wait is sent again, perhaps twice.
 _RESERVE_SECONDS = 8.0
 _SERVING = frozenset({"InService", "Updating", "SystemUpdating", "RollingBack"})
@@ -33,6 +33,7 @@ _ROUNDED = AfterValidator(lambda number: round(number, 6))
 # A number that DynamoDB can store: not NaN and not infinity, which Python's json module may write.
 Number = Annotated[float, Field(ge=-1e9, le=1e9), _ROUNDED]
 Score = Annotated[float, Field(ge=0, le=1), _ROUNDED]
+Measures = Annotated[dict[Annotated[str, Field(max_length=50)], Number], Field(max_length=50)]
 
 
 class Detection(BaseModel):
@@ -60,8 +61,8 @@ class Detection(BaseModel):
 class Model(BaseModel):
     """The model that answered."""
 
-    name: str
-    version: str
+    name: str = Field(max_length=500)
+    version: str = Field(max_length=500)
 
 
 class Size(BaseModel):
@@ -105,7 +106,7 @@ class Prediction(BaseModel):
     Attributes:
         model: The model that answered.
         image: Size of the upright image.
-        detections: Highest score first. At most 500, because a DynamoDB item holds 400 KB.
+        detections: Highest score first.
         anomaly: What the anomaly model says, if there is one.
         quality: Measures of the picture, such as `sharpness`.
         warnings: Why the model may be blind on this picture.
@@ -116,9 +117,9 @@ class Prediction(BaseModel):
     image: Size
     detections: Annotated[list[Detection], Field(max_length=500)]
     anomaly: Anomaly | None = None
-    quality: dict[str, Number] = {}
+    quality: Measures = {}
     warnings: Annotated[list[Doubt], Field(max_length=20)] = []
-    timings_ms: dict[str, Number] = {}
+    timings_ms: Measures = {}
 
     @field_validator("detections")
     @classmethod
@@ -214,7 +215,8 @@ class Detector:
                 f"the endpoint does not answer: {type(error).__name__}", "endpoint_down"
             ) from error
         except ValidationError as error:
-            field = ".".join(map(str, error.errors(include_url=False)[0]["loc"]))
+            # The model may have named a field itself.
+            field = ".".join(map(str, error.errors(include_url=False)[0]["loc"]))[:200]
             raise ModelError(
                 f"the model's answer does not fit the contract at `{field}`", retryable=True
             ) from error
@@ -255,6 +257,6 @@ def _refusal(original_message: str, status: int) -> UnreadableError:
     """Return the container's `{"error": {"code", "message"}}` as our error."""
     try:
         error = json.loads(original_message)["error"]
-        return UnreadableError(str(error["code"]), str(error["message"]))
+        return UnreadableError(str(error["code"])[:100], str(error["message"])[:1000])
     except (ValueError, KeyError, TypeError):
         return UnreadableError("refused", f"the model container refuses the image with status {status}")

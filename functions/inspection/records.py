@@ -13,6 +13,7 @@ from contract.keys import place
 from inspection.detector import Prediction
 from inspection.events import ImageEvent
 from inspection.heat_maps import digest
+from inspection.record_size import within_limit
 from inspection.rules import Judgement, Kind
 
 Record = dict[str, Any]
@@ -49,6 +50,8 @@ class Inspection:
 def build_record(inspection: Inspection, now: datetime, index_shards: int, retention_days: int) -> Record:
     """Return the item for DynamoDB. A field whose value is not known is left out.
 
+    Of an answer that is too large for an item, the record has a part, and says so.
+
     Args:
         inspection: What is known about the image.
         now: The time of the inspection.
@@ -84,8 +87,7 @@ def build_record(inspection: Inspection, now: datetime, index_shards: int, reten
         record["doubts"] = [warning["message"] for warning in answer["warnings"]]
         record["anomaly"] = _anomaly_field(inspection.prediction)
         record["timings_ms"] |= {f"model_{name}": taken for name, taken in answer["timings_ms"].items()}
-    decimal: Record = _decimal({name: value for name, value in record.items() if value is not None})
-    return decimal
+    return within_limit(_decimal({name: value for name, value in record.items() if value is not None}))
 
 
 def _anomaly_field(prediction: Prediction) -> Record | None:
