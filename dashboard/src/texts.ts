@@ -221,6 +221,9 @@ export const texts = {
     acknowledged: "Acknowledged.",
     queued: "Waits in the review queue.",
     disagreement: "Two people have decided differently.",
+    differs: (decision: string): string => `A person has decided otherwise: ${decision}.`,
+    judgement: "Judgement",
+    judgementNumber: (number: number): string => `No. ${number}, judged again`,
     captured: "Captured",
     received: "Received",
     inspected: "Judged",
@@ -255,6 +258,8 @@ export const texts = {
     events: {
       received: "Image received",
       inspected: (verdict: string): string => `Judged: ${verdict}`,
+      judgedAgain: (before: string, after: string, model: string): string =>
+        `Judged again: ${before} → ${after}${model && ` (model ${model})`}`,
       acknowledged: "Acknowledged",
     },
     /** What the history's actions are called; `decision` is what was decided, or empty. */

@@ -8,7 +8,6 @@ from typing import Any, NotRequired, cast
 from typing_extensions import TypedDict
 
 from api import aws, settings
-from tracking.activity import CountedActivity
 from api.errors import not_found
 from api.links import Links, PictureLinks
 from inspection.heat_maps import data_url
@@ -18,6 +17,7 @@ from inspection.records import Record
 from inspection.search import Search
 from inspection.store import Inspections
 from inspection.views import Views
+from tracking.activity import CountedActivity
 from tracking.places import Places
 from tracking.statistics import Statistics
 

@@ -1116,6 +1116,7 @@ export interface components {
             reasons: components["schemas"]["Reason"][];
             /** Received At */
             received_at: string;
+            replay?: components["schemas"]["Replay"];
             /** Review */
             review?: {
                 [key: string]: unknown;
@@ -1184,6 +1185,7 @@ export interface components {
             reasons: components["schemas"]["Reason"][];
             /** Received At */
             received_at: string;
+            replay?: components["schemas"]["Replay"];
             /** Review */
             review?: {
                 [key: string]: unknown;
@@ -1693,6 +1695,18 @@ export interface components {
             score?: number;
             /** Severity */
             severity?: string;
+        };
+        /**
+         * Replay
+         * @description That an image was judged again (`loupe replay`): when, and which judgement this is. The first one is 1.
+         *
+         *     Those before are in the history of the inspection, as `old` of the entries `judged_again`.
+         */
+        Replay: {
+            /** At */
+            at: string;
+            /** Number */
+            number: number;
         };
         /**
          * ReviewPage

@@ -72,6 +72,8 @@ export interface Inspection {
   doubts?: string[] | null;
   review?: ReviewMark | null;
   acknowledged?: { by: string; at: string } | null;
+  /** That it was judged again: when, and which judgement this is. */
+  replay?: { at: string; number: number } | null;
   links: Links;
 }
 

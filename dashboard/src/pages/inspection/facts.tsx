@@ -20,6 +20,7 @@ export function Facts({ inspection }: { inspection: Inspection }) {
     [words.captured, dateTime(inspection.captured_at)],
     [words.received, dateTime(inspection.received_at)],
     [words.inspected, dateTime(inspection.inspected_at)],
+    [words.judgement, inspection.replay && words.judgementNumber(inspection.replay.number)],
     [words.image, picture.join(", ")],
     [words.model, inspection.model && `${inspection.model.name} ${inspection.model.version}`],
     [words.anomalyModel, second && `${second.name} ${second.version}`],

@@ -1,4 +1,4 @@
-import type { HistoryEntry, InspectionDetails } from "../../api/types";
+import type { HistoryEntry, InspectionDetails, Verdict } from "../../api/types";
 import { Card } from "../../components/page";
 import { dateTime } from "../../logic/format";
 import { texts } from "../../texts";
@@ -15,13 +15,29 @@ interface Event {
 /** The time of an entry; older ones carry it in their key, before a random part. */
 const timeOf = (entry: HistoryEntry): string => entry.at ?? entry.at_id?.split("#")[0] ?? "";
 
-function eventsOf({ received_at, inspected_at, verdict, acknowledged, history }: InspectionDetails): Event[] {
+interface Judgement {
+  verdict?: Verdict;
+  inspected_at?: string;
+  model?: { version?: string } | null;
+}
+
+const JUDGED_AGAIN = "judged_again";
+
+const verdictOf = ({ verdict }: Judgement): string => (verdict ? (texts.verdicts[verdict] ?? verdict) : "");
+
+function eventsOf(inspection: InspectionDetails): Event[] {
+  const { received_at, acknowledged, history } = inspection;
+  // Of an image that was judged again, the history has the judgements before.
+  const replaced = history.filter((entry) => entry.action === JUDGED_AGAIN);
+  const first: Judgement = [inspection as Judgement, ...replaced.map((entry) => (entry.old ?? {}) as Judgement)].reduce(
+    (a, b) => ((a.inspected_at ?? "") <= (b.inspected_at ?? "") ? a : b),
+  );
   const events: Event[] = [
     { at: received_at, title: words.events.received },
-    { at: inspected_at, title: words.events.inspected(texts.verdicts[verdict] ?? verdict) },
+    { at: first.inspected_at ?? received_at, title: words.events.inspected(verdictOf(first)) },
     ...history.map((entry) => ({
       at: timeOf(entry),
-      title: words.actions[entry.action]?.(decisionOf(entry.new)) ?? entry.action,
+      title: entry.action === JUDGED_AGAIN ? judgedAgain(entry) : titleOf(entry),
       by: entry.by,
       comment: entry.comment,
     })),
@@ -30,6 +46,13 @@ function eventsOf({ received_at, inspected_at, verdict, acknowledged, history }:
     events.push({ at: acknowledged.at, title: words.events.acknowledged, by: acknowledged.by });
   }
   return events.sort((a, b) => a.at.localeCompare(b.at));
+}
+
+const titleOf = (entry: HistoryEntry): string => words.actions[entry.action]?.(decisionOf(entry.new)) ?? entry.action;
+
+function judgedAgain(entry: HistoryEntry): string {
+  const now = (entry.new ?? {}) as Judgement;
+  return words.events.judgedAgain(verdictOf((entry.old ?? {}) as Judgement), verdictOf(now), now.model?.version ?? "");
 }
 
 function decisionOf(value: unknown): string {

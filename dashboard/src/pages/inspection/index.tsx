@@ -23,6 +23,8 @@ import { Reasons } from "./reasons";
 import { SameSerial } from "./same-serial";
 
 const words = texts.inspection;
+// Between these two, a person and a verdict contradict each other.
+const CERTAIN = ["pass", "fail"];
 
 /** One inspection: the picture, why it was judged so, and what happened to it since. */
 export default function InspectionPage({ params }: { params: Record<string, string> }) {
@@ -65,6 +67,8 @@ function Content({ inspection }: { inspection: InspectionDetails }) {
   const heatMap = heatMapOf(inspection);
   useHeatMapKey(Boolean(heatMap));
   const unusual = anomalyText(inspection);
+  const decided = String(inspection.review?.verdict ?? "");
+  const differs = CERTAIN.includes(decided) && CERTAIN.includes(inspection.verdict) && decided !== inspection.verdict;
   const weak = inspection.detections.length - new Set(inspection.reasons.map((reason) => reason.detection)).size;
   return (
     <div class="inspection">
@@ -119,6 +123,7 @@ function Content({ inspection }: { inspection: InspectionDetails }) {
               {inspection.severity && <span> · {texts.severities[inspection.severity] ?? inspection.severity}</span>}
               {unusual && <span> · {unusual}</span>}
               <div class="small">{texts.callMeanings[inspection.verdict]}</div>
+              {differs && <div class="small">{words.differs(texts.decisions[decided] ?? decided)}</div>}
             </div>
           </div>
           <Reasons inspection={inspection} active={active} onActive={setActive} />
