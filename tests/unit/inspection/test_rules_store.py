@@ -13,13 +13,10 @@ from moto import mock_aws
 
 from inspection.rules_document import RulesDocumentError
 from inspection.rules_store import CLAIM_SECONDS, RulesStore, StaleRulesError, UnknownVersionError
+from tests.crashes import Crash
 
 FIRST: dict[str, Any] = {"version": "1", "default": {"fail_score": 0.5, "review_score": 0.3}}
 CANDIDATE = {"version": "run-1", "model": "onnx-2", "classes": {}}
-
-
-class Crash(BaseException):
-    """The function is killed. No code can catch this."""
 
 
 class Clock:

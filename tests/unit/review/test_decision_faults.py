@@ -2,55 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
 from review.decision import Decision
-from review.sampling import Cause, Selection
-from tests.unit.review.desk import PASSED, SCRATCH, UNUSABLE, Desk, failed, record
-
-
-class Crash(BaseException):
-    """The function is killed. No code of it can catch this."""
-
-
-class Calls:
-    """Counts the calls of a desk's clients, and kills the caller at one of them."""
-
-    def __init__(self, crash_at: int | None, *, before: bool) -> None:
-        self.names: list[str] = []
-        self._crash_at, self._before = crash_at, before
-
-    def before_call(self, model: Any, **_: Any) -> None:
-        self.names.append(model.name)
-        if self._before and len(self.names) == self._crash_at:
-            raise Crash
-
-    def after_call(self, **_: Any) -> None:
-        if not self._before and len(self.names) == self._crash_at:
-            raise Crash
-
-
-@contextmanager
-def counting(desk: Desk, crash_at: int | None = None, *, before: bool = True) -> Iterator[Calls]:
-    calls = Calls(crash_at, before=before)
-    hooks: list[tuple[str, Callable[..., None]]] = [
-        ("before-call", calls.before_call),
-        ("after-call", calls.after_call),
-    ]
-    for client in (desk.client, desk.s3):
-        for event, hook in hooks:
-            client.meta.events.register(event, hook)
-    try:
-        yield calls
-    finally:
-        for client in (desk.client, desk.s3):
-            for event, hook in hooks:
-                client.meta.events.unregister(event, hook)
-
+from tests.crashes import Crash, calls
+from tests.promises import Tell
+from tests.unit.review.desk import PASSED, SCRATCH, UNUSABLE, Desk, failed
 
 _DIFFERENT = ("decided_at", "decisions", "rank")  # times
 
@@ -83,6 +42,7 @@ def prepared(desk: Desk, *, second: bool) -> str:
     return identity
 
 
+@pytest.mark.promise(9, 10)
 @pytest.mark.parametrize(
     ("decision", "second"),
     [
@@ -93,18 +53,20 @@ def prepared(desk: Desk, *, second: bool) -> str:
     ids=["fail", "pass instead of fail", "unusable instead of fail"],
 )
 def test_a_crash_at_any_call_is_healed_by_the_same_decision(
-    desk: Desk, decision: Decision, second: bool
+    desk: Desk, decision: Decision, second: bool, tried: Tell
 ) -> None:
     identity = prepared(desk, second=second)
     saved, version = desk.save(), 2 if second else 1
-    with counting(desk) as undisturbed:
+    with calls() as undisturbed:
         desk.decisions.decide(identity, "ada", decision, version)
-    oracle, calls = everything(desk, identity), len(undisturbed.names)
-    assert calls >= 5
+    oracle, number_of_calls = everything(desk, identity), len(undisturbed)
+    assert number_of_calls >= 5
     # A crash after a call's effect is one before the next call.
-    for number, before in [*((number, True) for number in range(1, calls + 1)), (calls, False)]:
+    places = [*((number, True) for number in range(1, number_of_calls + 1)), (number_of_calls, False)]
+    tried(faults=len(places))
+    for number, before in places:
         desk.restore(saved)
-        with counting(desk, number, before=before), pytest.raises(Crash):
+        with calls(number, before=before), pytest.raises(Crash):
             desk.decisions.decide(identity, "ada", decision, version)
         # No label without a decision.
         decided = desk.queue.get(identity)["version"] > version
@@ -117,17 +79,3 @@ def test_a_crash_at_any_call_is_healed_by_the_same_decision(
         desk.decisions.decide(identity, "ada", decision, version)
 
         assert everything(desk, identity) == oracle, (number, before)
-
-
-def test_a_crash_on_the_way_into_the_queue_is_healed_by_the_next_delivery(desk: Desk) -> None:
-    doubtful = Selection(Cause.VERDICT, 1.0)
-    with counting(desk) as calls:
-        desk.queue.enqueue(record(), doubtful)
-    for number in range(1, len(calls.names) + 1):
-        desk.reset()
-        with counting(desk, number), pytest.raises(Crash):
-            desk.queue.enqueue(record(), doubtful)
-
-        desk.queue.enqueue(record(), doubtful)
-
-        assert [item["id"] for item in desk.queue.open_items()] == [record()["id"]]

@@ -21,8 +21,8 @@ from replay.writing import Writer, Written
 from review.history import inspection_subject
 from review.items import from_item, to_item
 from review.sampling import Sampling
+from tests.crashes import Crash, calls
 from tests.unit.review.desk import PASSED, SCRATCH, START, Desk, failed, record
-from tests.unit.review.test_decision_faults import Crash, counting
 from tracking.beginning import Beginning
 from tracking.tracker import Tracker
 from tracking.transactions import Transactions
@@ -221,16 +221,16 @@ def test_a_crash_at_any_call_is_healed_by_the_next_delivery(
     desk.decide(old["id"], "bob", failed(SCRATCH))
     run = desk_run(desk)
     saved = desk.save()
-    with counting(desk) as calls:
+    with calls() as names:
         again(desk, old, new, run)
-    expected, number = world(desk), len(calls.names)
+    expected, number = world(desk), len(names)
     counts = Runs(desk.client, "statistics").read(run)
     for crash_at in range(1, number + 1):
         desk.restore(saved)
-        with pytest.raises(Crash), counting(desk, crash_at, before=crash_before):
+        with pytest.raises(Crash), calls(crash_at, before=crash_before):
             again(desk, old, new, run)
         again(desk, old, new, run)
-        assert world(desk) == expected, calls.names[crash_at - 1]
+        assert world(desk) == expected, names[crash_at - 1]
         assert Runs(desk.client, "statistics").read(run) == counts
     assert number >= 4
     tried(faults=number)

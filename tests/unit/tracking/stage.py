@@ -36,10 +36,6 @@ _serialize = TypeSerializer().serialize
 _COUNTED = {"review": ("doubtful", "doubt:"), "fail": ("defect", "defect:")}
 
 
-class Crash(BaseException):
-    """The function is killed. No handler code can catch this."""
-
-
 def record(name: str = "SN1", verdict: str = "pass", **changes: Any) -> Record:
     """Return a record. labels: the classes that decided; at: when the image was received."""
     at = changes.pop("at", START)
@@ -123,8 +119,6 @@ class Stage:
         client: Of DynamoDB.
         calls: AWS operations of the function so far.
         used: The same as IAM sees them: the action and the table.
-        crash_at: The number of the operation at which the function is killed.
-        crash_before: Whether it is killed before or after the effect of that operation.
         counting: How many of them were transactions of the counters.
         answer: Returns DynamoDB's error for the body of such a transaction, or None to let it through.
     """
@@ -133,8 +127,6 @@ class Stage:
     calls: list[str] = field(default_factory=list)
     counting: int = 0
     used: set[tuple[str, str]] = field(default_factory=set)
-    crash_at: int | None = None
-    crash_before: bool = True
     answer: Callable[[bytes], Any] | None = None
 
     @classmethod
@@ -164,26 +156,19 @@ class Stage:
         return stage
 
     def _hook(self) -> None:
-        """Count the calls of all clients made from now on, and crash in them."""
+        """Count the calls of all clients made from now on."""
 
         def before_call(model: Any, params: Any, **_: Any) -> Any:
             self.calls.append(model.name)
             self.counting += self._counts(model.name, params)
             self.used |= _uses(model.name, json.loads(params["body"]))
-            if self.crash_at is not None and self.crash_before and len(self.calls) >= self.crash_at:
-                raise Crash
             if self.answer is None or not self._counts(model.name, params):
                 return None
             error = self.answer(params["body"])
             return error and (http(400, {}), error)
 
-        def after_call(**_: Any) -> None:
-            if self.crash_at is not None and not self.crash_before and len(self.calls) >= self.crash_at:
-                raise Crash
-
         assert boto3.DEFAULT_SESSION
         boto3.DEFAULT_SESSION.events.register("before-call", before_call)
-        boto3.DEFAULT_SESSION.events.register("after-call", after_call)
 
     @staticmethod
     def _counts(operation: str, params: Any) -> bool:
@@ -192,7 +177,7 @@ class Stage:
 
     def reset(self) -> None:
         """Empty the tables, and start the function anew."""
-        self.crash_at, self.crash_before, self.answer = None, True, None
+        self.answer = None
         for table in dynamodb_backends[DEFAULT_ACCOUNT_ID][REGION].tables.values():
             table.items.clear()
         self.restart()
@@ -243,12 +228,6 @@ class Stage:
     def queued(self) -> set[str]:
         """Return the ids of the images in the review queue."""
         return {item["id"] for item in self.items("reviews") if "image" in item}
-
-    def count_calls(self, batch: Sequence[Record]) -> int:
-        """Return how many calls a clean run with a batch makes in a new process."""
-        self.restart()
-        self.deliver(*batch)
-        return len(self.calls)
 
 
 def _uses(operation: str, request: dict[str, Any]) -> set[tuple[str, str]]:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from handlers import track
 from inspection.events import normalise_sequencer
 from inspection.records import Record
-from tests.unit.tracking.stage import START, Crash, Stage, expected, mixed, record
+from tests.unit.tracking.stage import START, Stage, expected, mixed, record
 from tracking.counters import Decided, decision_updates
 from tracking.places import Places
 from tracking.transactions import Transactions
@@ -118,37 +118,6 @@ def test_repeated_and_shuffled_records_are_counted_as_if_each_had_come_once(
 
 
 # Before a call is after the one before it: both are tried where more is at stake.
-@pytest.mark.parametrize(
-    ("kind", "before"), [("with versions", False), ("replaced", False), ("replaced", True)]
-)
-def test_a_crash_at_any_call_and_a_new_delivery_count_each_record_once(
-    stage: Stage, kind: str, before: bool
-) -> None:
-    versions = {"with versions": "v1", "replaced": "null"}
-    former = [record("B", "fail", version_id="null")] if kind == "replaced" else []
-    batch = [
-        record("A", "review", version_id=versions[kind]),
-        record("B", "pass", version_id=versions[kind], at=START + timedelta(hours=3)),
-        record("C", "fail", line="line-2"),
-    ]
-    stage.deliver(*former)
-    calls = stage.count_calls(batch)
-    assert calls > 5
-    for nth in range(1, calls + 1):
-        stage.reset()
-        stage.deliver(*former)
-        stage.restart()
-        stage.crash_at, stage.crash_before = nth, before
-        with pytest.raises(Crash):
-            stage.deliver(*batch)
-
-        stage.crash_at = None
-        stage.restart()
-        assert stage.deliver(*batch) == []
-        assert stage.counters() == expected(batch), f"call {nth}"
-        assert {item["id"] for item in batch if item["verdict"] == "review"} <= stage.queued()
-
-
 def refused(code: str, **more: Any) -> dict[str, Any]:
     """Return an error of DynamoDB. Nothing is written then."""
     return {"Error": {"Code": code, "Message": "no"}, "ResponseMetadata": {}, **more}
