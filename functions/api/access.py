@@ -123,6 +123,14 @@ def _identify(event: Mapping[str, Any]) -> Caller:
     raise ApiError(HTTPStatus.UNAUTHORIZED, "unauthorized", "Sign in first.")
 
 
+def name_of(event: Mapping[str, Any]) -> str | None:
+    """Return the name of who sent a request; None if it names nobody."""
+    try:
+        return _identify(event).name
+    except ApiError:
+        return None
+
+
 def caller_of_claims(claims: Mapping[str, Any]) -> Caller:
     """Return whom the claims of an access token name."""
     return Caller(plain(str(claims["username"])), _with_included(_named(claims.get("cognito:groups"))))

@@ -15,7 +15,7 @@ from aws_lambda_powertools.event_handler.middlewares.openapi_validation import (
 )
 
 from api import errors
-from api.access import authorise
+from api.access import authorise, name_of
 from api.bodies import check_body, dump, load
 from api.errors import ApiError
 from api.routes import (
@@ -35,6 +35,7 @@ from api.routes import (
     session,
     statistics,
 )
+from contract.text import plain
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -57,6 +58,8 @@ ROUTERS = (
     runs.router,
     statistics.router,
 )
+_READS = ("GET", "HEAD", "OPTIONS")
+_LONGEST_PATH = 1500  # a serial has at most 1,024 characters
 _HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 _logger = Logger()
 
@@ -68,7 +71,19 @@ def answer(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
     """
     reply = app.resolve({**event, "rawPath": event["rawPath"].replace("%25", "%")}, context)
     reply["headers"] |= _HEADERS
+    _trace(event, reply["statusCode"])
     return reply
+
+
+def _trace(event: Mapping[str, Any], status: int) -> None:
+    """Log who has changed something, or was not let in, and how it ended. What was sent is no part of it.
+
+    The HTTP API's own log has every request that came through it, but not those of who invokes this function directly.
+    """
+    method = str(event["requestContext"]["http"]["method"])
+    if method not in _READS or status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+        path = plain(str(event["rawPath"]))[:_LONGEST_PATH]
+        _logger.info("call", user=name_of(event), method=method, path=path, status=status)
 
 
 class _Resolver(APIGatewayHttpResolver):

@@ -92,7 +92,7 @@ def test_a_refusal_in_another_format_has_a_code_too(endpoint: Endpoint, message:
     assert caught.value.code == "refused"
 
 
-@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize("status", [408, 429, 503])
 def test_a_busy_container_is_retried_with_jitter(
     endpoint: Endpoint, pauses: list[float], status: int
 ) -> None:
