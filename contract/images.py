@@ -35,8 +35,9 @@ DECODER_ERRORS = (
     struct.error,
     zlib.error,
 )
-# In an image's `info`: the depth that a 16-bit PNG states; what Pillow forgets of a 16-bit file once it is loaded.
-SIGNIFICANT_BITS, DEEP_SOURCE, _RAW_MODE = "significant_bits", "deep_source", "raw_mode"
+# In an image's `info`: the depth that a 16-bit PNG states; the file of a picture that may be decoded in another way
+# than Pillow's, and what Pillow forgets of it once it is loaded.
+SIGNIFICANT_BITS, SOURCE, _RAW_MODE = "significant_bits", "source", "raw_mode"
 _SIDEWAYS = (5, 6, 7, 8)
 _TIFF_MAGICS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
@@ -149,8 +150,8 @@ def _opened(stream: io.BytesIO, tiff: tuple[Tiff, Page] | None) -> Image.Image:
         _mend_tiff(image, *tiff)
     elif image.format == "PNG" and (bits := _significant_bits(stream)):
         image.info[SIGNIFICANT_BITS] = bits
-    if ";16" in (raw := raw_mode(image)):
-        image.info |= {DEEP_SOURCE: stream, _RAW_MODE: raw}
+    if ";16" in (raw := raw_mode(image)) or image.format == "WEBP":
+        image.info |= {SOURCE: stream, _RAW_MODE: raw}
     return image
 
 

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from PIL import Image, ImageChops, ImageFile
 
-from contract.images import DEEP_SOURCE, SIGNIFICANT_BITS, UnreadableError, raw_mode
+from contract.images import SIGNIFICANT_BITS, SOURCE, UnreadableError, raw_mode
+from contract.packed import PackedTiff
 from contract.tiff import WHITE_IS_ZERO, Tag
+from contract.webp import decode_scaled
 
 _MAX_BITS = 16
-# Rows that are flattened at once: flattening a large picture in one piece would need three more copies of it.
-_STRIP = 512
+# Rows that are converted at once: a large picture in one piece would need up to three more copies of itself.
+_STRIP = 128
 _SIXTEEN_BIT_GREY = ("I;16", "I;16L", "I;16B", "I;16N")
 _DEPTHS_OF_CAMERAS = (10, 12, 14)
 _STATED_MAXIMA = {(1 << bits) - 1: bits for bits in _DEPTHS_OF_CAMERAS}
 _COLOURS = ("RGB;", "RGBA;", "RGBX;")
+# What makes 8-bit grey or RGB of a strip.
+Conversion = Callable[[Image.Image], Image.Image]
 _CONVERTED = ("1", "P", "CMYK", "YCbCr", "LAB", "HSV", "RGBX")
 
 
@@ -36,41 +40,92 @@ class EightBits:
     unstated_bits: int | None = None
 
 
-def eight_bits(image: Image.Image, bit_depth: int | None = None, *, guess: bool = False) -> EightBits:
+def eight_bits(
+    image: Image.Image, bit_depth: int | None = None, *, guess: bool = False, at_least: int | None = None
+) -> EightBits:
     """Return an opened image as 8-bit grey or RGB. White is white, whatever the file's depth.
 
     Transparency becomes white. An alpha channel that is the same everywhere shows nothing, and is ignored.
 
     Args:
-        image: As `contract.images.open_image` gives it, not loaded yet.
+        image: As `contract.images.open_image` gives it, not loaded yet. With `at_least`, it is not to be used
+            afterwards.
         bit_depth: The bits that the camera stores in a 16-bit file; the file's own statement comes first.
         guess: Whether to show a picture of unstated depth as bright as its depth seems to be: for people.
+        at_least: A longer side that is enough, in pixels. A picture that is twice as large or more is made smaller
+            while it is decoded, by a whole factor, so that memory never holds two of its size.
 
     Raises:
         UnreadableError: Its pixels have no sure meaning.
     """
+    factor = 1
+    if at_least is not None:
+        image = _drafted(image, at_least)
+        factor = max(1, max(image.size) // at_least)
     mode, raw = image.mode, raw_mode(image)
     if mode in _SIXTEEN_BIT_GREY:
-        high, low = _grey_planes(image)
-        return _deep(image, high, lambda: low, bit_depth, guess)
+        return _deep_grey(image, bit_depth, guess, factor)
     if mode == "F":
-        return EightBits(_float_grey(image))
+        return EightBits(_float_grey(image, factor))
     if ";16" in raw and mode in ("RGB", "RGBA"):
-        return _deep_colour(image, raw, bit_depth, guess)
+        return _deep_colour(image, raw, bit_depth, guess, factor)
     if mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info:
-        return EightBits(_opaque(image, raw))
+        return EightBits(_by_strips(image, factor, _flattened(image, raw)))
     if mode in ("L", "RGB"):
         image.load()
-        return EightBits(image)
+        return EightBits(image.reduce(factor) if factor > 1 else image)
     if mode in _CONVERTED:
-        return EightBits(image.convert("RGB"))
+        return EightBits(_by_strips(image, factor, lambda strip: strip.convert("RGB")))
     raise UnreadableError("unsupported_mode", f"pixels of mode {mode} are not supported")
 
 
-def is_thumbnail_safe(image: Image.Image) -> bool:
-    """Return whether an opened image may be made smaller before `eight_bits` sees it."""
-    raw = raw_mode(image)
-    return image.mode in ("L", "RGB", "RGBA", "LA", *_CONVERTED) and ";16" not in raw and "a" not in raw
+def _drafted(image: Image.Image, at_least: int) -> Image.Image:
+    """Return an opened image that will be decoded at a smaller size, if its decoder can do that."""
+    factor = max(image.size) // at_least
+    if factor < 2:
+        return image
+    if isinstance(image, PackedTiff):
+        image.reduce_by(factor)
+    elif image.format == "WEBP" and isinstance(source := image.info.get(SOURCE), io.BytesIO):
+        size = -(-image.width // factor), -(-image.height // factor)
+        # Pillow's decoder has reserved memory for two whole pictures.
+        vars(image).pop("_decoder", None)
+        image = decode_scaled(source.getvalue(), size) or Image.open(source, formats=["WEBP"])
+    else:
+        image.draft(None, (max(1, image.width // factor), max(1, image.height // factor)))
+    return image
+
+
+def _by_strips(
+    image: Image.Image, factor: int, convert: Conversion, onto: Image.Image | None = None
+) -> Image.Image:
+    """Return what `convert` makes of an image, strip by strip, made smaller by a whole factor.
+
+    Args:
+        image: The image.
+        factor: By which it is made smaller.
+        convert: Makes 8-bit grey or RGB of a strip.
+        onto: A picture of the size to return, to which the result is added, in place.
+    """
+    image.load()
+    size = -(-image.width // factor), -(-image.height // factor)
+    picture = onto or Image.new(convert(image.crop((0, 0, 1, 1))).mode, size)
+    for top, strip in _strips(image, max(_STRIP // factor, 1) * factor):
+        converted = convert(strip)
+        if factor > 1:
+            converted = converted.reduce(factor)
+        place = (0, top // factor)
+        if onto is not None:
+            there = (*place, converted.width, place[1] + converted.height)
+            converted = ImageChops.add(onto.crop(there), converted)
+        picture.paste(converted, place)
+    return picture
+
+
+def _strips(image: Image.Image, rows: int = _STRIP) -> Iterator[tuple[int, Image.Image]]:
+    """Yield the strips of an image, each with the number of its first row."""
+    for top in range(0, image.height, rows):
+        yield top, image.crop((0, top, image.width, min(top + rows, image.height)))
 
 
 def _set_raw_mode(image: Image.Image, old: str, new: str) -> None:
@@ -102,81 +157,105 @@ def _is_negative(image: Image.Image) -> bool:
     return tags is not None and tags.get(Tag.PHOTOMETRIC, WHITE_IS_ZERO) == WHITE_IS_ZERO
 
 
-def _grey_planes(image: Image.Image) -> tuple[Image.Image, Image.Image]:
+def _grey_planes(strip: Image.Image) -> tuple[Image.Image, Image.Image]:
     """Return the upper and the lower bytes of 16-bit grey."""
-    # Loading turns a TIFF upright, so the size comes after it.
-    image.load()
-    data = image.tobytes()
-    big = image.mode == "I;16B"
+    data = strip.tobytes()
+    big = strip.mode == "I;16B"
     high, low = (data[start::2] for start in ((0, 1) if big else (1, 0)))
-    return Image.frombytes("L", image.size, high), Image.frombytes("L", image.size, low)
+    return Image.frombytes("L", strip.size, high), Image.frombytes("L", strip.size, low)
 
 
-def _deep(
-    image: Image.Image,
-    high: Image.Image,
-    lower_bytes: Callable[[], Image.Image | None],
-    bit_depth: int | None,
-    guess: bool,
-) -> EightBits:
-    """Return the eight bits below the white of a picture of 16-bit samples.
+def _deep_grey(image: Image.Image, bit_depth: int | None, guess: bool, factor: int) -> EightBits:
+    """Return 16-bit grey as its eight bits below white."""
+    # Loading turns a TIFF upright.
+    image.load()
+    brightest = max(_brightest(_grey_planes(strip)[0]) for _, strip in _strips(image))
+    shift, unstated = _shift(image, brightest, bit_depth, guess)
+    negative = _is_negative(image)
+
+    def convert(strip: Image.Image) -> Image.Image:
+        high, low = _grey_planes(strip)
+        if shift is not None:
+            left, right = _tables(shift, 1)
+            high = ImageChops.add(high.point(left), low.point(right))
+        return ImageChops.invert(high) if negative else high
+
+    return EightBits(_by_strips(image, factor, convert), unstated)
+
+
+def _shift(
+    image: Image.Image, brightest: int, bit_depth: int | None, guess: bool
+) -> tuple[int | None, int | None]:
+    """Return by how many bits 16-bit samples are above the eight that count, and the bits that nobody has stated.
 
     Args:
         image: The opened image.
-        high: The upper bytes of its samples.
-        lower_bytes: Returns the lower bytes; None if they cannot be had.
+        brightest: The brightest of the upper bytes of its samples.
         bit_depth: As for `eight_bits`.
         guess: As for `eight_bits`.
+
+    Returns:
+        The shift; None if the upper bytes are the picture. The bits; None if they are known.
     """
-    brightest = _brightest(high)
-    depth = _stated_bits(image) or bit_depth
-    picture, unstated = high, None
+    depth, unstated = _stated_bits(image) or bit_depth, None
     if depth is None:
         unstated = next((bits for bits in _DEPTHS_OF_CAMERAS if brightest < 1 << bits - 8), None)
         depth = unstated if guess else None
     # Brighter samples than the depth has room for: the camera stores its bits at the upper end.
-    if depth is not None and depth < _MAX_BITS and brightest < 1 << depth - 8:
-        low = lower_bytes()
-        if low is None:
-            unstated = depth
-        else:
-            picture = _joined(high, low, depth - 8)
-    if _is_negative(image):
-        picture = ImageChops.invert(picture)
-    return EightBits(picture, unstated)
+    is_shifted = depth is not None and depth < _MAX_BITS and brightest < 1 << depth - 8
+    return depth - 8 if depth is not None and is_shifted else None, unstated
 
 
-def _joined(high: Image.Image, low: Image.Image, shift: int) -> Image.Image:
-    """Return (256 * high + low) >> shift, of which only the last eight bits may be set."""
-    left = [value << 8 - shift & 0xFF for value in range(256)] * len(high.getbands())
-    right = [value >> shift for value in range(256)] * len(low.getbands())
-    return ImageChops.add(high.point(left), low.point(right))
+def _tables(shift: int, bands: int) -> tuple[list[int], list[int]]:
+    """Return what the upper and the lower bytes add to (256 * upper + lower) >> shift, which has eight bits."""
+    left = [value << 8 - shift & 0xFF for value in range(256)]
+    return left * bands, [value >> shift for value in range(256)] * bands
 
 
 def _brightest(picture: Image.Image) -> int:
     return max(int(band.getextrema()[1]) for band in picture.split())  # type: ignore[arg-type]
 
 
-def _deep_colour(image: Image.Image, raw: str, bit_depth: int | None, guess: bool) -> EightBits:
+def _deep_colour(image: Image.Image, raw: str, bit_depth: int | None, guess: bool, factor: int) -> EightBits:
     """Return RGB of 16 bits, of which Pillow keeps the upper eight: the lower ones need a decoding of their own."""
-    stream, file_format = image.info.get(DEEP_SOURCE), str(image.format)
-
-    def lower_bytes() -> Image.Image | None:
-        swapped = {"B": "L", "L": "B", "N": "B"}.get(raw[-1:])
-        if swapped is None or not isinstance(stream, io.BytesIO) or not raw.startswith(_COLOURS):
-            return None
-        with Image.open(io.BytesIO(stream.getvalue()), formats=[file_format]) as twin:
-            _set_raw_mode(twin, raw, raw[:-1] + swapped)
+    flatten = _flattened(image, raw) if image.mode == "RGBA" else _as_it_is
+    image.load()
+    brightest = max(_brightest(flatten(strip)) for _, strip in _strips(image))
+    shift, unstated = _shift(image, brightest, bit_depth, guess)
+    size, negative = image.size, _is_negative(image)
+    twin = None if shift is None else _lower_bytes(image, raw)
+    if shift is None or twin is None:
+        picture = _by_strips(image, factor, flatten)
+        unstated = unstated if shift is None else shift + 8
+    else:
+        left, right = _tables(shift, 3)
+        picture = _by_strips(image, factor, lambda strip: flatten(strip).point(left))
+        # Two pictures of the full size are enough.
+        image.close()
+        with twin:
             twin.load()
-            low = twin.convert("RGB")
-        return low if low.size == high.size else None
-
-    high = _opaque(image, raw) if image.mode == "RGBA" else image
-    high.load()
-    return _deep(image, high, lower_bytes, bit_depth, guess)
+            if twin.size != size:
+                raise UnreadableError("unsupported_mode", "the two bytes of its samples differ in size")
+            _by_strips(twin, factor, lambda strip: strip.convert("RGB").point(right), onto=picture)
+    return EightBits(ImageChops.invert(picture) if negative else picture, unstated)
 
 
-def _float_grey(image: Image.Image) -> Image.Image:
+def _lower_bytes(image: Image.Image, raw: str) -> Image.Image | None:
+    """Return the image opened again, so that it loads the lower bytes of its samples; None if it cannot."""
+    stream = image.info.get(SOURCE)
+    swapped = {"B": "L", "L": "B", "N": "B"}.get(raw[-1:])
+    if swapped is None or not isinstance(stream, io.BytesIO) or not raw.startswith(_COLOURS):
+        return None
+    twin = Image.open(io.BytesIO(stream.getvalue()), formats=[str(image.format)])
+    _set_raw_mode(twin, raw, raw[:-1] + swapped)
+    return twin
+
+
+def _as_it_is(strip: Image.Image) -> Image.Image:
+    return strip
+
+
+def _float_grey(image: Image.Image, factor: int) -> Image.Image:
     image.load()
     darkest, brightest = (float(bound) for bound in image.getextrema())  # type: ignore[arg-type]
     # The mean is not finite if any pixel is not.
@@ -186,36 +265,37 @@ def _float_grey(image: Image.Image) -> Image.Image:
             "unsupported_mode",
             f"32-bit float grey from {darkest:g} to {brightest:g}; only levels from 0 to 1 have a sure meaning",
         )
-    # Without the half, conversion would cut 199.99 to 199.
-    picture = image.point(lambda level: level * 255 + 0.5).convert("L")
-    return ImageChops.invert(picture) if _is_negative(image) else picture
+    negative = _is_negative(image)
+
+    def convert(strip: Image.Image) -> Image.Image:
+        # Without the half, conversion would cut 199.99 to 199.
+        picture = strip.point(lambda level: level * 255 + 0.5).convert("L")
+        return ImageChops.invert(picture) if negative else picture
+
+    return _by_strips(image, factor, convert)
 
 
-def _opaque(image: Image.Image, raw: str) -> Image.Image:
-    """Lay an image with transparency on white. If its transparency is the same everywhere, drop it."""
+def _flattened(image: Image.Image, raw: str) -> Conversion:
+    """Return what lays a strip with transparency on white. If transparency is the same everywhere, it is dropped."""
     # Pillow would divide colours by an alpha of 0, and lose them.
     premultiplied = raw == "RGBa" or raw.startswith("RGBa;16")
     if premultiplied:
         _set_raw_mode(image, raw, raw.replace("a", "A"))
     image.load()
-    strips = [(top, min(top + _STRIP, image.height)) for top in range(0, image.height, _STRIP)]
     alphas: set[int] = set()
-    for top, bottom in strips:
-        extrema = _rgba(image, top, bottom).getchannel("A").getextrema()
-        alphas |= {int(bound) for bound in extrema}  # type: ignore[arg-type]
+    for _, strip in _strips(image):
+        alphas |= {int(bound) for bound in _rgba(strip).getchannel("A").getextrema()}  # type: ignore[arg-type]
         if len(alphas) > 1:
             break
-    flat = Image.new("RGB", image.size)
-    for top, bottom in strips:
-        strip = _rgba(image, top, bottom)
-        if len(alphas) > 1:
-            strip = _on_white(strip, premultiplied)
-        flat.paste(strip.convert("RGB"), (0, top))
-    return flat
+
+    def flatten(strip: Image.Image) -> Image.Image:
+        flat = _rgba(strip)
+        return (_on_white(flat, premultiplied) if len(alphas) > 1 else flat).convert("RGB")
+
+    return flatten
 
 
-def _rgba(image: Image.Image, top: int, bottom: int) -> Image.Image:
-    strip = image.crop((0, top, image.width, bottom))
+def _rgba(strip: Image.Image) -> Image.Image:
     # The only mode that Pillow does not convert in one step.
     return (strip.convert("LA") if strip.mode == "La" else strip).convert("RGBA")
 

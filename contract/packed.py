@@ -9,7 +9,7 @@ from PIL import Image, ImageChops, ImageFile
 
 from contract.tiff import WHITE_IS_ZERO, Page, Tag, Tiff
 
-_STRIP = 512  # rows that are unpacked at once
+_STRIP = 128  # rows that are unpacked at once
 _COPIED = (Tag.HEIGHT, Tag.COMPRESSION, Tag.STRIP_OFFSETS, Tag.ROWS_PER_STRIP, Tag.STRIP_BYTE_COUNTS)
 # EXIF's and TIFF's orientation: what turns the picture upright.
 TURNS = {
@@ -37,6 +37,7 @@ class PackedTiff(ImageFile.ImageFile):
         self._stream, self._tiff, self._page = stream, tiff, page
         self._turn = TURNS.get(page.get(Tag.ORIENTATION, 1))
         self._unpacked = False
+        self._factor = 1
         super().__init__(stream)
 
     def _open(self) -> None:
@@ -46,17 +47,33 @@ class PackedTiff(ImageFile.ImageFile):
         self._mode = "RGB" if self._page.samples == 3 else "L"
         self.tile = []
 
+    def reduce_by(self, factor: int) -> None:
+        """Load the picture made smaller by a whole factor, so that memory never holds all of its samples."""
+        self._factor = factor
+        self._size = -(-self.size[0] // factor), -(-self.size[1] // factor)
+
     def load(self):  # type: ignore[no-untyped-def] # Pillow's type for it is private
         """Decode the pixels."""
         if not self._unpacked:
-            picture = unpack(self._rows(), self._page.size[0] * self._page.samples, self._page.bits)
-            if self._page.samples == 3:
-                picture = Image.frombytes("RGB", self._page.size, picture.tobytes())
-            if self._page.photometric == WHITE_IS_ZERO:
-                picture = ImageChops.invert(picture)
+            picture = self._picture(self._rows())
             self.im = (picture if self._turn is None else picture.transpose(self._turn)).im
             self._unpacked = True
         return Image.Image.load(self)
+
+    def _picture(self, rows: Image.Image) -> Image.Image:
+        """Return the page's picture as it is stored, from its rows of packed samples."""
+        width, height = self._page.size
+        samples, factor = self._page.samples, self._factor
+        picture = Image.new(self._mode, (-(-width // factor), -(-height // factor)))
+        step = max(_STRIP // factor, 1) * factor
+        for top in range(0, height, step):
+            strip = rows.crop((0, top, rows.width, min(top + step, height)))
+            data = unpack(strip, width * samples, self._page.bits)
+            strip = Image.frombytes(self._mode, (width, strip.height), data)
+            if self._page.photometric == WHITE_IS_ZERO:
+                strip = ImageChops.invert(strip)
+            picture.paste(strip.reduce(factor) if factor > 1 else strip, (0, top // factor))
+        return picture
 
     def _rows(self) -> Image.Image:
         """Return the rows of the page as 8-bit grey, a pixel for each byte: what Pillow decompresses."""
@@ -78,10 +95,10 @@ class PackedTiff(ImageFile.ImageFile):
         data += tiff.directory(entries)
         with Image.open(io.BytesIO(data), formats=["TIFF"]) as rows:
             rows.load()
-            return rows.convert("L")
+            return rows
 
 
-def unpack(rows: Image.Image, width: int, bits: int) -> Image.Image:
+def unpack(rows: Image.Image, width: int, bits: int) -> bytes:
     """Return the upper eight bits of each sample.
 
     Args:
@@ -93,17 +110,13 @@ def unpack(rows: Image.Image, width: int, bits: int) -> Image.Image:
     samples = 8 // gcd(bits, 8)
     group = bits * samples // 8
     groups = -(-width // samples)
-    picture = Image.new("L", (width, rows.height))
-    for top in range(0, rows.height, _STRIP):
-        bottom = min(top + _STRIP, rows.height)
-        data = rows.crop((0, top, groups * group, bottom)).tobytes()
-        values = bytearray(groups * samples * (bottom - top))
-        for number in range(samples):
-            first, shift = divmod(number * bits, 8)
-            values[number::samples] = _shifted(data[first::group], data[first + 1 :: group], shift)
-        strip = Image.frombytes("L", (groups * samples, bottom - top), bytes(values))
-        picture.paste(strip.crop((0, 0, width, bottom - top)), (0, top))
-    return picture
+    data = rows.crop((0, 0, groups * group, rows.height)).tobytes()
+    values = bytearray(groups * samples * rows.height)
+    for number in range(samples):
+        first, shift = divmod(number * bits, 8)
+        values[number::samples] = _shifted(data[first::group], data[first + 1 :: group], shift)
+    whole = Image.frombytes("L", (groups * samples, rows.height), bytes(values))
+    return whole.crop((0, 0, width, rows.height)).tobytes()
 
 
 def _shifted(high: bytes, low: bytes, shift: int) -> bytes:

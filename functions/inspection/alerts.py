@@ -19,6 +19,7 @@ from contract.s3 import split
 from contract.scores import ANOMALY
 from inspection.findings import findings, remarks
 from inspection.latin import transliterate
+from inspection.memory import bounded
 from inspection.messages import attributes, describe, message, subject
 from inspection.objects import Objects
 from inspection.pictures.annotating import annotate
@@ -115,7 +116,7 @@ class Alerts:
             return False
         data = self._read(record)
         picture = None if data is None else self._store_picture(record, data)
-        if record["verdict"] == Verdict.REVIEW:
+        if not _needs_alert(record):
             return picture is not None and self.inspections.mark_pictured(
                 record, picture, self._store_thumbnail(record, data)
             )
@@ -155,10 +156,12 @@ class Alerts:
 
     def _store_picture(self, record: Record, data: bytes) -> str | None:
         """Return the key of the picture. None if there is no picture: the alert is sent all the same."""
-        picture_key = f"{ANNOTATED}{record['line']}/{record['received_at'][:10]}/{record['id']}.jpg"
+        # The picture of an earlier judgement stays beside it.
+        name = record["id"] + (f"-{record['replay']['number']}" if "replay" in record else "")
+        picture_key = f"{ANNOTATED}{record['line']}/{record['received_at'][:10]}/{name}.jpg"
         try:
             heat_map = self._heat_map(record)
-            with self.thumbnails.decoding:
+            with self.thumbnails.decoding, bounded():
                 picture = annotate(data, findings(record), remarks(record), self.max_pixels, heat_map)
             self.s3.put_object(
                 Bucket=self.artefacts_bucket, Key=picture_key, Body=picture, ContentType="image/jpeg"
@@ -204,8 +207,17 @@ class Alerts:
 
 
 def is_due(record: Mapping[str, Any]) -> bool:
-    """Return whether a record still needs its alert, or its picture if a person must review it."""
-    verdict = record.get("verdict")
-    return (verdict == Verdict.FAIL and "alert" not in record) or (
-        verdict == Verdict.REVIEW and "picture" not in record
+    """Return whether a record still needs its alert, or its picture if a person must look at it.
+
+    A judgement that has replaced another one (functions/replay/) needs a picture of its own.
+    """
+    needs_picture = record.get("verdict") == Verdict.REVIEW or (
+        record.get("verdict") == Verdict.FAIL and "replay" in record
     )
+    return _needs_alert(record) or (needs_picture and "picture" not in record)
+
+
+def _needs_alert(record: Mapping[str, Any]) -> bool:
+    """Return whether nobody was alerted about an image that failed. A replay alerts only if it was asked to."""
+    is_silent = (record.get("replay") or {}).get("alert") is False
+    return record.get("verdict") == Verdict.FAIL and "alert" not in record and not is_silent

@@ -15,8 +15,9 @@ from PIL import Image
 
 from contract.images import UnreadableError, open_image, transposition
 from contract.keys import THUMBNAILS
-from contract.levels import eight_bits, is_thumbnail_safe
+from contract.levels import eight_bits
 from contract.s3 import split
+from inspection.memory import bounded
 from inspection.objects import Objects
 from inspection.records import Record
 from inspection.store import Inspections
@@ -47,10 +48,7 @@ def thumbnail(data: bytes, max_pixels: int) -> bytes:
     """
     with open_image(data, max_pixels) as image:
         turn = transposition(image)
-        # First of all: most of a JPEG is then not even decoded.
-        if is_thumbnail_safe(image):
-            image.thumbnail((_LONGEST, _LONGEST))
-        picture = eight_bits(image, guess=True).image
+        picture = eight_bits(image, guess=True, at_least=2 * _LONGEST).image
         picture.thumbnail((_LONGEST, _LONGEST))
         picture = (picture if turn is None else picture.transpose(turn)).convert("RGB")
     picture.thumbnail(SIDES)

@@ -18,6 +18,7 @@ from contract.images import UnreadableError, format_of, open_image, transpositio
 from contract.keys import THUMBNAILS
 from contract.levels import eight_bits
 from contract.s3 import split
+from inspection.memory import bounded
 from inspection.objects import Objects
 from inspection.records import Record
 from inspection.store import Inspections
@@ -48,10 +49,9 @@ def view(data: bytes, max_pixels: int) -> bytes | None:
         if format_of(image) in _SHOWN_FORMATS and image.mode in _SHOWN_MODES:
             return None
         turn = transposition(image)
-        picture = eight_bits(image, guess=True).image
-        picture = picture if turn is None else picture.transpose(turn)
-        picture = picture.convert("RGB")
-    picture.thumbnail((_LONGEST, _LONGEST), Image.Resampling.LANCZOS)
+        picture = eight_bits(image, guess=True, at_least=_LONGEST).image
+        picture.thumbnail((_LONGEST, _LONGEST), Image.Resampling.LANCZOS)
+        picture = (picture if turn is None else picture.transpose(turn)).convert("RGB")
     buffer = io.BytesIO()
     picture.save(buffer, "JPEG", quality=_QUALITY)
     return buffer.getvalue()
@@ -91,7 +91,8 @@ class Views:
     def _made(self, record: Record) -> str:
         try:
             stored = self.objects.read(*split(record["image"]), record["version_id"])
-            picture = view(stored.data, self.max_pixels)
+            with bounded():
+                picture = view(stored.data, self.max_pixels)
         except UnreadableError:
             return _NONE
         except (ClientError, BotoCoreError):

@@ -2,6 +2,8 @@
 
 import io
 import json
+import sys
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -197,6 +199,20 @@ def test_a_fault_in_the_picture_never_keeps_an_alert_or_a_review_back(
     assert cloud.alert()[0] == {"batchItemFailures": []}
     assert [document["picture_url"] for document in cloud.alerts()] == [None]
     assert "picture" not in cloud.record(review)
+
+
+@pytest.mark.promise(20)
+@pytest.mark.skipif(sys.platform != "linux", reason="the limit is one of Linux")
+def test_an_image_that_does_not_fit_into_memory_gets_its_alert_without_a_picture(
+    cloud: Cloud, inspected: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    status = Path("/proc/self/status").read_text().splitlines()
+    used = next(int(line.split()[1]) >> 10 for line in status if line.startswith("VmRSS"))
+    monkeypatch.setenv("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", str(used + 64))
+    # A decoder asks for more than there is left.
+    monkeypatch.setattr("inspection.alerts.annotate", lambda *_: bytes(200 << 20))
+    assert cloud.alert()[0] == {"batchItemFailures": []}
+    assert [document["picture_url"] for document in cloud.alerts()] == [None]
 
 
 def test_an_alert_is_sent_in_ascii_where_sns_takes_no_other_subject(

@@ -9,7 +9,7 @@ from PIL import Image
 
 from contract.heat_map import COLD, overlay
 from contract.images import open_image, transposition, upright_size
-from contract.levels import eight_bits, is_thumbnail_safe
+from contract.levels import eight_bits
 from inspection.findings import Finding
 from inspection.pictures.canvas import MAX_SIDE, make_canvas
 from inspection.pictures.frames import draw_findings
@@ -40,10 +40,8 @@ def annotate(
     with open_image(data, max_pixels) as image:
         width, height = upright_size(image)
         turn = transposition(image)
-        # First of all, so that memory never holds two copies of a large image. A JPEG is not even decoded in full.
-        if is_thumbnail_safe(image):
-            image.thumbnail((MAX_SIDE, MAX_SIDE))
-        picture = eight_bits(image, guess=True).image
+        # Twice of what is drawn: `thumbnail` then makes it as good as from the whole.
+        picture = eight_bits(image, guess=True, at_least=2 * MAX_SIDE).image
         picture.thumbnail((MAX_SIDE, MAX_SIDE))
         picture = (picture if turn is None else picture.transpose(turn)).convert("RGB")
     if heat_map and (heat := _heat(heat_map)):

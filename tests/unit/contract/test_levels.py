@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import zlib
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -251,3 +252,77 @@ def test_float_grey_of_another_range_is_refused_by_name(value: float) -> None:
     with pytest.raises(UnreadableError, match="32-bit float grey from") as caught:
         seen(tiff(TiffPage(levels, 32, 1, {339: 3})))
     assert caught.value.code == "unsupported_mode"
+
+
+def tall(rows: int = 300, samples: int = 1) -> Levels:
+    """Return a picture of more rows than are converted at once, as 16 bits."""
+    shape = (rows, 12) if samples == 1 else (rows, 12, samples)
+    return (RNG.integers(0, 256, shape) << 8).astype(np.uint16)
+
+
+@cache
+def tall_files() -> dict[str, tuple[bytes, Levels]]:
+    """Return files of every way in which pixels are converted, each with what it shows."""
+    grey, colour = tall(), tall(samples=3)
+    opaque = np.concatenate([colour, np.full_like(colour[..., :1], 65535)], axis=2)
+    eight = (colour >> 8).astype(np.uint8)
+    files = {
+        "16-bit grey PNG": (png(grey), grey),
+        "16-bit grey TIFF": (tiff(TiffPage(grey, 16), order=">"), grey),
+        "negative TIFF": (tiff(TiffPage(65535 - grey, 16, 0)), grey),
+        "16-bit RGB PNG": (png(colour), colour),
+        "16-bit RGBA PNG": (png(opaque), colour),
+        "12-bit grey PNG": (png(grey >> 4, stated=12), grey),
+        "12-bit RGB PNG": (png(colour >> 4, stated=12), colour),
+        "12-bit RGB TIFF": (tiff(TiffPage(colour >> 4, 16, 2, tags={281: 4095})), colour),
+        "packed grey": (tiff(TiffPage(grey >> 6, 10)), grey),
+        "packed RGB": (tiff(TiffPage(colour >> 4, 12, 2, compressed=True)), colour),
+        "float": (tiff(TiffPage((grey >> 8) / np.float32(255), 32, 1, {339: 3})), grey),
+    }
+    for kind, mode in (("PNG", "RGBA"), ("TIFF", "RGBA"), ("WEBP", "RGBA"), ("WEBP", "RGB"), ("PNG", "RGB")):
+        buffer = io.BytesIO()
+        Image.fromarray(eight).convert(mode).save(
+            buffer, kind, **({"lossless": True} if kind == "WEBP" else {})
+        )
+        files[f"{mode} {kind}"] = buffer.getvalue(), colour
+    return {name: (data, (levels >> 8).astype(np.uint8)) for name, (data, levels) in files.items()}
+
+
+@pytest.mark.promise(21)
+@pytest.mark.parametrize("name", tall_files())
+def test_a_picture_of_many_strips_is_the_same_in_one_piece(name: str) -> None:
+    data, expected = tall_files()[name]
+    picture = seen(data)[0]
+    assert np.abs(picture.astype(int) - (expected if picture.ndim == 3 else grey_of(expected))).max() <= 1
+
+
+@pytest.mark.promise(21)
+@pytest.mark.parametrize("name", tall_files())
+@pytest.mark.parametrize("at_least", [299, 150, 75])
+def test_a_picture_that_is_made_smaller_while_it_is_decoded_shows_the_same(name: str, at_least: int) -> None:
+    data, expected = tall_files()[name]
+    factor = 300 // at_least
+    with open_image(data) as image:
+        picture = eight_bits(image, at_least=at_least).image
+    smaller = Image.fromarray(expected).reduce(factor)
+    assert picture.size == smaller.size
+    difference = np.asarray(picture.convert("RGB")).astype(int) - np.asarray(smaller.convert("RGB"))
+    # WebP's own decoder rounds in its own way.
+    assert np.abs(difference).max() <= 3
+
+
+@pytest.mark.promise(21)
+@pytest.mark.parametrize("orientation", sorted(_STORED))
+def test_a_jpeg_with_further_pictures_behind_it_is_seen_as_one_without_them(orientation: int) -> None:
+    stored = Image.fromarray(np.ascontiguousarray(_STORED[orientation](COLOUR.repeat(8, 0).repeat(8, 1))))
+    exif = Image.Exif()
+    exif[274] = orientation
+    files = []
+    for kind, more in (("JPEG", {}), ("MPO", {"save_all": True, "append_images": [stored.resize((16, 16))]})):
+        buffer = io.BytesIO()
+        stored.save(buffer, kind, quality=90, exif=exif, **more)
+        files.append(buffer.getvalue())
+    alone, several = (seen(data)[0] for data in files)
+    assert len(files[1]) > len(files[0])
+    assert alone.shape == (88, 104, 3)
+    assert np.array_equal(alone, several)
