@@ -7,7 +7,7 @@ import pytest
 from ministack.core import iam_actions
 from ministack.services import iam
 
-from localcloud.ministack import callers
+from localcloud.ministack import callers, policy_patterns
 from localcloud.permissions.roles import Check
 from tests.unit.localcloud.policies import allow, make_role, may
 
@@ -17,6 +17,7 @@ ROLE = "arn:aws:iam::000000000000:role/training"
 
 @pytest.fixture(autouse=True)
 def _no_roles() -> Iterator[None]:
+    policy_patterns.apply()
     yield
     iam._roles._data.clear()
 
@@ -27,6 +28,18 @@ def test_what_no_statement_allows_is_refused_with_iams_message() -> None:
         "User: arn:aws:sts::000000000000:assumed-role/worker/session is not authorized to perform: s3:PutObject on "
         "resource: arn:aws:s3:::bucket/models/one because no identity-based policy allows the s3:PutObject action"
     )
+
+
+@pytest.mark.promise(4)
+@pytest.mark.parametrize("name", ["a\nb", "\n", "a\r\nb", "a\rb", "one\n", "two\u2028lines"])
+def test_any_character_is_one_that_a_pattern_matches(name: str) -> None:
+    folder = "arn:aws:s3:::bucket/models/"
+    role = make_role(
+        allow("s3:GetObject", resource=f"{folder}*"), allow("s3:DeleteObject", resource=f"{folder}one")
+    )
+    assert may(role, "s3:GetObject", f"{folder}{name}")
+    assert not may(role, "s3:GetObject", f"arn:aws:s3:::bucket/other\n{folder}{name}")
+    assert not may(role, "s3:DeleteObject", f"{folder}{name}")
 
 
 @pytest.mark.parametrize(
