@@ -23,7 +23,7 @@ for _signal, _usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIG
 # The fixture `loupe_process` of tests/system is one local cloud for each process: one process runs all of its tests.
 _ONE_CLOUD = (
     *("test_api.py", "test_batch_transform.py", "test_chain.py", "test_logs.py", "test_reconcile.py"),
-    *("test_rules_by_people.py", "test_tracking.py", "test_wiring_faults.py"),
+    *("test_keys.py", "test_rules_by_people.py", "test_tracking.py", "test_wiring_faults.py"),
     "test_local_cloud.py::TestTheRealTemplate",
 )
 # A worker runs whole files. The longest ones come first, so that no worker has one left when the others are done.
@@ -67,9 +67,14 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     # A folder may have the name of a mark that all its tests have.
     if f"not {collection_path.name}" in wanted and collection_path.parent == Path(__file__).parent:
         return True
-    if wanted not in ("slow", "nightly", "chaos", "browser", "images") or not collection_path.name.startswith(
-        "test_"
-    ):
+    if wanted not in (
+        "slow",
+        "nightly",
+        "chaos",
+        "soak",
+        "browser",
+        "images",
+    ) or not collection_path.name.startswith("test_"):
         return None
     return f"mark.{wanted}" not in collection_path.read_text(encoding="utf-8") or None
 
