@@ -1,6 +1,6 @@
 # Every target bootstraps what it needs with plain python3 (3.11 or newer) into .venv; hashes are required.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-browser test-images test-clients test-notebook notebook test-slow test-nightly chaos check check-types check-code check-template check-dashboard dev format starter-model state-machine permissions record-permissions dashboard lock openapi audit sbom fuzz images clean
+.PHONY: help demo test test-browser test-images test-clients test-notebook notebook test-slow test-nightly chaos soak check check-types check-code check-template check-dashboard dev format starter-model state-machine permissions record-permissions dashboard lock openapi audit sbom fuzz images clean
 PYTHON ?= python3
 BIN := .venv/bin
 # Container images set it. Without compiled files each of the hundreds of processes of a test run would compile torch and
@@ -57,6 +57,9 @@ test-slow: .venv/.dev ## the heavy detector families, a whole retraining, and th
 # or cc those tests are skipped.
 chaos: .venv/.dev ## break every part of the local cloud under load, and compare with an undisturbed one (10 minutes)
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/chaos -m chaos
+
+soak: .venv/.dev ## 10,000 images through the local cloud while 5 % of all calls fail (40 minutes; SOAK_IMAGES=500: a small run)
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/soak -m soak
 
 test-nightly: .venv/.dev ## what repeats the proofs of other tests: every heavy family in every test, every signal
 	@$(PYTEST) -m nightly

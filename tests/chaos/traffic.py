@@ -6,15 +6,19 @@ import threading
 import time
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from contract.s3 import join
 from loupe.stack.api import call
+from loupe.stack.target import Target
 from loupe.stack.uploads import Identity
 from tests.chaos.factory import Factory
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
 
 _CAMERAS = 4
 # More pictures without a verdict than this, and the cameras wait: a backlog would make every test as long as its fault.
@@ -48,6 +52,7 @@ class Traffic:
     def __post_init__(self) -> None:
         self._changed = threading.Condition()
         self._number = 0
+        self._client: tuple[Target, str, S3Client] | None = None
         self._order: dict[Identity, int] = {}
         self._waiting: set[Identity] = set()
         self._done: set[Identity] = set()
@@ -117,6 +122,11 @@ class Traffic:
         self._end.set()
         self._follower.join()
 
+    @property
+    def verdicts(self) -> int:
+        """How many images have their record."""
+        return len(self._done)
+
     def figures(self) -> str:
         """Return the images a second of each phase."""
         rates = " · ".join(f"{name} {count / seconds:.1f}/s" for name, seconds, count in self.phases if count)
@@ -124,6 +134,15 @@ class Traffic:
 
     def _where(self) -> str:
         return f"{len(self.sent)} sent, {len(self._done)} judged, {self.factory.waiting()} messages"
+
+    def _bucket(self) -> tuple[str, S3Client]:
+        """Return the bucket and a client for it; a new one, which takes 10 ms, only after a start of the cloud."""
+        with self._changed:
+            target, known = self.factory.target, self._client
+            if known is None or known[0] is not target:
+                client = target.session.client("s3", endpoint_url=target.endpoint_url, config=_ONE_TRY)
+                known = self._client = (target, target.output("ImagesBucketName"), client)
+            return known[1:]
 
     def _send(self) -> None:
         while not self._stop.is_set():
@@ -135,9 +154,7 @@ class Traffic:
             picture = number % len(self.factory.pictures)
             key = f"incoming/{self.line}/top +ü/{number}.jpg"
             try:
-                target = self.factory.target
-                bucket = target.output("ImagesBucketName")
-                client = target.session.client("s3", endpoint_url=target.endpoint_url, config=_ONE_TRY)
+                bucket, client = self._bucket()
                 reply = client.put_object(Bucket=bucket, Key=key, Body=self.factory.pictures[picture])
             except ClientError:
                 with self._changed:
