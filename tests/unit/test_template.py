@@ -57,8 +57,12 @@ def logical_id(value: Any) -> str:
 
 def queue_arithmetic(template: Template) -> Iterator[str]:
     """https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html"""
+    for name in ("InspectFunction", "ReplayFunction"):
+        yield from _queue_arithmetic(template, template["Resources"][name]["Properties"])
+
+
+def _queue_arithmetic(template: Template, function: dict[str, Any]) -> Iterator[str]:
     queues = resources(template, "AWS::SQS::Queue")
-    function = template["Resources"]["InspectFunction"]["Properties"]
     source = function["Events"]["Images"]["Properties"]
     queue = queues[logical_id(source["Queue"])]
     redrive = queue["RedrivePolicy"]
@@ -71,12 +75,16 @@ def queue_arithmetic(template: Template) -> Iterator[str]:
     dead_letters = queues[logical_id(redrive["deadLetterTargetArn"])]
     if dead_letters["MessageRetentionPeriod"] <= queue["MessageRetentionPeriod"]:
         yield "the dead-letter queue deletes messages too early"
+    allowed = " ".join(json.dumps(arn) for arn in dead_letters["RedriveAllowPolicy"]["sourceQueueArns"])
+    if queue["QueueName"]["Fn::Sub"] not in allowed:
+        yield "the dead-letter queue does not take the queue's messages"
     if "ReportBatchItemFailures" not in source["FunctionResponseTypes"]:
         yield "one failure returns the whole batch"
     mapping = source["ScalingConfig"]["MaximumConcurrency"]
-    reserved = function["ReservedConcurrentExecutions"]["Fn::If"]
-    if mapping != reserved[1]:
-        yield "mapping concurrency differs from reserved concurrency"
+    if "ReservedConcurrentExecutions" in function:
+        reserved = function["ReservedConcurrentExecutions"]["Fn::If"]
+        if mapping != reserved[1]:
+            yield "mapping concurrency differs from reserved concurrency"
     if source["BatchSize"] > 10:
         yield "a batch is larger than the number of threads that inspect it"
 
@@ -306,6 +314,8 @@ IMAGES = ("InspectFunction", P, "Events", "Images", P)
 RULES: dict[Callable[[Template], Iterator[str]], list[Callable[[Template], None]]] = {
     queue_arithmetic: [
         at("Queue", P, "VisibilityTimeout", to=359),
+        at("ReplayQueue", P, "VisibilityTimeout", to=359),
+        at("ReplayQueue", P, "QueueName", "Fn::Sub", to="${AWS::StackName}-other"),
         at("InspectFunction", P, "Timeout", to=61),
         at("Queue", P, "RedrivePolicy", "maxReceiveCount", to=4),
         at("Queue", P, "RedrivePolicy", "maxReceiveCount", to=6),
