@@ -53,6 +53,8 @@ def most_bytes(scope: dict[str, Any], headers: Mapping[str, str], query: Mapping
     ):
         return MAX_UNKNOWN_BYTES
     key = router.extract_access_key_id(dict(headers), dict(query))
+    if not key:
+        return MAX_UNKNOWN_BYTES
     if iam_evaluator.is_root_access_key(key):
         # Its name is as secret as its signature: the entrance knows one alone.
         return MAX_OBJECT_BYTES

@@ -112,15 +112,21 @@ def _identify(event: Mapping[str, Any]) -> Caller:
     Raises:
         ApiError: The request names nobody.
     """
-    authorizer = event.get("requestContext", {}).get("authorizer") or {}
+    authorizer = _part(event.get("requestContext", {}), "authorizer")
     # The HTTP API has no IAM authoriser, so only who may invoke the function directly can send this.
-    if arn := (authorizer.get("iam") or {}).get("userArn"):
+    if arn := _part(authorizer, "iam").get("userArn"):
         return Caller(plain(str(arn).rpartition("/")[2] or str(arn)), tuple(Group))
-    claims = (authorizer.get("jwt") or {}).get("claims") or {}
+    claims = _part(_part(authorizer, "jwt"), "claims")
     # An identity token is for the page alone: it says who somebody is, and not what the API was asked to allow.
     if claims.get("token_use") == "access" and claims.get("username"):
         return caller_of_claims(claims)
     raise ApiError(HTTPStatus.UNAUTHORIZED, "unauthorized", "Sign in first.")
+
+
+def _part(of: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """Return a part of what the gateway says; nothing of it, if it is of another form."""
+    part = of.get(name)
+    return part if isinstance(part, Mapping) else {}
 
 
 def name_of(event: Mapping[str, Any]) -> str | None:
@@ -140,7 +146,7 @@ def _named(groups: Any) -> list[str]:
     """Return the names of groups. The HTTP API sends a list as a text, `[admin reviewer]`."""
     if isinstance(groups, str):
         return groups.strip("[]").replace(",", " ").split()
-    return [str(name) for name in groups or ()]
+    return [str(name) for name in groups] if isinstance(groups, list) else []
 
 
 def _with_included(names: list[str]) -> tuple[Group, ...]:
