@@ -141,6 +141,7 @@ def test_every_route_is_attacked(operations: dict[str, Any]) -> None:
     assert sorted(operations) == sorted(OPERATIONS)
 
 
+@pytest.mark.promise(32)
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_no_request_breaks_the_api_or_its_description(
     cloud: ApiCloud, operations: dict[str, Any], checks: list[Callable[..., Any]], name: str

@@ -41,6 +41,7 @@ def test_inspections_come_as_csv_with_the_filters_of_the_search(cloud: ApiCloud)
     assert rows(export(verdict="review")) == []
 
 
+@pytest.mark.promise(31)
 def test_no_cell_is_a_formula(cloud: ApiCloud) -> None:
     cloud.add('incoming/=HYPERLINK("http:x")/@SUM/+1.jpg')
     (row,) = rows(export())

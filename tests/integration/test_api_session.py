@@ -113,12 +113,14 @@ def test_a_session_goes_on_by_its_cookie(user: None) -> None:
     assert answer.body["user"]["groups"] == ["viewer", "operator", "reviewer"]
 
 
+@pytest.mark.promise(32)
 @pytest.mark.parametrize("cookies", [[], ["loupe_refresh="], ["loupe_refresh=forged"], ["other=1"]])
 def test_without_a_valid_cookie_no_session_goes_on(user: None, cookies: list[str]) -> None:
     answer = send(event("POST", "/session/refresh", headers=PAGE, cookies=cookies))
     assert (answer.status, answer.code) == (401, "bad_credentials")
 
 
+@pytest.mark.promise(32)
 @pytest.mark.parametrize(("method", "path"), [("POST", "/session/refresh"), ("DELETE", "/session")])
 def test_a_page_of_another_origin_cannot_use_the_cookie(user: None, method: str, path: str) -> None:
     cookie, _ = cookie_of(sign_in())

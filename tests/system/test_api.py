@@ -127,6 +127,7 @@ def test_the_gallery_gets_the_thumbnails_that_are_missing(
     assert all(width <= 160 and height <= 120 for width, height in sizes)
 
 
+@pytest.mark.promise(32)
 def test_who_acknowledges_a_defect_is_kept(
     admin: Client, viewer: Client, records: dict[str, Inspection]
 ) -> None:

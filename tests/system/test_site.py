@@ -140,6 +140,7 @@ def forgeries(token: str, home: Path, cloud: Connection) -> dict[str, str | None
     }
 
 
+@pytest.mark.promise(32)
 def test_every_other_token_is_refused(cloud: Connection, admin: Client, process: CloudProcess):
     assert admin.token
     answered = {
@@ -148,6 +149,7 @@ def test_every_other_token_is_refused(cloud: Connection, admin: Client, process:
     assert answered == dict.fromkeys(answered, 401)
 
 
+@pytest.mark.promise(32)
 def test_the_identity_and_refresh_tokens_of_a_session_are_refused(cloud: Connection, process: CloudProcess):
     result = cloud.client("cognito-idp").initiate_auth(
         ClientId=cloud.outputs["UserPoolClientId"],
@@ -159,6 +161,7 @@ def test_the_identity_and_refresh_tokens_of_a_session_are_refused(cloud: Connect
     assert session(cloud, result["RefreshToken"]) == 401
 
 
+@pytest.mark.promise(32)
 def test_a_token_of_another_client_or_pool_is_refused(cloud: Connection):
     cognito = cloud.client("cognito-idp")
     other_pool = cognito.create_user_pool(PoolName="other")["UserPool"]["Id"]
@@ -181,6 +184,7 @@ def test_a_token_of_another_client_or_pool_is_refused(cloud: Connection):
         cognito.delete_user_pool(UserPoolId=other_pool)
 
 
+@pytest.mark.promise(32)
 def test_a_user_without_a_group_is_known_and_may_nothing(cloud: Connection):
     pool, cognito = cloud.outputs["UserPoolId"], cloud.client("cognito-idp")
     cognito.admin_create_user(UserPoolId=pool, Username="nobody", MessageAction="SUPPRESS")
@@ -229,6 +233,7 @@ def link(cloud: Connection) -> str:
     return url.removeprefix(cloud.endpoint_url)
 
 
+@pytest.mark.promise(31)
 def test_a_presigned_picture_is_read_and_nothing_in_it_runs(cloud: Connection, link: str):
     reply = Client(cloud.site_url).send(
         "GET", link, cookie="loupe_refresh=secret", sec_fetch_site="same-origin"
@@ -240,6 +245,7 @@ def test_a_presigned_picture_is_read_and_nothing_in_it_runs(cloud: Connection, l
     assert Client(cloud.site_url).send("GET", link, range="bytes=0-1").body == PICTURE[:2]
 
 
+@pytest.mark.promise(32)
 def test_only_the_signed_request_reads_it(cloud: Connection, link: str):
     client, path = Client(cloud.site_url), link.partition("?")[0]
     refused = {
@@ -273,6 +279,7 @@ def test_another_host_name_is_refused(cloud: Connection):
     )
 
 
+@pytest.mark.promise(32)
 @pytest.mark.parametrize(
     "headers",
     [{"origin": "http://evil.example"}, {"origin": "null"}, {"sec_fetch_site": "cross-site"}],

@@ -21,6 +21,7 @@ def test_groups_arrive_as_text_or_list(groups: object) -> None:
     assert answer.body["user"]["groups"] == ["viewer", "operator", "reviewer", "admin"]
 
 
+@pytest.mark.promise(32)
 def test_an_unknown_group_gives_no_right() -> None:
     assert call("GET", "/session", "administrators", "root").body["user"]["groups"] == []
 
@@ -30,6 +31,7 @@ def test_who_invokes_the_function_directly_is_an_administrator() -> None:
     assert answer.body["user"] == {"name": "maria", "groups": ["viewer", "operator", "reviewer", "admin"]}
 
 
+@pytest.mark.promise(32)
 @pytest.mark.parametrize(
     "authorizer",
     [

@@ -51,6 +51,7 @@ def test_a_fault_is_logged_with_its_cause(
     assert "broken wire" in caplog.text
 
 
+@pytest.mark.promise(31)
 def test_an_errors_message_is_one_plain_line() -> None:
     body: Any = response(ApiError(409, "conflict", "line\x1b[31m\nnext")).body
     assert body["error"]["message"] == "line next"

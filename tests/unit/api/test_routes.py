@@ -82,10 +82,12 @@ def ask(route: str, *groups: str) -> Answer:
     return send(event(method, path, authorizer=jwt(*groups), query={"limit": "x"}, body="not JSON"))
 
 
+@pytest.mark.promise(32)
 def test_every_route_is_in_the_table_and_has_a_group() -> None:
     assert declared() == {route: access for access, route in ALL}
 
 
+@pytest.mark.promise(32)
 @pytest.mark.parametrize(("access", "route"), ALL)
 def test_a_route_is_open_from_its_group_on(access: Group | Access, route: str) -> None:
     for group in Group:
@@ -96,6 +98,7 @@ def test_a_route_is_open_from_its_group_on(access: Group | Access, route: str) -
             assert (answer.status, answer.code) == (403, "forbidden")
 
 
+@pytest.mark.promise(32)
 @pytest.mark.parametrize(("access", "route"), ALL)
 def test_a_user_without_a_group_may_only_see_who_he_is(access: Group | Access, route: str) -> None:
     answer = ask(route)
@@ -104,6 +107,7 @@ def test_a_user_without_a_group_may_only_see_who_he_is(access: Group | Access, r
         assert access in answer.body["error"]["message"]
 
 
+@pytest.mark.promise(32)
 @pytest.mark.parametrize(("access", "route"), ALL)
 def test_without_a_token_only_a_session_can_be_made_or_ended(access: Group | Access, route: str) -> None:
     method, path = route.split(" ")
@@ -111,6 +115,7 @@ def test_without_a_token_only_a_session_can_be_made_or_ended(access: Group | Acc
     assert (answer.status == 401) is (access is not Access.ANYONE)
 
 
+@pytest.mark.promise(32)
 def test_a_route_that_declares_no_group_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
     route = next(route for route in app._static_routes if route.path == "/api/places")
     monkeypatch.delattr(route.func, "_access")

@@ -43,6 +43,7 @@ def test_the_csv_has_no_score_of_what_the_anomaly_model_could_not_judge(score):
     assert row["anomaly_score"] == ""
 
 
+@pytest.mark.promise(31)
 @pytest.mark.parametrize(
     "serial", ["=cmd()", "+1", "-1", "@x", "=\x1b[31m1", "\t=1", " =1", "\r\n@x", "\x00=1"]
 )

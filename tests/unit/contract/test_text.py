@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from contract.text import plain, plain_lines
 
 
+@pytest.mark.promise(31)
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
@@ -27,6 +28,7 @@ def test_escapes_and_controls_are_removed_and_letters_stay(text: str, expected: 
     assert plain(text) == expected
 
 
+@pytest.mark.promise(31)
 @given(st.text(st.characters(), max_size=40))
 def test_no_control_character_is_left_in_any_text(text: str) -> None:
     kept = plain(text)
@@ -34,6 +36,7 @@ def test_no_control_character_is_left_in_any_text(text: str) -> None:
     assert plain(kept) == kept
 
 
+@pytest.mark.promise(31)
 @given(st.text(st.characters(), max_size=40))
 def test_lines_stay_lines(text: str) -> None:
     controls = [c for c in plain_lines(text) if unicodedata.category(c) in ("Cc", "Cs")]

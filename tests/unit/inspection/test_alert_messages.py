@@ -126,6 +126,7 @@ def test_the_text_explains_a_missing_picture() -> None:
     assert "could not be read again" in text(describe(record(), None))
 
 
+@pytest.mark.promise(31)
 @given(st.text(), st.text(), st.text())
 def test_sns_accepts_every_subject(line: str, station: str, serial: str) -> None:
     """https://docs.aws.amazon.com/sns/latest/api/API_Publish.html: UTF-8, no control characters, less than 100."""
@@ -154,6 +155,7 @@ def test_a_long_subject_names_the_worst_class_and_keeps_the_serial() -> None:
 HOSTILE = "SN\x1b[31m1\r\nBcc: x\u202e\x07"
 
 
+@pytest.mark.promise(31)
 def test_what_people_read_has_no_control_characters_and_no_forged_lines() -> None:
     hostile = record(
         line=HOSTILE,

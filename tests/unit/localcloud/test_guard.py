@@ -25,6 +25,7 @@ def test_refuses_a_name_that_somebodys_dns_points_here(host: str) -> None:
     assert "Host" in (refused(host=host) or "")
 
 
+@pytest.mark.promise(32)
 @pytest.mark.parametrize("site", ["cross-site", "same-site", "same-origin"])
 def test_refuses_a_pages_request(site: str) -> None:
     assert refused(sec_fetch_site=site)
@@ -46,6 +47,7 @@ def test_refuses_the_emulators_own_administration(path: str) -> None:
     assert refused(path)
 
 
+@pytest.mark.promise(32)
 def test_refuses_the_unsigned() -> None:
     assert "Sign" in (refused(signed=False) or "")
 

@@ -48,6 +48,7 @@ def test_a_request_without_ids_has_a_line_without_ids(capfd):
     assert not {"inspection", "trace"} & line.keys()
 
 
+@pytest.mark.promise(31)
 @pytest.mark.parametrize("text", ["inspection=" + "a" * 65, "inspection=a\x1b[31m", "inspection=<b>"])
 def test_what_is_no_id_does_not_reach_the_log(capfd, text):
     ask(Brightness(), b"hello", attributes=text)
