@@ -150,6 +150,7 @@ def test_a_file_system_error_names_the_file_and_the_reason(
     assert capsys.readouterr().err.splitlines()[-1] == "loupe: /proc/x: No such file or directory"
 
 
+@pytest.mark.promise(31)
 def test_an_error_message_from_outside_reaches_the_terminal_as_text(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):
@@ -161,6 +162,7 @@ def test_an_error_message_from_outside_reaches_the_terminal_as_text(
     assert capsys.readouterr().err == f"loupe: {SAFE}\n       {SAFE}\n"
 
 
+@pytest.mark.promise(31)
 def test_names_are_printed_as_text_wherever_they_are():
     screen = console.PlainConsole(width=200, force_terminal=True, color_system="truecolor", record=True)
     grid = console.table(HOSTILE, figures=("a",), names=(HOSTILE,))
@@ -178,6 +180,7 @@ def test_names_are_printed_as_text_wherever_they_are():
     assert not {"\x9b", "\u202e", "\x07", "\x1b[2J"} & set(printed)
 
 
+@pytest.mark.promise(31)
 def test_json_for_programs_holds_every_character_and_none_that_a_terminal_obeys(
     capsys: pytest.CaptureFixture[str],
 ):
