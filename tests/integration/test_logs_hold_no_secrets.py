@@ -269,7 +269,7 @@ def review(cloud: ApiCloud) -> None:
         call("POST", f"{path}/decision", "reviewer", body=decision, headers=token)
     call(
         "POST",
-        f"/inspections/{record['id']}/acknowledge",
+        f"/inspections/{record['id']}/acknowledgement",
         "operator",
         body={"comment": comment},
         headers=token,
