@@ -166,6 +166,7 @@ _NAMES = {
         "_create_service_linked_role",
         "_roles",
     ),
+    "services.eventbridge": ("_rule_last_fired",),
     "services.kms": ("_alias_arn", "_aliases", "_create_key", "_key_metadata", "_keys", "_resolve_key"),
     "services.lambda_svc": (
         "_ESM_IDLE_WAKE_GAP_SECONDS",
@@ -225,7 +226,7 @@ _NAMES = {
         "_topics",
         "topic_policy_allows",
     ),
-    "services.scheduler": ("_schedules",),
+    "services.scheduler": ("_schedule_last_fired", "_schedules"),
     "services.sqs": (
         "_Err",
         "_HANDLERS",

@@ -6,6 +6,7 @@ from localcloud.ministack import (
     bucket_deletion,
     bucket_tags,
     callers,
+    clock_jumps,
     container_registry,
     function_roles,
     functions,
@@ -59,6 +60,7 @@ def apply(observability: Observability, secret: bytes, space: Space) -> None:
     managed_key.apply()
     bucket_tags.apply()
     bucket_deletion.apply()
+    clock_jumps.apply()
     log_search.apply()
     metric_data.apply()
     observability.apply()
