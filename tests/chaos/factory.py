@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 import subprocess
 from collections import Counter
 from dataclasses import dataclass
@@ -44,7 +45,8 @@ class Factory:
         faults: Gives the orders.
         clock: The clock of the cloud and of the functions.
         pictures: What the cameras send.
-        judged: What is right about each of them, and by which model.
+        version: The version of the starter model.
+        judged: What it says about each of them.
         alerts: How often each alert has come so far, by its id.
     """
 
@@ -53,6 +55,7 @@ class Factory:
         self.clock = Clock(folder / "clock")
         self.faults = Faults(folder / "faults")
         self.alerts: Counter[str] = Counter()
+        self._messages: set[str] = set()
         samples = sorted((ROOT / "samples").rglob("*.jpg"))
         self.pictures = [sample.read_bytes() for sample in samples] + [b"no picture at all"]
         self.start()
@@ -61,21 +64,22 @@ class Factory:
         self.target.sqs.set_queue_attributes(
             QueueUrl=self.target.output("QueueUrl"), Attributes={"VisibilityTimeout": str(VISIBILITY_S)}
         )
-        self._inbox = AlertInbox(self.target)
-        self.judged = self._judge()
+        self.version, self.judged = self.judge("golden")
 
     def start(self) -> None:
         """Start the cloud, also again after it was killed."""
         self.process = CloudProcess(self.home, ROOT, **self.clock.environment)
         self.target = Target.local(self.home)
+        self._inbox = AlertInbox(self.target)
 
     def kill(self) -> None:
         """Kill the cloud as `kill -9` does."""
         self.process.kill()
 
     def stop(self) -> None:
-        """End the cloud."""
-        self.process.stop()
+        """End the cloud, however long that takes on a busy machine."""
+        self.process.process.send_signal(signal.SIGINT)
+        self.process.process.wait(timeout=600)
 
     def model_server(self) -> psutil.Process:
         """Return the program that answers the endpoint's requests, once there is one."""
@@ -126,9 +130,12 @@ class Factory:
     def receive_alerts(self) -> None:
         """Count the alerts that have come since the last time."""
         while received := self._inbox.receive(wait_seconds=0):
-            self.alerts.update(
-                str(message.document["alert_id"]) for message in received if isinstance(message, DefectAlert)
-            )
+            for message in received:
+                if isinstance(message, DefectAlert):
+                    # A cloud that was killed may give a message of SNS back to the inbox.
+                    if message.envelope["MessageId"] not in self._messages:
+                        self.alerts[str(message.document["alert_id"])] += 1
+                    self._messages.add(message.envelope["MessageId"])
 
     def variable(self, function: str, name: str) -> str:
         """Return an environment variable of a function of the stack."""
@@ -137,15 +144,23 @@ class Factory:
         )
         return configuration["Environment"]["Variables"][name]
 
-    def _judge(self) -> list[Judged]:
-        """Send each picture once, undisturbed."""
+    def set_timeout(self, function: str, seconds: int) -> None:
+        """Set how long a function of the stack may run."""
+        self.target.functions.update_function_configuration(
+            FunctionName=self.target.output(function), Timeout=seconds
+        )
+
+    def judge(self, line: str) -> tuple[str, list[Judged]]:
+        """Send each picture once, undisturbed. Return the version of the model that serves, and what it says."""
         sources = [
-            Source(f"incoming/golden/top/{number}.jpg", lambda body=body: body, str(number))
+            Source(f"incoming/{line}/top/{number}.jpg", lambda body=body: body, str(number))
             for number, body in enumerate(self.pictures)
         ]
         uploads = upload(self.target, sources, lambda _: None)
         records = follow(self.target, uploads, lambda _: None, patience=120)
-        return [judgement(records[uploaded.identity]) for uploaded in uploads]
+        (version,) = {record["model"]["version"] for record in records.values() if "model" in record}
+        by_picture = {uploaded.origin: judgement(records[uploaded.identity]) for uploaded in uploads}
+        return version, [by_picture[source.origin] for source in sources]
 
 
 def judgement(record: dict[str, Any]) -> Judged:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _CAMERAS = 4
 # More pictures without a verdict than this, and the cameras wait: a backlog would make every test as long as its fault.
-_WINDOW = 48
+WINDOW = 48
 _PATIENCE_S = 240
 _ONE_TRY = Config(connect_timeout=2, read_timeout=20, retries={"total_max_attempts": 1})
 
@@ -56,6 +56,7 @@ class Traffic:
         self._order: dict[Identity, int] = {}
         self._waiting: set[Identity] = set()
         self._done: set[Identity] = set()
+        self._seen: set[Identity] = set()
         self._stop, self._end = threading.Event(), threading.Event()
         self._threads = [threading.Thread(target=self._send, daemon=True) for _ in range(_CAMERAS)]
         self._follower = threading.Thread(target=self._follow, daemon=True)
@@ -77,8 +78,8 @@ class Traffic:
         """Begin another phase, for the figures."""
         with self._changed:
             former, began, done = self._phase
-            self.phases.append((former, time.monotonic() - began, len(self._done) - done))
-            self._phase = (name, time.monotonic(), len(self._done))
+            self.phases.append((former, time.monotonic() - began, len(self._seen) - done))
+            self._phase = (name, time.monotonic(), len(self._seen))
 
     def judged(self, number: int, *, sent_from_now: bool = False) -> None:
         """Wait for so many more verdicts.
@@ -112,11 +113,13 @@ class Traffic:
             assert self._changed.wait_for(lambda: self.refused - before >= number, _PATIENCE_S), self._where()
 
     def finish(self) -> None:
-        """Send no more, and wait until every image has its record."""
+        """Send no more, and wait until every image has its record, also those that had one before a kill."""
         self._stop.set()
         for thread in self._threads:
             thread.join()
         with self._changed:
+            self._waiting |= self._done
+            self._done = set()
             assert self._changed.wait_for(lambda: not self._waiting, _PATIENCE_S), self._where()
         self.phase("")
         self._end.set()
@@ -125,7 +128,7 @@ class Traffic:
     @property
     def verdicts(self) -> int:
         """How many images have their record."""
-        return len(self._done)
+        return len(self._seen)
 
     def figures(self) -> str:
         """Return the images a second of each phase."""
@@ -147,7 +150,7 @@ class Traffic:
     def _send(self) -> None:
         while not self._stop.is_set():
             with self._changed:
-                if not self._changed.wait_for(lambda: len(self._waiting) < _WINDOW or self._stop.is_set(), 1):
+                if not self._changed.wait_for(lambda: len(self._waiting) < WINDOW or self._stop.is_set(), 1):
                     continue
                 number = self._number
                 self._number += 1
@@ -193,4 +196,5 @@ class Traffic:
             with self._changed:
                 self._waiting -= found
                 self._done |= found
+                self._seen |= found
                 self._changed.notify_all()
