@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from training.datasets import bounds
 from training.job.errors import TrainingError
 
 Severity = Literal["error", "warning"]
@@ -33,11 +35,15 @@ class Kind:
 KINDS: dict[str, Kind] = {
     "empty": Kind("error", "Check the path: there is no image to import."),
     "unsafe-name": Kind("error", "Create the zip again, without names that lead outside it."),
+    "twice-in-zip": Kind("warning", "The last one was read. Create the zip again, with each file once."),
     "outside-link": Kind("error", "Replace the link with the file itself."),
     "missing-image": Kind("error", "Add the image, or remove its labels."),
     "ambiguous-image": Kind("error", "Give each image a unique name."),
     "unreadable-image": Kind("error", "Replace the image with a complete JPEG, PNG, BMP, TIFF or WebP file."),
     "bad-annotation": Kind("error", "Correct the labels at this place."),
+    "too-many-boxes": Kind(
+        "error", "Divide the image into tiles with their own labels, or correct the labels."
+    ),
     "labels-lost": Kind("error", "Correct its labels: without them, it would count as a good product."),
     "labelled-twice": Kind("error", "Keep one: the same image must not have two sets of labels."),
     "fraction-box": Kind("error", "Multiply the boxes by width and height: this format has pixels."),
@@ -155,6 +161,7 @@ class Problems:
     strict: bool = False
     collected: list[Problem] = field(default_factory=list)
     _tallied: dict[tuple[str, str, str], int] = field(default_factory=dict)
+    _places: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     def report(self, kind: str, file: object, message: str, place: str = "") -> None:
         """Collect a problem, given by its fields.
@@ -192,7 +199,13 @@ class Problems:
         """
         if self.strict and problem.severity == "error":
             raise problem.error()
-        self.collected.append(problem)
+        places = self._places[problem.kind, problem.file]
+        self._places[problem.kind, problem.file] += 1
+        # A file may have millions of places at which the same is wrong.
+        if places >= bounds.PLACES and problem.place:
+            self.tally(problem.kind, problem.file, "has more such places", problem.count)
+        else:
+            self.collected.append(problem)
 
     def count(self, kind: str) -> int:
         """Return the number of collected problems of one kind."""

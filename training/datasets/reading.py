@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from contract.images import UnreadableError, open_image, transposition, upright_size
 from contract.snapshots import Part
+from training.datasets import bounds
 from training.datasets.dataset import Dataset, Sample
 from training.datasets.formats.annotations import AnnotatedImage, Annotations
 from training.datasets.formats.detection import FORMATS, detect
@@ -79,6 +80,25 @@ def read(
     Raises:
         DatasetError: There is nothing to read, or `strict` is set and there is an error.
     """
+    try:
+        return _read(source, format, class_names, strict, examine, progress)
+    # Every reader knows what its labels may look like. What is beyond all of that ends here, in words.
+    except RecursionError as error:
+        raise DatasetError(source, "has labels that are nested too deeply to be read") from error
+    except OverflowError as error:
+        raise DatasetError(source, f"has a number that is too large to be read: {error}") from error
+    except MemoryError as error:
+        raise DatasetError(source, "needs more memory than there is: divide it into several parts") from error
+
+
+def _read(
+    source: Path | str,
+    format: str | None,
+    class_names: Sequence[str],
+    strict: bool,
+    examine: Examine | None,
+    progress: bool,
+) -> Reading:
     files = open_files(source)
     problems = Problems(strict)
     for problem in files.refused if files.chosen is None else ():
@@ -93,6 +113,10 @@ def read(
     labels = annotations.labels
     if labels is None:
         labels = sorted({obj.label for sample in samples for obj in sample.objects})
+    if len(labels) > bounds.CLASSES:
+        raise DatasetError(
+            source, f"has {len(labels):,} classes, more than {bounds.CLASSES:,}: check its labels"
+        )
     dropped = problems.count("zero-area-box")
     dataset = Dataset(annotations.files, tuple(labels), tuple(samples), dropped, annotations.snapshot_id)
     return Reading(dataset, name, problems.collected)

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
+from itertools import islice
 
 import numpy as np
 
 from contract.snapshots import PARTS
+from training.datasets import bounds
 from training.datasets.checks.duplicates import Duplicate, across_parts
 from training.datasets.dataset import Dataset, Sample
 from training.datasets.problems import Problem
 from training.model.decoding import iou
 
 SAME_BOX_IOU = 0.95
+# Of a box's width: how far to the left or right of its own left edge that of another may be with this IoU.
+_REACH = 1 / SAME_BOX_IOU - 1
 IMBALANCE = 10.0
 
 
@@ -82,19 +86,22 @@ def images_with_masks(dataset: Dataset) -> dict[str, int]:
     return {"all": len(parts)} | {part: parts.count(part) for part in PARTS}
 
 
-def same_boxes(sample: Sample) -> Iterator[tuple[int, int]]:
-    """Yield the indices of each two objects in the same place: with an IoU above SAME_BOX_IOU."""
-    # Sorted by their left edge: boxes with this IoU have left edges within a twentieth of the width.
-    order = sorted(range(len(sample.objects)), key=lambda index: sample.objects[index].box[0])
-    boxes = np.array([sample.objects[index].box for index in order], np.float64).reshape(-1, 4)
-    lefts, widths = boxes[:, 0], boxes[:, 2] - boxes[:, 0]
-    ends = np.searchsorted(lefts, lefts + (1 - SAME_BOX_IOU) * widths, side="right")
-    for position, end in enumerate(ends.tolist()):
-        index, others = order[position], order[position + 1 : end]
-        if others:
-            overlaps = iou(boxes[position][None], boxes[position + 1 : end])[0]
-            for other in np.flatnonzero(overlaps > SAME_BOX_IOU):
-                yield min(index, others[other]), max(index, others[other])
+def same_boxes(sample: Sample) -> Iterator[tuple[int, list[int]]]:
+    """Yield the index of each object with those before it in the same place: with an IoU above SAME_BOX_IOU."""
+    boxes = np.array([obj.box for obj in sample.objects], np.float64).reshape(-1, 4)
+    # Sorted by their left edge: boxes with this IoU have left edges within a twentieth of the larger width.
+    order = np.argsort(boxes[:, 0], kind="stable")
+    lefts = boxes[order, 0]
+    reach = boxes[:, 2] - boxes[:, 0]
+    starts = np.searchsorted(lefts, boxes[:, 0] - _REACH * reach, side="left").tolist()
+    ends = np.searchsorted(lefts, boxes[:, 0] + _REACH * reach, side="right").tolist()
+    for index, (start, end) in enumerate(zip(starts, ends, strict=True)):
+        near = order[start:end]
+        near = near[near < index]
+        if near.size:
+            overlaps = iou(boxes[index][None], boxes[near])[0]
+            if (same := np.sort(near[overlaps > SAME_BOX_IOU])).size:
+                yield index, same.tolist()
 
 
 def same_labels(a: Sample, b: Sample) -> bool:
@@ -122,13 +129,22 @@ def spellings(dataset: Dataset) -> dict[str, list[str]]:
 
 
 def _box_problems(sample: Sample) -> Iterator[Problem]:
-    for first, second in same_boxes(sample):
-        one, other = sample.objects[first].label, sample.objects[second].label
-        place = f"boxes {first + 1} and {second + 1}"
-        if one == other:
-            yield Problem("duplicate-box", sample.name, place, f"are both {one} in the same place")
-        else:
-            yield Problem("conflicting-boxes", sample.name, place, f"are {one} and {other} in the same place")
+    # Of a hundred boxes in one place each is told once, with the first of them, and not with all others.
+    found = same_boxes(sample)
+    for second, earlier in islice(found, bounds.PLACES):
+        label = sample.objects[second].label
+        labels: dict[str, int] = {}
+        for first in earlier:
+            labels.setdefault(sample.objects[first].label, first)
+        for other, first in labels.items():
+            place = f"boxes {first + 1} and {second + 1}"
+            if other == label:
+                yield Problem("duplicate-box", sample.name, place, f"are both {label} in the same place")
+            else:
+                message = f"are {other} and {label} in the same place"
+                yield Problem("conflicting-boxes", sample.name, place, message)
+    if more := sum(1 for _ in found):
+        yield Problem("duplicate-box", sample.name, "", "has more boxes in one place", more)
 
 
 def _first_images(dataset: Dataset) -> dict[str, str]:

@@ -80,8 +80,9 @@ def _unify_labels(sample: Sample, common: dict[str, str], repairs: list[Repair])
 
 def _drop_duplicate_boxes(sample: Sample, repairs: list[Repair]) -> Sample:
     dropped: set[int] = set()
-    for first, second in same_boxes(sample):
-        if sample.objects[first].label == sample.objects[second].label and first not in dropped:
+    for second, earlier in same_boxes(sample):
+        label = sample.objects[second].label
+        if any(sample.objects[first].label == label and first not in dropped for first in earlier):
             dropped.add(second)
     repairs.extend(
         Repair("duplicate-box", sample.name, f"box {index + 1} dropped") for index in sorted(dropped)

@@ -178,7 +178,7 @@ def _edges(box: Any, document: Document, problems: Problems) -> Box | None:
         return shape_box(segmentation)
     try:
         x, y, third, fourth = (float(value) for value in bbox)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return None
     return (x, y, third, fourth) if document.has_corners else (x, y, x + third, y + fourth)
 

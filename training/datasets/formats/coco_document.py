@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from training.datasets import bounds
 from training.datasets.problems import DatasetError, Problems
 
 _SHOWN = 120  # characters of a bad annotation
@@ -101,8 +102,9 @@ def name_classes(documents: list[Document], names: Sequence[str], problems: Prob
         else:
             problems.report("no-categories", document.file, "has no list of categories")
     for document in documents:
+        roots = _roots(document.categories or [])
         for number, label in list(document.labels.items()):
-            if label not in annotated and _is_root(label, document.categories or []):
+            if label not in annotated and label in roots:
                 del document.labels[number]
                 message = f"has the category {label!r}, which no box has and other categories belong to"
                 problems.report("root-category", document.file, message)
@@ -126,8 +128,11 @@ def numbered_labels(numbers: Iterable[int], names: Sequence[str]) -> dict[int, s
 
 
 def _labels(file: str, categories: list[Any], problems: Problems) -> dict[int, str]:
-    """Return the category names by id, in the order of the ids."""
+    """Return the category names by id, in the order of the ids. Raises DatasetError if there are too many."""
+    if len(categories) > bounds.CLASSES:
+        raise DatasetError(file, f"has {len(categories):,} categories, more than {bounds.CLASSES:,}")
     labels: dict[int, str] = {}
+    names: set[str] = set()
     for index, category in enumerate(categories):
         try:
             number, label = _id(category["id"]), str(category["name"]).strip()
@@ -138,20 +143,22 @@ def _labels(file: str, categories: list[Any], problems: Problems) -> dict[int, s
         if number in labels and labels[number] != label:
             message = f"has the id {number} of {labels[number]!r} again"
             problems.report("bad-annotation", file, message, f"category {index} ({label})")
-        elif label in labels.values():
+        elif label in names:
             problems.report("category-twice", file, f"has several categories with the name {label!r}")
         labels.setdefault(number, label)
+        names.add(label)
     return dict(sorted(labels.items()))
 
 
-def _is_root(label: str, categories: list[Any]) -> bool:
-    """Return whether other categories say that they belong to this one."""
-    return any(
-        isinstance(category, dict)
-        and category.get("supercategory") == label
-        and str(category.get("name")).strip() != label
+def _roots(categories: list[Any]) -> set[str]:
+    """Return the names to which other categories say that they belong."""
+    return {
+        category["supercategory"]
         for category in categories
-    )
+        if isinstance(category, dict)
+        and isinstance(category.get("supercategory"), str)
+        and str(category.get("name")).strip() != category["supercategory"]
+    }
 
 
 def category_of(box: Any) -> int | None:
@@ -172,7 +179,10 @@ def _id(value: Any) -> int:
     """Return an id: a whole number, or its digits in a string, as some exporters write it. Raises ValueError."""
     if isinstance(value, bool) or (isinstance(value, float) and not value.is_integer()):
         raise ValueError(value)
-    return int(value)
+    try:
+        return int(value)
+    except OverflowError as error:
+        raise ValueError(value) from error
 
 
 def _image_id(value: Any) -> int | str:

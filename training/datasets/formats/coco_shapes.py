@@ -9,6 +9,7 @@ from training.datasets.dataset import Box
 from training.datasets.formats.shapes import around
 
 _POINTS_OF_A_BOX = 8
+_RUN_BITS = 60
 
 
 def has_shape(segmentation: Any, bbox: Any) -> bool:
@@ -89,6 +90,8 @@ def _runs(text: str) -> list[int]:
     value = shift = 0
     for character in text:
         bits = ord(character) - 48
+        if shift > _RUN_BITS:
+            raise ValueError("a run is longer than any image")
         value |= (bits & 0x1F) << shift
         shift += 5
         if not bits & 0x20:

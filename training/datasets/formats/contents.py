@@ -9,12 +9,15 @@ import codecs
 import io
 import json
 import re
+import zipfile
+import zlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import PurePosixPath
 from typing import Any
 
+from training.datasets import bounds
 from training.datasets.problems import DatasetError
 from training.datasets.storage.files import Files
 
@@ -27,8 +30,9 @@ JSON_SUFFIXES = (".json", ".geojson")
 LINES_SUFFIXES = (".manifest", ".jsonl", ".ndjson")
 TABLE_SUFFIXES = (".csv", ".tsv")
 _BOMS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
-_ROOT = re.compile(r"\s*(?:<\?.*?\?>|<!--.*?-->|<!DOCTYPE[^>\[]*(?:\[.*?\]\s*)?>|\s)*<([\w:.-]+)", re.DOTALL)
-_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s{}\[\],:"]+')
+# Both take what they have once matched for good: to try other ways could take hours.
+_ROOT = re.compile(r"(?>\s+|<\?.*?\?>|<!--.*?-->|<!DOCTYPE[^>\[]*(?:\[.*?\]\s*)?>)*+<([\w:.-]+)", re.DOTALL)
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)|[{}\[\],:]|[^\s{}\[\],:"]+', re.DOTALL)
 
 
 class Contents:
@@ -155,8 +159,27 @@ def text_lines(files: Files, name: str) -> Iterator[str]:
     encoding = next((encoding for bom, encoding in _BOMS.items() if first.startswith(bom)), "")
     if not encoding:
         encoding = "utf-8" if _is_utf8(first) else "cp1252"
-    with files.open(name) as stream, io.TextIOWrapper(stream, encoding, "replace", newline=None) as lines:
-        yield from lines
+    with files.stream(name) as stream, io.TextIOWrapper(stream, encoding, "replace", newline=None) as lines:
+        left = bounds.FILE_BYTES
+        while line := _line(lines, name):
+            left -= len(line)
+            if left < 0:
+                raise DatasetError(
+                    name, f"has more than {bounds.FILE_BYTES >> 20} MiB: divide it into several files"
+                )
+            yield line
+
+
+def _line(lines: io.TextIOWrapper, name: str) -> str:
+    """Return the next line, "" after the last."""
+    try:
+        line = lines.readline(bounds.LINE_CHARACTERS + 1)
+    # What a zip has packed may be damaged anywhere.
+    except (OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise DatasetError(name, f"cannot be read: {error}") from error
+    if len(line) > bounds.LINE_CHARACTERS:
+        raise DatasetError(name, f"has a line of more than {bounds.LINE_CHARACTERS:,} characters")
+    return line
 
 
 def numbered_lines(files: Files, name: str) -> Iterator[tuple[str, str]]:
@@ -188,7 +211,7 @@ def beginning(text: str) -> Any:
     if text.lstrip()[:1] not in ("{", "["):
         return None
     closing: list[str] = []
-    complete, end = "", 0
+    end = 0
     for token in _TOKEN.finditer(text):
         if token[0] in "{[":
             closing.append("}" if token[0] == "{" else "]")
@@ -200,9 +223,8 @@ def beginning(text: str) -> Any:
             continue
         # Before a comma and after a bracket, every value so far is complete.
         end = token.start() if token[0] == "," else token.end()
-        complete = "".join(reversed(closing))
     try:
-        return json.loads(text[:end] + complete)
+        return json.loads(text[:end] + "".join(reversed(closing)))
     except (ValueError, RecursionError):
         return None
 

@@ -78,7 +78,7 @@ def _object(shape: Element, name: str, file: str, problems: Problems) -> Object 
         box = _box(shape)
         if not label:
             raise ValueError("it has no label")
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError) as error:
         message = f"<{shape.tag}> is not a box or shape with a label: {error}"
         problems.report("bad-annotation", file, message, f"image {name}")
         return None

@@ -107,7 +107,7 @@ def _object(box: Any, names: dict[str, Any], line: ManifestLine, problems: Probl
     try:
         left, top, width, height = (float(box[name]) for name in ("left", "top", "width", "height"))
         number = str(int(box["class_id"]))
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         problems.report("bad-annotation", line.manifest, f"is not a box with a class_id: {box}", line.place)
         return None
     if number not in names:
@@ -120,6 +120,6 @@ def _object(box: Any, names: dict[str, Any], line: ManifestLine, problems: Probl
 def _size(value: dict[str, Any]) -> tuple[int, int] | None:
     try:
         return int(value["image_size"][0]["width"]), int(value["image_size"][0]["height"])
-    except (KeyError, TypeError, ValueError, IndexError):
+    except (KeyError, TypeError, ValueError, IndexError, OverflowError):
         # Optional, and only compared with the size of the image itself.
         return None

@@ -45,7 +45,7 @@ def _annotated_images(
                 reference = str(line["file_name"])
                 objects = _objects(line.get("objects"), names)
                 tags = () if line.get("label") is None else (_name(line["label"], names),)
-            except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:
                 message = f"is not a file_name with labels: {type(error).__name__} {error}"
                 problems.report("bad-annotation", file, message, place)
                 continue
@@ -87,5 +87,5 @@ def _name(label: Any, names: Sequence[str]) -> str:
 def _size(line: dict[str, Any]) -> tuple[int, int] | None:
     try:
         return int(line["width"]), int(line["height"])
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         return None

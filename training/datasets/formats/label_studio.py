@@ -133,7 +133,7 @@ def _object(
         labels = value[kind]
         if not isinstance(labels, list) or len(labels) != 1:
             raise ValueError(f"its labels are {labels!r}")
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         problems.report(
             "bad-annotation", file, f"has a result that is not a shape with one label: {error}", place
         )
@@ -164,5 +164,5 @@ def _box(kind: str, value: dict[str, Any], size: tuple[int, int]) -> Box:
 def _size(result: dict[str, Any]) -> tuple[int, int] | None:
     try:
         return int(result["original_width"]), int(result["original_height"])
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         return None

@@ -87,7 +87,7 @@ def _object(shape: Any, number: int, file: str, problems: Problems) -> Object | 
         box = _box(kind, shape["points"])
         if not label:
             raise ValueError("it has no label")
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError) as error:
         problems.report("bad-annotation", file, f"is not a shape with a label: {error}", f"shape {number}")
         return None
     if kind not in _BOXES:
@@ -115,5 +115,5 @@ def _flags(document: dict[str, Any]) -> tuple[str, ...]:
 def _size(document: dict[str, Any]) -> tuple[int, int] | None:
     try:
         return int(document["imageWidth"]), int(document["imageHeight"])
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         return None

@@ -71,7 +71,7 @@ def _object(box: Any, labels: dict[str, str], file: str, problems: Problems) -> 
     try:
         left, top, width, height = (float(box[name]) for name in ("left", "top", "width", "height"))
         number = str(int(box["class_id"]))
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         problems.report("bad-annotation", file, f"is not a box with a class_id: {box}")
         return None
     if number not in labels:
@@ -83,5 +83,5 @@ def _object(box: Any, labels: dict[str, str], file: str, problems: Problems) -> 
 def _size(document: dict[str, Any]) -> tuple[int, int] | None:
     try:
         return int(document["image_size"][0]["width"]), int(document["image_size"][0]["height"])
-    except (KeyError, TypeError, ValueError, IndexError):
+    except (KeyError, TypeError, ValueError, IndexError, OverflowError):
         return None

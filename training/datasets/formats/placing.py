@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from PIL import Image
 
 from contract.tags import is_good
+from training.datasets import bounds
 from training.datasets.dataset import Box, Object, Sample
 from training.datasets.formats.annotations import AnnotatedImage
 from training.datasets.problems import Problems
@@ -94,6 +95,10 @@ def place(
         corners: Counts the boxes of the whole source.
     """
     if image.masks and not _fits(image, facts, problems):
+        return None
+    if len(image.objects) > bounds.OBJECTS:
+        message = f"has {len(image.objects):,} boxes, more than {bounds.OBJECTS:,}"
+        problems.report("too-many-boxes", image.name, message)
         return None
     turn = _turn(image, facts, problems)
     objects: list[Object] = []

@@ -11,11 +11,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from contract.images import SUFFIXES
+from training.datasets import bounds
 from training.datasets.dataset import Box, Object
 from training.datasets.formats.annotations import AnnotatedImage, Annotations, Claim, image_of
 from training.datasets.formats.contents import Contents, text_lines
 from training.datasets.formats.parts import part_of_file, part_of_folders, part_of_word
-from training.datasets.problems import Problems
+from training.datasets.problems import DatasetError, Problems
 from training.datasets.storage.files import Files
 
 _COLUMNS: dict[str, set[str]] = {
@@ -104,7 +105,7 @@ def _layout(lines: list[str]) -> _Layout | None:
         # The labels are JSON inside a cell; the tools that write this are known by name.
         return None
     delimiter = max(",;\t", key=lines[0].count)
-    first = [cell.strip() for cell in next(csv.reader([lines[0]], delimiter=delimiter), [])]
+    first = [cell.strip() for cell in _first_row(lines[0], delimiter)]
     columns: dict[str, int] = {}
     others = []
     for index, cell in enumerate(first):
@@ -135,7 +136,7 @@ def _one_hot(delimiter: str, first: list[str], columns: dict[str, int], lines: l
     """Return the layout of a table with a column of 0 and 1 for each class; None if it is not one."""
     own = [name for index, name in enumerate(first) if index not in columns.values()]
     for line in lines[1:]:
-        cells = next(csv.reader([line], delimiter=delimiter), [])
+        cells = _first_row(line, delimiter)
         values = [cell.strip() for index, cell in enumerate(cells) if index not in columns.values()]
         if len(cells) != len(first) or not set(values) <= {"0", "1", "0.0", "1.0"}:
             return None
@@ -177,8 +178,7 @@ def _annotated_images(
 
 def _rows_by_image(files: Files, file: str, layout: _Layout, problems: Problems) -> dict[str, _Rows]:
     images: dict[str, _Rows] = {}
-    reader = csv.reader(text_lines(files, file), delimiter=layout.delimiter)
-    for number, row in enumerate(reader, start=1):
+    for number, row in enumerate(_rows(files, file, layout.delimiter, problems), start=1):
         if not any(cell.strip() for cell in row) or (number == 1 and layout.has_header):
             continue
         place = f"line {number}"
@@ -190,6 +190,23 @@ def _rows_by_image(files: Files, file: str, layout: _Layout, problems: Problems)
         rows = images.setdefault(reference, _Rows(place))
         _add_row(rows, cells, layout, file, place, problems)
     return images
+
+
+def _rows(files: Files, file: str, delimiter: str, problems: Problems) -> Iterator[list[str]]:
+    """Yield the rows of a table; what is no table ends it, with a problem."""
+    csv.field_size_limit(bounds.CELL_CHARACTERS)
+    try:
+        yield from csv.reader(text_lines(files, file), delimiter=delimiter)
+    except (csv.Error, DatasetError) as error:
+        message = f"is not readable as a table to its end: {str(error).removeprefix(f'{file}: ')}"
+        problems.report("bad-annotation", file, message)
+
+
+def _first_row(line: str, delimiter: str) -> list[str]:
+    try:
+        return next(csv.reader([line], delimiter=delimiter), [])
+    except csv.Error:
+        return []
 
 
 def _add_row(

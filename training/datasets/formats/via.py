@@ -119,7 +119,7 @@ def _object(
             return None
         box = _box(kind, shape)
         label = _label(attributes.get(attribute), options)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         problems.report("bad-annotation", file, f"is not a region with a class: {error}", place)
         return None
     if kind != "rect":

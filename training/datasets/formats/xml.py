@@ -12,6 +12,7 @@ from training.datasets.problems import DatasetError, Problems
 from training.datasets.storage.files import Files
 
 _DECLARATION = re.compile(rb"^\s*<\?xml[^>]*?encoding\s*=\s*[\"']([\w.:-]+)[\"'][^>]*\?>")
+_DECLARATION_BYTES = 1024
 # What expat reads itself.
 _BUILT_IN = {"utf-8", "utf8", "utf-16", "iso-8859-1", "us-ascii", "ascii"}
 # The later standard has all characters of the earlier ones.
@@ -30,7 +31,7 @@ def read_xml(files: Files, file: str, problems: Problems) -> Element | None:
 
 
 def _parse(data: bytes) -> Element:
-    declared = _DECLARATION.match(data)
+    declared = _DECLARATION.match(data[:_DECLARATION_BYTES])
     encoding = declared[1].decode("ascii", "replace").lower() if declared else "utf-8"
     if declared is None or encoding in _BUILT_IN:
         return fromstring(data)

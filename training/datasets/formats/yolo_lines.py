@@ -88,8 +88,8 @@ def box_of(values: list[float]) -> Box:
 
 def _number(text: str, names: Names) -> int:
     """Return the class number; some tools write the name. Raises ValueError."""
-    if text in names.labels:
-        return names.labels.index(text)
+    if text in names.numbers:
+        return names.numbers[text]
     number = int(float(text))
     if float(text) != number:
         raise ValueError(text)

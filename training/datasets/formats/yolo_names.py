@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import PurePosixPath
 from typing import Any
 
 import yaml
 
+from training.datasets import bounds
 from training.datasets.formats.contents import Contents, decode
 from training.datasets.problems import Problems
 from training.datasets.storage.files import Files
@@ -17,7 +19,7 @@ _YAML = (".yaml", ".yml")
 _USUAL = ("data", "dataset")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Names:
     """The class names of some text files.
 
@@ -28,6 +30,11 @@ class Names:
 
     labels: tuple[str, ...]
     has_keypoints: bool = False
+
+    @cached_property
+    def numbers(self) -> dict[str, int]:
+        """The number of each name; of one that is there twice, the first."""
+        return {label: number for number, label in reversed(list(enumerate(self.labels)))}
 
 
 def name_files(contents: Contents) -> list[str]:
@@ -52,12 +59,60 @@ def names_by_folder(files: Files, name_files: tuple[str, ...], problems: Problem
     return names
 
 
+class YamlError(ValueError):
+    """A YAML file is not read; the message says why."""
+
+
 def document(files: Files, name: str) -> Any:
     """Return the document of a YAML file; None if it is not one."""
     try:
-        return yaml.safe_load(decode(files.read(name)))
-    except (yaml.YAMLError, ValueError, RecursionError):
+        return _document(files, name)
+    except YamlError:
         return None
+
+
+def _document(files: Files, name: str) -> Any:
+    """Return the document of a YAML file. Raises YamlError."""
+    data = files.peek(name, bounds.YAML_BYTES + 1)
+    if len(data) > bounds.YAML_BYTES:
+        raise YamlError(f"has more than {bounds.YAML_BYTES >> 20} MiB, too much for a list of names")
+    try:
+        return _resolved(yaml.SafeLoader(decode(data)))
+    # PyYAML's constructors of dates and numbers raise what they come upon.
+    except (yaml.YAMLError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
+        raise YamlError(f"is not readable YAML: {error}") from error
+    except YamlError:
+        raise
+    except ValueError as error:
+        raise YamlError(f"is not readable YAML: {error}") from error
+
+
+def _resolved(loader: yaml.SafeLoader) -> Any:
+    """Return the document of a loader. Raises YamlError if its aliases stand for too much."""
+    try:
+        node = loader.get_single_node()
+        # An alias stands for a value that is elsewhere, with its own aliases: nine lines can mean a billion values.
+        if node is not None and _values(node, {}) > bounds.YAML_VALUES:
+            raise YamlError(f"stands for more than {bounds.YAML_VALUES:,} values")
+        return None if node is None else loader.construct_document(node)
+    finally:
+        loader.dispose()
+
+
+def _values(node: yaml.Node, known: dict[int, int]) -> int:
+    """Return how many values a node stands for. Raises YamlError if it contains itself."""
+    if id(node) in known:
+        if not known[id(node)]:
+            raise YamlError("has a value that contains itself")
+        return known[id(node)]
+    known[id(node)] = 0
+    children: list[yaml.Node] = []
+    if isinstance(node, yaml.SequenceNode):
+        children = node.value
+    elif isinstance(node, yaml.MappingNode):
+        children = [child for pair in node.value for child in pair]
+    known[id(node)] = 1 + sum(_values(child, known) for child in children)
+    return known[id(node)]
 
 
 def _has_names(files: Files, name: str) -> bool:
@@ -70,16 +125,20 @@ def _names(files: Files, file: str, problems: Problems) -> Names:
         lines = decode(files.read(file)).splitlines()
         # An empty line at the end is no class; one in between would move all that follow.
         return Names(tuple(line.strip() for line in lines if line.strip()))
-    found = document(files, file)
+    try:
+        found = _document(files, file)
+    except YamlError as error:
+        problems.report("bad-annotation", file, str(error))
+        return Names(())
     names = found.get("names") if isinstance(found, dict) else None
     if isinstance(names, dict):
         try:
             numbered = {int(key): value for key, value in names.items()}
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             numbered = {}
         names = [numbered[number] for number in range(len(names)) if number in numbered]
         names = names if len(names) == len(numbered) > 0 else None
-    if not isinstance(names, list):
+    if not isinstance(names, list) or any(isinstance(name, list | dict) for name in names):
         problems.report("no-categories", file, "has no `names`: a list, or numbers from 0 with names")
         return Names(())
-    return Names(tuple(str(name) for name in names), "kpt_shape" in found)
+    return Names(tuple(str(name) for name in names), isinstance(found, dict) and "kpt_shape" in found)

@@ -9,23 +9,22 @@ import tempfile
 import threading
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path, PureWindowsPath
 from typing import BinaryIO, cast
 from urllib.parse import quote
 
 from training.datasets.problems import DatasetError, Problem
-from training.datasets.storage.files import Files
+from training.datasets.storage.directory import check_directory, check_entries
+from training.datasets.storage.files import Files, read_bounded
 from training.datasets.storage.names import decodings, is_hidden
-
-# A zip entry can unpack to any size.
-MAX_FILE_BYTES = 256 * 1024**2
 
 _ZIP_ERRORS = (OSError, KeyError, RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error, EOFError)
 _IS_UTF8 = (
     0x800  # the flag of a name that is in UTF-8; others are in the code page of the system that packed it
 )
-_IS_ENCRYPTED = 0x1
 _UNICODE_PATH = 0x7075  # the extra field with the name in UTF-8 (APPNOTE.TXT 4.6.9)
 
 
@@ -46,13 +45,16 @@ class Zip(Files):
         self._open: tuple[int, zipfile.ZipFile] | None = None
         self._lock = threading.Lock()
         try:
+            with self._bytes() as stream:
+                check_directory(path, stream)
             entries = [entry for entry in self._archive().infolist() if not entry.is_dir()]
-        except (OSError, zipfile.BadZipFile) as error:
+        # Damaged directories make Python's reader raise several kinds of errors.
+        except (*_ZIP_ERRORS, struct.error, ValueError) as error:
             raise DatasetError(path, f"is not a readable zip: {error}") from error
-        if any(entry.flag_bits & _IS_ENCRYPTED for entry in entries):
-            raise DatasetError(path, "is encrypted: unpack it, and name the folder")
+        check_entries(path, entries)
         self._members: dict[str, zipfile.ZipInfo] = {}
         self.aliases, unsafe = {}, set[str]()
+        twice = Counter(entry.filename for entry in entries)
         for entry in entries:
             names = [name.replace("\\", "/") for name in _spellings(entry)]
             if is_hidden(names[0]):
@@ -64,24 +66,32 @@ class Zip(Files):
             if names[1:]:
                 self.aliases[names[0]] = tuple(names[1:])
         self.names = tuple(sorted(self._members))
-        self.refused = tuple(
-            Problem("unsafe-name", path, repr(name), "is a name that leads out of the zip")
-            for name in sorted(unsafe)
+        self.refused = (
+            *(
+                Problem("unsafe-name", path, repr(name), "is a name that leads out of the zip")
+                for name in sorted(unsafe)
+            ),
+            *(
+                Problem("twice-in-zip", path, name, f"is in the zip {count} times", count - 1)
+                for name, count in twice.items()
+                if count > 1 and name in self._members
+            ),
         )
 
     def read(self, name: str) -> bytes:
-        try:
-            member = self._member(name)
-            if member.file_size > MAX_FILE_BYTES:
-                raise DatasetError(f"{self._path}!{name}", f"unpacks to more than {MAX_FILE_BYTES:,} bytes")
-            return self._archive().read(member)
-        except _ZIP_ERRORS as error:
-            raise DatasetError(f"{self._path}!{name}", f"cannot be read: {error}") from error
+        with self.stream(name) as member:
+            return read_bounded(member, f"{self._path}!{name}", _ZIP_ERRORS)
 
     def peek(self, name: str, size: int) -> bytes:
         try:
-            with self._archive().open(self._member(name)) as member:
+            with self.stream(name) as member:
                 return member.read(size)
+        except _ZIP_ERRORS as error:
+            raise DatasetError(f"{self._path}!{name}", f"cannot be read: {error}") from error
+
+    def stream(self, name: str) -> BinaryIO:
+        try:
+            return cast(BinaryIO, self._archive().open(self._member(name)))
         except _ZIP_ERRORS as error:
             raise DatasetError(f"{self._path}!{name}", f"cannot be read: {error}") from error
 
@@ -90,17 +100,24 @@ class Zip(Files):
         # without a name, which disappears when the stream is closed.
         unpacked = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
         try:
-            with self._archive().open(self._member(name)) as member:
+            with self.stream(name) as member:
                 shutil.copyfileobj(member, unpacked, 1 << 20)
         except _ZIP_ERRORS as error:
             unpacked.close()
             raise DatasetError(f"{self._path}!{name}", f"cannot be read: {error}") from error
+        except DatasetError:
+            unpacked.close()
+            raise
         unpacked.seek(0)
         return cast(BinaryIO, unpacked)
 
     def uri(self, name: str) -> str:
         zip_uri = self._path if "://" in self._path else Path(self._path).resolve().as_uri()
         return f"{zip_uri}#member={quote(name)}"
+
+    def _bytes(self) -> AbstractContextManager[BinaryIO]:
+        """Return the zip itself, to read its end; a stream that was given stays open."""
+        return nullcontext(self._stream) if self._stream else Path(self._path).open("rb")
 
     def _member(self, name: str) -> zipfile.ZipInfo:
         """Return the entry of a name. Raises KeyError."""

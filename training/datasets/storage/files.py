@@ -9,9 +9,12 @@ from types import MappingProxyType
 from typing import BinaryIO
 
 from contract.images import SUFFIXES
-from training.datasets.problems import Problem
+from training.datasets import bounds
+from training.datasets.problems import DatasetError, Problem
 from training.datasets.storage.names import Names, is_preview
 from training.job.container import cores
+
+_PIECE = 4 << 20
 
 
 class Files(ABC):
@@ -36,7 +39,7 @@ class Files(ABC):
         """Return the bytes of a file.
 
         Raises:
-            DatasetError: The file cannot be read.
+            DatasetError: The file cannot be read, or has more than `bounds.FILE_BYTES`.
         """
 
     @abstractmethod
@@ -46,6 +49,14 @@ class Files(ABC):
         Raises:
             DatasetError: The file cannot be read.
         """
+
+    def stream(self, name: str) -> BinaryIO:
+        """Return a stream to read a file once, from its beginning. The caller closes it.
+
+        Raises:
+            DatasetError: The file cannot be read.
+        """
+        return self.open(name)
 
     def peek(self, name: str, size: int) -> bytes:
         """Return the first bytes of a file, to tell what it is.
@@ -87,6 +98,32 @@ class Files(ABC):
             A file that is not a known kind of image is returned if no image fits.
         """
         return self._image_names.find(reference, near, hint) or self._other_names.find(reference, near, hint)
+
+
+def read_bounded(stream: BinaryIO, file: object, errors: tuple[type[Exception], ...] = (OSError,)) -> bytes:
+    """Return what a stream has.
+
+    Args:
+        stream: The stream. It is not asked for all at once: what a zip unpacks need not have the size that it states.
+        file: The file, for messages.
+        errors: What reading may raise.
+
+    Raises:
+        DatasetError: The stream cannot be read, or has more than `bounds.FILE_BYTES`.
+    """
+    pieces, left = list[bytes](), bounds.FILE_BYTES
+    try:
+        while piece := stream.read(_PIECE):
+            left -= len(piece)
+            if left < 0:
+                raise DatasetError(
+                    file,
+                    f"has more than {bounds.FILE_BYTES >> 20} MiB: it is no image, and too long for labels",
+                )
+            pieces.append(piece)
+    except errors as error:
+        raise DatasetError(file, f"cannot be read: {error}") from error
+    return b"".join(pieces)
 
 
 def image_suffix(image: bytes) -> str:

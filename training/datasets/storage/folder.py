@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from training.datasets.problems import DatasetError, Problem
-from training.datasets.storage.files import Files
+from training.datasets.storage.files import Files, read_bounded
 from training.datasets.storage.names import decodings, is_hidden
 
 
@@ -64,7 +64,7 @@ class Folder(Files):
 
     def read(self, name: str) -> bytes:
         with self.open(name) as file:
-            return file.read()
+            return read_bounded(file, self._root / name)
 
     def open(self, name: str) -> BinaryIO:
         try:

@@ -14,6 +14,7 @@ import struct
 import threading
 from typing import BinaryIO
 
+from training.datasets import bounds
 from training.datasets.problems import DatasetError
 from training.datasets.storage.files import Files
 
@@ -67,7 +68,7 @@ def read_record(stream: BinaryIO) -> bytes | None:
     Raises:
         RecordError: There is no complete record at this position.
     """
-    parts: list[bytes] = []
+    parts, total = list[bytes](), 0
     while True:
         frame = stream.read(8)
         if not frame and not parts:
@@ -80,6 +81,9 @@ def read_record(stream: BinaryIO) -> bytes | None:
             raise RecordError(f"a record begins with {magic.hex()}, not with {MAGIC.hex()}")
         if flag not in ((MIDDLE, END) if parts else (WHOLE, BEGIN)):
             raise RecordError(f"the continuation flag {flag} is out of order")
+        total += length
+        if total > bounds.FILE_BYTES:
+            raise RecordError(f"a record has more than {bounds.FILE_BYTES >> 20} MiB: it is no image")
         part = stream.read(length)
         if len(part) < length or len(stream.read(-length % 4)) < -length % 4:
             raise RecordError("the file ends within a record")
@@ -99,6 +103,8 @@ def unpack(record: bytes) -> tuple[list[float], bytes]:
     count, label, _, _ = HEADER.unpack_from(record)
     if count == 0:
         return [label], record[HEADER.size :]
+    if count > bounds.RECORD_VALUES:
+        raise RecordError(f"the header states {count} label values, more than {bounds.RECORD_VALUES:,}")
     end = HEADER.size + 4 * count
     if end > len(record):
         raise RecordError(f"the header states {count} label values, more than there are bytes")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 from botocore.exceptions import BotoCoreError, ClientError
 
 import contract.s3
+from training.datasets import bounds
 from training.datasets.problems import DatasetError
 from training.datasets.storage.files import Files
 from training.datasets.storage.names import is_hidden
@@ -54,7 +55,13 @@ def read(uri: str, start: int | None = None, end: int | None = None) -> bytes:
     bucket, key = _split(uri)
     try:
         if start is None or end is None:
-            return client().get_object(Bucket=bucket, Key=key)["Body"].read()
+            found = client().get_object(Bucket=bucket, Key=key)
+            if found["ContentLength"] > bounds.FILE_BYTES:
+                raise DatasetError(
+                    uri,
+                    f"has more than {bounds.FILE_BYTES >> 20} MiB: it is no image, and too long for labels",
+                )
+            return found["Body"].read()
         return client().get_object(Bucket=bucket, Key=key, Range=f"bytes={start}-{end - 1}")["Body"].read()
     except (ClientError, BotoCoreError) as error:
         raise DatasetError(uri, f"cannot be read: {error}") from error

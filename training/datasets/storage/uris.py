@@ -16,7 +16,7 @@ from urllib.parse import unquote, urlsplit
 from training.datasets.problems import DatasetError
 from training.datasets.storage import s3
 from training.datasets.storage.archive import Zip
-from training.datasets.storage.files import Files
+from training.datasets.storage.files import Files, read_bounded
 from training.datasets.storage.records import Records
 
 T = TypeVar("T", bound=Files)
@@ -32,7 +32,7 @@ class FilesByUri(Files):
         if name.startswith("s3://"):
             return s3.read(name)
         with self.open(name) as file:
-            return file.read()
+            return read_bounded(file, name)
 
     def open(self, name: str) -> BinaryIO:
         scheme, _, path, _, _ = urlsplit(name)
