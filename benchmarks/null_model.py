@@ -1,4 +1,4 @@
-"""A model that finds nothing and takes no time, so that a benchmark measures the chain around it.
+"""A model that takes no time, so that a benchmark measures the chain around it. It finds nothing, or always the same.
 
 python -m benchmarks.null_model --out null.tar.gz
 """
@@ -20,14 +20,20 @@ LABELS = ("crazing", "inclusion", "patches", "pitted_surface", "rolled-in_scale"
 INPUT_SIZE = 64
 
 
-def write(target: Path) -> Path:
-    """Write the model.tar.gz and return its path. The model returns one box with score zero for each image."""
+def write(target: Path, score: float = 0.0) -> Path:
+    """Write the model.tar.gz and return its path.
+
+    Args:
+        target: The file.
+        score: The model returns one box for each image, with this score for every class.
+    """
+    filled = numpy_helper.from_array(np.array([score], np.float32))
     nodes = [
         helper.make_node("Shape", ["images"], ["n"], start=0, end=1),
         helper.make_node("Concat", ["n", "box_shape"], ["boxes_shape"], axis=0),
         helper.make_node("Concat", ["n", "score_shape"], ["scores_shape"], axis=0),
         helper.make_node("ConstantOfShape", ["boxes_shape"], ["boxes"]),
-        helper.make_node("ConstantOfShape", ["scores_shape"], ["scores"]),
+        helper.make_node("ConstantOfShape", ["scores_shape"], ["scores"], value=filled),
     ]
     graph = helper.make_graph(
         nodes,
