@@ -76,6 +76,10 @@ class AlreadyRunningError(LocalCloudError):
         )
 
 
+class BackupError(LocalCloudError):
+    """A backup cannot be written or read. Nothing was changed."""
+
+
 class NotRunningError(LocalCloudError):
     """No local cloud is running in this home.
 

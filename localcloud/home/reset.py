@@ -9,7 +9,7 @@ from localcloud.home.lock import FILE_NAME, Lock, holder
 
 # Everything that a cloud or the command keeps in its home, and nothing else: the folder may contain other files.
 _FOLDERS = ("state", "s3", "sagemaker", "logs", "tmp", "pictures", "learn", "clients", one_time.FOLDER)
-_FILES = (connections.FILE_NAME, administrator.FILE_NAME, "secret", "up.log")
+_FILES = (connections.FILE_NAME, administrator.FILE_NAME, "secret", "up.log", "quotas.json")
 
 
 def parts(home: Path) -> list[Path]:
