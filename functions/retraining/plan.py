@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
 
 _HASH_DIGITS = 12
+_INPUTS = "loupe:inputs"  # the tag of a model that says what it was trained on, and how
 
 
 @dataclass(frozen=True)
@@ -89,12 +90,16 @@ class Planner:
         last = self._last_run(dataset)
         summary = _summary(dataset, snapshot, self._snapshot_of(last))
         settings = _hash(model_settings)
+        tags = self._tags_of(serving) if serving else {}
+        # An execution that was ended after its swap has left no report, and its own model serves.
+        inputs = _hash({"settings": settings, "snapshot": snapshot.id})
         reason_to_stop = _nothing_new(request, summary, settings, last)
+        if tags.get(_INPUTS) == inputs:
+            reason_to_stop = reason_to_stop or "the model that serves was trained on this data, by these settings"
         if reason_to_stop and not request.force:
             report = last["report"] if last else None
             details = {"run": run, "snapshot": summary, "report": report}
             return {"status": "nothing_new", "result": _result("nothing_new", reason_to_stop) | details}
-        tags = self._tags_of(serving) if serving else {}
         candidates = self._candidates(request, run, snapshot, serving, tags)
         return {
             "status": "train",
@@ -105,6 +110,7 @@ class Planner:
             "champion": candidates.describe_champion(),
             "approval": self._asks(request, dataset, tags.get("loupe:dataset")),
             "settings": settings,
+            "inputs": inputs,
         }
 
     def _champion(self) -> Champion | None:

@@ -44,6 +44,7 @@ def plan(
         "run": hashlib.sha256(execution.encode()).hexdigest()[:_HASH_DIGITS],
         "champion": serving.document(),
         "snapshot": {"dataset": metadata.get("dataset", "unknown"), "id": metadata.get("snapshot")},
+        "inputs": "unknown",  # no record of the version says so
         "package": version.arn,
         "winner": {
             "id": f"version {number}",

@@ -75,6 +75,10 @@ class Fault:
         return True
 
 
+class EndedError(BaseException):
+    """The execution has ended. No state of it acts any more."""
+
+
 class Account:
     """An account in which a champion serves; by default the candidate of the only family is better.
 
@@ -87,6 +91,8 @@ class Account:
         smoke: What the smoke test does.
         answer: What a person does with the task token.
         meanwhile: What happens when a task's state is entered, by its name.
+        ends_after: The task after which the execution ends, as when a person stops it.
+        has_ended: Whether it has ended so. Its other branches go no further.
         running_execution: The ARN of another execution that is running.
         applies_rules: The stack's setting.
         alarms: The alarms that are on, at each look at them; the last entry stays.
@@ -107,6 +113,8 @@ class Account:
         self.smoke: Callable[[dict[str, Any]], Any] = lambda event: {"images": 3}
         self.answer: Callable[[str], None] = lambda token: None
         self.meanwhile: dict[str, Callable[[], None]] = {}
+        self.ends_after: str | None = None
+        self.has_ended = False
         self.running_execution: str | None = None
         self.fault: Fault | None = None
         self.visited: list[str] = []
@@ -119,6 +127,7 @@ class Account:
         self.models = {CHAMPION: "s3://models/champion/model.tar.gz"}
         self.champion_dataset: str | None = None
         self.new_tags: dict[str, str] = {}
+        self.tags: dict[str, list[dict[str, str]]] = {}
         self.configs = {CHAMPION: CHAMPION}
         self.endpoint: Endpoint | None = Endpoint(CHAMPION)
         self.registered = False
@@ -224,6 +233,7 @@ class Account:
         self._refuse_duplicate(self.models, request["ModelName"], "model")
         self.models[request["ModelName"]] = request["PrimaryContainer"]["ModelDataUrl"]
         self.new_tags = {tag["Key"]: tag["Value"] for tag in request["Tags"]}
+        self.tags[request["ModelName"]] = request["Tags"]
         return {"ModelArn": f"{ARN}model/{request['ModelName']}"}
 
     def _CreateEndpointConfig(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -341,6 +351,8 @@ class Account:
         }
 
     def _ListTags(self, request: dict[str, Any]) -> dict[str, Any]:
+        if made := self.tags.get(request["ResourceArn"].rpartition("/")[2]):
+            return {"Tags": made}
         tags = [{"Key": "loupe:family", "Value": "ssdlite"}]
         if self.champion_dataset:
             tags.append({"Key": "loupe:dataset", "Value": self.champion_dataset})

@@ -26,7 +26,7 @@ from retraining.report import Reporter
 from retraining.rules import ProposedRules
 from retraining.settings import Settings
 from statemachine.definition import Definition
-from tests.unit.statemachine.account import ENDPOINT, REGION, Account
+from tests.unit.statemachine.account import ENDPOINT, REGION, Account, EndedError
 
 TOPIC = f"arn:aws:sns:{REGION}:000000000000:operations"
 SUBSTITUTIONS = {
@@ -153,20 +153,28 @@ class ScriptedClients:
 
 
 def run(
-    account: Account, definition: Definition, patch: pytest.MonkeyPatch, request: dict[str, Any]
+    account: Account,
+    definition: Definition,
+    patch: pytest.MonkeyPatch,
+    request: dict[str, Any],
+    name: str = "one",
 ) -> dict[str, Any]:
-    """Execute the definition once, and return what DescribeExecution answers."""
+    """Execute the definition once, under a name of its own, and return what DescribeExecution answers.
+
+    Raises:
+        EndedError: The account has ended the execution.
+    """
     _reset_engine(patch)
     _connect(account, patch)
     text = json.dumps(definition)
-    for name, value in SUBSTITUTIONS.items():
-        text = text.replace(f"${{{name}}}", value)
+    for variable, value in SUBSTITUTIONS.items():
+        text = text.replace(f"${{{variable}}}", value)
     machine = {"name": "retrain", "definition": text, "roleArn": "arn:aws:iam::000000000000:role/states"}
     arn = json.loads(stepfunctions._create_state_machine(machine)[2])["stateMachineArn"]
     # The execution is created first and run below, in this thread.
     with patch.context() as not_yet:
         not_yet.setattr(stepfunctions, "_run_execution", lambda arn: None)
-        start = {"stateMachineArn": arn, "name": "one", "input": json.dumps(request)}
+        start = {"stateMachineArn": arn, "name": name, "input": json.dumps(request)}
         execution_arn = json.loads(stepfunctions._start_execution(start)[2])["executionArn"]
     stepfunctions._run_execution(execution_arn)
     execution: dict[str, Any] = stepfunctions._executions[execution_arn]
@@ -204,14 +212,20 @@ def _connect(account: Account, patch: pytest.MonkeyPatch) -> None:
 
     def execute_task(state: Any, state_input: Any, execution: Any, context: dict[str, Any]) -> Any:
         name = context["State"]["Name"]
+        if account.has_ended:
+            raise EndedError
         account.visited.append(name)
         if name in account.meanwhile:
             account.meanwhile.pop(name)()
         token = _state.set(name)
         try:
-            return execute(state, state_input, execution, context)
+            result = execute(state, state_input, execution, context)
         finally:
             _state.reset(token)
+        if name == account.ends_after:
+            account.has_ended = True
+            raise EndedError
+        return result
 
     def publish(message: dict[str, Any]) -> dict[str, Any]:
         account.notices.append(message)
