@@ -35,9 +35,9 @@ def backup(
 ) -> None:
     """Write the local cloud into one file.
 
-    It must not run. The file has a checksum of all that is in it: images, inspections, reviews, models, labels, rules, runs and logs. Passwords and keys are left out: the
-    next start makes new ones, and people get a new password (loupe users password). On AWS, tables and buckets keep
-    their former versions themselves.
+    It must not run. In the file are images, inspections, reviews, models, labels, rules, runs and logs, with checksums.
+    Passwords and keys are left out: the next start makes new ones, and people get a new password (loupe users
+    password). On AWS, tables and buckets keep their former versions themselves.
     """
     if file.exists() and not force:
         raise LoupeError(f"{file} exists", "Choose another name, or replace it: --force")
@@ -74,7 +74,8 @@ def restore(
 ) -> None:
     """Bring the local cloud back from a backup.
 
-    It must not run. Asks before it replaces one. The whole file is read and compared with its checksums before anything is changed.
+    It must not run. Asks before it replaces one. The whole file is read and compared with its checksums before anything
+    is changed.
     """
     with _progress("checking") as show:
         found = check(file, show)
