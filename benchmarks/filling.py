@@ -47,6 +47,7 @@ _SETTINGS = (
         "FunctionResponseTypes",
         "MaximumRetryAttempts",
         "MaximumRecordAgeInSeconds",
+        "ParallelizationFactor",
     ),
 )
 

@@ -16,6 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from localcloud import deploy as deployment
 from localcloud import stopping
+from localcloud.allocator import give_memory_back
 from localcloud.daemon_pool import DaemonPool
 from localcloud.errors import NotRunningError, StartError
 from localcloud.full_disk import FullDisk
@@ -121,6 +122,7 @@ class LocalCloud:
             if previous is not None and previous.port != port:
                 self.home.move_to_port(previous.port, port)
             self._environment.enter()
+            give_memory_back()
             compatibility.check()
             begun = datetime.now(UTC)
             site_port = int(site_listener.getsockname()[1])

@@ -19,6 +19,7 @@ from ministack.core.persistence import _json_default, _state_format_version
 
 from localcloud.home import files
 from localcloud.home.space import Space
+from localcloud.ministack import packed_items
 
 logger = logging.getLogger(__name__)
 
@@ -119,15 +120,20 @@ class Autosave:
         return saved
 
     def _save_service(self, service: str, get_state: Any) -> bool:
-        try:
+        def encode() -> str:
             state = get_state()
             if state is None:
-                return True
+                return ""
             wrapped = {"__ministack_format__": _state_format_version(service), "payload": state}
-            text = json.dumps(wrapped, default=_json_default).encode()
+            return json.dumps(wrapped, default=_json_default)
+
+        try:
+            text = (packed_items.saved_text(encode) if service == "dynamodb" else encode()).encode()
         except RuntimeError:  # changed while it was read: the next attempt follows
             logger.info("autosave: %s was busy", service)
             return False
+        if not text:
+            return True
         if service == "cloudformation" and _UNFINISHED_STACK.search(text):
             return True
         digest = hashlib.blake2b(text, digest_size=16).digest()

@@ -15,7 +15,9 @@ from localcloud.ministack import (
     managed_key,
     message_moves,
     metric_data,
+    packed_items,
     parameters,
+    policy_patterns,
     queries,
     received_messages,
     state_machine_roles,
@@ -25,6 +27,7 @@ from localcloud.ministack import (
     streams,
     taken_names,
     terminal_errors,
+    transaction_tokens,
 )
 from localcloud.ministack.observability import Observability
 
@@ -41,9 +44,12 @@ def apply(observability: Observability, secret: bytes, space: Space) -> None:
         IncompatibleMiniStackError: If MiniStack's worker for functions reports errors in an unknown way.
     """
     callers.apply()
+    policy_patterns.apply()
     function_roles.apply()
     functions.apply(secret)
     streams.apply()
+    packed_items.apply()
+    transaction_tokens.apply()
     queries.apply()
     received_messages.apply()
     message_moves.apply()

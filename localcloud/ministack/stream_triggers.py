@@ -11,6 +11,10 @@ processed, and ignores ParallelizationFactor, MaximumBatchingWindowInSeconds and
   attempt the batch goes to the failure destination:
   https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-batchfailurereporting.html
 - The position that is saved is that of the first record which is not processed in any lane.
+
+On AWS a burst gets as many functions as it needs. Here all share the cores, and more of them would only inspect faster
+what they then alert about later. So while a mapping is some batches behind, no new batch is taken from queues. A
+mapping that fails or hangs keeps nobody waiting.
 """
 
 from __future__ import annotations
@@ -34,6 +38,8 @@ logger = logging.getLogger(__name__)
 
 _ROUND_S, _GAP_S = 0.2, 0.005
 _RETRY_S = 1.0
+# A mapping is behind if so many batches wait for each of its lanes, and if it has processed one within so many seconds.
+_BATCHES_BEHIND, _PROGRESS_S = 3, 10.0
 # A lane looks at so many records at a time; most of them may be of other lanes, or filtered out.
 _LOOK_AHEAD = 500
 
@@ -68,7 +74,11 @@ class _Lane:
 
 
 class Triggers:
-    """Runs all mappings of functions to streams, until the cloud stops."""
+    """Runs all mappings of functions to streams, until the cloud stops.
+
+    Attributes:
+        are_behind: Whether queues should wait for them.
+    """
 
     def __init__(self, after_each_round: Callable[[], None]) -> None:
         """Initialize; nothing runs before `start`.
@@ -79,12 +89,15 @@ class Triggers:
         self._after_each_round = after_each_round
         self._wake = threading.Event()
         self._triggers: dict[str, _Trigger] = {}
+        self.are_behind = False
 
     def start(self) -> None:
         """Take the streams over from MiniStack's poller."""
         # DynamoDB sets it for every new record.
         dynamodb.esm_wake = self._wake
         lambda_svc._poll_dynamodb_streams = lambda: False
+        concurrency = lambda_svc._sqs_esm_concurrency
+        lambda_svc._sqs_esm_concurrency = lambda *arguments: 0 if self.are_behind else concurrency(*arguments)
         threading.Thread(target=self._run, daemon=True, name="loupe-streams").start()
 
     def _run(self) -> None:
@@ -112,6 +125,9 @@ class Triggers:
                 triggers[uuid] = trigger
                 trigger.dispatch(mapping)
         self._triggers = triggers
+        was_behind, self.are_behind = self.are_behind, any(each.is_behind() for each in triggers.values())
+        if was_behind and not self.are_behind:
+            lambda_svc._esm_wake.set()
 
 
 class _Trigger:
@@ -124,6 +140,7 @@ class _Trigger:
         self._mapping = mapping
         self._lanes = [_Lane(self._first_position()) for _ in range(_lanes(mapping))]
         self._lock = threading.Lock()
+        self._processed_at = -float("inf")
 
     def _first_position(self) -> int:
         """Return the saved position; without one, the end of the stream or its beginning, as the mapping says."""
@@ -152,6 +169,13 @@ class _Trigger:
                     target=self._process, args=arguments, daemon=True, name="loupe-stream"
                 ).start()
         self._save_position()
+
+    def is_behind(self) -> bool:
+        """Return whether many records wait, although they are being processed."""
+        with request_scope(*self._scope):
+            waiting = dynamodb.stream_end_position(self._table) - min(lane.position for lane in self._lanes)
+        most = _BATCHES_BEHIND * len(self._lanes) * int(self._mapping.get("BatchSize") or 100)
+        return bool(waiting > most) and time.monotonic() - self._processed_at < _PROGRESS_S
 
     def _divide_anew(self) -> bool:
         """Change the number of lanes, once none of them is busy; return whether that was possible."""
@@ -213,6 +237,7 @@ class _Trigger:
         first = _first_failed(lane.batch, result)
         if first is None:
             lane.batch, lane.attempts = [], 0
+            self._processed_at = time.monotonic()
             self._mapping["LastProcessingResult"] = "OK"
             return
         self._mapping["LastProcessingResult"] = "PROBLEM: Function call failed"

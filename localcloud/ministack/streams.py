@@ -7,7 +7,7 @@ from ministack.services import dynamodb, lambda_svc
 from localcloud.ministack.stream_triggers import Triggers
 
 # Records of a stream that are kept after every trigger has processed them, for readers of the streams API.
-_RECORDS_KEPT = 1000
+_RECORDS_KEPT = 200
 
 _StreamKey = tuple[str, str, str]  # account, region, table or trigger
 

@@ -104,7 +104,7 @@ def write(*names: str) -> None:
     records = dynamodb._stream_records._data.setdefault((*SCOPE, "table"), [])
     for name in names:
         number = str(len(records))
-        content = {"Keys": {"image": {"S": name[0]}}, "SequenceNumber": number}
+        content: dict[str, Any] = {"Keys": {"image": {"S": name[0]}}, "SequenceNumber": number}
         content["ApproximateCreationDateTime"] = 4e9
         records.append({"eventID": name, "dynamodb": content})
 
@@ -221,3 +221,26 @@ def test_a_change_of_the_number_of_lanes_loses_nothing(function: Function, mappi
     mapping["ParallelizationFactor"] = 1
     until(triggers, function, lambda: position() == 8)
     assert {name for batch in function.batches for name in batch} == {f"{item}0" for item in "abcdefgh"}
+
+
+def test_queues_wait_while_a_trigger_is_behind_but_not_for_one_that_fails(
+    function: Function, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lambda_svc, "_poll_dynamodb_streams", lambda: False)
+    monkeypatch.setattr(dynamodb, "esm_wake", threading.Event())
+    monkeypatch.setattr(lambda_svc, "_sqs_esm_concurrency", lambda *arguments: 2)
+    monkeypatch.setattr(threading.Thread, "start", lambda thread: thread.run() if thread._args else None)
+    triggers = Triggers(lambda: None)
+    triggers.start()
+    write(*(f"{item}{number}" for number in range(5) for item in "abcdefgh"))
+    triggers._round()
+    assert lambda_svc._sqs_esm_concurrency({}) == 0
+    while position() < 40:
+        triggers._round()
+    triggers._round()
+    assert lambda_svc._sqs_esm_concurrency({}) == 2
+
+    monkeypatch.setattr(stream_triggers, "_PROGRESS_S", 0.0)
+    write(*(f"{item}{number}" for number in range(5, 10) for item in "abcdefgh"))
+    triggers._round()
+    assert lambda_svc._sqs_esm_concurrency({}) == 2, "nothing was processed for long"
