@@ -156,6 +156,7 @@ def test_a_record_that_is_gone_raises_no_alert(cloud: Cloud) -> None:
     assert cloud.published() == []
 
 
+@pytest.mark.promise(1, 11)
 def test_a_second_delivery_raises_no_second_alert(cloud: Cloud, inspected: dict[str, Any]) -> None:
     """The stream delivers the same record again, hours later."""
     _, position = cloud.alert()
@@ -240,6 +241,7 @@ def test_an_alert_has_its_umlauts_in_the_subject(cloud: Cloud) -> None:
     assert cloud.published()[0]["subject"] == "MAJOR defect on Süd/oben: scratches (Größe 7)"
 
 
+@pytest.mark.promise(11)
 def test_an_alert_that_cannot_be_sent_is_retried(
     cloud: Cloud, inspected: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -17,16 +18,19 @@ from moto.dynamodb.models import dynamodb_backends
 from moto.s3.models import s3_backends
 from moto.ssm.models import ssm_backends
 
-from api import aws
+from api import aws, reviews
 from api.app import app
+from api.routes import reviews as routes
 from contract.inspections import Verdict
 from handlers import track
 from inspection.records import Record
 from inspection.rules import Reason
 from retraining.documents import Documents
+from review.decisions import FINISH_TIME
 from review.items import from_item
+from review.queue import CLAIM_TIME
 from tests.api_support import Answer, call
-from tests.crashes import Story, calls, is_reading
+from tests.crashes import Crash, Story, calls, is_reading
 from tests.inspection_support import detection, jpeg, picture
 from tests.integration.api_cloud import REGION, ApiCloud, start
 from tests.promises import Tell
@@ -318,6 +322,50 @@ def test_a_repeated_request_heals_a_crash(world: World, route: str, tried: Tell)
 @pytest.mark.parametrize("route", STORIES)
 def test_a_repeated_request_heals_a_crash_at_any_call(world: World, route: str, tried: Tell) -> None:
     STORIES[route](world).converges(tried, everywhere=True)
+
+
+@pytest.mark.promise(10)
+@pytest.mark.parametrize(
+    ("operation", "held"), [("CopyObject", CLAIM_TIME), ("TransactWriteItems", FINISH_TIME)]
+)
+def test_what_a_killed_request_holds_is_free_when_its_time_is_over(
+    world: World, monkeypatch: pytest.MonkeyPatch, operation: str, held: timedelta, tried: Tell
+) -> None:
+    """With a clock that stands still: nobody else gets the image a moment before, and then somebody does."""
+    now = [datetime.now(UTC)]
+    frozen = dataclasses.replace(reviews.queue(), clock=lambda: now[0])
+    monkeypatch.setattr(reviews, "queue", lambda: frozen)
+    monkeypatch.setattr(routes, "queue", lambda: frozen)
+    reviews.decisions.cache_clear()
+    path = f"/reviews/{doubtful(world)['id']}"
+    body = {"verdict": "fail", "objects": [{"label": "scratch", "box": BOX}], "version": 1}
+
+    def ask(action: str, name: str, **parts: Any) -> Answer:
+        return call("POST", f"{path}/{action}", "reviewer", name=name, **parts)
+
+    ask("claim", "ada")
+    world.save()
+    with calls() as names:
+        assert ask("decision", "ada", body=body).status == 200
+    world.begin()
+    with calls(names.index(operation) + 1, before=False), pytest.raises(Crash):
+        ask("decision", "ada", body=body)
+    tried(faults=1)
+
+    now[0] += held - timedelta(milliseconds=1)
+    assert (ask("claim", "bob").status, ask("claim", "bob").code) == (409, "already_claimed")
+    now[0] += timedelta(milliseconds=1)
+    claimed = ask("claim", "bob")
+    decided = ask("decision", "bob", body={"verdict": "pass", "version": claimed.body["version"]})
+    assert decided.status == 200
+    # She comes back too late, and overwrites nothing.
+    assert (ask("decision", "ada", body=body).status, frozen.get(path[9:])["decisions"][-1]["by"]) == (
+        409,
+        "bob",
+    )
+    label = world.left()["objects"][f"labels/{path[9:]}.json"]
+    assert (label["by"], label["objects"]) == ("bob", [])
+    reviews.decisions.cache_clear()
 
 
 def delivered(world: World, version: str, *former: Record) -> Story:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from inspection import alerts
 from tests.crashes import Crash, Story, calls
 from tests.inspection_support import anomaly, detection, http, jpeg, message, model_error, prediction
 from tests.integration.moto_cloud import DEFECT, DOUBTFUL, GOOD, Cloud, detect_by_grey
@@ -144,8 +145,16 @@ def test_a_new_delivery_heals_a_crash_at_any_call(cloud: Cloud, name: str, tried
 
 
 @pytest.mark.promise(11)
-def test_an_alert_is_repeated_only_if_the_first_was_sent_before_the_crash(cloud: Cloud) -> None:
-    """And with the same id, whenever that is: receivers need not know how long the stream waits."""
+def test_an_alert_is_repeated_only_if_the_first_was_sent_before_the_crash(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, tried: Tell
+) -> None:
+    """And with the same id, also after the five minutes for which AWS itself would know a message again."""
+
+    class Later(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> datetime:
+            return datetime.now(tz) + timedelta(minutes=6)
+
     announced = cloud.put("incoming/line-1/top/SN1.jpg", jpeg(shade=DEFECT))
     numbers = []
     for operation in ("PutObject", "Publish"):
@@ -158,8 +167,11 @@ def test_an_alert_is_repeated_only_if_the_first_was_sent_before_the_crash(cloud:
         cloud.inspect_record(announced)
         with calls(place, before=False), pytest.raises(Crash):
             cloud.alert()
-        cloud.alert()
-        cloud.alert()
+        tried(faults=1)
+        with monkeypatch.context() as patch:
+            patch.setattr(alerts, "datetime", Later)
+            cloud.alert()
+            cloud.alert()
         assert {alert["alert_id"] for alert in cloud.alerts()} == {record["id"]}
         numbers.append(len(cloud.alerts()))
     assert numbers == [1, 2]

@@ -121,12 +121,14 @@ def test_an_image_deleted_before_it_is_read_gets_a_record(cloud: Cloud) -> None:
     assert cloud.inspect_record(announced)["reasons"][0]["code"] == "deleted"
 
 
+@pytest.mark.promise(3)
 def test_a_delete_marker_does_not_hide_the_announced_version(cloud: Cloud) -> None:
     announced = cloud.put("incoming/a/b/c.jpg", jpeg(shade=DEFECT))
     cloud.s3.delete_object(Bucket=cloud.images, Key="incoming/a/b/c.jpg")
     assert cloud.inspect_record(announced)["verdict"] == "fail"
 
 
+@pytest.mark.promise(3)
 def test_the_version_that_the_event_names_is_inspected(cloud: Cloud) -> None:
     """The key is overwritten between event and read."""
     first = cloud.put("incoming/a/b/c.jpg", jpeg(shade=DEFECT))
@@ -137,6 +139,7 @@ def test_the_version_that_the_event_names_is_inspected(cloud: Cloud) -> None:
     assert (cloud.record(first)["verdict"], cloud.record(second)["verdict"]) == ("fail", "pass")
 
 
+@pytest.mark.promise(4)
 @pytest.mark.parametrize(
     "key",
     [
@@ -166,6 +169,7 @@ def test_a_valid_time_of_the_camera_is_stored(cloud: Cloud, captured_at: str, ex
     assert cloud.inspect_record(announced)["captured_at"] == expected
 
 
+@pytest.mark.promise(5)
 @pytest.mark.parametrize("name", ["inspect-test-event", "inspect-unknown"])
 def test_events_that_announce_no_image_are_acknowledged_and_counted(
     cloud: Cloud, capsys: pytest.CaptureFixture[str], name: str
@@ -189,6 +193,7 @@ def test_an_image_is_inspected_in_whatever_wrapping_it_is_announced(
     assert "UnknownMessages" not in metrics(capsys)[()]
 
 
+@pytest.mark.promise(1)
 def test_an_image_that_two_wrappings_announce_has_one_record_and_one_alert(cloud: Cloud) -> None:
     announced = cloud.put("incoming/a/b/c.jpg", jpeg(shade=DEFECT))
     without_sequencer = copy.deepcopy(announced)
@@ -201,6 +206,7 @@ def test_an_image_that_two_wrappings_announce_has_one_record_and_one_alert(cloud
     assert len(cloud.alerts()) == 1
 
 
+@pytest.mark.promise(2)
 def test_without_versions_and_sequencers_the_later_upload_is_not_lost(cloud: Cloud) -> None:
     for second in (20, 21, 21, 19):
         announced = cloud.put("incoming/a/b/c.jpg", jpeg())

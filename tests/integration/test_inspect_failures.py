@@ -25,6 +25,7 @@ def break_model(*files: bytes) -> Any:
 SUBSETS = [subset for size in range(5) for subset in itertools.combinations(range(4), size)]
 
 
+@pytest.mark.promise(6)
 @pytest.mark.parametrize("failing", SUBSETS)
 def test_only_the_messages_that_failed_return_to_the_queue(cloud: Cloud, failing: tuple[int, ...]) -> None:
     """Every subset of a batch."""
@@ -38,6 +39,7 @@ def test_only_the_messages_that_failed_return_to_the_queue(cloud: Cloud, failing
     assert len(cloud.records()) == 4 - len(failing)
 
 
+@pytest.mark.promise(8)
 def test_a_poison_image_ends_in_a_review_and_does_not_affect_others(cloud: Cloud) -> None:
     poison = jpeg(shade=DEFECT)
     cloud.endpoint = break_model(poison)
@@ -73,6 +75,7 @@ def test_a_message_returns_to_the_queue_after_an_error_of_aws(
     assert cloud.inspect_record(defect, receives=2)["verdict"] == "fail"
 
 
+@pytest.mark.promise(6)
 def test_an_unexpected_error_fails_its_own_message_only(
     cloud: Cloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -132,6 +135,7 @@ def test_images_wait_while_the_rules_are_not_valid(cloud: Cloud, defect: dict[st
     assert "InvokeEndpoint" not in cloud.calls
 
 
+@pytest.mark.promise(10)
 def test_without_time_left_an_image_waits_for_another_invocation(
     cloud: Cloud, defect: dict[str, Any]
 ) -> None:

@@ -89,6 +89,7 @@ def test_the_endpoint_does_not_start_with_a_model_that_cannot_judge(
 @pytest.mark.parametrize(
     "wrap", [by_eventbridge, lambda record: by_sns(by_s3(record))], ids=["EventBridge", "SNS"]
 )
+@pytest.mark.promise(1)
 def test_an_image_is_judged_once_although_it_is_announced_in_two_ways(
     loupe_process: CloudProcess, target: Target, wrap: Any
 ) -> None:
@@ -102,6 +103,7 @@ def test_an_image_is_judged_once_although_it_is_announced_in_two_ways(
     assert eventually(lambda: table.get_item(Key=identity).get("Item"))["verdict"] == "fail"
 
 
+@pytest.mark.promise(5)
 def test_what_is_foreign_on_the_queue_raises_an_alarm(target: Target) -> None:
     target.sqs.send_message(QueueUrl=target.output("QueueUrl"), MessageBody='{"detail": "of another system"}')
 

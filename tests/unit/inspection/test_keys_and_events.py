@@ -25,6 +25,7 @@ def test_any_key_survives_the_round_trip_through_an_event(key: str) -> None:
     assert decode(quote_plus(key)) == key
 
 
+@pytest.mark.promise(4)
 @given(KEYS)
 def test_a_key_is_decoded_once(key: str) -> None:
     (event,) = parse(
@@ -73,6 +74,7 @@ def test_a_key_contains_line_station_and_serial(key: str, expected: tuple[str, s
     assert (place.line, place.station, place.serial) == expected
 
 
+@pytest.mark.promise(2)
 @given(
     st.text("0123456789abcdefABCDEF", min_size=1, max_size=64),
     st.text("0123456789abcdefABCDEF", min_size=1, max_size=64),
@@ -209,6 +211,7 @@ FOREIGN: dict[str, Any] = {
 }
 
 
+@pytest.mark.promise(5)
 @pytest.mark.parametrize("document", FOREIGN.values(), ids=FOREIGN)
 def test_what_does_not_belong_on_the_queue_is_told(document: Any) -> None:
     unknown: list[str] = []
@@ -226,6 +229,7 @@ JSON = st.recursive(
 )
 
 
+@pytest.mark.promise(5)
 @given(JSON | st.fixed_dictionaries({"Records": st.lists(JSON)}))
 def test_no_json_document_makes_parsing_fail(document: object) -> None:
     assert parse(json.dumps(document)) == []

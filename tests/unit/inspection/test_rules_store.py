@@ -303,6 +303,7 @@ def kill() -> None:
     raise Crash
 
 
+@pytest.mark.promise(9, 10)
 def test_after_a_crash_the_rules_are_the_old_or_the_new_and_can_be_changed_again(store: RulesStore) -> None:
     clock = store.clock
     assert isinstance(clock, Clock)
@@ -321,6 +322,7 @@ def test_after_a_crash_the_rules_are_the_old_or_the_new_and_can_be_changed_again
             assert (made.number, store.versions()[0].by) == (newest.number + 1, "bert")
 
 
+@pytest.mark.promise(10)
 def test_a_claim_of_somebody_who_was_killed_holds_others_up_for_a_minute(store: RulesStore) -> None:
     clock = store.clock
     assert isinstance(clock, Clock)

@@ -38,6 +38,7 @@ def test_a_running_execution_keeps_the_lock(documents: Documents, account: Accou
     assert holder(documents) == OTHER
 
 
+@pytest.mark.promise(10)
 @pytest.mark.parametrize("status", ["SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED"])
 def test_an_execution_that_has_ended_does_not_hold_the_lock(
     documents: Documents, account: Account, status: str
@@ -74,6 +75,7 @@ def test_the_lock_is_not_taken_if_the_holder_s_status_is_not_known(
     assert holder(documents) == OTHER
 
 
+@pytest.mark.promise(18)
 @pytest.mark.parametrize("before", [None, THIRD], ids=["free", "held by one that ended"])
 def test_only_one_of_two_simultaneous_executions_gets_the_lock(
     documents: Documents, account: Account, monkeypatch: pytest.MonkeyPatch, before: str | None

@@ -23,6 +23,7 @@ PEOPLE = st.sampled_from(["ada", "bob", "cy"])
 IMAGES = st.integers(0, 1)
 
 
+@pytest.mark.promise(10)
 @pytest.mark.parametrize("examples", [4, pytest.param(40, marks=pytest.mark.slow)])
 def test_two_people_never_hold_the_same_image(desk: Desk, examples: int) -> None:
     class Reviewing(RuleBasedStateMachine):

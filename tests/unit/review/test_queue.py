@@ -70,6 +70,7 @@ def test_nobody_else_gets_what_one_has_claimed(desk: Desk) -> None:
     assert desk.queue.get(identity)["claim"]["by"] == "ada"
 
 
+@pytest.mark.promise(10)
 def test_a_claim_ends_after_five_minutes_unless_it_is_renewed(desk: Desk) -> None:
     identity = desk.enqueue()
     desk.queue.claim(identity, "ada")

@@ -149,11 +149,13 @@ RULES: dict[Rule, list[Change]] = {
 }
 
 
+@pytest.mark.promise(17)
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
 def test_the_definition_keeps_the_rule(rule: Rule) -> None:
     assert list(rule(DEFINITION)) == []
 
 
+@pytest.mark.promise(17)
 @pytest.mark.parametrize(
     ("rule", "worsen"),
     [(rule, worsen) for rule, changes in RULES.items() for worsen in changes],

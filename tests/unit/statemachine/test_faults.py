@@ -34,6 +34,7 @@ def undisturbed() -> dict[Scenario, Any]:
     return {}
 
 
+@pytest.mark.promise(17)
 @pytest.mark.parametrize(
     ("task", "error"),
     [(task, retrier["ErrorEquals"][0]) for task, state in TASKS.items() for retrier in state["Retry"]],
@@ -111,6 +112,7 @@ def test_every_task_has_an_expected_outcome() -> None:
     assert PERMANENT.keys() | BEYOND_REPAIR == TASKS.keys()
 
 
+@pytest.mark.promise(17)
 @pytest.mark.parametrize("task", PERMANENT)
 @pytest.mark.parametrize("lost", [False, True], ids=["refused", "unanswered"])
 def test_a_task_that_fails_permanently_leaves_a_proven_model(start: Start, task: str, lost: bool) -> None:

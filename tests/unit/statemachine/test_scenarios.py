@@ -80,6 +80,7 @@ def test_without_new_labels_nothing_is_trained_and_no_notice_is_sent(start: Star
     assert outcome.account.notices == []
 
 
+@pytest.mark.promise(18)
 def test_a_second_run_ends_at_once(start: Start) -> None:
     def busy(account: Account) -> None:
         account.running_execution = "arn:aws:states:us-east-1:000000000000:execution:retrain:other"
@@ -154,6 +155,7 @@ def test_a_champion_that_cannot_be_evaluated_is_not_replaced(start: Start) -> No
     assert "the artefact is gone" in outcome.notice
 
 
+@pytest.mark.promise(18)
 def test_finished_jobs_are_not_run_again(start: Start) -> None:
     first = start(fault=Fault("Gate", "BrokenReportError"))
     assert first.status == "FAILED"
