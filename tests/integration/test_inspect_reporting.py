@@ -42,6 +42,7 @@ def test_metrics_are_counted_in_total_and_for_each_line_and_station(
     assert totals["line-1", "top"]["Inspected"] == [2]
 
 
+@pytest.mark.promise(26)
 def test_logs_contain_no_image_and_no_credential(
     cloud: Cloud, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:

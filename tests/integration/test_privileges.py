@@ -3,10 +3,13 @@
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from localcloud.template import parse
 from tests.inspection_support import http, jpeg, message, model_error
 from tests.integration.moto_cloud import DEFECT, Cloud, detect_by_grey
 
+pytestmark = pytest.mark.promise(25)
 NEEDS = {
     # The null version of a bucket with suspended versioning is read without a version id.
     "GetObject": {"s3:GetObjectVersion", "s3:GetObject"},

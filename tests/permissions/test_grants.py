@@ -11,6 +11,7 @@ from tests.permissions import grants
 RECORDED = grants.read(Path(__file__).with_name("recorded.json"))
 REASONS: dict[str, str] = json.loads(Path(__file__).with_name("reasons.json").read_text())
 GRANTED = set(grants.granted().values())
+pytestmark = pytest.mark.promise(25)
 
 
 def reasoned(pattern: str) -> set[str]:

@@ -9,7 +9,7 @@ from localcloud import Connection
 from tests.system.cloud_process import CloudProcess, eventually
 from tests.system.site_client import Client
 
-pytestmark = [pytest.mark.system, pytest.mark.slow]
+pytestmark = [pytest.mark.system, pytest.mark.slow, pytest.mark.promise(25)]
 
 
 @pytest.fixture(scope="module")

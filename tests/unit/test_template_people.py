@@ -81,6 +81,7 @@ def test_who_guesses_passwords_is_slowed_down():
     assert set(RESOURCES["ApiStage"]["DependsOn"]) == routes
 
 
+@pytest.mark.promise(26)
 def test_the_access_log_holds_no_token():
     written = RESOURCES["ApiStage"]["Properties"]["AccessLogSettings"]["Format"]
     assert "claims.username" in written
