@@ -20,7 +20,7 @@ import onnx
 import torch
 from google.protobuf.message import DecodeError
 from huggingface_hub import hf_hub_download
-from onnx import numpy_helper
+from onnx import TensorProto, numpy_helper
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
@@ -222,16 +222,32 @@ def _load(path: Path) -> Tensors:
             tensors: Tensors = load_file(path)
             return tensors
         if path.suffix == ".onnx":
-            weights = onnx.load(str(path)).graph.initializer
-            return {weight.name: torch.from_numpy(numpy_helper.to_array(weight).copy()) for weight in weights}
+            return _of_graph(path)
         return _find_tensors(torch.load(path, map_location="cpu", weights_only=True))
     except pickle.UnpicklingError as error:
         raise PretrainedError(
             f"{path.name} contains more than tensors, and loading that could run its code; save "
             f"model.state_dict() alone, best as safetensors"
         ) from error
-    except (OSError, EOFError, ValueError, LookupError, RuntimeError, *_DAMAGED) as error:
+    # Of the types of numbers that only ONNX has, torch raises TypeError.
+    except (OSError, EOFError, ValueError, TypeError, LookupError, RuntimeError, *_DAMAGED) as error:
         raise PretrainedError(f"cannot load {path.name}: {error}") from error
+
+
+def _of_graph(path: Path) -> Tensors:
+    """Return the weights of an ONNX graph. Raises PretrainedError if it has some that are no numbers, or elsewhere."""
+    weights = onnx.load(str(path), load_external_data=False).graph.initializer
+    if outside := [weight.name for weight in weights if weight.data_location == TensorProto.EXTERNAL]:
+        raise PretrainedError(
+            f"{path.name} keeps its weights in other files, such as {outside[0]}",
+            hint="Save it as one file: onnx.save(onnx.load(PATH), PATH, save_as_external_data=False).",
+        )
+    if texts := [weight.name for weight in weights if weight.data_type == TensorProto.STRING]:
+        raise PretrainedError(
+            f"{path.name} has texts among its weights, such as {texts[0]}",
+            hint="Export the network alone, without the names of its classes.",
+        )
+    return {weight.name: torch.from_numpy(numpy_helper.to_array(weight).copy()) for weight in weights}
 
 
 def _find_tensors(content: Any) -> Tensors:

@@ -9,13 +9,29 @@ import onnxruntime
 
 from training.job.errors import TrainingError
 from training.model.artefact import ArtefactError, ModelCard
+from training.model.external_data import has_external_data
 
 # ONNX Runtime would choose TensorRT first where it is installed; its build takes minutes before the first answer.
 _PROVIDERS = ("CUDAExecutionProvider", "CPUExecutionProvider")
+_FLOATS = ("tensor(float)", "tensor(float16)", "tensor(double)")
 
 
 class AnswerError(TrainingError):
     """What a model answers is no judgement of an image."""
+
+
+def _check_whole(file: Path) -> None:
+    """Raise ArtefactError for a graph that is not whole without other files."""
+    try:
+        if not has_external_data(file):
+            return
+    # What is no graph is ONNX Runtime's to refuse.
+    except ValueError:
+        return
+    raise ArtefactError(
+        f"{file.name} keeps weights in other files, which its SHA-256 does not cover",
+        hint="Save it as one file: onnx.save(onnx.load(PATH), PATH, save_as_external_data=False).",
+    )
 
 
 class Graph:
@@ -44,6 +60,7 @@ class Graph:
         options.intra_op_num_threads = threads
         options.log_severity_level = 3
         available = onnxruntime.get_available_providers()
+        _check_whole(file)
         try:
             self._session = onnxruntime.InferenceSession(
                 str(file), options, providers=[name for name in _PROVIDERS if name in available]
@@ -63,6 +80,9 @@ class Graph:
             raise ArtefactError(
                 f"{self._file} has not the input images and the outputs {' and '.join(wanted)}"
             )
+        for name in wanted:
+            if (kind := self._outputs()[name].type) not in _FLOATS:
+                raise ArtefactError(f"{self._file} answers {name} as {kind}, and not as numbers with a point")
         sides = [side for side in images.shape[1:3] if isinstance(side, int)]
         if images.type != "tensor(uint8)" or any(side != size for side in sides):
             raise ArtefactError(

@@ -9,9 +9,12 @@ import tarfile
 import urllib.request
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from onnx import TensorProto, helper, numpy_helper
+from onnx.external_data_helper import set_external_data
 
 torch = pytest.importorskip("torch")
 
@@ -319,6 +322,34 @@ def test_garbage_is_an_error_that_names_the_file(model, tmp_path, suffix, conten
     file = tmp_path / f"w{suffix}"
     file.write_bytes(content)
     with pytest.raises(PretrainedError, match=r"w\."):
+        load_pretrained(model, file)
+
+
+@pytest.mark.promise(23)
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ("elsewhere", "keeps its weights in other files, such as w"),
+        ("/etc/passwd", "keeps its weights in other files, such as w"),
+        ("texts", "has texts among its weights, such as w"),
+        ("eight bits with a point", "cannot load m.onnx"),
+    ],
+)
+def test_a_graph_whose_weights_are_elsewhere_or_no_numbers_is_an_error_that_says_so(
+    model, tmp_path, kind, message
+):
+    if kind == "texts":
+        tensor = helper.make_tensor("w", TensorProto.STRING, [2], [b"dent", b"scratch"])
+    elif kind == "eight bits with a point":
+        tensor = helper.make_tensor("w", TensorProto.FLOAT8E4M3FN, [2], b"\0\1", raw=True)
+    else:
+        tensor = numpy_helper.from_array(np.zeros(400, np.float32), "w")
+        set_external_data(tensor, location="/etc/passwd" if kind == "/etc/passwd" else "weights.bin")
+        tensor.ClearField("raw_data")
+    graph = helper.make_graph([], "g", [], [], [tensor])
+    file = tmp_path / "m.onnx"
+    file.write_bytes(helper.make_model(graph).SerializeToString())
+    with pytest.raises(PretrainedError, match=message):
         load_pretrained(model, file)
 
 

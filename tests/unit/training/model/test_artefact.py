@@ -6,12 +6,16 @@ import io
 import json
 import pickle
 import tarfile
+from dataclasses import replace
 
 import numpy as np
+import onnx
 import pytest
+from onnx import TensorProto, helper, numpy_helper
+from onnx.external_data_helper import set_external_data
 
 from tests.unit.training.conftest import STARTER
-from tests.unit.training.model.anomaly_models import anomaly_folder, both_folder
+from tests.unit.training.model.anomaly_models import anomaly_folder, both_folder, detector_folder
 from training.model.anomaly import AnomalyModel
 from training.model.artefact import (
     ANOMALY_CARD,
@@ -296,3 +300,55 @@ def test_an_anomaly_model_that_no_card_names_is_refused(both, starter_folder):
     (both / CARD).write_bytes((starter_folder / CARD).read_bytes())
     with pytest.raises(ArtefactError, match="belongs to no model"):
         read_card(both)
+
+
+@pytest.mark.promise(23, 30)
+@pytest.mark.parametrize("place", ["graph", "branch", "constant"])
+def test_a_model_with_weights_in_another_file_is_refused_since_no_checksum_and_no_version_covers_them(
+    tmp_path, place
+):
+    folder = detector_folder(tmp_path / "model")
+    model = onnx.load(str(folder / MODEL))
+    outside = numpy_helper.from_array(np.zeros(4, np.float32), "w")
+    set_external_data(outside, location="model.json")
+    outside.ClearField("raw_data")
+    if place == "graph":
+        model.graph.initializer.append(outside)
+    elif place == "constant":
+        model.graph.node.append(helper.make_node("Constant", [], ["w"], value=outside))
+    else:
+        branch = helper.make_graph([], "branch", [], [], [outside])
+        model.graph.node.append(helper.make_node("If", ["c"], ["d"], then_branch=branch, else_branch=branch))
+    (folder / MODEL).write_bytes(model.SerializeToString())
+    replace(read_card_of(folder), onnx_sha256=file_sha256(folder / MODEL)).write(folder)
+    with pytest.raises(ArtefactError, match="keeps weights in other files") as caught:
+        OnnxModel(folder)
+    assert "one file" in caught.value.hint
+
+
+@pytest.mark.promise(23)
+def test_a_model_that_answers_texts_is_refused(tmp_path):
+    folder = detector_folder(tmp_path / "model")
+    model = onnx.load(str(folder / MODEL))
+    texts = helper.make_tensor("texts", TensorProto.STRING, [1, 1, 1], [b"dent"])
+    model.graph.initializer.append(texts)
+    model.graph.node.append(helper.make_node("Identity", ["texts"], ["words"]))
+    del model.graph.output[1]
+    model.graph.output.append(helper.make_tensor_value_info("words", TensorProto.STRING, [1, 1, 1]))
+    for node in model.graph.node:
+        node.output[:] = ["old" if name == "scores" else name for name in node.output]
+        node.output[:] = ["scores" if name == "words" else name for name in node.output]
+        node.input[:] = ["old" if name == "scores" else name for name in node.input]
+    model.graph.output[1].name = "scores"
+    (folder / MODEL).write_bytes(model.SerializeToString())
+    replace(read_card_of(folder), onnx_sha256=file_sha256(folder / MODEL)).write(folder)
+    with pytest.raises(ArtefactError, match=r"answers scores as tensor\(string\)"):
+        OnnxModel(folder)
+
+
+def read_card_of(folder):
+    """Return the card of a folder whose model was replaced."""
+    document = json.loads((folder / CARD).read_text())
+    document["onnx_sha256"] = file_sha256(folder / MODEL)
+    (folder / CARD).write_text(json.dumps(document))
+    return read_card(folder)
