@@ -34,6 +34,7 @@ class Traffic:
     Attributes:
         factory: Where they go.
         line: Their line.
+        window: How many pictures wait for their verdicts at most.
         sent: What was acknowledged: which picture each is.
         unanswered: The keys of uploads that got no answer; they may have arrived all the same.
         refused: How often an upload was refused with an answer.
@@ -43,6 +44,7 @@ class Traffic:
 
     factory: Factory
     line: str
+    window: int = WINDOW
     sent: dict[Identity, int] = field(default_factory=dict)
     unanswered: dict[str, int] = field(default_factory=dict)
     refused: int = 0
@@ -150,7 +152,9 @@ class Traffic:
     def _send(self) -> None:
         while not self._stop.is_set():
             with self._changed:
-                if not self._changed.wait_for(lambda: len(self._waiting) < WINDOW or self._stop.is_set(), 1):
+                if not self._changed.wait_for(
+                    lambda: len(self._waiting) < self.window or self._stop.is_set(), 1
+                ):
                     continue
                 number = self._number
                 self._number += 1

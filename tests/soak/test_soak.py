@@ -24,10 +24,12 @@ from tests.soak.memory import Memory, kib_per_image
 
 pytestmark = [pytest.mark.soak, pytest.mark.promise(1, 9, 11, 14, 27, 28), pytest.mark.timeout(3000)]
 IMAGES = int(os.environ.get("SOAK_IMAGES", "10000"))
-# So many rates are printed, and the first is compared with the last.
+# So many rates are printed, and the first are compared with the last.
 PARTS = 10
 # Workers are killed less often than calls fail: each takes ten images or alerts along, which are delivered again.
 SHARE, KILLS = 0.05, 0.001
+# Pictures that wait: many, so that those which a killed worker has taken along for a time hold back no others.
+WINDOW = 200
 SERVICES = ("sns", "s3", "dynamodb", "sqs", "ssm", "sagemaker", "sagemaker-runtime")
 ALERTS_AT_ONCE = 4  # of a worker: functions/inspection/alerts.py
 # The cloud keeps a few KiB for each image (docs/local-cloud.md). Below this number of images what a process takes once,
@@ -75,7 +77,7 @@ def test_a_long_run_with_faults_loses_nothing_doubles_nothing_and_does_not_slow_
     ]
     killed = [len(calls), len(calls) + 1]
     rates = []
-    with Traffic(factory, "soak") as traffic:
+    with Traffic(factory, "soak", WINDOW) as traffic:
         cloud = psutil.Process(factory.process.process.pid)
         with Memory(cloud, lambda: traffic.verdicts) as memory:
             for part in range(PARTS):
@@ -110,7 +112,8 @@ def test_a_long_run_with_faults_loses_nothing_doubles_nothing_and_does_not_slow_
     if IMAGES >= ENOUGH_FOR_SLOPES:
         assert cloud_kib <= CLOUD_KIB
         assert workers_kib <= WORKERS_KIB
-        assert rates[-1] >= SLOWEST * rates[0]
+        # Three each, because chance decides how many workers are killed in one.
+        assert statistics.harmonic_mean(rates[-3:]) >= SLOWEST * statistics.harmonic_mean(rates[:3])
 
 
 def _happened(factory: Factory, numbers: Iterable[int]) -> int:
