@@ -70,7 +70,7 @@ def show_all(plans: list[Plan]) -> None:
         grid.add_row(
             f"{one.load.rate:,.0f}", f"{one.load.lines:,}", _stacks(one), f"{one.instances:,}",
             f"{one.stack.batches(one.load):,.1f}", f"{one.dollars:.3f}", f"{endpoint:.3f}", f"{storage:.3f}",
-            f"{one.dollars_a_month:,.0f}", _words(one.next),
+            f"{_about(one.dollars_a_month):,}", _words(one.next),
         )  # fmt: skip
     out.print(grid)
     for one in plans:
@@ -113,7 +113,7 @@ def show_one(one: Plan) -> None:
         f"Stacks: {_stacks(one)}",
         f"Endpoint: {one.instances:,} × {stack.instance_type}, {each}",
         f"From idle to {stack.batches(load):,.1f} batches at once: {one.ramp_minutes:.1f} min",
-        f"Cost: US$ {one.dollars:.4f} for 1,000 images, {one.dollars_a_month:,.0f} a month if they never stop",
+        f"Cost: US$ {one.dollars:.4f} for 1,000 images, {_about(one.dollars_a_month):,} a month if they never stop",
         f"Assumed: {'; '.join(assumptions().values())}.",
     ):
         out.print(line, soft_wrap=True)
@@ -164,6 +164,11 @@ def _at(reached: Reached) -> str:
 
 def _stacks(one: Plan) -> str:
     return "none" if one.stacks is None else f"{one.stacks:,}"
+
+
+def _about(number: float) -> int:
+    """Return a number with three digits that are not zero: the estimate is no more exact than that."""
+    return int(float(f"{number:.2e}"))
 
 
 def _for_a_thousand(one: Plan, service: str) -> float:

@@ -39,20 +39,35 @@ _SURE, _NEVER = 0.9, 1.0  # the model's score, and one that no image reaches
 _FAILING = 0.05
 _LOAD = 0.4  # of the images a second that were judged when all came at once
 _ALERT_SECONDS = 120  # within which every alert of a phase must have been sent
-ALLOWED = 0.25  # of what was measured: a prediction that differs by more is wrong
+# A prediction that differs by more than this share of what was measured is wrong. Alerts are few, so chance is larger.
+ALLOWED, ALLOWED_OF_ALERTS = _BOUNDS = (0.25, 0.5)
 
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """A figure, measured and predicted."""
+    """A figure, measured and predicted, and by which share they may differ."""
 
     what: str
     measured: float
     predicted: float
+    allowed: float = ALLOWED
 
     @property
     def error(self) -> float:
         return self.predicted / self.measured - 1 if self.measured else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """What the functions took in a phase, in seconds.
+
+    Attributes:
+        overhead: Of the inspect function for a batch, besides its images.
+        alert: Of the alert function for an alert.
+    """
+
+    overhead: float
+    alert: float
 
 
 def main() -> None:
@@ -65,9 +80,9 @@ def main() -> None:
             target = Target.local(home)
             _judge_by_line(target)
             phases = dict(_phases(target, options.images, options.seconds))
-            reports = _reports(target)
-    alerting = {phase: _alert_seconds(reports, seen) for phase, seen in phases.items()}
-    result = _document(phases, compare(phases, alerting), alerting)
+            reports = _reports(target, "inspect"), _reports(target, "alert")
+    times = {phase: times_of(seen, *reports) for phase, seen in phases.items()}
+    result = _document(phases, compare(phases, times), times)
     if options.out:
         options.out.write_text(json.dumps(result, indent=1) + "\n", "utf-8")
         say(f"{options.out} is written: python -m docs.scale")
@@ -141,10 +156,10 @@ def _judge_by_line(target: Target) -> None:
     target.ssm.put_parameter(Name=name, Value=json.dumps(document), Type="String", Overwrite=True)
 
 
-def _reports(target: Target) -> list[tuple[float, float]]:
-    """Return when each invocation of the alert function ended, and how many seconds it took."""
+def _reports(target: Target, function: str) -> list[tuple[float, float]]:
+    """Return when each invocation of a function ended, and how many seconds it took."""
     pages = target.logs.get_paginator("filter_log_events").paginate(
-        logGroupName=f"/aws/lambda/{target.name}-alert", filterPattern="REPORT"
+        logGroupName=f"/aws/lambda/{target.name}-{function}", filterPattern="REPORT"
     )
     return [
         (
@@ -156,36 +171,45 @@ def _reports(target: Target) -> list[tuple[float, float]]:
     ]
 
 
-def _alert_seconds(reports: Sequence[tuple[float, float]], seen: Sequence[Seen]) -> float:
-    """Return the seconds of the alert function for an alert of some images."""
+def times_of(
+    seen: Sequence[Seen], inspecting: Sequence[tuple[float, float]], alerting: Sequence[tuple[float, float]]
+) -> Times:
+    """Return what the reports of the functions say about the images of a phase."""
     alerted = [one.alerted for one in seen if one.alerted is not None]
-    # A report is written shortly after the last alert of its batch.
-    spent = [took for ended, took in reports if min(alerted) <= ended <= max(alerted) + 1]
-    return sum(spent) / len(alerted)
+    # A report is written shortly after the last record or alert of its batch.
+    until = max(one.recorded for one in seen) + 1
+    inspected = [took for ended, took in inspecting if seen[0].arrived <= ended <= until]
+    spent = [took for ended, took in alerting if min(alerted) <= ended <= max(alerted) + 1]
+    spans = [batch.ended - batch.started for batch in batches(seen)]
+    return Times(
+        overhead=max(0.0, statistics.fmean(inspected) - statistics.fmean(spans)),
+        alert=sum(spent) / len(alerted),
+    )
 
 
-def chain_of(phases: Mapping[str, Sequence[Seen]], alerting: Mapping[str, float], phase: str) -> Chain:
-    """Return the local cloud's chain, with what was measured of its gaps.
+def chain_of(phases: Mapping[str, Sequence[Seen]], times: Mapping[str, Times], phase: str) -> Chain:
+    """Return the local cloud's chain, as a phase shows it. How fast an idle chain begins, images alone show.
 
     Args:
         phases: The images of each phase.
-        alerting: The seconds of the alert function for an alert, in each phase.
-        phase: Whose alerts take as long.
+        times: What the functions took in each.
+        phase: The phase.
     """
     images, records = _mapping("InspectFunction", "Images"), _mapping("AlertFunction", "Records")
     places = max(2, cores())
-    pickup = pickup_seconds(phases["alone"])
-    waited = [one.alerted - one.recorded for one in phases["alone"] if one.alerted is not None]
+    late = statistics.median(one.alerted - one.recorded for one in phases["alone"] if one.alerted is not None)
     return Chain(
         batch=int(images["BatchSize"]),
         at_once=places,
         workers=cores() + 1,
-        batch_before=pickup,
-        batch_after=max(0.0, gap_seconds(phases["burst"]) - pickup),
+        pickup=pickup_seconds(phases["alone"]),
+        # Where batches wait, one follows the other, which shows the whole gap.
+        gap=gap_seconds(phases[phase]) if phase == "burst" else times[phase].overhead,
         alert_batch=int(records["BatchSize"]),
         alerts_at_once=min(int(records.get("ParallelizationFactor", 1)), places),
-        alert_seconds=alerting[phase],
-        stream_delay=max(0.0, statistics.median(waited) - alerting["alone"]),
+        alert_seconds=times[phase].alert,
+        alert_sent=min(1.0, late / times["alone"].alert),
+        stream_delay=max(0.0, late - times["alone"].alert),
     )
 
 
@@ -196,13 +220,13 @@ def _mapping(function: str, event: str) -> dict[str, Any]:
     return properties
 
 
-def compare(phases: Mapping[str, list[Seen]], alerting: Mapping[str, float]) -> list[Compared]:
+def compare(phases: Mapping[str, list[Seen]], times: Mapping[str, Times]) -> list[Compared]:
     """Return what was measured beside what the simulation says."""
     found = []
     for phase in ("burst", "steady"):
         seen = phases[phase]
         since = seen[0].arrived
-        run = simulate(chain_of(phases, alerting, phase), [one.image(since) for one in seen])
+        run = simulate(chain_of(phases, times, phase), [one.image(since) for one in seen])
         found += list(_figures(phase, seen, run, since))
     return found
 
@@ -221,9 +245,8 @@ def _figures(phase: str, seen: list[Seen], run: Run, since: float) -> Iterator[C
     late = [one.alerted - one.recorded for one in seen if one.alerted is not None]
     records = [at for one, at in zip(seen, run.records, strict=True) if one.alerted is not None]
     later = [alerted - at for alerted, at in zip(run.alerts, records, strict=True)]
-    yield Compared(
-        f"{name}: verdict to alert, p50, ms", 1000 * percentile(late, 0.5), 1000 * percentile(later, 0.5)
-    )
+    what = f"{name}: verdict to alert, p50, ms"
+    yield Compared(what, 1000 * percentile(late, 0.5), 1000 * percentile(later, 0.5), ALLOWED_OF_ALERTS)
 
 
 def _rate(seen: Sequence[Seen]) -> float:
@@ -232,22 +255,26 @@ def _rate(seen: Sequence[Seen]) -> float:
 
 
 def _document(
-    phases: Mapping[str, list[Seen]], compared: list[Compared], alerting: Mapping[str, float]
+    phases: Mapping[str, list[Seen]], compared: list[Compared], times: Mapping[str, Times]
 ) -> dict[str, Any]:
     numbers = {phase: len(seen) for phase, seen in phases.items()}
-    worst = max(abs(one.error) for one in compared)
+    worst = {
+        allowed: max(abs(one.error) for one in compared if one.allowed == allowed) for allowed in _BOUNDS
+    }
     return {
         "about": (
             f"{datetime.now(UTC):%Y-%m-%d}, {cores()} cores: {numbers['burst']} images at once and "
-            f"{numbers['steady']} at random times, {_FAILING:.0%} of them failing. The largest error is {worst:.0%}; "
-            f"{ALLOWED:.0%} is allowed."
+            f"{numbers['steady']} at random times, {_FAILING:.0%} of them failing. The largest error is "
+            f"{worst[ALLOWED]:.0%} ({ALLOWED:.0%} is allowed), of the alerts {worst[ALLOWED_OF_ALERTS]:.0%} "
+            f"({ALLOWED_OF_ALERTS:.0%})."
         ),
         "machine": machine(),
         "images": numbers,
-        "within": worst <= ALLOWED,
+        "within": all(error <= allowed for allowed, error in worst.items()),
         "pickup_ms": round(1000 * pickup_seconds(phases["alone"]), 1),
         "gap_ms": round(1000 * gap_seconds(phases["burst"]), 1),
-        "alert_ms": {phase: round(1000 * seconds, 1) for phase, seconds in alerting.items()},
+        "overhead_ms": {phase: round(1000 * one.overhead, 1) for phase, one in times.items()},
+        "alert_ms": {phase: round(1000 * one.alert, 1) for phase, one in times.items()},
         "compared": [
             {
                 "what": one.what,

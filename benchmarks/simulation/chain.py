@@ -41,24 +41,24 @@ class Chain:
         batch: Images of a batch at most.
         at_once: Batches that are inspected at once.
         workers: Workers of the endpoint.
-        batch_before: Seconds from taking a batch until its images begin.
-        batch_after: Seconds from the last record of a batch until the next batch can be taken.
+        pickup: Seconds from an upload until a mapping with a free place begins with it.
+        gap: Seconds from the last record of a batch until its place is free again.
         alert_batch: Alerts of a batch at most.
         alerts_at_once: Batches of alerts at once.
         alert_seconds: Seconds for an alert.
-        alert_overhead: Seconds for a batch of alerts besides.
+        alert_sent: After which share of them it is sent.
         stream_delay: Seconds until a new record is seen in the stream.
     """
 
     batch: int
     at_once: int
     workers: int
-    batch_before: float = 0.0
-    batch_after: float = 0.0
+    pickup: float = 0.0
+    gap: float = 0.0
     alert_batch: int = 10
     alerts_at_once: int = 1
     alert_seconds: float = 0.0
-    alert_overhead: float = 0.0
+    alert_sent: float = 1.0
     stream_delay: float = 0.0
 
 
@@ -109,8 +109,8 @@ class _Factory:
 
     def _arrive(self, number: int) -> None:
         self._queue.append(number)
-        # After everything that comes at this moment: a batch takes what waits.
-        self._simulation.at(self._simulation.now, self._take_batches)
+        # Also without a pickup, it is after everything that comes at this moment: a batch takes what waits.
+        self._simulation.at(self._simulation.now + self._chain.pickup, self._take_batches)
 
     def _take_batches(self) -> None:
         while self._queue and self._inspecting < self._chain.at_once:
@@ -119,12 +119,11 @@ class _Factory:
 
     def _batch(self, numbers: list[int]) -> Process:
         self._batches.append(len(numbers))
-        yield self._chain.batch_before
         done = Gate(len(numbers))
         for number in numbers:
             self._simulation.start(self._inspect(number, done))
         yield done
-        yield self._chain.batch_after
+        yield self._chain.gap
         self._inspecting -= 1
         self._take_batches()
 
@@ -150,10 +149,11 @@ class _Factory:
             self._simulation.start(self._alert(_first(self._stream, self._chain.alert_batch)))
 
     def _alert(self, numbers: list[int]) -> Process:
-        yield self._chain.alert_overhead
+        before = self._chain.alert_seconds * self._chain.alert_sent
         for number in numbers:
-            yield self._chain.alert_seconds
+            yield before
             self._alerts[number] = self._simulation.now
+            yield self._chain.alert_seconds - before
         self._alerting -= 1
         self._take_alerts()
 

@@ -77,7 +77,7 @@ images = st.lists(
 chains = st.builds(
     Chain,
     batch=st.integers(1, 12), at_once=st.integers(1, 6), workers=st.integers(1, 6),
-    batch_before=st.floats(0, 0.5), batch_after=st.floats(0, 0.5),
+    pickup=st.floats(0, 0.5), gap=st.floats(0, 0.5),
     alert_batch=st.integers(1, 10), alerts_at_once=st.integers(1, 4), alert_seconds=st.floats(0, 0.5),
 )  # fmt: skip
 
@@ -91,8 +91,7 @@ def test_every_image_gets_one_record_after_all_its_work_and_every_failed_one_an_
     assert sum(run.batches) == len(come) == len(run.records)
     assert max(run.batches) <= chain.batch
     for image, at in zip(come, run.records, strict=True):
-        least = image.arrives + chain.batch_before + image.before + image.model + image.after
-        assert at >= least - 1e-9
+        assert at >= image.arrives + image.before + image.model + image.after - 1e-9
     failed = [at for image, at in zip(come, run.records, strict=True) if image.fails]
     assert len(run.alerts) == len(failed)
     for at, alerted in zip(failed, run.alerts, strict=True):
