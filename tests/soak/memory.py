@@ -11,6 +11,7 @@ from typing import Self
 import psutil
 
 _EVERY_S = 2.0
+_KILLED = 15  # samples within which a killed worker has been replaced
 _KIB, _MIB = 1 << 10, 1 << 20
 
 
@@ -66,6 +67,16 @@ class Memory:
                 except psutil.NoSuchProcess:
                     continue  # a killed worker
             self.samples.append(Sample(self.images(), self.process.memory_info().rss, workers))
+
+    def growth(self) -> tuple[float, float]:
+        """Return by how many KiB the cloud and the workers grow with each image.
+
+        A killed worker is missing for a moment, so the workers' size is the largest of half a minute.
+        """
+        images = [sample.images for sample in self.samples]
+        workers = [sample.workers for sample in self.samples]
+        whole = [max(workers[max(0, index - _KILLED) : index + 1]) for index in range(len(workers))]
+        return kib_per_image(images, [sample.cloud for sample in self.samples]), kib_per_image(images, whole)
 
     def latest(self) -> str:
         """Return the latest sample in words."""

@@ -20,7 +20,7 @@ from tests.chaos.oracle import check
 from tests.chaos.traffic import Traffic
 from tests.faults import Fault, by_share
 from tests.promises import Tell
-from tests.soak.memory import Memory, kib_per_image
+from tests.soak.memory import Memory
 
 pytestmark = [pytest.mark.soak, pytest.mark.promise(1, 9, 11, 14, 27, 28), pytest.mark.timeout(3000)]
 IMAGES = int(os.environ.get("SOAK_IMAGES", "10000"))
@@ -97,9 +97,7 @@ def test_a_long_run_with_faults_loses_nothing_doubles_nothing_and_does_not_slow_
                 _happened(factory, sent_twice) + ALERTS_AT_ONCE * _happened(factory, killed) + IMAGES // 1000
             )
         records = check(factory, traffic, repeated=repeated)
-    images = [sample.images for sample in memory.samples]
-    cloud_kib = kib_per_image(images, [sample.cloud for sample in memory.samples])
-    workers_kib = kib_per_image(images, [sample.workers for sample in memory.samples])
+    cloud_kib, workers_kib = memory.growth()
     lags = sorted(_alert_lag(record) for record in records if "alert" in record)
     say(
         f"{len(traffic.sent)} images, {injected} faults: 0 lost, 0 doubled · rate {rates[0]:.1f}/s first, "
