@@ -42,12 +42,14 @@ class Hosting:
         instance_type: SageMaker's name for it.
         instance_count: At the start; autoscaling may change it.
         inference_ami_version: The host's machine image, which a container with CUDA 12.4 or newer needs.
+        encryption_key: The ARN of the key that encrypts the stack's data; None for AWS's own keys.
     """
 
     image_uri: str = LOCAL_IMAGE_URI
     instance_type: str = "ml.g5.xlarge"
     instance_count: int = 1
     inference_ami_version: str | None = None
+    encryption_key: str | None = None
 
     @classmethod
     def of(
@@ -78,7 +80,7 @@ class Hosting:
             with suppress(UnsuitableInstanceError):
                 ami = instances.instance(kind).host_image
         count = instance_count or int(outputs.get("EndpointMinInstances", cls.instance_count))
-        return cls(image, kind, count, ami)
+        return cls(image, kind, count, ami, outputs.get("EncryptionKeyArn"))
 
     def unsuitable(self) -> str | None:
         """Return why this container does not run on this instance; None if it does, or is not one of ours.
@@ -110,7 +112,8 @@ class Hosting:
         }
         if self.inference_ami_version:
             variant["InferenceAmiVersion"] = self.inference_ami_version
-        return {"ProductionVariants": [variant]}
+        key = self.encryption_key if instances.takes_volume_key(self.instance_type) else None
+        return {"ProductionVariants": [variant], **({"KmsKeyId": key} if key else {})}
 
 
 def read_card(archive: Path) -> dict[str, Any]:

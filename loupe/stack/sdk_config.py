@@ -21,7 +21,10 @@ _HEAD = "# Written by `loupe env`, for the SageMaker Python SDK. The next `loupe
 
 def document(target: Target) -> dict[str, Any]:
     """Return the defaults of the SDK for a stack."""
-    role = {"RoleArn": target.output("TrainingRoleArn")}
+    role: dict[str, Any] = {"RoleArn": target.output("TrainingRoleArn")}
+    key = target.outputs.get("EncryptionKeyArn")
+    # Otherwise SageMaker would encrypt a model with AWS's key for S3, whatever the bucket's key is.
+    encrypted = {"OutputDataConfig": {"KmsKeyId": key}} if key else {}
     session = {
         "DefaultS3Bucket": target.output("ArtefactsBucketName"),
         "DefaultS3ObjectKeyPrefix": SDK.rstrip("/"),
@@ -30,7 +33,7 @@ def document(target: Target) -> dict[str, Any]:
         "SchemaVersion": "1.0",
         "SageMaker": {
             "PythonSDK": {"Modules": {"Session": session, "TelemetryOptOut": True}},
-            "TrainingJob": role,
+            "TrainingJob": role | encrypted,
             "ProcessingJob": role,
             "Model": {"ExecutionRoleArn": target.output("SageMakerRoleArn")},
         },

@@ -70,6 +70,17 @@ def test_another_instance_type_gets_the_host_image_that_it_needs() -> None:
     assert chosen.inference_ami_version == "my-own"
 
 
+@pytest.mark.promise(24)
+@pytest.mark.parametrize(("kind", "wanted"), [("ml.m5.xlarge", "arn:key"), ("ml.g5.xlarge", None)])
+def test_with_a_key_of_ones_own_the_endpoints_volumes_have_it_where_sagemaker_takes_it(
+    kind: str, wanted: str | None
+) -> None:
+    target = Target(None, None, OUTPUTS | SCALED | {"EncryptionKeyArn": "arn:key"})  # type: ignore[arg-type]
+    assert Hosting.of(target, instance_type=kind).config_request().get("KmsKeyId") == wanted
+    plain = Target(None, None, OUTPUTS | SCALED)  # type: ignore[arg-type]
+    assert "KmsKeyId" not in Hosting.of(plain, instance_type=kind).config_request()
+
+
 def test_without_a_container_nothing_is_deployed_on_aws(stack: Target) -> None:
     with pytest.raises(LoupeError, match="serving container"):
         Hosting.of(stack)

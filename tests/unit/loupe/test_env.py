@@ -127,6 +127,14 @@ def test_the_sdks_configuration_names_bucket_prefix_and_roles_and_ends_telemetry
     assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
 
 
+def test_with_a_key_of_ones_own_the_sdks_models_are_encrypted_by_it(tmp_path: Path):
+    target = on_aws(EncryptionKeyArn="arn:aws:kms:eu-central-1:111122223333:key/1")
+    file = Path(client_environment.variables(target, tmp_path, {})["SAGEMAKER_USER_CONFIG_OVERRIDE"])
+    defaults = yaml.safe_load(file.read_text())["SageMaker"]
+    assert defaults["TrainingJob"]["OutputDataConfig"] == {"KmsKeyId": target.outputs["EncryptionKeyArn"]}
+    assert defaults["ProcessingJob"].keys() == {"RoleArn"}
+
+
 def test_the_configurations_of_two_stacks_do_not_replace_each_other(tmp_path: Path):
     other = replace(on_aws(TrainingRoleArn="arn:aws:iam::111122223333:role/x"), name="press")
     files = {
