@@ -150,6 +150,7 @@ def test_the_role_allows_exactly_the_calls(stage: Stage) -> None:
     assert {needs[call] for call in stage.cloud.calls} | LAMBDA == allowed("ReconcileRole")
 
 
+@pytest.mark.promise(28)
 @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(

@@ -73,6 +73,7 @@ def bury(target: Target, uploaded: Upload) -> None:
     )
 
 
+@pytest.mark.promise(28)
 def test_an_image_that_was_never_announced_is_found_and_inspected_and_a_dead_letter_stays_one(
     loupe_process: CloudProcess, target: Target
 ) -> None:

@@ -102,6 +102,7 @@ def test_a_stack_that_is_not_loupes_is_left_alone(stage: Stage) -> None:
     assert stage.lost() == []
 
 
+@pytest.mark.promise(28)
 @settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(

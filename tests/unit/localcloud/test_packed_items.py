@@ -116,6 +116,7 @@ def test_items_are_packed_when_they_are_written_and_when_they_are_restored(table
     assert restored["2"] == {}, "a new partition begins empty"
 
 
+@pytest.mark.promise(28)
 def test_a_record_is_saved_together_with_its_change_in_the_stream(table: dict[str, Any]) -> None:
     """Whatever a kill takes, the alert of a record that is kept is still to come."""
     put(1)

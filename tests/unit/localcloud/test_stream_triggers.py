@@ -132,6 +132,7 @@ def until(triggers: Triggers, function: Function, done: Any) -> None:
     raise AssertionError(function.batches)
 
 
+@pytest.mark.promise(1)
 def test_every_record_is_processed_once_and_those_of_an_item_in_order(function: Function) -> None:
     names = [f"{item}{number}" for number in range(10) for item in "abcdefgh"]
     write(*names)

@@ -43,6 +43,7 @@ def _load(data: dict[str, Any]) -> None:
     lambda_svc._dynamodb_stream_positions._data.update(data)
 
 
+@pytest.mark.promise(9, 28)
 def test_a_batch_that_was_processed_after_the_tables_were_saved_is_processed_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
