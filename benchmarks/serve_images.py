@@ -2,19 +2,43 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import io
+import tempfile
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from training.datasets.generated import synthetic
 from training.datasets.generated.synthetic import draw
+
+_KEPT = Path(__file__).resolve().parents[1] / "build" / "bench-images"
+_STEEL = 64
 
 
 @cache
 def steel() -> list[bytes]:
-    """Return 64 generated images of steel, JPEG with 200 × 200 pixels, about 15 kB each."""
-    return [_encode(draw(1, number)[0], "JPEG", quality=92) for number in range(64)]
+    """Return 64 generated images of steel, JPEG with 200 × 200 pixels, about 15 kB each.
+
+    To draw them takes seconds, and each process of a benchmark needs them. So the first one keeps them.
+    """
+    code = hashlib.sha256(Path(synthetic.__file__).read_bytes()).hexdigest()[:12]
+    folder = _KEPT / code
+    if not folder.is_dir():
+        _KEPT.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=_KEPT) as name:
+            drawing = Path(name) / code
+            drawing.mkdir()
+            for number in range(_STEEL):
+                image = _encode(draw(1, number)[0], "JPEG", quality=92)
+                (drawing / f"{number:02d}.jpg").write_bytes(image)
+            # Of two processes that draw at the same time, the second one's are the same.
+            with contextlib.suppress(OSError):
+                drawing.rename(folder)
+    return [(folder / f"{number:02d}.jpg").read_bytes() for number in range(_STEEL)]
 
 
 @cache
