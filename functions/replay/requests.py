@@ -13,10 +13,6 @@ _ANSWER_SECONDS = 25.0
 _SPARE_SECONDS = 10.0
 
 
-class UnknownReplayError(Exception):
-    """There is no replay of that name, or not any more."""
-
-
 def answer(announcer: Announcer, event: dict[str, Any], seconds_left: float) -> dict[str, Any]:
     """Return the answer to a request.
 
@@ -30,8 +26,10 @@ def answer(announcer: Announcer, event: dict[str, Any], seconds_left: float) -> 
         event: The request.
         seconds_left: The time that remains for this invocation.
 
+    Returns:
+        The answer; `{"unknown": ID}` if there is no such replay, or not any more.
+
     Raises:
-        UnknownReplayError: There is no such replay.
         ValueError: It is no such request.
     """
     seconds = min(_ANSWER_SECONDS, max(0.0, seconds_left - _SPARE_SECONDS))
@@ -46,9 +44,11 @@ def answer(announcer: Announcer, event: dict[str, Any], seconds_left: float) -> 
         case {"start": dict(selection), "alert": bool(alert), "by": str(by)}:
             return shown(announcer.runs.start(Selection.of(selection), alert, by, datetime.now(UTC)))
         case {"announce": str(identity)}:
-            return shown(announcer.announce(_existing(announcer, identity), seconds))
+            run = announcer.runs.read(identity)
+            return shown(announcer.announce(run, seconds)) if run else {"unknown": identity}
         case {"show": str(identity)}:
-            return shown(_existing(announcer, identity))
+            run = announcer.runs.read(identity)
+            return shown(run) if run else {"unknown": identity}
     raise ValueError("this is no request of a replay")
 
 
@@ -63,10 +63,3 @@ def shown(run: Run) -> dict[str, Any]:
         "complete": run.complete,
         "counts": run.counts,
     }
-
-
-def _existing(announcer: Announcer, identity: str) -> Run:
-    run = announcer.runs.read(identity)
-    if run is None:
-        raise UnknownReplayError(f"there is no replay {identity}")
-    return run

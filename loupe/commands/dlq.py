@@ -35,8 +35,8 @@ def dlq(
 ) -> None:
     """List what is in the dead-letter queues, why it is there, and what to do next.
 
-    images: what the function `inspect` could not inspect after five attempts. alerts and counts: records of which
-    `alert` or `track` could not be told after eleven attempts. Nothing is changed or removed.
+    images: what the function `inspect` could not inspect in five attempts, or `replay` could not judge again. alerts
+    and counts: records that `alert` or `track` could not process in a quarter of an hour. Nothing is changed.
     """
     if context.invoked_subcommand is not None:
         return

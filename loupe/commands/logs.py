@@ -129,13 +129,15 @@ def _print(
     first, printed = begin, set[LogLine]()
     while True:
         lines = [line for line in read(begin) if line not in printed]
-        for line in lines:
-            if not errors or line.level in _LEVELS[2:]:
-                _show(line, json_)
+        shown = [line for line in lines if not errors or line.level in _LEVELS[2:]]
+        for line in shown:
+            _show(line, json_)
         sys.stdout.flush()
         if pause is None:
-            if not lines and not json_:
-                err.print(f"No line since {first.astimezone():%Y-%m-%d %H:%M}. {known()}.")
+            if not shown and not json_:
+                since = f"{first.astimezone():%Y-%m-%d %H:%M}"
+                none = f"{len(lines):,} lines since {since}, and no warning or error among them."
+                err.print(none if lines else f"No line since {since}. {known()}.", soft_wrap=True)
             return
         # A line may arrive some seconds after its own time.
         begin = max(begin, datetime.now(UTC) - _LATE)

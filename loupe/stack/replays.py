@@ -159,13 +159,13 @@ def _ask(target: Target, asked: dict[str, Any]) -> dict[str, Any]:
     name = target.output("ReplayFunctionName")
     reply = target.functions.invoke(FunctionName=name, Payload=json.dumps(asked).encode())
     answer: dict[str, Any] = json.loads(reply["Payload"].read())
-    if "FunctionError" not in reply:
-        return answer
-    if answer.get("errorType") == "UnknownReplayError":
+    if "unknown" in answer:
         raise LoupeError(
-            f"there is no replay {asked.get('announce') or asked.get('show')}, or it is too long ago",
+            f"there is no replay {answer['unknown']}, or it is too long ago",
             "Begin one: loupe replay --since TIME",
         )
+    if "FunctionError" not in reply:
+        return answer
     raise LoupeError(
         f"the images cannot be judged again: {answer.get('errorMessage', 'no reason given')}",
         "Asking again is safe. The function's log says more: loupe logs replay",

@@ -176,3 +176,88 @@ def _redriven_to_the_queue(target: Target) -> int:
         ]
     )
     return int(task["ApproximateNumberOfMessagesMoved"])
+
+
+@contextmanager
+def broken(target: Target, output: str, **variables: str) -> Iterator[None]:
+    """Let a function of the stream fail, and its batches be given up after one attempt."""
+    name = target.output(output)
+    environment = target.functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
+    (mapping,) = target.functions.list_event_source_mappings(FunctionName=name)["EventSourceMappings"]
+    retries = mapping["MaximumRetryAttempts"]
+    target.functions.update_event_source_mapping(UUID=mapping["UUID"], MaximumRetryAttempts=0)
+    target.functions.update_function_configuration(
+        FunctionName=name, Environment={"Variables": environment | variables}
+    )
+    try:
+        yield
+    finally:
+        target.functions.update_function_configuration(
+            FunctionName=name, Environment={"Variables": environment}
+        )
+        target.functions.update_event_source_mapping(UUID=mapping["UUID"], MaximumRetryAttempts=retries)
+
+
+def test_an_alert_that_could_not_be_sent_is_sent_once_by_a_redrive(
+    loupe_process: CloudProcess, target: Target, alerts: Callable[[], list[str]], tried: Callable[..., None]
+) -> None:
+    topic = target.output("DefectsTopicArn")
+    with broken(target, "AlertFunctionName", TOPIC_ARN=f"{topic}-deleted"):
+        (owed,) = put(target, "OWED-ALERT")
+        found = eventually(lambda: letters(loupe_process, "alerts"))
+    assert sum(letter["batch"]["records"] for letter in found) == 1
+    assert "loupe dlq redrive" in found[0]["next"]
+    assert "alert" not in (record(target, owed) or {})
+
+    done = dlq(loupe_process, "redrive", "--queue", "alerts")["queues"][0]
+    assert (done["redriven"], done["records"]) == (len(found), 1)
+    identity = (record(target, owed) or {})["alert"]["id"]
+    eventually(lambda: identity in alerts())
+    again = dlq(loupe_process, "redrive", "--queue", "alerts")["queues"][0]
+    assert (again["redriven"], again["of"]) == (0, 0)
+    assert alerts().count(identity) == 1
+    tried(images=1, faults=1)
+
+
+def test_records_that_could_not_be_counted_are_counted_once_by_a_redrive(
+    loupe_process: CloudProcess, target: Target, admin: Client, tried: Callable[..., None]
+) -> None:
+    before = counted(admin)
+    with broken(target, "TrackFunctionName", STATISTICS_TABLE="deleted-table"):
+        put(target, "OWED-COUNT-1", "OWED-COUNT-2")
+        found = eventually(
+            lambda: (
+                (all_ := letters(loupe_process, "counts"))
+                and sum(letter["batch"]["records"] for letter in all_) == 2
+                and all_
+            )
+        )
+    assert counted(admin) == before
+    # The letters are there twice, as if two people redrove them.
+    for letter in found:
+        target.sqs.send_message(QueueUrl=target.output("TrackFailureQueueUrl"), MessageBody=letter["body"])
+    done = dlq(loupe_process, "redrive", "--queue", "counts")["queues"][0]
+    assert done["redriven"] == 2 * len(found)
+    assert counted(admin) == before + 2
+    # The stream has forgotten them: they are found in the table.
+    forgotten = json.loads(found[0]["body"])
+    number = "1".zfill(21)
+    forgotten["DDBStreamBatchInfo"] |= {"startSequenceNumber": number, "endSequenceNumber": number}
+    target.sqs.send_message(QueueUrl=target.output("TrackFailureQueueUrl"), MessageBody=json.dumps(forgotten))
+    assert dlq(loupe_process, "redrive", "--queue", "counts")["queues"][0]["records"] >= 1
+    assert counted(admin) == before + 2
+    assert letters(loupe_process, "counts") == []
+    tried(images=2, faults=2)
+
+
+def test_a_letter_is_dropped_by_the_beginning_of_its_id(loupe_process: CloudProcess, target: Target) -> None:
+    url = target.output("DeadLetterQueueUrl")
+    for body in ("no announcement", "nor this"):
+        target.sqs.send_message(QueueUrl=url, MessageBody=body)
+    first, second = letters(loupe_process, "images")
+    refused = loupe("dlq", "drop", first["id"][:8], home=loupe_process.home)
+    assert (refused.returncode, "Add --yes." in refused.stderr) == (1, True)
+    assert dlq(loupe_process, "drop", first["id"][:8], "--yes")["dropped"] == [first["id"]]
+    assert [letter["id"] for letter in letters(loupe_process, "images")] == [second["id"]]
+    assert loupe("dlq", "drop", "ffffffff-none", "--yes", home=loupe_process.home).returncode == 1
+    assert dlq(loupe_process, "drop", "--all", "--queue", "images", "--yes")["dropped"] == [second["id"]]

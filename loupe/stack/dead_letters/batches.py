@@ -15,7 +15,7 @@ from typing import Any
 
 from boto3.dynamodb.conditions import Attr
 from boto3.dynamodb.types import TypeSerializer
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ParamValidationError
 
 from contract.inspections import timestamp
 from contract.s3 import UNVERSIONED
@@ -89,6 +89,8 @@ def _of_the_stream(target: Target, batch: Batch) -> list[_Event] | None:
             if events and int(events[-1]["dynamodb"]["SequenceNumber"]) >= int(batch.last):
                 break
             iterator = page.get("NextShardIterator") if page["Records"] else None
+    except ParamValidationError:
+        return None  # no place in a stream is called so
     except ClientError as error:
         if error.response["Error"]["Code"] not in _LOST:
             raise
