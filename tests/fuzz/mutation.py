@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import random
 from typing import Any
@@ -105,7 +106,7 @@ def _changed(document: Any, rng: random.Random) -> Any:
     """Return a document with one change at a random place, which is made in place if it is inside."""
     places = list(_places(document))
     if not places or rng.random() < 0.02:
-        return rng.choice(_AWKWARD_VALUES)
+        return _awkward(rng)
     holder, key = rng.choice(places)
     match rng.randrange(6):
         case 0:
@@ -122,8 +123,13 @@ def _changed(document: Any, rng: random.Random) -> Any:
         case 4 if isinstance(holder[key], list):
             holder[key] = holder[key] * rng.choice((2, 40))
         case _:
-            holder[key] = rng.choice(_AWKWARD_VALUES)
+            holder[key] = _awkward(rng)
     return document
+
+
+def _awkward(rng: random.Random) -> Any:
+    """Return a value of its own: a list that two documents share could come to contain itself, which has no end."""
+    return copy.deepcopy(rng.choice(_AWKWARD_VALUES))
 
 
 def _places(value: Any) -> list[tuple[Any, Any]]:
