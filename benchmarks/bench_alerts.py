@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from datetime import datetime
@@ -18,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks.local_cloud import ROOT
+from benchmarks.local_cloud import ROOT, local_cloud
 from benchmarks.output import machine, say, show
 from contract.inspections import Verdict
 from contract.keys import incoming
@@ -89,21 +87,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="loupe-bench-") as folder:
         home = Path(folder) / "home"
         say("starting the local cloud with the starter model ...")
-        code = "from loupe.cli import main; main()"
-        arguments = ["up", "--home", str(home), "--model", str(deployment.STARTER), "--json"]
-        with subprocess.Popen(  # noqa: S603
-            [sys.executable, "-c", code, *arguments], stdout=subprocess.PIPE, text=True, cwd=ROOT
-        ) as process:
-            if process.stdout is None or not process.stdout.readline():
-                raise SystemExit("the local cloud did not start")
-            try:
-                target = Target.local(home)
-                say("warming up ...")
-                _burst(target, _WARM_UP, "warm")
-                say(f"{options.images} images at once ...")
-                result = {"machine": machine(), "burst": _burst(target, options.images, "burst")}
-            finally:
-                process.terminate()
+        with local_cloud(home, model=deployment.STARTER):
+            target = Target.local(home)
+            say("warming up ...")
+            _burst(target, _WARM_UP, "warm")
+            say(f"{options.images} images at once ...")
+            result = {"machine": machine(), "burst": _burst(target, options.images, "burst")}
     show(result, options.json)
 
 

@@ -1,4 +1,4 @@
-"""A local cloud for benchmarks, in a process of its own, with a model that costs nothing."""
+"""A local cloud for benchmarks, in a process of its own, usually with a model that costs nothing."""
 
 from __future__ import annotations
 
@@ -16,14 +16,15 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 @contextmanager
-def local_cloud(home: Path, score: float = 0.0) -> Iterator[psutil.Process]:
-    """Run `loupe up` with the null model until the block ends, and yield its process.
+def local_cloud(home: Path, score: float = 0.0, model: Path | None = None) -> Iterator[psutil.Process]:
+    """Run `loupe up` with a model until the block ends, and yield its process.
 
     Args:
         home: Its private folder.
-        score: What the model is sure of, in each image; 0 finds nothing.
+        score: What the null model is sure of, in each image; 0 finds nothing.
+        model: Another model than the null model.
     """
-    model = null_model.write(home.parent / "null-model.tar.gz", score)
+    model = model or null_model.write(home.parent / "null-model.tar.gz", score)
     arguments = ["up", "--home", str(home), "--model", str(model), "--json"]
     code = "from loupe.cli import main; main()"
     with subprocess.Popen(  # noqa: S603
