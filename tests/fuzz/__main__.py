@@ -18,9 +18,13 @@ from tests.fuzz.runner import Score, fuzz
 from tests.fuzz.target import targets
 from tests.promises import Tried, last_line, record
 
+ROOT = Path(__file__).parents[2]
+
 
 def main() -> int:
     """Fuzz for some minutes. Returns the exit status."""
+    # As for the tests; the processes take it over.
+    sys.path[:0] = [str(ROOT), str(ROOT / "functions")]
     known = {target.name: target for target in targets()}
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
     parser.add_argument("--minutes", type=float, default=10)

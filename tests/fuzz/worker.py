@@ -6,10 +6,13 @@ import gc
 import os
 import resource
 import sys
+import threading
 import traceback
 import warnings
 from multiprocessing.connection import Connection
 from pathlib import Path
+
+from tqdm import tqdm
 
 from tests.fuzz.target import Target
 
@@ -38,9 +41,12 @@ def work(target: Target, seed: int, folder: str, connection: Connection) -> None
         connection: To the fuzzer.
     """
     warnings.simplefilter("ignore")
-    # Libraries in C report each error there.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+    # Libraries report each error there.
+    for output in (1, 2):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), output)
     os.chdir(folder)
+    # Otherwise progress bars have a lock of all processes, which one that is ended does not give back.
+    tqdm.set_lock(threading.RLock())
     for data in target.seeds():
         _try(target, data, connection, bound=None)
     gc.collect()

@@ -19,7 +19,7 @@ from training.datasets.dataset import Dataset, Sample
 from training.datasets.formats.annotations import AnnotatedImage, Annotations
 from training.datasets.formats.detection import FORMATS, detect
 from training.datasets.formats.parts import higher
-from training.datasets.formats.placing import Corners, ImageFacts, place
+from training.datasets.formats.placing import Corners, ImageFacts, is_text, place
 from training.datasets.problems import DatasetError, Problem, Problems
 from training.datasets.storage.files import Files
 from training.datasets.storage.opening import ARCHIVE_SUFFIXES, open_files
@@ -113,6 +113,7 @@ def _read(
     labels = annotations.labels
     if labels is None:
         labels = sorted({obj.label for sample in samples for obj in sample.objects})
+    labels = [label for label in labels if is_text(label)]
     if len(labels) > bounds.CLASSES:
         raise DatasetError(
             source, f"has {len(labels):,} classes, more than {bounds.CLASSES:,}: check its labels"

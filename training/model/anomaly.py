@@ -99,7 +99,7 @@ class AnomalyModel(Graph):
         return distances, maps
 
     def _run(self, pixels: NDArray[np.uint8]) -> tuple[Floats, Floats, list[float | None]]:
-        distances, maps, *emptiness = self._session.run(self._asked, {"images": pixels})
+        distances, maps, *emptiness = self.run(self._asked, pixels)
         if distances.shape != (len(pixels),) or maps.ndim != 3 or len(maps) != len(pixels) or not maps.size:
             raise AnswerError(f"distances of {distances.shape} and {maps.shape} for {len(pixels)} pictures")
         # NaN is above no threshold: without this check, the model would find nothing.

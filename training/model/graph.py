@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnxruntime
+from numpy.typing import NDArray
 
 from training.job.errors import TrainingError
 from training.model.artefact import ArtefactError, ModelCard
@@ -92,6 +94,19 @@ class Graph:
     def _outputs(self) -> dict[str, Any]:
         """The outputs by name, each with `type` and `shape`; a side that the graph leaves open is no number."""
         return {node.name: node for node in self._session.get_outputs()}
+
+    def run(self, outputs: list[str], pixels: NDArray[np.uint8]) -> list[NDArray[Any]]:
+        """Return some outputs of the graph for uint8 [N, size, size, 3].
+
+        Raises:
+            AnswerError: ONNX Runtime cannot run the graph.
+        """
+        try:
+            answers: list[NDArray[Any]] = self._session.run(outputs, {"images": pixels})
+        # Its errors share no public base class.
+        except Exception as error:
+            raise AnswerError(f"ONNX Runtime cannot run {self._file}: {error}") from error
+        return answers
 
     @property
     def provider(self) -> str:

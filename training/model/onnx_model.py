@@ -55,7 +55,7 @@ class OnnxModel(Graph):
         Raises:
             AnswerError: These are no scores of the card's labels.
         """
-        boxes, scores = self._session.run(["boxes", "scores"], {"images": pixels})
+        boxes, scores = self.run(["boxes", "scores"], pixels)
         if scores.shape[-1] != len(self.card.labels):
             raise AnswerError(f"scores of {scores.shape[-1]} classes for {len(self.card.labels)} labels")
         # NaN is above no threshold: without this check, the model would find nothing.

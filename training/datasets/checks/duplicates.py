@@ -112,6 +112,8 @@ def find_duplicates(dataset: Dataset, fingerprints: Fingerprints) -> tuple[list[
         DatasetError: An image cannot be read again.
     """
     samples = dataset.samples
+    if not samples:
+        return [], []
     same_bytes = _same_bytes(samples)
     unique = [index for index in range(len(samples)) if index not in same_bytes]
     found = find_candidates(fingerprints.hashes([samples[index] for index in unique]))

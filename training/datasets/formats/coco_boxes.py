@@ -86,7 +86,7 @@ def _evidence(document: Any) -> Iterator[str]:
         try:
             x, y, right, bottom = (float(value) for value in annotation["bbox"])
             width, height = (float(value or math.inf) for value in sizes[str(annotation["image_id"])])
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError, OverflowError):
             continue
         yield _reading(annotation, (x, y, right, bottom), width, height)
 

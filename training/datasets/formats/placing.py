@@ -100,6 +100,10 @@ def place(
         message = f"has {len(image.objects):,} boxes, more than {bounds.OBJECTS:,}"
         problems.report("too-many-boxes", image.name, message)
         return None
+    if half := next((label for label in _labels(image) if not is_text(label)), None):
+        message = f"has the label {half!r}, which is no text"
+        problems.report("bad-annotation", image.annotation_file, message, f"image {image.name}")
+        return None
     turn = _turn(image, facts, problems)
     objects: list[Object] = []
     for number, obj in enumerate(image.objects, start=1):
@@ -126,6 +130,23 @@ def place(
     )
     _check_tags(sample, image, problems)
     return sample
+
+
+def _labels(image: AnnotatedImage) -> set[str]:
+    return {obj.label for obj in image.objects} | set(image.tags)
+
+
+def is_text(label: str) -> bool:
+    r"""Return whether a label can be written. JSON can have half a character.
+
+    >>> is_text("Größe"), is_text("\ud800")
+    (True, False)
+    """
+    try:
+        label.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _fits(image: AnnotatedImage, facts: ImageFacts, problems: Problems) -> bool:

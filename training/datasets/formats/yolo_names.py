@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import PurePosixPath
@@ -16,6 +17,7 @@ from training.datasets.storage.files import Files
 
 NAME_LISTS = ("classes.txt", "obj.names", "classes.names", "predefined_classes.txt", "_darknet.labels")
 _YAML = (".yaml", ".yml")
+_NAMES = re.compile(r"^[\"']?names[\"']?\s*:", re.MULTILINE)
 _USUAL = ("data", "dataset")
 
 
@@ -116,7 +118,11 @@ def _values(node: yaml.Node, known: dict[int, int]) -> int:
 
 
 def _has_names(files: Files, name: str) -> bool:
-    found = document(files, name)
+    try:
+        found = _document(files, name)
+    except YamlError:
+        # Whoever reads it says what is wrong. Without its names, classes would be numbers.
+        return _NAMES.search(decode(files.peek(name, bounds.YAML_BYTES))) is not None
     return isinstance(found, dict) and "names" in found
 
 

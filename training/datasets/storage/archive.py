@@ -21,7 +21,17 @@ from training.datasets.storage.directory import check_directory, check_entries
 from training.datasets.storage.files import Files, read_bounded
 from training.datasets.storage.names import decodings, is_hidden
 
-_ZIP_ERRORS = (OSError, KeyError, RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error, EOFError)
+_ZIP_ERRORS = (
+    OSError,
+    KeyError,
+    RuntimeError,
+    NotImplementedError,
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    ValueError,
+    struct.error,
+)
 _IS_UTF8 = (
     0x800  # the flag of a name that is in UTF-8; others are in the code page of the system that packed it
 )
@@ -47,10 +57,11 @@ class Zip(Files):
         try:
             with self._bytes() as stream:
                 check_directory(path, stream)
-            entries = [entry for entry in self._archive().infolist() if not entry.is_dir()]
+            listed = self._archive().infolist()
         # Damaged directories make Python's reader raise several kinds of errors.
-        except (*_ZIP_ERRORS, struct.error, ValueError) as error:
+        except _ZIP_ERRORS as error:
             raise DatasetError(path, f"is not a readable zip: {error}") from error
+        entries = [entry for entry in listed if entry.filename and not entry.is_dir()]
         check_entries(path, entries)
         self._members: dict[str, zipfile.ZipInfo] = {}
         self.aliases, unsafe = {}, set[str]()
@@ -65,12 +76,14 @@ class Zip(Files):
             self._members[names[0]] = entry
             if names[1:]:
                 self.aliases[names[0]] = tuple(names[1:])
+        nameless = sum(not entry.filename for entry in listed)
         self.names = tuple(sorted(self._members))
         self.refused = (
             *(
                 Problem("unsafe-name", path, repr(name), "is a name that leads out of the zip")
                 for name in sorted(unsafe)
             ),
+            *([Problem("unsafe-name", path, "", f"has {nameless} files without a name")] if nameless else []),
             *(
                 Problem("twice-in-zip", path, name, f"is in the zip {count} times", count - 1)
                 for name, count in twice.items()
