@@ -137,6 +137,10 @@ class Prediction(BaseModel):
         return detections
 
 
+class _RefusedError(ModelError):
+    """An endpoint in service refuses a request."""
+
+
 class Detector:
     """Calls the endpoint, and sorts its errors.
 
@@ -198,6 +202,13 @@ class Detector:
 
     def _invoke(self, data: bytes, content_type: str, known: dict[str, Any]) -> Prediction:
         try:
+            return self._ask(data, content_type, known)
+        except _RefusedError:
+            # It may have come into service after it had refused, and before it was described.
+            return self._ask(data, content_type, known)
+
+    def _ask(self, data: bytes, content_type: str, known: dict[str, Any]) -> Prediction:
+        try:
             reply = self._runtime.invoke_endpoint(
                 EndpointName=self._endpoint_name,
                 ContentType=content_type,
@@ -237,7 +248,7 @@ class Detector:
             # The same code stands for an endpoint that does not exist and for a request that can never succeed.
             if self.is_serving():
                 message = error.response["Error"].get("Message", "")
-                return ModelError(f"the endpoint refuses the request: {message}", retryable=False)
+                return _RefusedError(f"the endpoint refuses the request: {message}", retryable=False)
             return NotReadyError("there is no endpoint in service", "no_endpoint")
         # Throttling, a failure of the service, a model that is loading, a missing permission: not about the image.
         return NotReadyError(f"the endpoint answers {code}", "endpoint_down")

@@ -53,7 +53,7 @@ def check(
         assert number is not None
         # What cannot be read gets no answer of a model.
         version = record["model"]["version"] if "model" in record else factory.version
-        assert judgement(record) == expected[version][number], identity
+        assert judgement(record) == expected[version][number], record
     _check_counters(factory, traffic, records)
     _check_reviews(factory, traffic.line, records)
     _check_alerts(factory, traffic.line, records, repeated)

@@ -177,14 +177,20 @@ def test_images_wait_if_the_endpoint_cannot_be_described(endpoint: Endpoint, sta
 
 
 @pytest.mark.parametrize("status", ["InService", "Updating"])
-def test_a_request_that_an_endpoint_in_service_refuses_is_not_retried(
+def test_a_request_that_an_endpoint_in_service_refuses_twice_is_not_retried(
     endpoint: Endpoint, status: str
 ) -> None:
     endpoint.status = endpoint_status(status)
     with pytest.raises(ModelError) as caught:
         endpoint.detect(http(400, {"Message": "1 validation error detected"}, "ValidationError"))
     assert not caught.value.retryable
-    assert endpoint.attempts == 1
+    assert endpoint.attempts == 2
+
+
+def test_an_endpoint_that_comes_into_service_after_it_refused_judges_the_image(endpoint: Endpoint) -> None:
+    endpoint.status = endpoint_status("InService")
+    answers = iter([http(400, {"Message": "Endpoint not found"}, "ValidationError"), http(200, GOOD)])
+    assert endpoint.detect(lambda _: next(answers)).model.name == "steel"
 
 
 GOOD = prediction(detection())
