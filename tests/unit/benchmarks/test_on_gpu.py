@@ -205,28 +205,40 @@ def test_the_script_lists_its_options() -> None:
     assert "--prepare" in done.stdout
 
 
-@pytest.mark.slow
-def test_the_script_measures_each_part_at_toy_size(model: Path, tmp_path: Path) -> None:
-    out = tmp_path / "out"
-    command = [
-        "bash",
-        str(SCRIPT),
-        "--toy",
-        "--device",
-        "cpu",
-        "--model",
-        str(model),
-        "--out",
-        str(out),
+def at_toy_size(model: Path, out: Path, parts: str) -> list[dict[str, Any]]:
+    """Run the script, and return its lines."""
+    command = ["bash", str(SCRIPT), "--toy", "--device", "cpu", "--model", str(model), "--out", str(out)]
+    command += [
+        "--python",
+        sys.executable,
+        "--train-python",
+        sys.executable,
+        "--parts",
+        parts,
         "--minutes",
         "4",
     ]
-    command += ["--python", sys.executable, "--train-python", sys.executable]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    found = lines.read(out)
     assert done.returncode == 0, done.stderr
-    parts = {line["part"] for line in found if line["state"] == "ok"}
-    assert parts == {"check", "bare", "endpoint", "train"}
+    return lines.read(out)
+
+
+@pytest.mark.slow
+def test_the_script_measures_the_endpoint_beside_bare_inference_at_toy_size(
+    model: Path, tmp_path: Path
+) -> None:
+    found = at_toy_size(model, tmp_path / "out", "check,serve")
+    assert {line["part"] for line in found if line["state"] == "ok"} == {"check", "bare", "endpoint"}
+    (first, *_) = [line for line in found if line["part"] == "endpoint" and line["state"] == "ok"]
+    assert first["images_per_s"] > 0
+    assert first["not_200"] == {}
+    assert "share of bare" in (tmp_path / "out/table.md").read_text()
+
+
+@pytest.mark.nightly
+def test_the_script_trains_and_evaluates_at_toy_size(model: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    found = at_toy_size(model, out, "check,train")
     (trained,) = [line for line in found if "map" in line]
     assert 0 <= trained["map"] <= 1
     assert json.loads((out / "epochs.jsonl").read_text().splitlines()[0])["event"]
