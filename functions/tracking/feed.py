@@ -114,6 +114,7 @@ class Feed:
             limit: How many items at most, apart from late ones.
         """
         at = timestamp(self.now())
+        position = _not_ahead(position, at)
         overlap = _before(position.asked_at, _OVERLAP)
         first = min(position.place, overlap) if position.more else overlap
         # No answer has such a position, but a client could make it up, and have two days read.
@@ -168,6 +169,17 @@ def _counted_at(item: Item) -> str:
 def _before(place: str, by: timedelta) -> str:
     """Return a time before that of a sort key, which begins with it."""
     return timestamp(datetime.fromisoformat(place[:_LENGTH_OF_A_TIME]) - by)
+
+
+def _not_ahead(position: Position, at: str) -> Position:
+    """Return a position that is not in the future.
+
+    It is if the machine's clock was set back since it was written. Nothing would appear behind it until the clock is
+    there again.
+    """
+    if _before(max(position.asked_at, position.place), _CLOCKS) <= at:
+        return position
+    return Position(min(position.place, at), min(position.asked_at, at), position.more)
 
 
 def _distinct(items: Iterable[Item]) -> list[Item]:

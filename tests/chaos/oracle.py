@@ -89,22 +89,8 @@ def _check_counters(factory: Factory, traffic: Traffic, records: list[Record]) -
     counted, verdicts = totals(), Counter(record["verdict"] for record in records)
     assert counted["inspected"] == len(records)
     assert {name: counted[name] for name in _VERDICTS} == {name: verdicts[name] for name in _VERDICTS}
-    followed = _feed(factory, traffic.line, traffic.feed)
-    assert len(followed) == len(set(followed)), "shown twice"
-    assert set(followed) == {record["id"] for record in records}
-
-
-def _feed(factory: Factory, line: str, cursor: str) -> list[str]:
-    """Return the ids that somebody has seen who has followed the line from a place on."""
-    shown: list[tuple[str, str]] = []
-    while True:
-        query = {"line": line, "limit": 500, "after": cursor}
-        answer = call(factory.target, "GET", "/changes", query)
-        shown += [(item["id"], item["inspected_at"]) for item in answer["items"]]
-        if not answer["more"]:
-            # Within seconds one may come twice: a reader knows it by these two.
-            return [identity for identity, _ in dict.fromkeys(shown)]
-        cursor = answer["next"]
+    traffic.read_feed()
+    assert traffic.shown == {(record["id"], record["inspected_at"]) for record in records}
 
 
 def _check_reviews(factory: Factory, line: str, records: list[Record]) -> None:

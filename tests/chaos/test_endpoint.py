@@ -7,15 +7,17 @@ from collections.abc import Callable
 
 import pytest
 
+from loupe.stack import deployment, endpoint
 from tests.chaos.conftest import Report
 from tests.chaos.factory import Factory
 from tests.chaos.oracle import check
-from tests.chaos.traffic import Traffic
+from tests.chaos.traffic import WINDOW, Traffic
 from tests.faults import Fault
 from tests.inspection_support import detection, prediction
 from tests.promises import Tell
+from tests.system.cloud_process import eventually
 
-pytestmark = [pytest.mark.system, pytest.mark.chaos, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.system, pytest.mark.chaos, pytest.mark.timeout(900), pytest.mark.promise(12, 14)]
 _RUNTIME = ("sagemaker-runtime", "InvokeEndpoint")
 
 
@@ -89,3 +91,20 @@ def test_the_endpoint_is_or_answers(
     check(factory, traffic)
     tried(images=len(traffic.sent), faults=limit)
     report(traffic, faults=limit)
+
+
+def test_the_endpoint_is_deleted_and_made_again(factory: Factory, report: Report, tried: Tell) -> None:
+    """The images of an outage wait, and none of them is given up for that."""
+    with Traffic(factory, "no-endpoint") as traffic:
+        traffic.judged(40)
+        traffic.phase("during")
+        factory.target.sagemaker.delete_endpoint(EndpointName=factory.target.output("EndpointName"))
+        eventually(lambda: endpoint.describe(factory.target) is None)
+        eventually(lambda: factory.waiting() >= WINDOW // 2, 240)
+        deployment.deploy(factory.target, deployment.STARTER, deployment.Hosting(), lambda _: None)
+        traffic.phase("after")
+        traffic.judged(40, sent_from_now=True)
+        traffic.finish()
+    check(factory, traffic)
+    tried(images=len(traffic.sent), faults=1)
+    report(traffic, outages=1)

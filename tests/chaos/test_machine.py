@@ -22,7 +22,7 @@ KILLS = 4
 HOUR = 3600
 
 
-@pytest.mark.promise(28)
+@pytest.mark.promise(9, 28)
 def test_the_local_cloud_is_killed(factory: Factory, report: Report, tried: Tell) -> None:
     with Traffic(factory, "killed-cloud") as traffic:
         traffic.judged(40)
@@ -95,7 +95,7 @@ def test_the_clock_jumps(
         lambda *arguments, **options: now(*arguments, **options) + timedelta(seconds=ahead[0]),
     )
     try:
-        with Traffic(factory, "clock") as traffic:
+        with Traffic(factory, "clock", follows_feed=True) as traffic:
             traffic.judged(40)
             traffic.phase("during")
             for jump in jumps:

@@ -12,7 +12,12 @@ from tests.faults import Fault, What, by_share
 from tests.promises import Tell
 from tests.system.cloud_process import eventually
 
-pytestmark = [pytest.mark.system, pytest.mark.chaos, pytest.mark.timeout(900)]
+pytestmark = [
+    pytest.mark.system,
+    pytest.mark.chaos,
+    pytest.mark.timeout(900),
+    pytest.mark.promise(1, 6, 9, 11, 28),
+]
 # An alert that was sent comes again if its function ends before it has noted that. A batch of them is sent at once.
 BATCH = 10
 _FUNCTIONS = ("inspect", "alert", "track")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -12,6 +13,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from contract.s3 import join
+from loupe.errors import LoupeError
 from loupe.stack.api import call
 from loupe.stack.target import Target
 from loupe.stack.uploads import Identity
@@ -24,6 +26,7 @@ _CAMERAS = 4
 # More pictures without a verdict than this, and the cameras wait: a backlog would make every test as long as its fault.
 WINDOW = 48
 _PATIENCE_S = 240
+_PAGE_S = 1.0
 _ONE_TRY = Config(connect_timeout=2, read_timeout=20, retries={"total_max_attempts": 1})
 
 
@@ -39,7 +42,9 @@ class Traffic:
         unanswered: The keys of uploads that got no answer; they may have arrived all the same.
         refused: How often an upload was refused with an answer.
         phases: For each phase its name, its seconds and its verdicts.
-        feed: The place in the line's feed before its first image.
+        follows_feed: Whether somebody looks at the line's feed all the time.
+        feed: The place up to which the feed was read; first, that before the first image.
+        shown: The id and the time of each inspection that appeared in the feed.
     """
 
     factory: Factory
@@ -49,7 +54,9 @@ class Traffic:
     unanswered: dict[str, int] = field(default_factory=dict)
     refused: int = 0
     phases: list[tuple[str, float, int]] = field(default_factory=list)
+    follows_feed: bool = False
     feed: str = ""
+    shown: set[tuple[str, str]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self._changed = threading.Condition()
@@ -180,8 +187,23 @@ class Traffic:
                     self._waiting.add(identity)
                     self._changed.notify_all()
 
+    def read_feed(self) -> None:
+        """Read what has appeared in the line's feed since the last time, as a page does."""
+        more = True
+        while more:
+            query = {"line": self.line, "limit": 500, "after": self.feed}
+            answer = call(self.factory.target, "GET", "/changes", query)
+            # Within seconds one may come twice: a page knows it by these two.
+            self.shown |= {(item["id"], item["inspected_at"]) for item in answer["items"]}
+            self.feed, more = answer["next"], answer["more"]
+
     def _follow(self) -> None:
+        read = time.monotonic()
         while not self._end.wait(0.1):
+            if self.follows_feed and time.monotonic() - read > _PAGE_S:
+                with suppress(LoupeError, BotoCoreError, ClientError):  # the cloud is down
+                    self.read_feed()
+                read = time.monotonic()
             with self._changed:
                 waiting = sorted(self._waiting, key=self._order.__getitem__)[:100]
             if not waiting:

@@ -92,6 +92,7 @@ def test_an_unexpected_error_fails_its_own_message_only(
     assert len(cloud.records()) == 1
 
 
+@pytest.mark.promise(12, 14)
 @pytest.mark.parametrize(
     "answer",
     [NO_ENDPOINT, model_error(503, "busy", "later"), EndpointConnectionError(endpoint_url="https://x")],

@@ -17,7 +17,7 @@ from loupe.stack.target import Target
 from loupe.stack.uploads import Upload, follow
 from tests.system.cloud_process import CloudProcess
 
-pytestmark = [pytest.mark.system, pytest.mark.slow]
+pytestmark = [pytest.mark.system, pytest.mark.slow, pytest.mark.promise(29)]
 REPOSITORY = Path(__file__).parents[2]
 ONCE = Config(retries={"total_max_attempts": 1})
 IMAGE = b"no image " * 200_000

@@ -158,6 +158,7 @@ def test_a_canary_gets_its_share_then_all_requests(process: CloudProcess, cloud:
     eventually(lambda: servers(process, "shared") == 1)
 
 
+@pytest.mark.promise(16)
 def test_an_alarm_rolls_back_to_the_old_model(process: CloudProcess, cloud: Connection) -> None:
     """The whole chain: errors of the canary, their metric, the alarm, the rollback."""
     host(cloud, "guarded", **hosting(cloud), name="old")

@@ -92,6 +92,7 @@ def test_a_refusal_in_another_format_has_a_code_too(endpoint: Endpoint, message:
     assert caught.value.code == "refused"
 
 
+@pytest.mark.promise(12)
 @pytest.mark.parametrize("status", [408, 429, 503])
 def test_a_busy_container_is_retried_with_jitter(
     endpoint: Endpoint, pauses: list[float], status: int
@@ -108,6 +109,7 @@ def test_a_container_that_is_briefly_busy_answers_in_the_end(endpoint: Endpoint)
     assert endpoint.detect(lambda _: next(answers)).detections == []
 
 
+@pytest.mark.promise(12)
 @pytest.mark.parametrize("status", [0, 500, 502])
 def test_a_failure_of_the_model_is_retried_through_the_queue(endpoint: Endpoint, status: int) -> None:
     with pytest.raises(ModelError) as caught:
@@ -116,6 +118,7 @@ def test_a_failure_of_the_model_is_retried_through_the_queue(endpoint: Endpoint,
     assert endpoint.attempts == 1
 
 
+@pytest.mark.promise(12)
 @pytest.mark.parametrize(
     ("status", "error", "attempts"),
     [
@@ -136,6 +139,7 @@ def test_images_wait_while_the_service_fails(
     assert endpoint.attempts == attempts
 
 
+@pytest.mark.promise(12)
 @pytest.mark.parametrize(
     ("error", "code"),
     [
@@ -176,6 +180,7 @@ def test_images_wait_if_the_endpoint_cannot_be_described(endpoint: Endpoint, sta
         endpoint.detect(http(400, {"Message": "Endpoint not found"}, "ValidationError"))
 
 
+@pytest.mark.promise(12)
 @pytest.mark.parametrize("status", ["InService", "Updating"])
 def test_a_request_that_an_endpoint_in_service_refuses_twice_is_not_retried(
     endpoint: Endpoint, status: str
@@ -187,6 +192,7 @@ def test_a_request_that_an_endpoint_in_service_refuses_twice_is_not_retried(
     assert endpoint.attempts == 2
 
 
+@pytest.mark.promise(12)
 def test_an_endpoint_that_comes_into_service_after_it_refused_judges_the_image(endpoint: Endpoint) -> None:
     endpoint.status = endpoint_status("InService")
     answers = iter([http(400, {"Message": "Endpoint not found"}, "ValidationError"), http(200, GOOD)])
@@ -232,12 +238,14 @@ def test_a_box_on_the_edge_of_the_picture_fits_the_contract(
     assert endpoint.detect(http(200, prediction(detection(box=box)))).detections[0].box == box
 
 
+@pytest.mark.promise(13)
 def test_no_attempt_starts_that_might_not_end_in_time(endpoint: Endpoint) -> None:
     with pytest.raises(NotReadyError) as caught:
         endpoint.detect(http(200, GOOD), seconds=clients.ENDPOINT_SECONDS + 1)
     assert (caught.value.code, endpoint.attempts) == ("no_time", 0)
 
 
+@pytest.mark.promise(13)
 def test_all_attempts_of_a_call_fit_into_its_time_limit() -> None:
     """The longest time that botocore may take, from the client's own settings."""
     config: Any = clients.sagemaker_runtime().meta.config

@@ -85,6 +85,7 @@ def test_a_champion_s_figure_that_is_not_a_number_stops_the_run(path: tuple[str,
         decision(evaluation(0.9), champion=changed(evaluation(0.4), path, value))
 
 
+@pytest.mark.promise(16)
 @pytest.mark.parametrize(
     "member", sorted(name for name, field in Evaluation.model_fields.items() if field.is_required())
 )
@@ -235,6 +236,7 @@ documents = st.builds(
 )
 
 
+@pytest.mark.promise(16)
 @given(st.lists(documents | st.just("{"), min_size=1, max_size=4), st.booleans())
 def test_whatever_the_reports_contain_the_decision_has_reasons_and_no_nan(
     reports: list[Any], has_champion: bool

@@ -102,6 +102,20 @@ def test_a_record_that_is_counted_minutes_after_its_inspection_reaches_who_follo
     assert names(items) == ["OLD"]
 
 
+def test_who_follows_gets_what_comes_after_the_clock_was_set_back(stage: Stage) -> None:
+    clock = Clock()
+    feed = Feed(stage.client, "statistics", now=clock)
+    write(stage, record("BEFORE", inspected=clock.now), clock.now)
+    _, position = feed.newest(["line-1"], 5)
+    clock.now -= timedelta(hours=1)
+    for name in ("FIRST", "SECOND"):
+        clock.now += SECOND
+        write(stage, record(name, inspected=clock.now), clock.now)
+        clock.now += SECOND
+        items, position = feed.after(["line-1"], position, 5)
+        assert name in names(items)
+
+
 def test_a_page_that_comes_back_after_an_hour_gets_everything_in_parts(stage: Stage) -> None:
     clock = Clock()
     feed = Feed(stage.client, "statistics", now=clock)
