@@ -44,7 +44,9 @@ def test_an_image_gets_its_record_under_the_key(cloud: Connection, tried: Any) -
         return next((item for item in found if "verdict" in item), None)
 
     assert eventually(record)["serial"] == {"S": "KEY-1"}
-    attributes = cloud.client("sqs").get_queue_attributes(QueueUrl=outputs["QueueUrl"], AttributeNames=["All"])
+    attributes = cloud.client("sqs").get_queue_attributes(
+        QueueUrl=outputs["QueueUrl"], AttributeNames=["All"]
+    )
     assert attributes["Attributes"]["KmsMasterKeyId"] == key
     topic = cloud.client("sns").get_topic_attributes(TopicArn=outputs["DefectsTopicArn"])
     assert topic["Attributes"]["KmsMasterKeyId"] == key
@@ -55,9 +57,7 @@ def test_nothing_of_a_protected_stack_is_deleted_and_the_error_says_how(
 ) -> None:
     with pytest.raises(ClientError):
         cloud.client("dynamodb").delete_table(TableName=cloud.outputs["HistoryTableName"])
-    refused = loupe(
-        "cloud", "destroy", "--stack", "guarded", "--local", "--data", "--yes", home=process.home
-    )
+    refused = loupe("cloud", "destroy", "--stack", "guarded", "--local", "--data", "--yes", home=process.home)
     assert refused.returncode == 1
     assert "are protected from deletion" in refused.stderr
     assert "DeletionProtection=false" in refused.stderr

@@ -180,7 +180,8 @@ def begin(target: Target, person: Person, pseudonym: str | None, mentions: bool)
     for one in begun:
         if one.get("removing") == person.name and pseudonym in (None, one["at_id"]):
             # The user pool may have forgotten the address by now.
-            known = Person(person.name, person.email or one.get("address"))
+            address = one.get("address")
+            known = Person(person.name, person.email or (str(address) if address else None))
             return Removal(target, known, str(one["at_id"]), mentions)
     return Removal(target, person, pseudonym or new_pseudonym(), mentions)
 
