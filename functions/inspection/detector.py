@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from botocore.exceptions import BotoCoreError, ClientError, ReadTimeoutError
@@ -26,6 +28,9 @@ _BUSY = frozenset({408, 429, 503})
 # What must be left after the endpoint's time: the message of an image that must wait is sent again, perhaps twice.
 _RESERVE_SECONDS = 8.0
 _SERVING = frozenset({"InService", "Updating", "SystemUpdating", "RollingBack"})
+# How SageMaker says so: https://github.com/aws/amazon-sagemaker-examples/issues/293. For a moment after a start it may
+# say so of an endpoint that is described as being in service.
+_MISSING = re.compile(r"\bEndpoint \S+ of account \S+ not found")
 
 # Rounded before it is judged, because the record holds six decimal places: record and verdict must agree.
 _ROUNDED = AfterValidator(lambda number: round(number, 6))
@@ -201,11 +206,16 @@ class Detector:
         raise AssertionError("the last attempt returns or raises")
 
     def _invoke(self, data: bytes, content_type: str, known: dict[str, Any]) -> Prediction:
-        try:
+        with suppress(_RefusedError):
             return self._ask(data, content_type, known)
-        except _RefusedError:
+        try:
             # It may have come into service after it had refused, and before it was described.
             return self._ask(data, content_type, known)
+        except _RefusedError as error:
+            # A refusal that names the endpoint says nothing about the image.
+            if _MISSING.search(str(error)):
+                raise NotReadyError("there is no endpoint in service", "no_endpoint") from error
+            raise
 
     def _ask(self, data: bytes, content_type: str, known: dict[str, Any]) -> Prediction:
         try:

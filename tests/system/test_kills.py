@@ -2,56 +2,58 @@
 
 from __future__ import annotations
 
-import contextlib
-import threading
 from pathlib import Path
 
 import pytest
-from botocore.exceptions import BotoCoreError
 
-from loupe.stack import deployment
+from benchmarks import filling
+from contract.s3 import join
 from loupe.stack.target import Target
-from loupe.stack.uploads import Source, Upload, follow, upload
-from tests.system.bad_images import jpeg
-from tests.system.cloud_process import CloudProcess
+from loupe.stack.uploads import Identity
+from tests.chaos.factory import Factory
+from tests.chaos.oracle import check
+from tests.chaos.traffic import Traffic
+from tests.promises import Tell
 
-pytestmark = [pytest.mark.system, pytest.mark.nightly, pytest.mark.timeout(1200)]
-REPOSITORY = Path(__file__).parents[2]
-KILLS, IMAGES = 10, 150
+pytestmark = [
+    pytest.mark.system,
+    pytest.mark.nightly,
+    pytest.mark.timeout(1800),
+    pytest.mark.promise(1, 9, 28),
+]
+KILLS, IMAGES = 10, 60
 
 
-def test_ten_kills_under_load_lose_no_image_that_was_acknowledged(tmp_path: Path) -> None:
-    """With the starter model behind the endpoint. The table grows from kill to kill, and is saved less often."""
-    acknowledged: list[Upload] = []
-    for kill in range(KILLS):
-        process = CloudProcess(tmp_path, REPOSITORY)
-        target = Target.local(tmp_path)
-        if kill == 0:
-            deployment.deploy(target, deployment.STARTER, deployment.Hosting(), lambda status: None)
-        enough = threading.Event()
-        wanted = len(acknowledged) + IMAGES // 2
-
-        def on_upload(uploaded: Upload, enough: threading.Event = enough, wanted: int = wanted) -> None:
-            acknowledged.append(uploaded)
-            if len(acknowledged) >= wanted:
-                enough.set()
-
-        def camera(kill: int = kill, target: Target = target) -> None:
-            body = jpeg()
-            sources = [Source(f"incoming/l/s/{kill}-{n}.jpg", lambda: body, "camera") for n in range(IMAGES)]
-            with contextlib.suppress(BotoCoreError):  # the cloud is gone
-                upload(target, sources, on_upload)
-
-        thread = threading.Thread(target=camera)
-        thread.start()
-        assert enough.wait(60)
-        process.kill()
-        thread.join()
-
-    process = CloudProcess(tmp_path, REPOSITORY)
+@pytest.mark.parametrize("filled", [100, 10_000])
+def test_ten_kills_under_load_leave_one_record_for_each_version_of_an_image(
+    filled: int, tmp_path: Path, tried: Tell
+) -> None:
+    """With the starter model behind the endpoint. A large table is saved less often, so a kill takes more."""
+    factory = Factory(tmp_path / "home", tmp_path / "orders")
     try:
-        records = follow(Target.local(tmp_path), acknowledged, lambda _: None, patience=60)
-        assert [upload for upload in acknowledged if upload.identity not in records] == []
-        assert {record["verdict"] for record in records.values()} <= {"pass", "fail", "review"}
+        filling.fill(factory.target, filled)
+        with Traffic(factory, "kills") as traffic:
+            for _ in range(KILLS):
+                traffic.acknowledged(IMAGES)
+                factory.kill()
+                factory.start()
+            traffic.acknowledged(IMAGES)
+            traffic.finish()
+        # An alert that was sent after the last save before a kill is sent again, with the same id.
+        records = check(factory, traffic, repeated=len(traffic.sent))
+        found = [(record["image"], record["version_id"]) for record in records]
+        assert sorted(found) == sorted(_versions(factory.target, "incoming/kills/"))
+        tried(images=len(traffic.sent), faults=KILLS)
     finally:
-        process.stop()
+        factory.stop()
+
+
+def _versions(target: Target, prefix: str) -> list[Identity]:
+    """Return all versions of objects below a prefix of the images bucket."""
+    bucket = target.output("ImagesBucketName")
+    pages = target.s3.get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=prefix)
+    return [
+        (join(bucket, version["Key"]), version["VersionId"])
+        for page in pages
+        for version in page.get("Versions", [])
+    ]

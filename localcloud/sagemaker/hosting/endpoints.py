@@ -80,6 +80,8 @@ class Endpoints:
             if status == "Deleting":
                 self._resources.delete(KIND, name)
             elif status != "Failed":
+                # At once: whoever asks in the meantime must not take it for one in service that refuses a picture.
+                self._change(name, EndpointStatus="Creating", pending=None)
                 self._in_background(self._restore, name, record.get("pending"))
 
     @contextlib.contextmanager
@@ -188,7 +190,6 @@ class Endpoints:
 
     def _restore(self, name: str, pending: dict[str, Any] | None) -> None:
         """After a restart, start what was in service, then begin the deployment again that was in progress."""
-        self._change(name, EndpointStatus="Creating", pending=None)
         self._bring_up(name)
         if pending and name in self._traffic and not self._closing.is_set():
             self._change(name, EndpointStatus="Updating", pending=pending)

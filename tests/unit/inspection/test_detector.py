@@ -199,6 +199,18 @@ def test_an_endpoint_that_comes_into_service_after_it_refused_judges_the_image(e
     assert endpoint.detect(lambda _: next(answers)).model.name == "steel"
 
 
+@pytest.mark.promise(12, 14)
+def test_images_wait_for_an_endpoint_that_is_described_as_serving_and_is_not_found(
+    endpoint: Endpoint,
+) -> None:
+    endpoint.status = endpoint_status("InService")
+    with pytest.raises(NotReadyError) as caught:
+        endpoint.detect(
+            http(400, {"Message": "Endpoint steel of account 123456789012 not found."}, "ValidationError")
+        )
+    assert caught.value.code == "no_endpoint"
+
+
 GOOD = prediction(detection())
 
 
