@@ -83,23 +83,29 @@ class Alerts:
             ((number, record) for number, record in batch if is_due(record)),
             key=lambda change: change[1]["verdict"] != Verdict.FAIL,
         )
-        small = [change for change in due if change[1].get("size_bytes", 0) <= _SMALL_BYTES]
+        # Two changes of one record are one alert, and would be two if they were processed at the same time.
+        numbers: dict[tuple[str, str], list[str]] = {}
+        images: dict[tuple[str, str], Record] = {}
+        for number, record in due:
+            identity = record["image"], record["version_id"]
+            images.setdefault(identity, record)
+            numbers.setdefault(identity, []).append(number)
+        small = {
+            key: record for key, record in images.items() if int(record.get("image_bytes", 0)) <= _SMALL_BYTES
+        }
         with ThreadPoolExecutor(_THREADS) as pool:
-            done = dict(
-                zip((number for number, _ in small), pool.map(self._is_processed, small), strict=True)
-            )
-        for change in due:
-            if change[0] not in done:
-                done[change[0]] = self._is_processed(change)
-        return [number for number, processed in done.items() if not processed]
+            done = dict(zip(small, pool.map(self._is_processed, small.values()), strict=True))
+        for identity, record in images.items():
+            if identity not in done:
+                done[identity] = self._is_processed(record)
+        return [number for identity, listed in numbers.items() if not done[identity] for number in listed]
 
-    def _is_processed(self, change: tuple[str, Record]) -> bool:
-        number, record = change
+    def _is_processed(self, record: Record) -> bool:
         try:
             self.process(record["image"], record["version_id"])
         # Whatever it is: it must not keep others from their alerts, and the stream delivers this one again.
         except Exception:
-            _logger.exception("the change %s of the record %s is processed again", number, record.get("id"))
+            _logger.exception("the record %s is processed again", record.get("id"))
             return False
         return True
 

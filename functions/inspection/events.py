@@ -5,6 +5,7 @@ raw delivery.
 """
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,6 +16,11 @@ from contract.keys import INCOMING
 from contract.s3 import UNVERSIONED, decode
 from contract.text import plain
 
+# S3 refuses longer or other names, so that a message with one would come back until it is a dead letter.
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html
+_LONGEST_NAME = 1024  # bytes, of a key and of a version
+_BUCKET = re.compile(r"[A-Za-z0-9._-]{1,255}")  # as botocore checks it
+_SEQUENCER = re.compile("[0-9A-Fa-f]{0,64}", re.ASCII)
 _SHOWN_CHARACTERS = 200  # of a message that is not understood
 _MAX_ENVELOPES = 3
 
@@ -132,7 +138,8 @@ def _image_event(record: Any) -> ImageEvent | None:
         event = _of_eventbridge(record) if "detail-type" in record else _of_s3(record)
         if event is None or event.key.endswith("/"):
             return None
-        event.image.encode()
+        if max(len(event.key.encode()), len(event.version_id.encode())) > _LONGEST_NAME:
+            raise ValueError("S3 has no such name")
     # ValueError, OverflowError: not a date, or a key that is not UTF-8.
     except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
         raise _NotUnderstoodError("the record is incomplete, or not one of S3") from error
@@ -152,10 +159,10 @@ def _of_s3(record: Any) -> ImageEvent | None:
         return None
     s3_object = record["s3"]["object"]
     return ImageEvent(
-        bucket=_text(record["s3"]["bucket"]["name"]),
+        bucket=_bucket(record["s3"]["bucket"]["name"]),
         key=decode(_text(s3_object["key"])),
-        version_id=str(s3_object.get("versionId") or UNVERSIONED),
-        sequencer=normalise_sequencer(str(s3_object.get("sequencer") or "")),
+        version_id=_text(s3_object.get("versionId") or UNVERSIONED),
+        sequencer=_sequencer(s3_object.get("sequencer") or ""),
         received_at=timestamp(datetime.fromisoformat(record["eventTime"])),
     )
 
@@ -171,10 +178,10 @@ def _of_eventbridge(event: Any) -> ImageEvent | None:
         return None
     s3_object = event["detail"]["object"]
     return ImageEvent(
-        bucket=_text(event["detail"]["bucket"]["name"]),
+        bucket=_bucket(event["detail"]["bucket"]["name"]),
         key=_text(s3_object["key"]),
-        version_id=str(s3_object.get("version-id") or UNVERSIONED),
-        sequencer=normalise_sequencer(str(s3_object.get("sequencer") or "")),
+        version_id=_text(s3_object.get("version-id") or UNVERSIONED),
+        sequencer=_sequencer(s3_object.get("sequencer") or ""),
         received_at=timestamp(datetime.fromisoformat(event["time"])),
     )
 
@@ -183,3 +190,15 @@ def _text(value: Any) -> str:
     if not isinstance(value, str) or not value:
         raise ValueError(f"{value!r} is no name")
     return value
+
+
+def _bucket(value: Any) -> str:
+    if not _BUCKET.fullmatch(value):
+        raise ValueError(f"{value!r} is no bucket")
+    return str(value)
+
+
+def _sequencer(value: Any) -> str:
+    if not _SEQUENCER.fullmatch(value):
+        raise ValueError(f"{value!r} is no sequencer")
+    return normalise_sequencer(value)

@@ -76,6 +76,13 @@ def parse(text: str) -> dict[str, Any]:
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}"
         raise RulesDocumentError([f"it is not JSON: {error.msg} in {place}"]) from error
+    except RulesDocumentError:
+        raise
+    # A number of thousands of digits, or thousands of lists in each other.
+    except (ValueError, RecursionError) as error:
+        raise RulesDocumentError(
+            ["it is not JSON that can be read: too many digits, or nested too deeply"]
+        ) from error
     if not isinstance(document, dict):
         raise RulesDocumentError(["it must be a JSON object"])
     validate(document)

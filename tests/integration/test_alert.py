@@ -241,6 +241,20 @@ def test_an_alert_has_its_umlauts_in_the_subject(cloud: Cloud) -> None:
     assert cloud.published()[0]["subject"] == "MAJOR defect on Süd/oben: scratches (Größe 7)"
 
 
+@pytest.mark.promise(1, 11)
+def test_several_changes_of_one_record_in_a_batch_are_one_alert(
+    cloud: Cloud, inspected: dict[str, Any]
+) -> None:
+    """As when somebody acknowledges a defect before its alert is sent."""
+    key = {name: inspected[name] for name in ("image", "version_id")}
+    for number in range(4):
+        cloud.table.update_item(
+            Key=key, UpdateExpression="SET seen = :seen", ExpressionAttributeValues={":seen": number}
+        )
+    assert cloud.alert()[0] == {"batchItemFailures": []}
+    assert len(cloud.alerts()) == 1
+
+
 @pytest.mark.promise(11)
 def test_an_alert_that_cannot_be_sent_is_retried(
     cloud: Cloud, inspected: dict[str, Any], monkeypatch: pytest.MonkeyPatch

@@ -14,7 +14,7 @@ PATIENCE_S = 60
 
 def change(number: int, size: int = 1000, verdict: str = "fail") -> tuple[str, dict[str, Any]]:
     return str(number), {"id": str(number), "image": str(number), "version_id": "v", "verdict": verdict} | {
-        "size_bytes": size
+        "image_bytes": size
     }
 
 

@@ -206,6 +206,11 @@ FOREIGN: dict[str, Any] = {
     "impossible date": by_s3(s3_record(eventTime="0001-01-01T00:00:00+14:00")),
     "subscription": {"Type": "SubscriptionConfirmation", "Message": "Confirm", "Token": "x"},
     "text by SNS": by_sns(by_s3(s3_record())) | {"Message": "The line stands still."},
+    "a longer key than S3 has": by_s3(s3_record("incoming/" + "x" * 1016)),
+    "no bucket": by_s3(s3_record(s3={"bucket": {"name": "a b"}, "object": {"key": "incoming/a.jpg"}})),
+    "no version": by_s3(s3_record(object={"versionId": "\ud800"})),
+    "a list of versions": by_s3(s3_record(object={"versionId": ["v1"]})),
+    "a sequencer that orders nothing": by_s3(s3_record(object={"sequencer": "first"})),
     "outside": by_s3(s3_record("line-1/top/SN1.jpg")),
     "outside, EventBridge": by_eventbridge(s3_record("line-1/top/SN1.jpg")),
 }
