@@ -269,6 +269,8 @@ class LocalCloud:
     ) -> "SageMaker":
         """Start MiniStack, changed as needed, our SageMaker in front of it, and the dashboard beside it."""
         # These import MiniStack, which must come after its environment.
+        from ministack import app as ministack_app
+
         from localcloud.gateway import Gateway
         from localcloud.ministack import container_registry, metrics, patches
         from localcloud.ministack.autosave import Autosave
@@ -293,7 +295,9 @@ class LocalCloud:
             Services(metrics.record, ScalingAlarms(), container_registry.layer),
             self.home.root / "quotas.json",
         )
-        gateway = FullDisk(Gateway(environment.port, environment.root_key, sagemaker), space)
+        # A stranger cannot fill the disk, so the signature is checked before the space.
+        services = FullDisk(ministack_app.app, space)
+        gateway = Gateway(environment.port, environment.root_key, sagemaker, services)
         site_port = int(site_listener.getsockname()[1])
         self._site = Site(site_port, gateway, environment.port, self.home.root, self.repo)
         self._server = Server((gateway, listener), (self._site, site_listener))

@@ -38,6 +38,7 @@ Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 Query = Mapping[str, list[str]]
+_App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 # What these services are told while the cloud stops would be lost, because their state is saved as it was before.
 _CLOSED_BY_STOP = ("SageMaker.", "AnyScaleFrontendService.", "ServiceQuotasV20190624.", "AWSStepFunctions.")
@@ -73,10 +74,18 @@ class _Request:
 
 
 class Gateway:
-    """Guards `ministack_app.app`, and answers SageMaker's requests."""
+    """Guards MiniStack, and answers SageMaker's requests."""
 
-    def __init__(self, port: int, root_key: str, sagemaker: SageMaker) -> None:
-        self.port, self.root_key, self.sagemaker = port, root_key, sagemaker
+    def __init__(self, port: int, root_key: str, sagemaker: SageMaker, services: _App) -> None:
+        """Initialize an entrance.
+
+        Args:
+            port: The port of the local cloud.
+            root_key: The access key of the account's root.
+            sagemaker: Our services.
+            services: Answers whatever our services do not: MiniStack.
+        """
+        self.port, self.root_key, self.sagemaker, self._ministack = port, root_key, sagemaker, services
         # By the target's part before the operation.
         self._services = {
             "SageMaker": _Service(SAGEMAKER, sagemaker.call),
@@ -90,7 +99,7 @@ class Gateway:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request (ASGI)."""
         if scope["type"] == "lifespan":
-            await ministack_app.app(scope, receive, send)
+            await self._ministack(scope, receive, send)
             return
         if scope["type"] != "http":
             await receive()
@@ -135,7 +144,7 @@ class Gateway:
         elif bucket := refusals.jumpstart_bucket(scope["path"]):
             await _send_no_bucket(send, bucket, refusals.no_jumpstart(bucket))
         else:
-            await ministack_app.app(scope, receive, send)
+            await self._ministack(scope, receive, send)
 
     async def _control_plane(
         self, service: _Service, request: _Request, receive: Receive, send: Send

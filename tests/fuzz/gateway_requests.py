@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import random
 from functools import cache
-from types import SimpleNamespace
 from typing import Any
 from unittest.mock import Mock
 from urllib.parse import unquote_to_bytes
@@ -107,15 +106,7 @@ async def _ask(scope: dict[str, Any], size: int) -> tuple[int | None, int, list[
         if message["type"] == "http.response.start":
             statuses.append(message["status"])
 
-    entrance = gateway.Gateway(PORT, ROOT, Mock())
-    real, gateway.ministack_app = (
-        gateway.ministack_app,
-        SimpleNamespace(app=services, _request_account_scope=gateway.ministack_app._request_account_scope),
-    )
-    try:
-        await entrance(scope, receive, send)
-    finally:
-        gateway.ministack_app = real
+    await gateway.Gateway(PORT, ROOT, Mock(), services)(scope, receive, send)
     return (got[0] if got else None), len(left), statuses
 
 
