@@ -82,7 +82,7 @@ def _images(state: Status, options: str) -> str:
     waiting = f"{state.waiting} wait for a verdict" if state.waiting else "none waits"
     if not state.failed:
         return waiting
-    return f"{waiting}; {state.failed} could not be processed: loupe logs inspect --errors{options}"
+    return f"{waiting}; {state.failed} could not be processed: loupe dlq{options}"
 
 
 def _document(target: Target, home: Path, state: Status, laptop: Laptop) -> dict[str, Any]:

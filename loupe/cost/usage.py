@@ -117,7 +117,7 @@ def _tables(work: Workload) -> Iterator[Usage]:
 
 
 def _messages(work: Workload) -> Iterator[Usage]:
-    polls = calls()["polling"]["requests_per_hour"] * HOURS_PER_MONTH
+    polls = calls()["polling"]["requests_per_hour"] * HOURS_PER_MONTH * _polled_queues()
     yield Usage(
         "sqs.request", work.images * calls()["queue"]["requests"] + polls, "messages, and asking for them"
     )
@@ -238,6 +238,13 @@ def _records_of_a_batch(work: Workload) -> float:
 def _stations_of_a_batch(work: Workload) -> float:
     """Return of how many stations its records are, on average: each station has counters of its own."""
     return work.stations * (1 - float((1 - 1 / work.stations) ** _records_of_a_batch(work)))
+
+
+def _polled_queues() -> int:
+    """Return how many queues functions wait for: that of new images, and that of images that are judged again."""
+    functions = (each.get("Properties", {}) for each in template()["Resources"].values())
+    events = (event for properties in functions for event in properties.get("Events", {}).values())
+    return sum(event["Type"] == "SQS" for event in events)
 
 
 def _lists(work: Workload) -> float:

@@ -23,9 +23,9 @@ _SINCE = timedelta(hours=1)
 _MOST_CHARACTERS = 300
 # The outputs with the queues' addresses, and the log in which the cause stands.
 _FAILURE_QUEUES = {
-    "DeadLetterQueueUrl": ("images could not be processed", "inspect"),
-    "AlertFailureQueueUrl": ("alerts or pictures could not be made", "alert"),
-    "TrackFailureQueueUrl": ("inspections could not be counted", "track"),
+    "DeadLetterQueueUrl": "images could not be processed",
+    "AlertFailureQueueUrl": "alerts or pictures could not be made",
+    "TrackFailureQueueUrl": "inspections could not be counted",
 }
 
 
@@ -96,10 +96,10 @@ def _oldest_seconds(patient: Patient) -> float:
 def failed_messages(patient: Patient) -> Iterator[Finding]:
     """No message was given up."""
     found = False
-    for output, (what, log) in _FAILURE_QUEUES.items():
+    for output, what in _FAILURE_QUEUES.items():
         if output in patient.target.outputs and (number := sum(queues.count(patient.target, output))):
             found = True
-            yield problem(f"{number} {what}", f"loupe logs {log} --errors --since 7d{patient.options}")
+            yield problem(f"{number} {what}", f"loupe dlq{patient.options}")
     if not found:
         yield ok("the dead-letter queue and the queues of failures are empty")
 
@@ -110,11 +110,16 @@ def alarms(patient: Patient) -> Iterator[Finding]:
     raised = [alarm for alarm in found if alarm.state == "ALARM"]
     for alarm in raised:
         since = f"{alarm.since.astimezone():%Y-%m-%d %H:%M}"
-        yield problem(f"{alarm.name} since {since}: {_short(alarm.reason)}", f"loupe status{patient.options}")
+        yield problem(f"{alarm.name} since {since}: {_short(alarm.reason)}", _runbook(alarm.name))
     if not found:
         yield warning("the stack has no alarms", patient.update)
     elif not raised:
         yield ok(f"none of {len(found)} is on")
+
+
+def _runbook(alarm: str) -> str:
+    """Return where the runbook of an alarm is."""
+    return f"docs/runbooks.md#{alarm.lower()}"
 
 
 def verdict_rules(patient: Patient) -> Iterator[Finding]:

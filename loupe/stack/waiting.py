@@ -136,7 +136,7 @@ def _dead_letters(target: Target, since: datetime) -> Cause | None:
     are = "is" if count == 1 else "are"
     return Cause(
         f"{counted(count, 'image')} could not be processed, and {are} in the dead-letter queue",
-        f"{_SEE_LOG}  Then send them again: docs/deploy.md",
+        "See why: loupe dlq  Then let them be tried again: loupe dlq redrive",
     )
 
 

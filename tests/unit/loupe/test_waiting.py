@@ -179,7 +179,7 @@ def test_images_in_the_dead_letter_queue(target: Target) -> None:
     cause = why(target)
     assert cause is not None
     assert cause.message == "1 image could not be processed, and is in the dead-letter queue"
-    assert "loupe logs inspect" in cause.hint
+    assert "loupe dlq" in cause.hint
 
 
 def test_a_long_queue(target: Target) -> None:
