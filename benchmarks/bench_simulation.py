@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import random
 import statistics
 import tempfile
@@ -73,6 +74,7 @@ class Times:
 def main() -> None:
     """Run the phases, and print the figures."""
     options = _parser().parse_args()
+    busy = os.getloadavg()[0]
     with tempfile.TemporaryDirectory(prefix="loupe-bench-") as folder:
         home = Path(folder) / "home"
         say("starting the local cloud ...")
@@ -82,7 +84,7 @@ def main() -> None:
             phases = dict(_phases(target, options.images, options.seconds))
             reports = _reports(target, "inspect"), _reports(target, "alert")
     times = {phase: times_of(seen, *reports) for phase, seen in phases.items()}
-    result = _document(phases, compare(phases, times), times)
+    result = _document(phases, compare(phases, times), times, busy)
     if options.out:
         options.out.write_text(json.dumps(result, indent=1) + "\n", "utf-8")
         say(f"{options.out} is written: python -m docs.scale")
@@ -255,7 +257,7 @@ def _rate(seen: Sequence[Seen]) -> float:
 
 
 def _document(
-    phases: Mapping[str, list[Seen]], compared: list[Compared], times: Mapping[str, Times]
+    phases: Mapping[str, list[Seen]], compared: list[Compared], times: Mapping[str, Times], busy: float
 ) -> dict[str, Any]:
     numbers = {phase: len(seen) for phase, seen in phases.items()}
     worst = {
@@ -263,7 +265,8 @@ def _document(
     }
     return {
         "about": (
-            f"{datetime.now(UTC):%Y-%m-%d}, {cores()} cores: {numbers['burst']} images at once and "
+            f"{datetime.now(UTC):%Y-%m-%d}, {cores()} cores, load average before it {busy:.1f}: "
+            f"{numbers['burst']} images at once and "
             f"{numbers['steady']} at random times, {_FAILING:.0%} of them failing. The largest error is "
             f"{worst[ALLOWED]:.0%} ({ALLOWED:.0%} is allowed), of the alerts {worst[ALLOWED_OF_ALERTS]:.0%} "
             f"({ALLOWED_OF_ALERTS:.0%})."

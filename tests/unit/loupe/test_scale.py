@@ -93,6 +93,16 @@ def test_a_batch_makes_as_many_transactions_as_the_model_counts(records: int, pl
     assert written / 2 * 2 == pytest.approx(found.counter_writes, abs=2 * len(chunks))
 
 
+def test_the_stream_has_no_more_readers_than_dynamodb_allows() -> None:
+    events = [
+        event["Properties"]
+        for resource in template()["Resources"].values()
+        for event in (resource.get("Properties", {}).get("Events") or {}).values()
+        if event["Type"] == "DynamoDB"
+    ]
+    assert 0 < len(events) <= quotas.value("dynamodb.stream-readers")
+
+
 # ---------------------------------------------------------------- capacities
 
 
