@@ -42,10 +42,12 @@ class Report(Protocol):
 def report(request: pytest.FixtureRequest) -> Report:
     """Print figures, also if the test passes."""
     terminal = request.config.pluginmanager.get_plugin("terminalreporter")
+    capture = request.config.pluginmanager.get_plugin("capturemanager")
 
     def write(traffic: Traffic, **faults: int) -> None:
-        terminal.ensure_newline()
         named = " · ".join(f"{name.replace('_', ' ')} {count}" for name, count in faults.items())
-        terminal.write_line(f"{traffic.figures()} · {named}")
+        with capture.global_and_fixture_disabled():
+            terminal.ensure_newline()
+            terminal.write_line(f"{traffic.figures()} · {named}")
 
     return write
