@@ -8,6 +8,7 @@ metrics, the log records of all libraries, and the traceback of an error that it
 from __future__ import annotations
 
 import base64
+import logging
 import re
 import traceback
 from collections.abc import Callable, Collection, Iterator
@@ -21,7 +22,7 @@ from botocore.client import BaseClient
 from botocore.exceptions import ClientError
 
 from contract.inspections import Verdict
-from handlers import alert, inspect
+from handlers import alert, inspect, observability
 from localcloud.template import parse
 from tests.api_support import call, event, forget, jwt, send
 from tests.inspection_support import jpeg, message, model_error
@@ -80,6 +81,16 @@ class Watch:
 
     def __init__(self, patch: pytest.MonkeyPatch, capsys: Any, caplog: Any, tried: Any) -> None:
         self._capsys, self._caplog, self._tried = capsys, caplog, tried
+        self._lines: list[str] = []
+        emit = logging.StreamHandler.emit
+
+        # The loggers have taken their stream when they were imported, so what they write passes capsys by. With their
+        # own formatters a record has all its fields, as in the log.
+        def keep(handler: Any, record: logging.LogRecord) -> None:
+            self._lines.append(handler.format(record))
+            emit(handler, record)
+
+        patch.setattr(logging.StreamHandler, "emit", keep)
         self._made: list[str] = []
         self._refused: str | None = None
         self._faults = 0
@@ -120,8 +131,9 @@ class Watch:
         except Exception:  # noqa: BLE001  # as Lambda, which logs it
             raised = traceback.format_exc()
         self._refused = None
-        written = "".join(self._capsys.readouterr()) + self._caplog.text + raised
+        written = "\n".join([*self._capsys.readouterr(), self._caplog.text, *self._lines, raised])
         self._caplog.clear()
+        self._lines.clear()
         return written
 
 
@@ -221,7 +233,7 @@ def people(monkeypatch: pytest.MonkeyPatch) -> Iterator[ApiCloud]:
             UserPoolId=identity, Username="maria", Password=CANARY["password"], Permanent=True
         )
         ssm = boto3.client("ssm")
-        ssm.put_parameter(Name="/loupe/rules", Value='{"version": "1"}', Type="String")
+        ssm.put_parameter(Name="/loupe/rules", Value='{"version": "1"}', Type="String", Overwrite=True)
         settings = {
             "USER_POOL_ID": identity,
             "USER_POOL_CLIENT_ID": client["UserPoolClient"]["ClientId"],
@@ -399,6 +411,19 @@ def test_a_trace_has_what_lambda_itself_notes_and_nothing_of_ours() -> None:
     template = parse((ROOT / "template.yaml").read_text())
     logging = template["Resources"]["RetrainStateMachine"]["Properties"]["Logging"]
     assert logging["IncludeExecutionData"] is False
+
+
+def test_the_search_sees_the_fields_of_a_log_line_the_metrics_and_an_error_that_nobody_catches(
+    watch: Watch,
+) -> None:
+    def say() -> None:
+        observability.logger.warning("a line", extra={"field": "in a field"})
+        observability.publish_reconciliation({"announced": 1, "here": "in an answer"})
+        raise ValueError("in an error")
+
+    written = watch.search(say)
+    for part in ('"message":"a line"', "in a field", "in an answer", "Reannounced", "in an error"):
+        assert part in written
 
 
 def test_the_search_finds_each_canary_in_each_spelling(tried: Any) -> None:
