@@ -50,7 +50,7 @@ DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "scale": {"outside": "review"},
     "anomaly": {"foreign_above": None},
 }
-# Everything besides the weights that changes an answer.
+# Everything besides the weights and the scores of the operating points that changes an answer.
 _SETTINGS = (
     "labels",
     "input_size",
@@ -133,9 +133,25 @@ def version(document: Mapping[str, Any]) -> str:
     Args:
         document: A valid card.
     """
+    settings = _settings(document)
+    # DetectAnomalies answers whether the picture is anomalous: from these scores on.
+    points = {label: point["score"] for label, point in document.get("operating_points", {}).items()}
+    return _named(document, settings | ({"operating_points": points} if points else {}))
+
+
+def earlier_version(document: Mapping[str, Any]) -> str:
+    """Return the version that a model had when operating points were no part of it: cards beside it may name it."""
+    return _named(document, _settings(document))
+
+
+def _settings(document: Mapping[str, Any]) -> dict[str, Any]:
     settings = {name: _complete(name, document[name]) for name in _SETTINGS if document.get(name) is not None}
     if not any(settings.get("box_offset", ())):
         settings.pop("box_offset", None)
+    return settings
+
+
+def _named(document: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
     text = json.dumps(_plain_numbers(settings), sort_keys=True, allow_nan=False)
     return f"{document['onnx_sha256'][:12]}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 

@@ -145,7 +145,8 @@ def read_card(folder: Path, source: Path | None = None) -> ModelCard:
         if beside.anomaly is None:
             raise ArtefactError(f"{place}: {ANOMALY_CARD} is the card of a detector, not of an anomaly model")
         named = card.anomaly_model
-        if (beside.name, beside.version) != (named["name"], named["version"]):
+        versions = (beside.version, model_card.earlier_version(asdict(beside)))
+        if beside.name != named["name"] or named["version"] not in versions:
             raise ArtefactError(
                 f"{place}: {CARD} names the anomaly model {named['name']} {named['version']}, "
                 f"and {ANOMALY_CARD} is {beside.name} {beside.version}"

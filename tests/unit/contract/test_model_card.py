@@ -16,6 +16,7 @@ from contract import model_card
 from contract.model_card import CardError
 from contract.scores import ANOMALY
 from training.model.anomaly_scale import AnomalyScale
+from training.model.artefact import ModelCard
 from training.model.decoding import Postprocess
 from training.model.scale import Scale
 from training.model.tiling import Tiles
@@ -242,14 +243,29 @@ CHANGES = {
     "bit_depth": 10,
     "box_offset": [0.0, 0.0],
     "anomaly_model": {"name": "grey", "version": "1"},
+    "operating_points": {label: {"score": 0.123} for label in CARD["labels"]},
 }
+# What is in an answer or beside it, and what is kept for people. No program that judges reads these.
+WITHOUT_EFFECT = (
+    "name",
+    "family",
+    "metrics",
+    "dataset",
+    "hyperparameters",
+    "git_sha",
+    "created_at",
+    "members",
+)
+WITHOUT_EFFECT += ("golden", "version")
 
 
+@pytest.mark.promise(30)
 @pytest.mark.parametrize("name", CHANGES)
 def test_a_change_that_changes_answers_gives_another_version(name: str) -> None:
     assert model_card.version(CARD | {name: CHANGES[name]}) != model_card.version(CARD)
 
 
+@pytest.mark.promise(30)
 @pytest.mark.parametrize("name", ANOMALY_CARD["anomaly"])
 def test_every_setting_of_an_anomaly_model_is_part_of_its_version(name: str) -> None:
     value = ANOMALY_CARD["anomaly"][name]
@@ -260,9 +276,26 @@ def test_every_setting_of_an_anomaly_model_is_part_of_its_version(name: str) -> 
     assert model_card.version(other) != model_card.version(ANOMALY_CARD)
 
 
-@pytest.mark.parametrize(
-    "name", ["name", "metrics", "dataset", "git_sha", "created_at", "version", "golden", "members"]
+@pytest.mark.promise(30)
+def test_every_field_of_a_card_changes_the_version_or_is_known_to_change_no_answer() -> None:
+    assert {field.name for field in fields(ModelCard)} | {"version"} == {
+        *CHANGES,
+        *WITHOUT_EFFECT,
+        "anomaly",
+    }
+
+
+@pytest.mark.promise(30)
+@given(
+    st.lists(st.sampled_from(sorted(CHANGES)), unique=True),
+    st.lists(st.sampled_from(sorted(CHANGES)), unique=True),
 )
+def test_two_cards_have_one_version_only_if_they_answer_alike(one: list[str], other: list[str]) -> None:
+    versions = [model_card.version(CARD | {name: CHANGES[name] for name in names}) for names in (one, other)]
+    assert (versions[0] == versions[1]) == (set(one) == set(other))
+
+
+@pytest.mark.parametrize("name", [name for name in WITHOUT_EFFECT if name in CARD])
 def test_a_change_that_changes_no_answer_leaves_the_version(name: str) -> None:
     assert model_card.version(
         CARD | {name: CARD[name] * 2 if isinstance(CARD[name], str | list) else {}}

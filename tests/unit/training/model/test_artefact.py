@@ -14,6 +14,8 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from onnx.external_data_helper import set_external_data
 
+from contract import model_card
+from contract.scores import ANOMALY
 from tests.unit.training.conftest import STARTER
 from tests.unit.training.model.anomaly_models import anomaly_folder, both_folder, detector_folder
 from training.model.anomaly import AnomalyModel
@@ -273,6 +275,19 @@ def test_another_anomaly_model_than_the_card_names_is_refused(both, tmp_path):
         ArtefactError, match=r"model\.json names the anomaly model grey .*, and anomaly\.json is"
     ):
         unpack(pack(both, tmp_path / "model.tar.gz"), tmp_path / "target")
+
+
+@pytest.mark.promise(30)
+def test_an_artefact_that_names_its_anomaly_model_by_an_earlier_version_is_read(both):
+    beside = json.loads((both / ANOMALY_CARD).read_text()) | {"operating_points": {ANOMALY: {"score": 0.4}}}
+    (both / ANOMALY_CARD).write_text(json.dumps(beside))
+    document = json.loads((both / CARD).read_text())
+    earlier = {"name": beside["name"], "version": model_card.earlier_version(beside)}
+    (both / CARD).write_text(json.dumps(document | {"anomaly_model": earlier}))
+    assert read_card(both).version
+    (both / CARD).write_text(json.dumps(document | {"anomaly_model": earlier | {"version": "another"}}))
+    with pytest.raises(ArtefactError, match="names the anomaly model"):
+        read_card(both)
 
 
 def test_a_card_beside_the_detector_that_is_a_detectors_is_refused(both, starter_folder):
