@@ -71,6 +71,12 @@ if [ -z "$PYTHON" ]; then PYTHON=$ENVIRONMENTS/${REQUIREMENTS%.txt}/bin/python; 
 if [ -z "$TRAIN_PYTHON" ]; then TRAIN_PYTHON=$ENVIRONMENTS/train/bin/python; environment train train.txt & pids+=($!); fi
 for pid in "${pids[@]}"; do wait "$pid" || say "an environment is not complete: see above"; done
 
+runs() { "$1" -c "" 2>/dev/null; }
+if ! runs "$PYTHON"; then
+  echo "on_gpu.sh: $PYTHON does not run" >&2
+  echo "           Give an interpreter that has requirements/$REQUIREMENTS: --python PROGRAM." >&2
+  exit 1
+fi
 note() { "$PYTHON" -m benchmarks.gpu.lines "$OUT" --note "$1" "$2" || true; }
 if [ -z "$MODEL" ]; then
   MODEL=$ENVIRONMENTS/dfine_small-640.tar.gz
@@ -105,6 +111,7 @@ if has serve; then
   part serve "$budget" "$PYTHON" -m benchmarks.gpu.serve --model "$MODEL" --out "$OUT" --device "$DEVICE" --seconds "$budget" "${toy[@]}" || FAILED=1
 fi
 if has train; then
+  runs "$TRAIN_PYTHON" || note train "$TRAIN_PYTHON does not run: --train-python PROGRAM"
   budget=$(($(left) > 20 ? $(left) - 10 : $(left)))
   more=(); [ -z "$TOY" ] || more+=(--toy)
   [ -z "$DATASET" ] || more+=(--dataset "$DATASET")

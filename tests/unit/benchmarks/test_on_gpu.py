@@ -205,6 +205,16 @@ def test_the_script_lists_its_options() -> None:
     assert "--prepare" in done.stdout
 
 
+def test_the_script_says_which_interpreter_it_needs() -> None:
+    command = ["bash", SCRIPT, "--python", "/missing/python", "--train-python", "/missing/python"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == [
+        "on_gpu.sh: /missing/python does not run",
+        "           Give an interpreter that has requirements/serve-gpu.txt: --python PROGRAM.",
+    ]
+
+
 def at_toy_size(model: Path, out: Path, parts: str) -> list[dict[str, Any]]:
     """Run the script, and return its lines."""
     command = ["bash", str(SCRIPT), "--toy", "--device", "cpu", "--model", str(model), "--out", str(out)]
