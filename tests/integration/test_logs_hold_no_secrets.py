@@ -151,6 +151,8 @@ def watch(
             "session token": "SESSION_TOKEN",
         }
         monkeypatch.setenv(f"AWS_{variable[name]}", CANARY[name])
+    for name in ("SERVICE_NAME", "METRICS_NAMESPACE"):
+        monkeypatch.setenv(f"POWERTOOLS_{name}", "Loupe")
     # A refused call is not made again after a pause.
     monkeypatch.setattr("time.sleep", lambda _: None)
     return Watch(monkeypatch, capsys, caplog, tried)
