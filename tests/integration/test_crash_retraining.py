@@ -159,7 +159,9 @@ def test_every_function_has_its_story() -> None:
     assert {name.partition(",")[0] for name in STORIES} == HANDLERS.keys()
 
 
-@pytest.mark.parametrize("name", STORIES)
+@pytest.mark.parametrize(
+    "name", [name for name in STORIES if name not in ("Rules, stage", "Rules, withdraw")]
+)
 def test_the_next_attempt_heals_a_crash(cloud: Cloud, name: str, tried: Tell) -> None:
     STORIES[name](cloud).converges(tried, everywhere=False)
 
