@@ -82,7 +82,7 @@ class Story:
 
         Args:
             tried: The fixture: counts the crashes.
-            everywhere: Before each call, and after each that has an effect. Otherwise in the middle, and after the last.
+            everywhere: Before each call, and after each that has an effect. Otherwise in the middle and after the last.
         """
         self.begin()
         with calls() as names:
