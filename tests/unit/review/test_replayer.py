@@ -14,10 +14,10 @@ from contract.announcements import StoredVersion, announcement
 from contract.inspections import Verdict, timestamp
 from contract.s3 import split
 from inspection.events import ImageEvent
-from inspection.inspector import MODEL_ERROR, Inspection
+from inspection.inspector import MODEL_ERROR
 from inspection.objects import DELETED
 from inspection.queue import Message, Queue
-from inspection.records import Record
+from inspection.records import Inspection, Record
 from inspection.resting import Resting, shifts_of
 from inspection.rules import Judgement, Reason
 from inspection.search import Page
