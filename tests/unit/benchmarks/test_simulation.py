@@ -1,13 +1,17 @@
 """The simulation does what queueing theory says, and loses nothing."""
 
+import doctest
 import itertools
 import random
 import statistics
+from types import ModuleType
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmarks.gpu import train
+from benchmarks.simulation import engine, observed, theory
 from benchmarks.simulation.chain import Chain, Image, simulate
 from benchmarks.simulation.engine import Gate, Process, Simulation, departures
 from benchmarks.simulation.theory import mm_c_wait, workload_departures
@@ -131,3 +135,10 @@ def test_more_batches_at_once_end_no_later_when_the_endpoint_has_room(
     few = simulate(Chain(batch=1, at_once=chain.at_once, workers=1000), come)
     more = simulate(Chain(batch=1, at_once=chain.at_once + 1, workers=1000), come)
     assert all(b <= a + 1e-9 for a, b in zip(few.records, more.records, strict=True))
+
+
+@pytest.mark.parametrize("module", [engine, observed, theory, train], ids=lambda module: module.__name__)
+def test_the_examples_hold(module: ModuleType) -> None:
+    result = doctest.testmod(module)
+    assert result.attempted > 0
+    assert result.failed == 0, "see above"
