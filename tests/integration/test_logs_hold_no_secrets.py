@@ -166,7 +166,9 @@ def photograph(shade: int) -> bytes:
 
 
 @pytest.mark.parametrize(
-    "refusing", [("GetObject", "Publish"), pytest.param(None, marks=pytest.mark.slow)], ids=["some", "each"]
+    "refusing",
+    [("GetObject", "Publish"), pytest.param(None, marks=pytest.mark.nightly)],
+    ids=["some", "each"],
 )
 def test_inspect_and_alert(cloud: Cloud, watch: Watch, refusing: Collection[str] | None) -> None:
     images = [photograph(DEFECT), photograph(DOUBTFUL), CANARY["pixels"].encode(), photograph(DEFECT)[:-30]]
@@ -332,7 +334,7 @@ def test_api_and_track(people: ApiCloud, watch: Watch) -> None:
     assert "a request failed" in written
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_api_and_track_with_each_call_refused(people: ApiCloud, watch: Watch) -> None:
     forget()
     for scenario in (lambda: review(people), change_rules):

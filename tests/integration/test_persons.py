@@ -228,8 +228,16 @@ def test_comments_keep_a_name_unless_they_are_meant(factory: Factory) -> None:
     assert f"'{NAME}'" not in left
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("operation", ["UpdateItem", "PutObject", "DeleteObject", "PutItem", "DeleteItem"])
+@pytest.mark.parametrize(
+    "operation",
+    [
+        pytest.param("UpdateItem", marks=pytest.mark.slow),
+        *(
+            pytest.param(name, marks=pytest.mark.nightly)
+            for name in ("PutObject", "DeleteObject", "PutItem", "DeleteItem")
+        ),
+    ],
+)
 def test_an_interrupted_removal_goes_on_with_the_same_pseudonym(
     factory: Factory, monkeypatch: pytest.MonkeyPatch, operation: str, tried: Any
 ) -> None:
@@ -284,7 +292,7 @@ def test_a_second_removal_may_use_the_same_pseudonym_and_no_other_word(factory: 
     assert "no pseudonym" in str(refused.exception)
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_nobody_is_removed_without_a_word(factory: Factory) -> None:
     factory.work()
     before = factory.everything()
