@@ -23,6 +23,7 @@ PROMISES = PAGE.with_name("promises.yaml")
 COUNTS = PAGE.with_name("promises.json")
 LATEST = ROOT / "build" / "promises"
 BEGIN, END = "<!-- promises -->", "<!-- /promises -->"
+Counts = dict[str, dict[str, int]]
 _WORDS = ("inputs", "faults", "images")
 
 
@@ -49,15 +50,26 @@ def promises() -> list[Promise]:
 
 
 def proofs() -> dict[int, list[str]]:
-    """Return the tests of each row, as `tests/unit/test_x.py::TestY::test_z`, in the order of files and lines."""
-    found: dict[int, list[str]] = defaultdict(list)
-    for file in sorted(ROOT.glob("tests/**/*.py")):
-        text = file.read_text("utf-8")
-        if "mark.promise(" in text or "\nTARGET = " in text:
-            for test, rows in marked(ast.parse(text)):
-                for row in sorted(rows):
-                    found[row].append(f"{file.relative_to(ROOT)}::{test}")
-    return found
+    """Return the tests of each row, as `tests/unit/test_x.py::TestY::test_z`, by name.
+
+    Marks that a test gets while it runs, such as those of one parameter, are known from the counts.
+    """
+    found: dict[int, set[str]] = defaultdict(set)
+    for test, rows in tests().items():
+        for row in rows:
+            found[row].add(test)
+    for row, counts in recorded().items():
+        found[row] |= counts.keys()
+    return {row: sorted(tests) for row, tests in found.items()}
+
+
+def tests() -> dict[str, set[int]]:
+    """Return all tests, and the rows in their marks."""
+    return {
+        f"{file.relative_to(ROOT)}::{test}": rows
+        for file in sorted(ROOT.glob("tests/**/*.py"))
+        for test, rows in marked(ast.parse(file.read_text("utf-8")))
+    }
 
 
 def marked(module: ast.Module) -> Iterator[tuple[str, set[int]]]:
@@ -77,6 +89,10 @@ def marked(module: ast.Module) -> Iterator[tuple[str, set[int]]]:
                     yield f"{statement.name}::{method.name}", of_class | _decorated(method)
         elif _is_test(statement):
             yield statement.name, everywhere | _decorated(statement)
+        elif isinstance(statement, ast.Assign) and isinstance(call := statement.value, ast.Call):
+            if ast.unparse(call.func) == "Target":
+                # What `make fuzz` attacks: TARGET = Target(name, rows, ...).
+                yield "TARGET", set(ast.literal_eval(call.args[1]))
         elif isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0]) == "TARGET":
             yield "TARGET", _fuzzed(statement.value)
 
@@ -104,35 +120,38 @@ def _rows(expression: ast.expr) -> set[int]:
     }
 
 
-def recorded() -> dict[str, dict[str, int]]:
-    """Return what each test has tried, by its name."""
-    counts: dict[str, dict[str, int]] = json.loads(COUNTS.read_text("utf-8")) if COUNTS.exists() else {}
-    return counts
+def recorded() -> dict[int, Counts]:
+    """Return what the tests of each row have tried."""
+    counts = json.loads(COUNTS.read_text("utf-8")) if COUNTS.exists() else {}
+    return {int(row): tests for row, tests in counts.items()}
 
 
 def record() -> None:
-    """Take the counts of the latest runs; what is no test of a promise any more leaves."""
-    counts = recorded()
+    """Take the counts of the latest runs. Those of tests that are no more leave."""
+    counts, existing = recorded(), tests()
     for file in sorted(LATEST.glob("*.json")):
-        counts |= json.loads(file.read_text("utf-8"))
-    named = {test for tests in proofs().values() for test in tests}
-    kept = {test: tried for test, tried in counts.items() if test in named}
-    COUNTS.write_text(json.dumps(kept, indent=1, sort_keys=True) + "\n", "utf-8")
+        for row, tried in json.loads(file.read_text("utf-8")).items():
+            counts.setdefault(int(row), {}).update(tried)
+    kept = {
+        row: {test: tried for test, tried in sorted(of_row.items()) if test in existing}
+        for row, of_row in sorted(counts.items())
+    }
+    COUNTS.write_text(json.dumps(kept, indent=1) + "\n", "utf-8")
 
 
 def written() -> str:
     """Return the table of the promises, and the tests of each."""
-    tests, counts, rows = proofs(), recorded(), promises()
+    proving, counts, rows = proofs(), recorded(), promises()
     lines = ["| # | promise | proved | tried |", "|---|---|---|---|"]
     lines += [
-        f"| [{row.row}](#promise-{row.row}) | {row.promise} | {_state(row, tests[row.row])} "
-        f"| {_tried(tests[row.row], counts)} |"
+        f"| [{row.row}](#promise-{row.row}) | {row.promise} | {_state(row, proving.get(row.row, []))} "
+        f"| {_tried(counts.get(row.row, {}))} |"
         for row in rows
     ]
     for row in rows:
         lines += ["", f"### Promise {row.row}", "", f"{row.promise}. Proof: {row.proof}.", ""]
         lines += [f"**Not proved:** {row.missing}", ""] if row.missing else []
-        lines += [f"- [`{_short(test)}`](../{test.split('::')[0]})" for test in tests[row.row]]
+        lines += [f"- [`{_short(test)}`](../{test.split('::')[0]})" for test in proving.get(row.row, [])]
     return "\n".join(lines)
 
 
@@ -142,8 +161,8 @@ def _state(row: Promise, tests: list[str]) -> str:
     return "partly" if row.missing else "yes"
 
 
-def _tried(tests: list[str], counts: dict[str, dict[str, int]]) -> str:
-    sums = {word: sum(counts.get(test, {}).get(word, 0) for test in tests) for word in _WORDS}
+def _tried(counts: Counts) -> str:
+    sums = {word: sum(tried[word] for tried in counts.values()) for word in _WORDS}
     return ", ".join(f"{count:,} {word}" for word, count in sums.items() if count) or "not counted yet"
 
 

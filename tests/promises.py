@@ -63,18 +63,19 @@ def last_line(rows: Iterable[int], tried: Tried, failed: int) -> str:
     return f"promises {len(set(rows))} · tried {tried.total:,} ({tried}) · failed {failed}"
 
 
-def record(suite: str, counts: Mapping[str, Tried]) -> None:
+def record(suite: str, counts: Mapping[int, Mapping[str, Tried]]) -> None:
     """Write what the tests of a suite have tried. What else the suite has tried earlier stays.
 
     Args:
         suite: The suite's name, as `test`, `chaos`, `soak`, `fuzz`.
-        counts: What was tried, by the test's id (`tests/unit/test_x.py::test_y`).
+        counts: What was tried, by the promise's row and the test's id (`tests/unit/test_x.py::test_y`).
     """
     RECORDS.mkdir(parents=True, exist_ok=True)
     file = RECORDS / f"{suite}.json"
-    earlier = json.loads(file.read_text()) if file.exists() else {}
-    now = {test: asdict(tried) for test, tried in counts.items()}
-    file.write_text(json.dumps(earlier | now, indent=1, sort_keys=True) + "\n")
+    kept = json.loads(file.read_text()) if file.exists() else {}
+    for row, tests in counts.items():
+        kept.setdefault(str(row), {}).update({test: asdict(tried) for test, tried in tests.items()})
+    file.write_text(json.dumps(kept, indent=1, sort_keys=True) + "\n")
 
 
 class Tell(Protocol):
@@ -139,9 +140,8 @@ class _Count:
 
     def __init__(self, config: pytest.Config) -> None:
         self.suite = _suite(config.getoption("markexpr"))
-        self.rows: set[int] = set()
+        self.rows: dict[int, dict[str, Tried]] = {}
         self.tried = Tried()
-        self.tests: dict[str, Tried] = {}
         self.failed = 0
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -154,14 +154,12 @@ class _Count:
         test = re.sub(r"\[.*", "", report.nodeid, flags=re.DOTALL)
         for counts in told:
             self.tried.add(counts)
-            if rows and report.passed:
-                self.tests.setdefault(test, Tried()).add(counts)
-        if report.passed:
-            self.rows |= rows
+            for row in rows if report.passed else ():
+                self.rows.setdefault(row, {}).setdefault(test, Tried()).add(counts)
 
     def pytest_unconfigure(self, config: pytest.Config) -> None:
         if self.rows or self.failed:
-            record(self.suite, self.tests)
+            record(self.suite, self.rows)
             config.get_terminal_writer().line(last_line(self.rows, self.tried, self.failed))
 
 

@@ -12,6 +12,7 @@ import argparse
 import os
 import sys
 import time
+from collections import defaultdict
 from pathlib import Path
 
 from tests.fuzz.runner import Score, fuzz
@@ -38,8 +39,11 @@ def main() -> int:
     sys.stdout.write(f"seed {options.seed}\n")
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     scores = fuzz(chosen, options.minutes * 60, options.seed, options.keep, cores, _tell)
-    record("fuzz", {f"tests/fuzz/{name}.py::TARGET": Tried(score.tried) for name, score in scores.items()})
-    rows = {row for target in chosen for row in target.promises}
+    rows: dict[int, dict[str, Tried]] = defaultdict(dict)
+    for target in chosen:
+        for row in target.promises:
+            rows[row][f"tests/fuzz/{target.name}.py::TARGET"] = Tried(scores[target.name].tried)
+    record("fuzz", rows)
     failed = sum(len(score.findings) for score in scores.values())
     sys.stdout.write(last_line(rows, Tried(sum(score.tried for score in scores.values())), failed) + "\n")
     return 1 if failed else 0
