@@ -181,7 +181,7 @@ def _without_credentials(home: Path, name: str) -> bytes:
 
 def _clean_connection(document: Any) -> None:
     # The address is needed at the next start, because the state contains it. A key that is refused gets replaced.
-    document.update(pid=0, pid_created=0.0, access_key_id="none", secret_access_key="none")
+    document.update({"pid": 0, "pid_created": 0.0, "access_key_id": "none", "secret_access_key": "none"})
 
 
 def _clean_iam(document: Any) -> None:

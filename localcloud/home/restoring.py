@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 import os
@@ -83,9 +84,17 @@ def _unpack(file: Path, folder: Path, on_progress: Callable[[int, int], None]) -
     with _opened(file) as (manifest, contents):
         for entry, stream in contents:
             target = folder / entry.name
-            target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            with open(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
-                _copy(entry, stream, out)
+            try:
+                target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+                with open(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
+                    _copy(entry, stream, out)
+            except OSError as error:
+                if error.errno is None:
+                    raise  # gzip's: the file changes while it is read
+                raise BackupError(
+                    f"{folder.parent} cannot be written: {error.strerror}.",
+                    "Free some space, or choose another folder: --home FOLDER",
+                ) from error
             done += entry.size
             on_progress(done, manifest.size)
 
@@ -109,9 +118,12 @@ def _opened(file: Path) -> Iterator[tuple[Manifest, Iterator[tuple[Entry, Binary
         BackupError: It is no backup, of a newer version, or damaged.
     """
     try:
-        with tarfile.open(file, "r|gz") as tar:
+        # Not tarfile's own reader of gzip, which does not compare the checksum at the end.
+        with gzip.open(file) as packed, tarfile.open(fileobj=packed, mode="r|") as tar:
             manifest = _manifest(tar, file)
             yield manifest, _contents(tar, manifest, file)
+            while packed.read(_BLOCK):
+                pass
     except (tarfile.TarError, EOFError, zlib.error) as error:
         raise BackupError(f"{file} is no backup of Loupe, or damaged: {error}.", _ANOTHER) from error
     except OSError as error:
