@@ -60,10 +60,6 @@ class Factory:
         self.pictures = [sample.read_bytes() for sample in samples] + [b"no picture at all"]
         self.start()
         deployment.deploy(self.target, deployment.STARTER, deployment.Hosting(), lambda status: None)
-        self.faults.install(self.target, **self.clock.environment)
-        self.target.sqs.set_queue_attributes(
-            QueueUrl=self.target.output("QueueUrl"), Attributes={"VisibilityTimeout": str(VISIBILITY_S)}
-        )
         self.version, self.judged = self.judge("golden")
 
     def start(self) -> None:
@@ -71,6 +67,11 @@ class Factory:
         self.process = CloudProcess(self.home, ROOT, **self.clock.environment)
         self.target = Target.local(self.home)
         self._inbox = AlertInbox(self.target)
+        # Each time: if functions/ was edited meanwhile, the start has deployed it, and set these back.
+        self.faults.install(self.target, **self.clock.environment)
+        self.target.sqs.set_queue_attributes(
+            QueueUrl=self.target.output("QueueUrl"), Attributes={"VisibilityTimeout": str(VISIBILITY_S)}
+        )
 
     def kill(self) -> None:
         """Kill the cloud as `kill -9` does."""
