@@ -17,7 +17,6 @@ from contract.images import UnreadableError, open_image, transposition
 from contract.keys import THUMBNAILS
 from contract.levels import eight_bits
 from contract.s3 import split
-from inspection.memory import bounded
 from inspection.objects import Objects
 from inspection.records import Record
 from inspection.store import Inspections

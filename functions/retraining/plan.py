@@ -95,7 +95,9 @@ class Planner:
         inputs = _hash({"settings": settings, "snapshot": snapshot.id})
         reason_to_stop = _nothing_new(request, summary, settings, last)
         if tags.get(_INPUTS) == inputs:
-            reason_to_stop = reason_to_stop or "the model that serves was trained on this data, by these settings"
+            reason_to_stop = (
+                reason_to_stop or "the model that serves was trained on this data, by these settings"
+            )
         if reason_to_stop and not request.force:
             report = last["report"] if last else None
             details = {"run": run, "snapshot": summary, "report": report}
