@@ -93,8 +93,15 @@ class Autosave:
         """
         with self._lock:
             save_dict = app._build_persistence_save_dict()
-            saved = [self._save_service(service, get_state) for service, get_state in save_dict.items()]
-        return all(saved)
+            # A record says that its alert was sent. So the tables are read before the queues and written after them:
+            # whenever the cloud is killed, the message of such an alert is kept, or the record does not say so yet.
+            services = sorted(save_dict, key=lambda service: service != "dynamodb")
+            texts = {service: self._read(service, save_dict[service]) for service in services}
+            if texts.get("sqs", b"") is None:
+                texts["dynamodb"] = None
+            for service in reversed(services):
+                self._write(service, texts[service])
+        return None not in texts.values()
 
     def _run(self) -> None:
         pause = INTERVAL_S
@@ -119,7 +126,9 @@ class Autosave:
         self._space.written()
         return saved
 
-    def _save_service(self, service: str, get_state: Any) -> bool:
+    def _read(self, service: str, get_state: Any) -> bytes | None:
+        """Return the text of a service's state; empty if there is none to be saved, None if it changed meanwhile."""
+
         def encode() -> str:
             state = get_state()
             if state is None:
@@ -131,13 +140,13 @@ class Autosave:
             text = (packed_items.saved_text(encode) if service == "dynamodb" else encode()).encode()
         except RuntimeError:  # changed while it was read: the next attempt follows
             logger.info("autosave: %s was busy", service)
-            return False
+            return None
+        return b"" if service == "cloudformation" and _UNFINISHED_STACK.search(text) else text
+
+    def _write(self, service: str, text: bytes | None) -> None:
         if not text:
-            return True
-        if service == "cloudformation" and _UNFINISHED_STACK.search(text):
-            return True
+            return
         digest = hashlib.blake2b(text, digest_size=16).digest()
         if digest != self._saved_digests.get(service):
             files.replace(self._folder / f"{service}.json", text)
             self._saved_digests[service] = digest
-        return True

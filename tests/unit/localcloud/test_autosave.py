@@ -70,3 +70,44 @@ def test_a_full_disk_does_not_prevent_the_end(tmp_path: Path, states: dict[str, 
     autosave = Autosave(tmp_path, Space(tmp_path))
     autosave.start()
     autosave.stop()
+
+
+@pytest.mark.promise(11, 28)
+def test_no_record_is_saved_as_alerted_without_the_message_of_its_alert(
+    tmp_path: Path, states: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A message is sent first, then its record says so. Between any two steps of a save there may be a kill."""
+    sent = marked = 0
+
+    def alert(value: str) -> Any:
+        def state() -> dict[str, int]:
+            nonlocal sent, marked
+            known = {"sent": sent, "marked": marked}
+            sent, marked = sent + 1, marked + 1
+            return {value: known[value]}
+
+        return state
+
+    def check(file: Path, text: bytes) -> None:
+        file.write_bytes(text)
+        kept = {service: saved(tmp_path, service) for service in ("sqs", "dynamodb") if exists(service)}
+        assert kept.get("dynamodb", {}).get("marked", 0) <= kept.get("sqs", {}).get("sent", 0)
+
+    def exists(service: str) -> bool:
+        return (tmp_path / f"{service}.json").exists()
+
+    monkeypatch.setattr("localcloud.home.files.replace", check)
+    autosave = Autosave(tmp_path, Space(tmp_path))
+    for first, second in (("sqs", "dynamodb"), ("dynamodb", "sqs")):
+        states.clear()
+        values = {"sqs": alert("sent"), "dynamodb": alert("marked")}
+        states |= {first: values[first], second: values[second]}
+        assert autosave.save()
+
+    def busy() -> Any:
+        raise RuntimeError("dictionary changed size during iteration")
+
+    states["sqs"] = busy
+    assert not autosave.save()
+    states["sqs"] = alert("sent")
+    assert autosave.save()
