@@ -73,6 +73,7 @@ def test_a_mutated_archive_is_the_same_model_or_an_error_in_words(both, archive,
         assert card.version == read_card(both).version
 
 
+@pytest.mark.promise(30)
 @given(data=st.data())
 @FEW
 def test_any_value_in_the_card_of_an_anomaly_model_is_refused_or_judges(alone, data):

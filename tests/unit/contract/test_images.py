@@ -269,15 +269,18 @@ def test_a_picture_of_a_browser_s_jpeg_suffix_is_a_picture() -> None:
     assert ".jfif" in SUFFIXES
 
 
+@pytest.mark.promise(20)
 def test_a_chain_of_a_hundred_thousand_tiff_pages_is_refused_at_once() -> None:
     assert reason(endless_tiff(50_000)) == "multiple_frames"
 
 
+@pytest.mark.promise(20)
 def test_the_pixel_limit_itself_is_allowed() -> None:
     assert read_header(jpeg(100, 50), max_pixels=5_000).width == 100
     assert reason(jpeg(100, 51), max_pixels=5_000) == "too_many_pixels"
 
 
+@pytest.mark.promise(20)
 @pytest.mark.parametrize(
     "data", [png_header(30_000, 30_000), png_header(9_999, 9_999)], ids=["bomb", "large"]
 )
@@ -293,6 +296,7 @@ def test_no_pixel_is_decoded(data: bytes) -> None:
 SAMPLES = [picture(kind, 40, 30) for kind in ALLOWED]
 
 
+@pytest.mark.promise(20)
 @pytest.mark.filterwarnings("ignore::UserWarning:PIL")
 @settings(max_examples=300, deadline=None)
 @given(st.sampled_from(SAMPLES), st.data())

@@ -79,6 +79,7 @@ def png(levels: Levels, *, bits: int = 16, stated: int | None = None, orientatio
     )
 
 
+@pytest.mark.promise(21)
 @FEW
 @given(
     bits=st.integers(8, 16),
@@ -100,6 +101,7 @@ def test_a_grey_tiff_of_any_depth(
     assert np.array_equal(seen(tiff(page, order=order))[0], GREY)
 
 
+@pytest.mark.promise(21)
 @FEW
 @given(
     bits=st.sampled_from([8, 10, 12, 14, 16]),
@@ -117,6 +119,7 @@ def test_an_rgb_tiff_of_any_depth(
     assert np.array_equal(seen(tiff(page, order=order))[0], COLOUR)
 
 
+@pytest.mark.promise(21)
 @FEW
 @given(
     colour=st.booleans(),

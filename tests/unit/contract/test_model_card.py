@@ -94,6 +94,7 @@ def test_a_card_with_everything_is_valid() -> None:
     assert model_card.parse(json.dumps(CARD)) == CARD
 
 
+@pytest.mark.promise(30)
 @pytest.mark.parametrize("path", NUMBERS, ids=lambda path: ".".join(map(str, path)))
 @given(
     value=st.sampled_from([math.nan, math.inf, -math.inf, "0.5", "", True, [], [0.5], {}, "NaN", None])
@@ -200,6 +201,7 @@ def test_a_missing_field_is_named(name: str) -> None:
         model_card.check({field: value for field, value in CARD.items() if field != name})
 
 
+@pytest.mark.promise(30)
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [

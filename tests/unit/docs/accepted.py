@@ -78,6 +78,10 @@ def check_module(module: str, arguments: list[str], monkeypatch: pytest.MonkeyPa
     """Let a module parse its options, and stop it then."""
     spec = importlib.util.find_spec(module)
     assert spec is not None, f"there is no module {module}"
+    if spec.submodule_search_locations:
+        module = f"{module}.__main__"
+        spec = importlib.util.find_spec(module)
+        assert spec is not None, f"{module} is no program"
     if not arguments:
         return
     assert spec.origin is not None, f"{module} is a package"

@@ -82,6 +82,7 @@ def case(tmp_path, request):
     return shutil.copytree(source, tmp_path / "case")
 
 
+@pytest.mark.promise(34)
 @pytest.mark.parametrize(("case", "name"), [(name, name) for name in READ], indirect=["case"])
 def test_what_a_tool_exports_is_read_as_it_was_drawn(case, name):
     format, expected, kinds = READ[name]

@@ -290,6 +290,7 @@ def test_a_tensor_that_is_not_finite_is_named_and_nothing_is_loaded(lite, model,
     assert same(before, model)
 
 
+@pytest.mark.promise(23)
 @pytest.mark.parametrize("packed", [False, True])
 def test_a_pickled_model_is_refused_and_never_run(model, tmp_path, packed):
     marker, file = tmp_path / "executed", tmp_path / "model.pt"

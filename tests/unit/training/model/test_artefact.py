@@ -81,6 +81,7 @@ def test_packing_twice_gives_the_same_bytes(folder, tmp_path):
     assert first.read_bytes() == second.read_bytes()
 
 
+@pytest.mark.promise(23)
 @pytest.mark.parametrize(
     "name", ["../model.onnx", "/etc/model.onnx", "sub/model.onnx", "weights.pkl", "./../x"]
 )
@@ -91,6 +92,7 @@ def test_any_other_name_is_refused_and_nothing_is_written(tmp_path, name):
     assert list((tmp_path / "target").iterdir()) == []
 
 
+@pytest.mark.promise(23)
 @pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE, tarfile.DIRTYPE])
 def test_links_and_special_files_are_refused(tmp_path, kind):
     path = archive(tmp_path / "bad.tar.gz", [(link(kind, "/etc/passwd"), b"")])
@@ -98,12 +100,14 @@ def test_links_and_special_files_are_refused(tmp_path, kind):
         unpack(path, tmp_path / "target")
 
 
+@pytest.mark.promise(23)
 def test_an_altered_model_is_refused(folder, tmp_path):
     (folder / MODEL).write_bytes(b"something else")
     with pytest.raises(ArtefactError, match="was altered"):
         unpack(pack(folder, tmp_path / "model.tar.gz"), tmp_path / "target")
 
 
+@pytest.mark.promise(23)
 def test_a_pickle_in_the_place_of_the_model_is_never_loaded(folder, tmp_path):
     marker = tmp_path / "executed"
 
@@ -157,6 +161,7 @@ def poisoned_starter(tmp_path, **changes):
     return tmp_path
 
 
+@pytest.mark.promise(30)
 @pytest.mark.parametrize(
     "changes",
     [
@@ -180,6 +185,7 @@ def test_a_model_with_a_poisoned_card_is_not_loaded(tmp_path, changes):
         OnnxModel(poisoned_starter(tmp_path, **({"operating_points": {}} | changes)))
 
 
+@pytest.mark.promise(30)
 @pytest.mark.parametrize("scores", [[[0.2, float("nan")]], [[1.5, 0.2]], [[-0.5, 0.2]], [[0.2, 0.2, 0.2]]])
 def test_scores_that_judge_nothing_are_an_error_and_not_an_empty_answer(tmp_path, scores):
     unpack(STARTER, tmp_path)

@@ -26,6 +26,7 @@ _STORED_AS = {  # EXIF orientation → how the camera stored the upright scene
 }
 
 
+@pytest.mark.promise(21)
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "WEBP"])
 def test_every_exif_orientation_gives_the_upright_picture(scene, encode, orientation, kind):

@@ -83,6 +83,7 @@ def content(dataset: Dataset, digits: int) -> list[object]:
     )
 
 
+@pytest.mark.promise(34)
 @pytest.mark.parametrize("kind", EXPORTS)
 def test_what_was_exported_is_imported_again_with_the_same_images_boxes_classes_and_parts(
     capsys, snapshot, tmp_path, kind
@@ -100,6 +101,7 @@ def test_what_was_exported_is_imported_again_with_the_same_images_boxes_classes_
     assert (report["split"]["by"], report["split"]["moved"], report["left_out"]) == ("source", [], [])
 
 
+@pytest.mark.promise(34)
 @pytest.mark.parametrize("kind", ["jumpstart", "coco"])
 def test_formats_with_pixels_give_every_box_back_to_the_last_bit(capsys, snapshot, tmp_path, kind):
     run(capsys, "--format", kind, snapshot, tmp_path / "out")
@@ -178,6 +180,7 @@ def test_pictures_that_a_tool_does_not_open_become_upright_png(capsys, tmp_path,
     assert {again.read(item)[:4] for item in again.samples} == {b"\x89PNG"}
 
 
+@pytest.mark.promise(34)
 def test_an_image_of_a_defect_without_a_box_is_left_out_and_told(capsys, tmp_path):
     for number, folder in enumerate(["good", "good", "dent"]):
         noise(tmp_path / "source" / folder / f"{number}.png", number, (40, 40))

@@ -43,6 +43,7 @@ def judged(model: OnnxModel, *pictures: bytes, **options: str) -> list[Judgement
     ]
 
 
+@pytest.mark.promise(33)
 @pytest.mark.parametrize("data", FAILING.values(), ids=FAILING)
 def test_a_defect_is_found_in_every_form_of_its_picture(starter: OnnxModel, data: bytes) -> None:
     names, pictures = zip(*forms(data), strict=True)
@@ -56,6 +57,7 @@ def test_a_good_part_passes_in_every_form_of_its_picture(starter: OnnxModel) -> 
     assert dict(zip(names, verdicts, strict=True)) == dict.fromkeys(names, "pass")
 
 
+@pytest.mark.promise(33)
 def test_a_picture_of_unstated_depth_never_passes_and_is_judged_once_its_depth_is_set(
     starter: OnnxModel,
 ) -> None:
@@ -78,6 +80,7 @@ def test_a_model_that_has_learned_a_depth_expects_it(other: OnnxModel) -> None:
 STRIPS = [(16000, 200), (200, 16000), (16000, 64), (3000, 200), (1000, 1000), (64, 64)]
 
 
+@pytest.mark.promise(33)
 @pytest.mark.parametrize("size", STRIPS, ids=str)
 def test_a_picture_at_another_scale_than_learned_never_passes(
     starter: OnnxModel, size: tuple[int, int]
@@ -137,6 +140,7 @@ def test_a_scale_that_is_none_is_refused(across: object, outside: str, problem: 
         Scale(across, (1, 1), (1, 1), outside)  # type: ignore[arg-type]
 
 
+@pytest.mark.promise(33)
 @pytest.mark.parametrize("serial", ["SN1002", "SN1003", "SN1004"])
 def test_the_demo_s_parts_get_one_verdict_in_all_encodings(starter: OnnxModel, serial: str) -> None:
     files = sorted((case("40-chain-images") / "cam" / serial).iterdir())
@@ -146,6 +150,7 @@ def test_the_demo_s_parts_get_one_verdict_in_all_encodings(starter: OnnxModel, s
     assert set(verdicts.values()) == {"pass" if serial == "SN1004" else "fail"}
 
 
+@pytest.mark.promise(33)
 @pytest.mark.parametrize("name", ["a-16000x200.png", "b-200x16000.png", "c-16000x64.png"])
 def test_a_line_scan_strip_with_a_defect_never_passes(starter: OnnxModel, name: str) -> None:
     (judgement,) = judged(starter, (case("60-line-scan") / name).read_bytes())
