@@ -119,10 +119,10 @@ def test_what_a_workflow_calls_exists_with_its_options(file: Path, monkeypatch: 
         check(Command(file.name, words), monkeypatch)
 
 
-def test_the_jobs_are_what_ci_runs_on_one_machine_and_the_slow_tests_and_the_clients():
+def test_the_jobs_are_what_ci_runs_on_one_machine_and_the_slow_tests_the_clients_and_the_notebook():
     alone = set(re.findall(r"^make ([\w-]+)", (ROOT / ".ci/run").read_text(), re.MULTILINE)) - {"dev"}
     jobs = {line.removeprefix("make ") for line in lines_of(ROOT / ".github/workflows/ci.yaml")}
-    assert jobs == alone | {"test-slow", "test-clients"}
+    assert jobs == alone | {"test-slow", "test-clients", "test-notebook"}
 
 
 def test_an_environment_is_one_of_the_settings_and_has_a_role():
