@@ -155,8 +155,11 @@ def test_a_damaged_file_is_refused_and_changes_nothing(
         bad = good[:at] + bytes([good[at] ^ (1 << data.draw(st.integers(0, 7)))]) + good[at + 1 :]
     damaged, before = tmp_path / "damaged", contents(home)
     damaged.write_bytes(bad)
-    assert run("restore", damaged, "--yes", "--home", home) == 1
-    assert contents(home) == before
+    if run("restore", damaged, "--yes", "--home", home) == 0:
+        # Some bits of a compressed file mean nothing.
+        assert gzip.decompress(bad) == gzip.decompress(good)
+    else:
+        assert contents(home) == before
 
 
 def repacked(
