@@ -37,11 +37,6 @@ def _faults(*whats: What, share: float, first: int, service: str = "*") -> list[
         pytest.param(
             _faults("throttle", share=0.7, first=40, service="dynamodb"), 120, id="DynamoDB throttles"
         ),
-        pytest.param(
-            [Fault("sqs", "*", what, share=0.5, first=10) for what in ("error", "reset after", "time-out")],
-            10,
-            id="SQS fails",
-        ),
         pytest.param([*by_share(0.2, first=40)], 200, id="every service fails at every fifth call"),
     ],
 )
