@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import quote
 
 from ministack import app as ministack_app
-from ministack.core import iam_evaluator, router, sigv4
+from ministack.core import iam_evaluator, responses, router, sigv4
 
 from localcloud.sagemaker.aws_errors import AwsError
 
@@ -63,8 +63,7 @@ def most_bytes(scope: dict[str, Any], headers: Mapping[str, str], query: Mapping
     if isinstance(parsed, tuple) or parsed.region_set is not None:
         return _of_version_2(scope, headers, query, key)
     token = query.get("X-Amz-Security-Token", [""])[0] if presigned else headers.get(_TOKEN, "")
-    account = ministack_app._request_account_scope(parsed.access_key_id)
-    credential = iam_evaluator.resolve_credential(parsed.access_key_id, account, token)
+    credential = iam_evaluator.resolve_credential(parsed.access_key_id, _account(parsed.access_key_id), token)
     if isinstance(credential, iam_evaluator.CredentialResolutionError):
         raise AwsError(credential.code, credential.message, status=403)
     if not presigned and _HASH not in headers:
@@ -88,13 +87,18 @@ def _of_version_2(
     """Return how many bytes the body may have of a request with S3's earlier signature, which covers no body."""
     if "Signature" not in query and not headers.get("authorization", "").startswith("AWS "):
         return MAX_UNKNOWN_BYTES
-    account = ministack_app._request_account_scope(key)
     iam_evaluator.pin_signed_request(scope["method"], _raw_path(scope), query, scope["headers"])
-    checked = iam_evaluator.authenticate(key, account)
+    checked = iam_evaluator.authenticate(key, _account(key))
     if checked is None or isinstance(checked, iam_evaluator.AuthError):
         code, message = (checked.code, checked.message) if checked else ("AccessDenied", "Access Denied")
         raise AwsError(code, message, status=403)
     return MAX_OBJECT_BYTES
+
+
+def _account(key: str) -> str:
+    """Return the account of a key, also of a function's or a job's, which has the key of a session."""
+    responses.set_request_account_id(ministack_app._request_account_scope(key))
+    return str(responses.get_account_id())
 
 
 def _raw_path(scope: dict[str, Any]) -> str:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import http.client
+import json
 import socket
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 import requests
 from botocore.auth import S3SigV4Auth, SigV4Auth
@@ -137,6 +139,28 @@ def test_a_large_request_to_another_service_is_taken(cloud: Any) -> None:
     logs.create_log_stream(logGroupName="/large", logStreamName="one")
     events = [{"timestamp": 1_700_000_000_000, "message": "x" * 200_000} for _ in range(6)]
     logs.put_log_events(logGroupName="/large", logStreamName="one", logEvents=events)
+
+
+def test_the_key_of_a_role_as_functions_and_jobs_have_it_takes_large_requests_too(
+    cloud: Any, bucket: str
+) -> None:
+    trust = {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}
+    allow = {"Effect": "Allow", "Action": ["s3:*", "logs:*"], "Resource": "*"}
+    role, policy = (json.dumps({"Version": "2012-10-17", "Statement": [part]}) for part in (trust, allow))
+    iam = cloud.client("iam")
+    arn = iam.create_role(RoleName="large", AssumeRolePolicyDocument=role)["Role"]["Arn"]
+    iam.put_role_policy(RoleName="large", PolicyName="all", PolicyDocument=policy)
+    given = cloud.client("sts").assume_role(RoleArn=arn, RoleSessionName="one")["Credentials"]
+    session = boto3.Session(
+        given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"], region_name=cloud.region
+    )
+    s3 = session.client("s3", endpoint_url=cloud.endpoint_url)
+    s3.put_object(Bucket=bucket, Key="of-a-role", Body=bytes(3 * MIB))
+    logs = session.client("logs", endpoint_url=cloud.endpoint_url)
+    logs.create_log_group(logGroupName="/of-a-role")
+    logs.create_log_stream(logGroupName="/of-a-role", logStreamName="one")
+    events = [{"timestamp": 1_700_000_000_000, "message": "x" * 200_000} for _ in range(6)]
+    logs.put_log_events(logGroupName="/of-a-role", logStreamName="one", logEvents=events)
 
 
 @pytest.mark.parametrize("more", [b"X-Long: " + b"x" * 60_000, b"X-Many: y\r\n" * 6000], ids=["long", "many"])
