@@ -135,10 +135,10 @@ class Account:
         return _find(self.jobs, request["HyperParameterTuningJobName"], "not found", code="ResourceNotFound")
 
     def _stop(self, request: dict[str, Any]) -> Any:
-        (name,) = request.values()
+        ((member, name),) = request.items()
         self.stopped.append(name)
         if name in self.jobs:
-            self.jobs[name] |= dict.fromkeys(_STATUSES, "Stopping")
+            self.jobs[name][member.removesuffix("Name") + "Status"] = "Stopping"
         return {}
 
     def _list(self, kind: str, request: dict[str, Any]) -> Any:
