@@ -231,6 +231,7 @@ _NAMES = {
         "_error",
         "_fire_s3_event_async",
         "_key_history_meta",
+        "_list_object_versions",
         "_object_disk_path",
         "_object_meta_from_record",
         "_object_versions",

@@ -28,6 +28,7 @@ from localcloud.ministack import (
     taken_names,
     terminal_errors,
     transaction_tokens,
+    version_listing,
 )
 from localcloud.ministack.observability import Observability
 
@@ -66,6 +67,7 @@ def apply(observability: Observability, secret: bytes, space: Space) -> None:
     managed_key.apply()
     bucket_tags.apply()
     bucket_deletion.apply()
+    version_listing.apply()
     clock_jumps.apply()
     log_search.apply()
     metric_data.apply()
