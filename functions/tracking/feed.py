@@ -127,7 +127,7 @@ class Feed:
         new = [item for item in merged if position.place < _place(item) <= complete_to]
         more = len(new) > limit or complete_to != _END
         place = _place(new[:limit][-1]) if new else position.place
-        return _shown(_distinct([*late, *new[:limit]])), Position(place, at, more)
+        return _shown(_distinct([*late, *new[:limit]])), _not_ahead(Position(place, at, more), at)
 
     def _of_lines(self, read: Callable[[str], Any], lines: Sequence[str]) -> list[Any]:
         """Return what `read` returns for each line. The lines are asked at the same time."""
@@ -174,12 +174,14 @@ def _before(place: str, by: timedelta) -> str:
 def _not_ahead(position: Position, at: str) -> Position:
     """Return a position that is not in the future.
 
-    It is if the machine's clock was set back since it was written. Nothing would appear behind it until the clock is
-    there again.
+    It is if the machine's clock was set back since it was written, or since the last item. Nothing would appear behind
+    it until the clock is there again. What is ahead of the clock appears in each answer, so there is no more of it to
+    ask for.
     """
     if _before(max(position.asked_at, position.place), _CLOCKS) <= at:
         return position
-    return Position(min(position.place, at), min(position.asked_at, at), position.more)
+    more = position.more and position.place <= at
+    return Position(min(position.place, at), min(position.asked_at, at), more)
 
 
 def _distinct(items: Iterable[Item]) -> list[Item]:

@@ -116,6 +116,34 @@ def test_who_follows_gets_what_comes_after_the_clock_was_set_back(stage: Stage) 
         assert name in names(items)
 
 
+def test_what_came_while_the_clock_was_behind_appears_also_if_it_is_set_right_at_once(stage: Stage) -> None:
+    clock = Clock()
+    feed = Feed(stage.client, "statistics", now=clock)
+    write(stage, record("BEFORE", inspected=clock.now), clock.now)
+    _, position = feed.newest(["line-1"], 5)
+    clock.now -= timedelta(hours=1)
+    _, position = feed.after(["line-1"], position, 5)
+    clock.now += SECOND
+    write(stage, record("BEHIND", inspected=clock.now), clock.now)
+    clock.now += timedelta(hours=1)
+    items, _ = feed.after(["line-1"], position, 5)
+    assert "BEHIND" in names(items)
+
+
+def test_more_items_ahead_of_a_clock_that_was_set_back_than_an_answer_has_do_not_repeat_it_for_ever(
+    stage: Stage,
+) -> None:
+    clock = Clock()
+    feed = Feed(stage.client, "statistics", now=clock)
+    for number in range(4):
+        write(stage, record(f"SN{number}", inspected=clock.now), clock.now)
+        clock.now += SECOND
+    _, position = feed.newest(["line-1"], 5)
+    clock.now -= timedelta(hours=1)
+    _, position = feed.after(["line-1"], position, 2)
+    assert not position.more
+
+
 def test_a_page_that_comes_back_after_an_hour_gets_everything_in_parts(stage: Stage) -> None:
     clock = Clock()
     feed = Feed(stage.client, "statistics", now=clock)
