@@ -62,6 +62,7 @@ def test_the_margin_itself_is_not_enough(lead: float, margin: float) -> None:
     assert assessment.promotable == (lead > margin)
 
 
+@pytest.mark.promise(16)
 @given(champion=scores, candidate=scores, drawn=figures, margin=st.floats(0, 1))
 def test_a_candidate_that_scores_the_same_on_every_resample_is_never_promoted(
     champion: float, candidate: float, drawn: list[float | None], margin: float
@@ -138,6 +139,7 @@ def test_a_champion_without_a_map_cannot_be_beaten() -> None:
     assert "the champion has no mAP" in against(assessment_of(evaluation(0.9), evaluation(map=None)))
 
 
+@pytest.mark.promise(16)
 def test_a_candidate_without_a_map_is_never_promoted() -> None:
     assert against(assessment_of(evaluation(map=None), evaluation())) == "it has no mAP"
     assert against(assessment_of(evaluation(map=None))) == "it has no mAP"
@@ -159,6 +161,7 @@ def test_a_first_model_that_finds_nothing_is_not_promoted() -> None:
 # ---------------------------------------------------------------- further bounds
 
 
+@pytest.mark.promise(16)
 def test_a_class_worse_than_the_bound_is_named() -> None:
     candidate = evaluation(0.6, per_class={"dent": 0.449})
     assert "worse by more than 0.050 AP: dent 0.500 → 0.449" in against(

@@ -222,6 +222,7 @@ def test_the_swap_gives_up_on_an_endpoint_that_stays_busy(start: Start, status: 
     assert outcome.versions == ["Rejected"]
 
 
+@pytest.mark.promise(16)
 def test_an_alarm_during_the_swap_brings_the_champion_back(start: Start) -> None:
     def alarmed(account: Account) -> None:
         account.swap = "fails"
