@@ -58,7 +58,7 @@ test-slow: .venv/.dev ## the heavy detector families, a whole retraining, and th
 chaos: .venv/.dev ## break every part of the local cloud under load, and compare with an undisturbed one (10 minutes)
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/chaos -m chaos
 
-soak: .venv/.dev ## 10,000 images through the local cloud while 5 % of all calls fail (40 minutes; SOAK_IMAGES=500: a small run)
+soak: .venv/.dev ## 10,000 images through the local cloud while 5 % of all calls fail (15 minutes; SOAK_IMAGES=500: a small run)
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/soak -m soak
 
 test-nightly: .venv/.dev ## what repeats the proofs of other tests: every heavy family in every test, every signal
