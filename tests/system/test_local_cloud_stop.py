@@ -340,7 +340,7 @@ def test_down_says_what_it_waits_for_and_until_its_end_nobody_else_can_start_on_
     assert steps[0] == "ending 1 unfinished job, which continues at the next start"
     assert cloud.process.wait(timeout=60) == 0
     reasons = refusals.result()
-    assert len(reasons) >= 3
+    assert reasons
     assert f"process {cloud.process.pid}" in reasons[0]
     with pytest.raises(NotRunningError):
         stop(tmp_path)
