@@ -61,6 +61,9 @@ def detections(boxes: Floats, scores: Floats, postprocess: Postprocess) -> Detec
         scores: [A, C] in 0..1, without the background.
         postprocess: The family's settings.
 
+    Raises:
+        ValueError: A box that counts is no numbers.
+
     >>> boxes = np.array([[0, 0, 1, 1], [0, 0, 0.9, 1]], dtype=np.float32)
     >>> detections(boxes, np.array([[0.9], [0.8]], dtype=np.float32), Postprocess()).scores.tolist()
     [0.8999999761581421]

@@ -71,8 +71,13 @@ class Graph:
         except Exception as error:
             reason = str(error).replace(str(file), file.name)
             raise ArtefactError(f"ONNX Runtime cannot load {file.name}: {reason}") from error
-        self._check_names(outputs)
-        self.any_batch = self._session.get_inputs()[0].shape[0] != 1
+        try:
+            self._check_names(outputs)
+            sides = [node.shape for node in (*self._session.get_inputs(), *self._session.get_outputs())]
+        # ONNX Runtime takes any bytes for the name of an axis, and reads them when it is asked.
+        except UnicodeDecodeError as error:
+            raise ArtefactError(f"{file.name} has a name that is no text") from error
+        self.any_batch = sides[0][0] != 1
 
     def _check_names(self, wanted: tuple[str, ...]) -> None:
         """Raise ArtefactError for other inputs or outputs. What the graph leaves open is checked with each answer."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -71,9 +71,16 @@ class OnnxModel(Graph):
         Args:
             pixels: Any number of uint8 [size, size, 3].
             postprocess: Instead of the card's.
+
+        Raises:
+            AnswerError: The model's answer is no judgement.
         """
         postprocess = postprocess or self.card.postprocess
         if self.any_batch:
-            boxes, scores = self.raw(np.stack(pixels))
-            return [detections(b, s, postprocess) for b, s in zip(boxes, scores, strict=True)]
-        return [detections(b[0], s[0], postprocess) for b, s in (self.raw(image[None]) for image in pixels)]
+            answers: Iterable[tuple[Floats, Floats]] = zip(*self.raw(np.stack(pixels)), strict=True)
+        else:
+            answers = ((boxes[0], scores[0]) for boxes, scores in (self.raw(image[None]) for image in pixels))
+        try:
+            return [detections(boxes, scores, postprocess) for boxes, scores in answers]
+        except ValueError as error:
+            raise AnswerError(str(error)) from error

@@ -41,14 +41,19 @@ def read(files: Files, claim: Claim, problems: Problems, names: Sequence[str]) -
                 file, "is CVAT's format for videos: export the task as CVAT for images, or COCO"
             )
         labels |= dict.fromkeys(
-            element.findtext("name") or "" for element in root.iter("label") if len(element)
+            (element.findtext("name") or "").strip() for element in root.iter("label") if len(element)
         )
-    images = (image for file, root in roots for image in _annotated_images(files, file, root, problems))
+    known = [label for label in labels if label]
+    images = (
+        image for file, root in roots for image in _annotated_images(files, file, root, known, problems)
+    )
     count = sum(len(root.findall("image")) for _, root in roots)
-    return Annotations(files, images, count, [label for label in labels if label] or None)
+    return Annotations(files, images, count, known or None)
 
 
-def _annotated_images(files: Files, file: str, root: Element, problems: Problems) -> Iterator[AnnotatedImage]:
+def _annotated_images(
+    files: Files, file: str, root: Element, known: Sequence[str], problems: Problems
+) -> Iterator[AnnotatedImage]:
     for number, element in enumerate(root.findall("image"), start=1):
         subset = element.get("subset", "")
         place = f"image {element.get('id', number)}"
@@ -56,7 +61,7 @@ def _annotated_images(files: Files, file: str, root: Element, problems: Problems
         if name is None:
             continue
         shapes = [child for child in element if child.tag not in ("tag", "attribute")]
-        objects = [obj for shape in shapes if (obj := _object(shape, name, file, problems))]
+        objects = [obj for shape in shapes if (obj := _object(shape, name, file, known, problems))]
         tags = tuple(tag.get("label", "") for tag in element.findall("tag"))
         yield AnnotatedImage(
             name,
@@ -69,7 +74,7 @@ def _annotated_images(files: Files, file: str, root: Element, problems: Problems
         )
 
 
-def _object(shape: Element, name: str, file: str, problems: Problems) -> Object | None:
+def _object(shape: Element, name: str, file: str, known: Sequence[str], problems: Problems) -> Object | None:
     label = (shape.get("label") or "").strip()
     if shape.tag in _WITHOUT_AREA:
         problems.tally("lost-shape", file, f"has shapes of the kind {shape.tag}")
@@ -81,6 +86,10 @@ def _object(shape: Element, name: str, file: str, problems: Problems) -> Object 
     except (ValueError, KeyError, TypeError, OverflowError) as error:
         message = f"<{shape.tag}> is not a box or shape with a label: {error}"
         problems.report("bad-annotation", file, message, f"image {name}")
+        return None
+    if known and label not in known:
+        message = f"<{shape.tag}> has the label {label!r}, which is not among the task's labels"
+        problems.report("unknown-class", file, message, f"image {name}")
         return None
     if shape.tag != "box" or float(shape.get("rotation") or 0):
         problems.tally("shape-box", file, "has turned boxes" if shape.tag == "box" else f"has {shape.tag}s")

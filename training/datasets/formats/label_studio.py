@@ -163,6 +163,7 @@ def _box(kind: str, value: dict[str, Any], size: tuple[int, int]) -> Box:
 
 def _size(result: dict[str, Any]) -> tuple[int, int] | None:
     try:
-        return int(result["original_width"]), int(result["original_height"])
+        width, height = int(result["original_width"]), int(result["original_height"])
     except (KeyError, TypeError, ValueError, OverflowError):
         return None
+    return (width, height) if min(width, height) > 0 else None

@@ -177,6 +177,13 @@ def test_label_studios_turned_boxes_polygons_and_choices_are_read(tmp_path):
     assert told(reading) == {"shape-box": 2}
 
 
+@pytest.mark.parametrize("size", [0, False, -3])
+def test_a_turned_box_of_label_studio_in_an_image_without_a_size_is_read_in_per_cent(tmp_path, size):
+    turned = rectangle(rotation=90) | {"original_height": size}
+    reading = read(write(pictures(tmp_path, "a.png"), "p.json", [task(turned)]))
+    assert len(boxes_of(reading)["a.png"]) == 1
+
+
 def test_tasks_that_nobody_finished_are_no_good_products(tmp_path):
     root = pictures(tmp_path, "a.png", "b.png", "c.png", "d.png")
     brush = {"type": "brushlabels", "value": {"rle": [1, 2], "format": "rle", "brushlabels": ["dent"]}}

@@ -171,6 +171,14 @@ def test_subsets_are_parts_and_the_classes_come_in_the_order_of_the_task(tmp_pat
     }
 
 
+def test_a_label_that_is_not_among_those_of_the_task_is_an_error(tmp_path):
+    root = pictures(tmp_path, "a.png")
+    head = "<meta><task><labels><label><name>scratch</name><color>#fff</color></label></labels></task></meta>"
+    reading = read(write(root, "annotations.xml", cvat(image("a.png", BOX), head=head)))
+    assert reading.dataset.labels == ("scratch",)
+    assert told(reading)["unknown-class"] == 1
+
+
 def test_a_video_is_refused_with_what_to_export(tmp_path):
     root = write(pictures(tmp_path, "a.png"), "annotations.xml", cvat('<track id="0" label="dent"></track>'))
     with pytest.raises(DatasetError, match="CVAT for images"):

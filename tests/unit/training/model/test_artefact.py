@@ -32,6 +32,7 @@ from training.model.artefact import (
     unpack,
 )
 from training.model.decoding import Postprocess, detections
+from training.model.graph import Graph
 from training.model.models import load
 from training.model.onnx_model import AnswerError, OnnxModel
 
@@ -201,6 +202,32 @@ def test_scores_that_judge_nothing_are_an_error_and_not_an_empty_answer(tmp_path
     model._session = Session()
     with pytest.raises(AnswerError):
         model.detect([np.zeros((256, 256, 3), np.uint8)])
+
+
+def test_a_box_without_a_place_is_an_error_of_the_model(tmp_path):
+    unpack(STARTER, tmp_path)
+    model = OnnxModel(tmp_path)
+
+    class Session:
+        def run(self, *_):
+            return np.full((1, 1, 4), np.nan, np.float32), np.full((1, 1, 6), 0.9, np.float32)
+
+    model._session = Session()
+    with pytest.raises(AnswerError, match="a box has no place"):
+        model.detect([np.zeros((256, 256, 3), np.uint8)])
+
+
+def test_a_graph_with_a_name_that_is_no_text_is_refused(tmp_path, monkeypatch):
+    unpack(STARTER, tmp_path)
+
+    class Node:
+        @property
+        def shape(self):
+            return b"\xce".decode()
+
+    monkeypatch.setattr(Graph, "_check_names", lambda self, _: Node().shape)
+    with pytest.raises(ArtefactError, match="a name that is no text"):
+        OnnxModel(tmp_path)
 
 
 def test_a_box_without_a_place_is_an_error():
