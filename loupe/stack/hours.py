@@ -10,6 +10,7 @@ from typing import Any
 from contract.inspections import timestamp
 from contract.shifts import Shifts, ShiftsError
 from loupe.errors import LoupeError
+from loupe.stack.invocations import ask
 from loupe.stack.target import Target
 
 ALWAYS = "always"
@@ -113,13 +114,13 @@ def _wish(target: Target, wish: dict[str, Any] | None, run: bool, until: datetim
         Type="String",
         Overwrite=True,
     )
-    reply = target.functions.invoke(FunctionName=target.output("HoursFunctionName"), Payload=b"{}")
-    answer = json.loads(reply["Payload"].read())
-    if "FunctionError" in reply:
-        raise LoupeError(
-            f"the endpoint's hours are not kept: {answer.get('errorMessage', 'no reason given')}",
-            "It is tried again every five minutes. Its log says more: loupe logs hours",
-        )
+    answer = ask(
+        target,
+        "HoursFunctionName",
+        {},
+        "the endpoint's hours are not kept",
+        "It is tried again every five minutes. Its log says more: loupe logs hours",
+    )
     return Outcome(run, str(answer["action"]), until)
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 from contract.inspections import timestamp
-from loupe.errors import LoupeError
+from loupe.stack.invocations import ask
 from loupe.stack.target import Target
 
 
@@ -80,12 +79,10 @@ def reconcile(
 
 
 def _ask(target: Target, asked: dict[str, Any]) -> dict[str, Any]:
-    name = target.output("ReconcileFunctionName")
-    reply = target.functions.invoke(FunctionName=name, Payload=json.dumps(asked).encode())
-    answer: dict[str, Any] = json.loads(reply["Payload"].read())
-    if "FunctionError" in reply:
-        raise LoupeError(
-            f"the images cannot be compared: {answer.get('errorMessage', 'no reason given')}",
-            "Comparing again is safe. The function's log says more: loupe logs reconcile",
-        )
-    return answer
+    return ask(
+        target,
+        "ReconcileFunctionName",
+        asked,
+        "the images cannot be compared",
+        "Comparing again is safe. The function's log says more: loupe logs reconcile",
+    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -13,6 +12,7 @@ from typing import Any
 from contract.inspections import Verdict, timestamp
 from loupe.errors import LoupeError
 from loupe.stack import queues
+from loupe.stack.invocations import ask
 from loupe.stack.target import Target
 
 _POLL_SECONDS, _LOCAL_POLL_SECONDS = 2.0, 0.1
@@ -156,17 +156,16 @@ def _progress(answer: dict[str, Any]) -> Progress:
 
 
 def _ask(target: Target, asked: dict[str, Any]) -> dict[str, Any]:
-    name = target.output("ReplayFunctionName")
-    reply = target.functions.invoke(FunctionName=name, Payload=json.dumps(asked).encode())
-    answer: dict[str, Any] = json.loads(reply["Payload"].read())
+    answer = ask(
+        target,
+        "ReplayFunctionName",
+        asked,
+        "the images cannot be judged again",
+        "Asking again is safe. The function's log says more: loupe logs replay",
+    )
     if "unknown" in answer:
         raise LoupeError(
             f"there is no replay {answer['unknown']}, or it is too long ago",
             "Begin one: loupe replay --since TIME",
         )
-    if "FunctionError" not in reply:
-        return answer
-    raise LoupeError(
-        f"the images cannot be judged again: {answer.get('errorMessage', 'no reason given')}",
-        "Asking again is safe. The function's log says more: loupe logs replay",
-    )
+    return answer

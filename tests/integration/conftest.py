@@ -11,6 +11,8 @@ from handlers import alert, inspect, patience
 from tests.inspection_support import jpeg
 from tests.integration.api_cloud import ApiCloud, start
 from tests.integration.moto_cloud import DEFECT, REGION, Cloud, hook, make
+from tests.integration.reconcile_stage import Stage
+from tests.integration.reconcile_stage import start as start_stage
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -70,3 +72,14 @@ def api_cloud(_api_cloud: ApiCloud) -> ApiCloud:
     """What the API works on, without any record."""
     _api_cloud.reset()
     return _api_cloud
+
+
+@pytest.fixture(scope="module")
+def _stage(_cloud: Cloud) -> Iterator[Stage]:
+    yield from start_stage(_cloud)
+
+
+@pytest.fixture
+def stage(_stage: Stage) -> Stage:
+    _stage.reset()
+    return _stage

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,7 +13,7 @@ from inspection import alerts
 from tests.crashes import Crash, Story, calls
 from tests.inspection_support import anomaly, detection, http, jpeg, message, model_error, prediction
 from tests.integration.moto_cloud import DEFECT, DOUBTFUL, GOOD, Cloud, detect_by_grey
-from tests.integration.reconcile_stage import Stage, start
+from tests.integration.reconcile_stage import Stage
 from tests.promises import Tell
 
 pytestmark = pytest.mark.promise(9)
@@ -23,17 +23,6 @@ FILES = {
     "pass": jpeg(shade=GOOD),
     "unreadable": b"text",
 }
-
-
-@pytest.fixture(scope="module")
-def _stage(_cloud: Cloud) -> Iterator[Stage]:
-    yield from start(_cloud)
-
-
-@pytest.fixture
-def stage(_stage: Stage) -> Stage:
-    _stage.reset()
-    return _stage
 
 
 def left(cloud: Cloud) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,8 +13,8 @@ from handlers import reconcile
 from reconciliation import queues
 from reconciliation.passes import Memory
 from tests.inspection_support import Context, jpeg, message
-from tests.integration.moto_cloud import DEFECT, GOOD, Cloud
-from tests.integration.reconcile_stage import DAY, Stage, start
+from tests.integration.moto_cloud import DEFECT, GOOD
+from tests.integration.reconcile_stage import DAY, Stage
 from tests.integration.test_privileges import LAMBDA, allowed
 
 ODD_KEYS = (
@@ -24,17 +23,6 @@ ODD_KEYS = (
     "incoming/x",
     "incoming/l/s/日本.txt",
 )
-
-
-@pytest.fixture(scope="module")
-def _stage(_cloud: Cloud) -> Iterator[Stage]:
-    yield from start(_cloud)
-
-
-@pytest.fixture
-def stage(_stage: Stage) -> Stage:
-    _stage.reset()
-    return _stage
 
 
 def test_every_version_without_a_record_is_announced_and_nothing_else(stage: Stage) -> None:
