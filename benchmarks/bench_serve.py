@@ -14,6 +14,7 @@ import os
 import statistics
 import tempfile
 import time
+from collections import Counter
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ import psutil
 
 from benchmarks import serve_images
 from benchmarks.output import machine, say, show
+from benchmarks.serve_one_client import compare_one_client
 from benchmarks.serve_servers import PEERS, ROOT, endpoint, load, peak_mib, peer, resident_mib
 from training.job.container import cores
 from training.model import tiling
@@ -38,8 +40,7 @@ def bare(folder: Path, seconds: float) -> dict[str, Any]:
     """Measure bare inference.
 
     Returns:
-        The images per second of the best numbers of threads and images in a batch, and the p50 in milliseconds of one
-        image at a time.
+        The images per second of the best numbers of threads and images in a batch.
     """
     best: dict[str, Any] = {"images_per_s": 0.0}
     for threads, batch in [(cores(), 1), (1, 1), (1, 4), (1, 8)]:
@@ -56,7 +57,7 @@ def bare(folder: Path, seconds: float) -> dict[str, Any]:
                 rate = round(done / (time.perf_counter() - began), 1)
             if rate > best["images_per_s"]:
                 best = {"images_per_s": rate, "threads": threads, "batch": batch}
-    return best | {"p50_ms": _one_at_a_time(load_served(folder, 1), seconds)}
+    return best
 
 
 def _can_batch(models: Models) -> bool:
@@ -78,33 +79,23 @@ def _infer_until(models: Models, until: float, batch: int, decoders: ThreadPoolE
     return done
 
 
-def _one_at_a_time(models: Models, seconds: float) -> float:
-    images, times = serve_images.steel(), [0.0]
-    until = time.perf_counter() + seconds
-    while (began := time.perf_counter()) < until:
-        look(models, decode_for(models, images[len(times) % len(images)]))
-        times.append(time.perf_counter() - began)
-    return round(statistics.median(times) * 1000, 2)
-
-
 def bare_in_new_process(folder: Path, seconds: float) -> dict[str, Any]:
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         return pool.submit(bare, folder, seconds).result()
 
 
-def measure_server(url: str, seconds: float) -> dict[str, Any]:
-    """Measure a server: throughput at the better of two numbers of connections, and the p50 of one client."""
+def measure_server(url: str, folder: Path, seconds: float) -> dict[str, Any]:
+    """Measure a server: throughput at the better of two numbers of connections, and one client."""
     load(url, 0.5, 2)
     runs = [load(url, seconds, connections) for connections in (2 * cores(), 8 * cores())]
     many = max(runs, key=lambda run: float(run["images_per_s"]))
-    one = load(url, seconds, 1)
-    not_200 = {status: n for run in (many, one) for status, n in run["statuses"].items() if status != "200"}
+    one = compare_one_client(url, folder, seconds)
+    not_200 = Counter({status: n for status, n in many["statuses"].items() if status != "200"})
     return {
         "images_per_s": many["images_per_s"],
         "client_cpu_ms": many["client_cpu_ms"],
-        "p50_ms": one["p50_ms"],
-        "p99_ms": one["p99_ms"],
-        "not_200": not_200,
+        **one,
+        "not_200": not_200 + one["not_200"],
     }
 
 
@@ -119,21 +110,26 @@ def compare(model: Path, folder: Path, peers: bool, rounds: int, seconds: float)
                 figures[name].append(bare_in_new_process(folder, seconds))
                 continue
             with endpoint(model) if name == "endpoint" else peer(name, folder) as (url, _):
-                figures[name].append(measure_server(url, seconds))
+                figures[name].append(measure_server(url, folder, seconds))
     return {name: _medians(figures[name], figures["bare"]) for name in names}
 
 
 def _medians(rounds: list[dict[str, Any]], bare_rounds: list[dict[str, Any]]) -> dict[str, Any]:
-    pairs = list(zip(rounds, bare_rounds, strict=True))
-    shares = [server["images_per_s"] / bare["images_per_s"] for server, bare in pairs]
-    overheads = [server["p50_ms"] - bare["p50_ms"] for server, bare in pairs]
-    return {
-        **rounds[-1],
-        "images_per_s": statistics.median(server["images_per_s"] for server in rounds),
-        "p50_ms": statistics.median(server["p50_ms"] for server in rounds),
-        "share_of_bare": round(statistics.median(shares), 3),
-        "p50_over_bare_ms": round(statistics.median(overheads), 2),
-    }
+    def medians(of: list[dict[str, Any]]) -> dict[str, Any]:
+        return {
+            name: medians([figures[name] for figures in of])
+            if isinstance(value, dict)
+            else round(statistics.median(figures[name] for figures in of), 2)
+            for name, value in of[-1].items()
+            if name != "not_200"
+        }
+
+    shares = [
+        server["images_per_s"] / bare["images_per_s"]
+        for server, bare in zip(rounds, bare_rounds, strict=True)
+    ]
+    not_200: Counter[str] = sum((figures["not_200"] for figures in rounds if "not_200" in figures), Counter())
+    return medians(rounds) | {"share_of_bare": round(statistics.median(shares), 3), "not_200": not_200}
 
 
 def measure_tiles(model: Path, work: Path, size: int) -> dict[str, Any]:
