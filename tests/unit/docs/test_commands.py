@@ -14,8 +14,14 @@ COMMANDS = [command for page in PAGES if page.name != "CHANGELOG.md" for command
 
 
 def of(program: str) -> Any:
-    """Return a mark that gives a test each command line of a program, once."""
-    chosen = dict.fromkeys(command for command in COMMANDS if command.words[0] == program)
+    """Return a mark that gives a test each command line of a program, once, with the names of its pages."""
+    pages: dict[tuple[tuple[str, ...], bool], list[str]] = {}
+    for command in COMMANDS:
+        if command.words[0] == program:
+            pages.setdefault((command.words, command.inline), []).append(command.page)
+    chosen = [
+        Command(", ".join(dict.fromkeys(names)), words, inline) for (words, inline), names in pages.items()
+    ]
     return pytest.mark.parametrize("command", chosen, ids=str)
 
 
