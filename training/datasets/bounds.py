@@ -13,6 +13,8 @@ FILE_BYTES = 512 << 20
 YAML_BYTES = 1 << 20
 # Of a YAML document, after its aliases are resolved.
 YAML_VALUES = 100_000
+# Lists and mappings within each other, in YAML. Names of key points are three deep.
+YAML_DEPTH = 50
 # Of one line in a file that is read line by line: a manifest has one for each image.
 LINE_CHARACTERS = 16 << 20
 # Of one cell of a table.

@@ -65,6 +65,36 @@ class YamlError(ValueError):
     """A YAML file is not read; the message says why."""
 
 
+class _Loader(yaml.SafeLoader):
+    """Refuses what is nested deeply at once.
+
+    PyYAML looks at all open brackets for each further one, and composes recursively: without a bound, time grows with
+    the square of the depth, up to the limit of recursion that the process happens to have.
+    """
+
+    _depth = 0
+
+    def fetch_flow_collection_start(self, token: type[yaml.Token]) -> None:
+        """Take an opening bracket."""
+        if self.flow_level >= bounds.YAML_DEPTH:
+            raise _too_deep()
+        super().fetch_flow_collection_start(token)
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        """Compose a value."""
+        # Lists by indentation have no brackets.
+        if self._depth > bounds.YAML_DEPTH:
+            raise _too_deep()
+        self._depth += 1
+        node = super().compose_node(parent, index)
+        self._depth -= 1
+        return node
+
+
+def _too_deep() -> YamlError:
+    return YamlError(f"has values nested more than {bounds.YAML_DEPTH} deep")
+
+
 def document(files: Files, name: str) -> Any:
     """Return the document of a YAML file; None if it is not one."""
     try:
@@ -79,7 +109,7 @@ def _document(files: Files, name: str) -> Any:
     if len(data) > bounds.YAML_BYTES:
         raise YamlError(f"has more than {bounds.YAML_BYTES >> 20} MiB, too much for a list of names")
     try:
-        return _resolved(yaml.SafeLoader(decode(data)))
+        return _resolved(_Loader(decode(data)))
     # PyYAML's constructors of dates and numbers raise what they come upon.
     except (yaml.YAMLError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
         raise YamlError(f"is not readable YAML: {error}") from error
@@ -89,7 +119,7 @@ def _document(files: Files, name: str) -> Any:
         raise YamlError(f"is not readable YAML: {error}") from error
 
 
-def _resolved(loader: yaml.SafeLoader) -> Any:
+def _resolved(loader: _Loader) -> Any:
     """Return the document of a loader. Raises YamlError if its aliases stand for too much."""
     try:
         node = loader.get_single_node()

@@ -63,10 +63,11 @@ def with_declared_size(path: Path, name: str, size: int) -> Path:
         (f"{LAUGHS}names: *j\n", "stands for more than 100,000 values"),
         ("names: &a [*a, dent]\n", "contains itself"),
         ("names: [[dent, [scratch]]]\n", "has no `names`"),
-        (f"names: {'[' * 5000}{']' * 5000}\n", "is not readable YAML"),
+        (f"names: {'[' * 5000}{']' * 5000}\n", "nested more than 50 deep"),
+        (f"names:\n  {'- ' * 5000}dent\n", "nested more than 50 deep"),
         (f"names: [dent]\nx: '{'y' * (1 << 20)}'\n", "has more than 1 MiB"),
     ],
-    ids=["aliases of aliases", "itself", "lists of names", "deep", "long"],
+    ids=["aliases of aliases", "itself", "lists of names", "deep", "deep lines", "long"],
 )
 def test_a_yaml_file_that_stands_for_too_much_is_refused(tmp_path, text, message):
     root = write(pictures(tmp_path / "d", "a.jpg"), "data.yaml", text)
