@@ -6,7 +6,9 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from loupe.stack import own_program
 from loupe.stack.target import Target
+from tests.unit.loupe import programs
 from tests.unit.loupe.account import answering
 from tests.unit.loupe.serving_stack import Stack
 
@@ -26,6 +28,12 @@ FIRST_RULES = '{"version": "1", "default": {"fail_score": 0.5, "review_score": 0
 def stack_without_account() -> Target:
     """A stack without an account, for property tests: the test must answer every operation."""
     return Target(boto3.Session("testing", "testing", region_name="eu-central-1"), None, OUTPUTS)
+
+
+@pytest.fixture(autouse=True)
+def _programs_in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """To start a program takes a hundred times as long as its answer. test_own_program.py starts each of them."""
+    monkeypatch.setattr(own_program, "subprocess", programs)
 
 
 @pytest.fixture

@@ -51,7 +51,7 @@ def starter(members: Path, tmp_path: Path) -> Any:
         card = json.loads((members / "model.json").read_text()) | changes
         (tmp_path / "model.json").write_text(json.dumps(card))
         archive = tmp_path / "model.tar.gz"
-        with tarfile.open(archive, "w:gz") as tar:
+        with tarfile.open(archive, "w:gz", compresslevel=0) as tar:
             tar.add(tmp_path / "model.json", "model.json")
             tar.add(members / "model.onnx", "model.onnx")
         return archive
