@@ -11,7 +11,7 @@ from loupe.stack import image_history
 from loupe.stack.logs import StackLogs
 from loupe.stack.target import Target
 from tests.system.cloud_process import CloudProcess, eventually
-from tests.system.test_chain import loupe
+from tests.system.commands import loupe
 
 pytestmark = pytest.mark.system
 SAMPLE = REPOSITORY / "samples" / "line-2" / "bottom" / "SN1003.jpg"

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,6 +17,7 @@ from loupe.stack import queues
 from loupe.stack.target import Target
 from loupe.stack.uploads import Source, Upload, follow, upload
 from tests.system.cloud_process import CloudProcess, eventually
+from tests.system.commands import loupe
 
 pytestmark = pytest.mark.system
 
@@ -39,25 +38,8 @@ def no_announcements(target: Target) -> Iterator[None]:
         )
 
 
-def reconcile(home: str, *options: str) -> dict[str, Any]:
-    done = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "loupe",
-            "reconcile",
-            "--json",
-            "--since",
-            "1h",
-            "--older-than",
-            "0",
-            *options,
-        ],
-        capture_output=True,
-        text=True,
-        env=os.environ | {"LOUPE_HOME": home},
-        timeout=120,
-    )
+def reconcile(home: Path, *options: str) -> dict[str, Any]:
+    done = loupe("reconcile", "--json", "--since", "1h", "--older-than", "0", *options, home=home)
     assert done.returncode == 0, done.stderr
     document: dict[str, Any] = json.loads(done.stdout)
     return document
@@ -77,7 +59,7 @@ def bury(target: Target, uploaded: Upload) -> None:
 def test_an_image_that_was_never_announced_is_found_and_inspected_and_a_dead_letter_stays_one(
     loupe_process: CloudProcess, target: Target
 ) -> None:
-    home = str(loupe_process.home)
+    home = loupe_process.home
     eventually(lambda: sum(queues.count(target, "QueueUrl")) == 0)
     keys = ["incoming/lost/top/a+b ü.txt", "incoming/lost/top/dead.txt"]
     with no_announcements(target):

@@ -18,8 +18,8 @@ from loupe.stack import deployment
 from loupe.stack.target import Target
 from loupe.stack.uploads import Source, upload
 from tests.system.cloud_process import CloudProcess, eventually, wait_until_saved
+from tests.system.commands import loupe
 from tests.system.site_client import Client, Reply
-from tests.system.test_chain import loupe
 from tests.unit.retraining.snapshots import snapshot
 
 pytestmark = pytest.mark.system

@@ -12,7 +12,8 @@ from loupe.stack.api import ApiError, call
 from loupe.stack.inspections import Inspection
 from loupe.stack.target import Target
 from tests.system.cloud_process import CloudProcess, eventually
-from tests.system.test_chain import loupe, put
+from tests.system.commands import loupe
+from tests.system.test_chain import put
 
 pytestmark = pytest.mark.system
 SAMPLES = sorted((Path(__file__).parents[2] / "samples" / "line-1" / "top").glob("*.jpg"))

@@ -14,7 +14,7 @@ from loupe.stack.alarms import alarms
 from loupe.stack.target import Target
 from tests.inspection_support import by_eventbridge, by_s3, by_sns, s3_record
 from tests.system.cloud_process import CloudProcess, eventually
-from tests.system.test_chain import loupe
+from tests.system.commands import loupe
 
 pytestmark = pytest.mark.system
 SAMPLE = REPOSITORY / "samples" / "line-2" / "bottom" / "SN1003.jpg"
