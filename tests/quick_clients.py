@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import sys
 from collections.abc import Callable
 from types import FunctionType
 from typing import Any
@@ -61,6 +62,67 @@ def share_accounts() -> None:
             models.responses_mock._registry._registered[method] = list(found)
 
     models.MockAWS._enable_patching = enable_patching
+    if "moto.dynamodb.models" in sys.modules:
+        _share_names_of_members()
+        _weigh_items_once()
+        _share_kinds_of_nodes()
+
+
+def _share_names_of_members() -> None:
+    """By default the names that each member of each answer may have are made up for each value."""
+    from moto.core import serialize
+
+    pickers = serialize.AttributePicker, serialize.XFormedAttributePicker
+    usual = serialize.ResponseSerializer.get_value
+    known: dict[tuple[Any, ...], tuple[Any, ...]] = {}
+
+    def get_value(self: Any, value: Any, key: str, shape: Any) -> Any:
+        picker = self._value_picker
+        # Objects may have names of their own.
+        if type(value) is not dict or type(picker) not in pickers or picker.response_transformers:
+            return usual(self, value, key, shape)
+        parent = getattr(shape, "parent", None)
+        place = type(picker), tuple(picker.alias_providers), id(shape), id(parent), key
+        if place not in known:
+            context = serialize.AttributePickerContext(
+                obj=value, key=key, shape=shape, operation_model=None, service_model=None, key_path=""
+            )
+            # What the numbers stand for is kept with the names, so that nothing else can get one of them.
+            known[place] = list(picker.get_possible_keys(context)), shape, parent
+        return next((value[name] for name in known[place][0] if name in value), None)
+
+    serialize.ResponseSerializer.get_value = get_value
+
+
+def _weigh_items_once() -> None:
+    """By default an item is weighed anew with each attribute that it gets."""
+    from moto.dynamodb.models import dynamo_type
+
+    def begin(self: Any, hash_key: Any, range_key: Any, attrs: dict[str, Any]) -> None:
+        self.hash_key, self.range_key = hash_key, range_key
+        self.attrs = dynamo_type.LimitedSizeDict()
+        *most, last = attrs or [None]
+        for name in most:
+            dict.__setitem__(self.attrs, name, dynamo_type.DynamoType(attrs[name]))
+        if attrs:
+            self.attrs[last] = dynamo_type.DynamoType(attrs[last])
+
+    dynamo_type.Item.__init__ = begin
+
+
+def _share_kinds_of_nodes() -> None:
+    """By default the kinds of nodes that a step looks for are listed for each node of an expression."""
+    from moto.dynamodb.parsing import ast_nodes
+
+    traverser = ast_nodes.DepthFirstTraverser
+    usual, known = traverser.nodes_to_be_processed, dict[type, tuple[type, ...]]()
+
+    def nodes_to_be_processed(self: Any) -> tuple[type, ...]:
+        if type(self) not in known:
+            known[type(self)] = usual(self)
+        return known[type(self)]
+
+    traverser.nodes_to_be_processed = nodes_to_be_processed
 
 
 def _shared_model(load: Callable[..., Any]) -> Callable[..., Any]:
