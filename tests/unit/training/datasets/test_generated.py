@@ -26,13 +26,13 @@ def test_synthetic_images_depend_on_seed_and_index_only(tmp_path):
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_synthetic_defect_has_a_box_inside_the_picture_and_is_visible(kind):
     for index in range(5):
-        picture, defects = draw(6, index, kind=kind)
+        picture, defects = draw(6, index, 120, kind)
         assert kind in {defect.label for defect in defects}
         for defect in defects:
             x1, y1, x2, y2 = defect.box
-            assert 0 <= x1 < x2 <= 200
-            assert 0 <= y1 < y2 <= 200
-        assert picture.size == (200, 200)
+            assert 0 <= x1 < x2 <= 120
+            assert 0 <= y1 < y2 <= 120
+        assert picture.size == (120, 120)
         assert np.asarray(picture).std() > 2
 
 

@@ -6,6 +6,7 @@ import hashlib
 import io
 import shutil
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -177,6 +178,7 @@ def test_copies_that_a_program_made_are_kept_together_by_one_hash_and_none_is_le
 # Pictures
 
 
+@cache
 def steel(index: int) -> Image.Image:
     return draw(71, index, 96, "scratches" if index % 2 else "pitted_surface")[0].convert("L")
 
