@@ -154,12 +154,12 @@ def test_the_starter_model_of_an_earlier_version_is_read(tmp_path):
     assert OnnxModel(tmp_path).card.version == card.version
 
 
-def poisoned_starter(tmp_path, **changes):
-    unpack(STARTER, tmp_path)
-    document = json.loads((tmp_path / CARD).read_text())
+def poisoned_starter(starter_folder, folder, **changes):
+    (folder / MODEL).symlink_to(starter_folder / MODEL)
+    document = json.loads((starter_folder / CARD).read_text())
     document |= changes
-    (tmp_path / CARD).write_text(json.dumps(document))
-    return tmp_path
+    (folder / CARD).write_text(json.dumps(document))
+    return folder
 
 
 @pytest.mark.promise(30)
@@ -181,17 +181,14 @@ def poisoned_starter(tmp_path, **changes):
     ],
     ids=str,
 )
-def test_a_model_with_a_poisoned_card_is_not_loaded(tmp_path, changes):
+def test_a_model_with_a_poisoned_card_is_not_loaded(starter_folder, tmp_path, changes):
     with pytest.raises(ArtefactError):
-        OnnxModel(poisoned_starter(tmp_path, **({"operating_points": {}} | changes)))
+        OnnxModel(poisoned_starter(starter_folder, tmp_path, **({"operating_points": {}} | changes)))
 
 
 @pytest.mark.promise(30)
 @pytest.mark.parametrize("scores", [[[0.2, float("nan")]], [[1.5, 0.2]], [[-0.5, 0.2]], [[0.2, 0.2, 0.2]]])
-def test_scores_that_judge_nothing_are_an_error_and_not_an_empty_answer(tmp_path, scores):
-    unpack(STARTER, tmp_path)
-    model = OnnxModel(tmp_path)
-
+def test_scores_that_judge_nothing_are_an_error_and_not_an_empty_answer(starter, monkeypatch, scores):
     class Session:
         def run(self, *_):
             wide = np.zeros((1, 1, 6), np.float32)
@@ -199,27 +196,22 @@ def test_scores_that_judge_nothing_are_an_error_and_not_an_empty_answer(tmp_path
             given = np.array([scores], np.float32) if len(scores[0]) == 3 else wide
             return np.array([[[0, 0, 1, 1]]], np.float32), given
 
-    model._session = Session()
+    monkeypatch.setattr(starter, "_session", Session())
     with pytest.raises(AnswerError):
-        model.detect([np.zeros((256, 256, 3), np.uint8)])
+        starter.detect([np.zeros((256, 256, 3), np.uint8)])
 
 
-def test_a_box_without_a_place_is_an_error_of_the_model(tmp_path):
-    unpack(STARTER, tmp_path)
-    model = OnnxModel(tmp_path)
-
+def test_a_box_without_a_place_is_an_error_of_the_model(starter, monkeypatch):
     class Session:
         def run(self, *_):
             return np.full((1, 1, 4), np.nan, np.float32), np.full((1, 1, 6), 0.9, np.float32)
 
-    model._session = Session()
+    monkeypatch.setattr(starter, "_session", Session())
     with pytest.raises(AnswerError, match="a box has no place"):
-        model.detect([np.zeros((256, 256, 3), np.uint8)])
+        starter.detect([np.zeros((256, 256, 3), np.uint8)])
 
 
-def test_a_graph_with_a_name_that_is_no_text_is_refused(tmp_path, monkeypatch):
-    unpack(STARTER, tmp_path)
-
+def test_a_graph_with_a_name_that_is_no_text_is_refused(starter_folder, monkeypatch):
     class Node:
         @property
         def shape(self):
@@ -227,7 +219,7 @@ def test_a_graph_with_a_name_that_is_no_text_is_refused(tmp_path, monkeypatch):
 
     monkeypatch.setattr(Graph, "_check_names", lambda self, _: Node().shape)
     with pytest.raises(ArtefactError, match="a name that is no text"):
-        OnnxModel(tmp_path)
+        OnnxModel(starter_folder)
 
 
 def test_a_box_without_a_place_is_an_error():
@@ -252,24 +244,28 @@ def test_a_missing_archive_is_named(tmp_path):
 
 
 @pytest.mark.parametrize("damage", ["altered", "no card", "no model"])
-def test_an_error_names_the_archive_and_no_temporary_folder(damage, tmp_path):
-    model, unpacked = tmp_path / "model.tar.gz", tmp_path / "unpacked"
-    unpack(STARTER, unpacked)
+def test_an_error_names_the_archive_and_no_temporary_folder(damage, folder, tmp_path):
+    model = tmp_path / "model.tar.gz"
     if damage == "altered":
-        with (unpacked / MODEL).open("ab") as file:
+        with (folder / MODEL).open("ab") as file:
             file.write(b"x")
     left = {"altered": (CARD, MODEL), "no card": (MODEL,), "no model": (CARD,)}[damage]
     with tarfile.open(model, "w:gz") as archive:
         for name in left:
-            archive.add(unpacked / name, name)
+            archive.add(folder / name, name)
     with pytest.raises(ArtefactError, match=f"^{model}: ") as caught:
         unpack(model, tmp_path / "temporary")
     assert "temporary" not in str(caught.value)
 
 
 @pytest.fixture
-def both(tmp_path, starter_folder):
-    return both_folder(tmp_path / "both", starter_folder, anomaly_folder(tmp_path / "grey"))
+def detector(tmp_path):
+    return detector_folder(tmp_path / "detector")
+
+
+@pytest.fixture
+def both(tmp_path, detector):
+    return both_folder(tmp_path / "both", detector, anomaly_folder(tmp_path / "grey"))
 
 
 def test_an_anomaly_model_is_packed_and_read_like_a_detector(tmp_path):
@@ -283,16 +279,17 @@ def test_an_anomaly_model_is_packed_and_read_like_a_detector(tmp_path):
     assert models.anomaly.card == models.card == card
 
 
-def test_a_detector_and_the_anomaly_model_beside_it_are_one_artefact(both, tmp_path, starter):
+def test_a_detector_and_the_anomaly_model_beside_it_are_one_artefact(both, tmp_path, detector):
     target = tmp_path / "target"
     card = unpack(pack(both, tmp_path / "model.tar.gz"), target)
     assert {file.name for file in target.iterdir()} == {CARD, MODEL, ANOMALY_CARD, ANOMALY_MODEL}
     models = load(target, threads=1)
     assert models.card == models.detector.card == card
     assert models.anomaly.card == AnomalyModel(tmp_path / "grey").card
-    assert card.version != starter.card.version
-    assert card.version[:12] == starter.card.version[:12]
-    assert card.answered_labels == (*starter.card.labels, "anomaly")
+    alone = read_card(detector)
+    assert card.version != alone.version
+    assert card.version[:12] == alone.version[:12]
+    assert card.answered_labels == (*alone.labels, "anomaly")
 
 
 def test_packing_an_anomaly_model_beside_a_detector_twice_gives_the_same_bytes(both, tmp_path):
@@ -323,9 +320,9 @@ def test_an_artefact_that_names_its_anomaly_model_by_an_earlier_version_is_read(
         read_card(both)
 
 
-def test_a_card_beside_the_detector_that_is_a_detectors_is_refused(both, starter_folder):
+def test_a_card_beside_the_detector_that_is_a_detectors_is_refused(both, detector):
     for source, target in ((MODEL, ANOMALY_MODEL), (CARD, ANOMALY_CARD)):
-        (both / target).write_bytes((starter_folder / source).read_bytes())
+        (both / target).write_bytes((detector / source).read_bytes())
     with pytest.raises(ArtefactError, match="card of a detector, not of an anomaly model"):
         read_card(both)
 
@@ -344,8 +341,8 @@ def test_an_altered_anomaly_model_is_refused(both):
         read_card(both)
 
 
-def test_an_anomaly_model_that_no_card_names_is_refused(both, starter_folder):
-    (both / CARD).write_bytes((starter_folder / CARD).read_bytes())
+def test_an_anomaly_model_that_no_card_names_is_refused(both, detector):
+    (both / CARD).write_bytes((detector / CARD).read_bytes())
     with pytest.raises(ArtefactError, match="belongs to no model"):
         read_card(both)
 
