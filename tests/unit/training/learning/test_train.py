@@ -6,15 +6,18 @@ import json
 import os
 import shutil
 import signal
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
 
+import training.detectors.families as families  # noqa: E402
 import training.learning.run as program  # noqa: E402
 from tests.unit.training.conftest import STARTER  # noqa: E402
-from tests.unit.training.learning.learning_support import SIZE, job  # noqa: E402
+from tests.unit.training.learning import learning_support  # noqa: E402
+from tests.unit.training.learning.learning_support import SIZE  # noqa: E402
 from training.datasets import DatasetError  # noqa: E402
 from training.datasets.generated.synthetic import generate  # noqa: E402
 from training.job.container import run  # noqa: E402
@@ -32,6 +35,17 @@ from training.model.scale import measure  # noqa: E402
 from training.train import main  # noqa: E402
 
 SMALL = {"train_share": 0.5, "batch_size": 4}  # two steps in an epoch
+TINY = 64  # pixels
+
+
+def job(root, data, **settings):
+    return learning_support.job(root, data, **({"family": "tiny", "input_size": TINY} | settings))
+
+
+@pytest.fixture(autouse=True)
+def tiny_family(monkeypatch):
+    """The family `tiny` beside those of the product."""
+    monkeypatch.setattr(families, "__path__", [*families.__path__, str(Path(__file__).parent / "families")])
 
 
 @pytest.fixture(scope="module")
@@ -100,10 +114,10 @@ def assert_same_average(*containers):
         assert torch.allclose(value.float(), second["average"][name].float(), atol=1e-5), name
 
 
-def by_hand(data, out, *options, epochs=1):
-    defaults = ["batch_size=8", f"input_size={SIZE}", *([] if "workers=1" in options else ["workers=0"])]
+def by_hand(data, out, *options, epochs=1, family="tiny", size=TINY):
+    defaults = ["batch_size=8", f"input_size={size}", *([] if "workers=1" in options else ["workers=0"])]
     settings = [part for setting in defaults for part in ("--set", setting)]
-    command = ["--dataset", str(data), "--family", "ssdlite", "--out", str(out), "--epochs", str(epochs)]
+    command = ["--dataset", str(data), "--family", family, "--out", str(out), "--epochs", str(epochs)]
     return main([*command, *settings, *options])
 
 
@@ -201,7 +215,7 @@ def test_a_resumed_run_continues_from_the_last_epoch_and_ends_with_the_same_weig
 
     card = read_card(killed.model)
     assert card.labels[0] == "crazing"
-    assert card.scale == measure([(SIZE, SIZE)], SIZE)
+    assert card.scale == measure([(SIZE, SIZE)], TINY)
     assert card.bit_depth is None
     assert card.metrics["validation"]["images"] > 0
     assert card.dataset["split"].startswith("by image hash")
@@ -246,14 +260,14 @@ def test_a_refit_learns_from_the_validation_part_too_and_keeps_its_last_epoch(tm
     assert card.metrics["best_epoch"] == 2
     assert "validation" not in card.metrics
     assert card.operating_points == {}
-    images = [np.zeros((SIZE, SIZE, 3), np.uint8)]
+    images = [np.zeros((TINY, TINY, 3), np.uint8)]
     assert len(OnnxModel(container.model).detect(images)) == 1
 
 
 def test_by_hand_a_run_leaves_a_packed_model_and_says_what_it_cost(tmp_path, data, capsys):
     out = tmp_path / "out"
-    options = ["--pretrained", str(STARTER), "--set", "workers=1"]
-    assert by_hand(data, out, *options) == 0
+    options = ["--pretrained", str(STARTER), "--set", "workers=1", "--set", "train_share=0.5"]
+    assert by_hand(data, out, *options, family="ssdlite", size=SIZE) == 0
     text = capsys.readouterr().out
     assert "started from model.tar.gz" in text
     assert "epoch   1/1" in text
@@ -264,7 +278,7 @@ def test_by_hand_a_run_leaves_a_packed_model_and_says_what_it_cost(tmp_path, dat
     assert card.metrics["training"]["seconds"] > 0
     assert card.metrics["training"]["pretrained"]["source"] == "model.tar.gz"
     assert len(card.metrics["training"]["pretrained"]["sha256"]) == 64
-    assert by_hand(data, out, *options, "--set", "seed=1") == 1
+    assert by_hand(data, out, *options, "--set", "seed=1", family="ssdlite", size=SIZE) == 1
     assert "other hyperparameters" in capsys.readouterr().err
 
 
