@@ -231,6 +231,7 @@ JSON = st.recursive(
     lambda inner: (
         st.lists(inner) | st.dictionaries(st.text() | st.sampled_from(["Records", "s3", "eventName"]), inner)
     ),
+    max_leaves=20,
 )
 
 

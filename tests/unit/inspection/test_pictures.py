@@ -5,6 +5,7 @@ from dataclasses import asdict
 from decimal import Decimal
 from itertools import combinations
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -162,11 +163,12 @@ def test_twelve_bit_greys_are_not_black() -> None:
     assert [grey.getpixel(at) for at in ((160, 240), (480, 240))] == pytest.approx([6, 250], abs=5)
 
 
-@pytest.mark.parametrize(("name", "data"), list(forms(SAMPLE)), ids=[name for name, _ in forms(SAMPLE)])
-def test_the_picture_shows_the_part_in_every_form_of_its_file(name: str, data: bytes) -> None:
-    expected, shown = (np.asarray(drawn_image(file).convert("L"), np.int16) for file in (SAMPLE, data))
-    assert shown.shape == expected.shape
-    assert np.abs(shown - expected).mean() < 4
+def test_the_picture_shows_the_part_in_every_form_of_its_file() -> None:
+    expected = np.asarray(drawn_image(SAMPLE).convert("L"), np.int16)
+    pictures = {name: np.asarray(drawn_image(data).convert("L"), np.int16) for name, data in forms(SAMPLE)}
+    assert {name: shown.shape for name, shown in pictures.items() if shown.shape != expected.shape} == {}
+    differences = {name: float(np.abs(shown - expected).mean()) for name, shown in pictures.items()}
+    assert {name: difference for name, difference in differences.items() if difference >= 4} == {}
 
 
 def test_a_part_whose_depth_nobody_states_is_bright_enough_for_a_person() -> None:
@@ -215,9 +217,8 @@ def test_a_defect_of_few_pixels_stays_visible_inside_its_frame() -> None:
 
 @pytest.mark.parametrize("box", [(0, 0, 640, 480), (0, 0, 1, 1), (639, 479, 640, 480), (-50, 100, 20, 150)])
 def test_a_frame_at_the_edge_of_the_picture_is_visible(box: Box) -> None:
-    image = drawn_image(jpeg(640, 480, 200), finding(box=box))
-    everywhere = [(x, y) for x in range(640) for y in range(480)]
-    assert near(image, RED, *everywhere) > 100
+    pixels = np.asarray(drawn_image(jpeg(640, 480, 200), finding(box=box)).convert("RGB"), np.int16)
+    assert (np.abs(pixels - RED) < 60).all(axis=2).sum() > 100
 
 
 def test_a_bad_picture_says_why_below_the_picture_and_hides_nothing_of_it() -> None:
@@ -361,7 +362,17 @@ def test_few_defects_all_have_labels_however_large_they_are(frames: list[Box]) -
     assert all(place_labels(frames, [(150, 24)] * len(frames), CANVAS))
 
 
-@given(st.lists(SMALL_FRAMES, min_size=100, max_size=100))
+def a_hundred_frames(random: Random, spread: int) -> list[Box]:
+    """Return small frames, in the whole picture or on a part of it."""
+    left, top = random.randint(0, 960 - spread), random.randint(0, max(0, 660 - spread))
+    sides = [random.randint(5, 40) for _ in range(100)]
+    corners = [(left + random.randint(0, spread), top + random.randint(0, min(spread, 660))) for _ in sides]
+    return [(x, y, x + side, y + side) for (x, y), side in zip(corners, sides, strict=True)]
+
+
+# Drawn from one number: hypothesis takes longer to draw 300 numbers than the labels to be placed.
+@given(st.builds(a_hundred_frames, st.integers().map(Random), st.sampled_from([0, 30, 200, 960])))
+@example([(0, 0, 5, 5)] * 100)
 def test_of_a_hundred_defects_the_most_important_have_labels(frames: list[Box]) -> None:
     places = place_labels(frames, [(150, 24)] * 30, CANVAS)
     assert all(places[:3])
