@@ -10,16 +10,15 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from ministack.core import lambda_runtime
 from ministack.services import lambda_svc, sts
 
 from localcloud.errors import IncompatibleMiniStackError
+from localcloud.ministack import forked_workers
 from localcloud.stopping import stopping
 
-_WRAPPER = Path(__file__).with_name("worker_wrapper.py")
 # Where MiniStack's worker script builds its answer to a failed invocation.
 _FAILURE = '"error": str(e), "trace": traceback.format_exc()'
 # The delay after a wake-up that finds nothing. MiniStack's 50 ms are half of the time that an image may take in all.
@@ -107,12 +106,12 @@ def _keep_credentials_secret(secret: bytes) -> None:
 class _Workers:
     """The subprocess module with a Popen that starts a Lambda worker: isolated, and never outliving this process."""
 
-    _KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
     _SET_BY_MINISTACK = ("AWS_", "_LAMBDA", "LAMBDA_TASK_ROOT")
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._running: list[subprocess.Popen[Any]] = []
+        self._running: list[subprocess.Popen[Any] | forked_workers.ForkedWorker] = []
+        self._source = forked_workers.Source()
         self._ended = False
         # Nobody writes. All workers read, and the kernel closes the other end however this process ends.
         self._pipe: tuple[int, int] | None = None
@@ -124,10 +123,11 @@ class _Workers:
         environment = {
             name: value
             for name, value in env.items()
-            if name in self._KEPT or name.startswith(self._SET_BY_MINISTACK) or name not in os.environ
+            if name in forked_workers.KEPT
+            or name.startswith(self._SET_BY_MINISTACK)
+            or name not in os.environ
         }
-        # The user's AWS profiles are not for the function.
-        environment |= {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
+        environment |= forked_workers.NO_PROFILES
         # One thread for numeric libraries: on AWS a function has about one CPU, here it shares a laptop.
         environment.setdefault("OMP_NUM_THREADS", "1")
         with self._lock:
@@ -135,13 +135,19 @@ class _Workers:
                 raise OSError("the local cloud is stopping")
             if self._pipe is None:
                 self._pipe = os.pipe()
-            if command[0] == sys.executable:
-                pipe = self._pipe[0]
-                command = [command[0], "-P", str(_WRAPPER), str(pipe), *command[1:]]
-                options["pass_fds"] = (pipe,)
-            worker = subprocess.Popen(command, env=environment, start_new_session=True, **options)  # noqa: S603
+            worker = self._start(self._pipe[0], command, environment, options)
             self._running = [other for other in self._running if other.poll() is None] + [worker]
         return worker
+
+    def _start(
+        self, pipe: int, command: list[str], environment: dict[str, str], options: dict[str, Any]
+    ) -> "subprocess.Popen[Any] | forked_workers.ForkedWorker":
+        if command[0] == sys.executable and forked_workers.AVAILABLE:
+            return self._source.fork(command[1], options["cwd"], environment, pipe)
+        if command[0] == sys.executable:
+            command = [command[0], "-P", str(forked_workers.WRAPPER), str(pipe), *command[1:]]
+            options["pass_fds"] = (pipe,)
+        return subprocess.Popen(command, env=environment, start_new_session=True, **options)  # noqa: S603
 
     def end(self) -> None:
         with self._lock:
@@ -155,6 +161,7 @@ class _Workers:
         for worker in running:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 worker.wait(timeout=1)
+        self._source.end()
 
 
 _workers = _Workers()

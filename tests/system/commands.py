@@ -1,7 +1,7 @@
 """The loupe command in the tests' own process.
 
-A process of its own takes a second of a core, and most of that imports boto3 again. Only what needs a process (a signal,
-a local cloud, the shell) starts one: `test_chain.loupe`, `test_first_hour.Newcomer.run`.
+A process of its own takes a second of a core, and most of that imports boto3 again. Only what needs a process (a local
+cloud, a signal, the shell) starts one: `test_chain.loupe`, `test_first_hour.Newcomer.run`.
 """
 
 import contextlib

@@ -231,10 +231,14 @@ def test_drop_and_inspections_print_the_same_records_as_json(loupe_process: Clou
     result = json.loads(dropped.stdout)
     files = [path for path in (ROOT / "samples").rglob("*") if path.is_file()]
     assert (result["dropped"], result["lost"], len(result["records"])) == (len(files), 0, len(files))
-    listed = commands.loupe("inspections", "--line", "line-2", "--json", "--limit", "500", home=loupe_process.home)
+    listed = commands.loupe(
+        "inspections", "--line", "line-2", "--json", "--limit", "500", home=loupe_process.home
+    )
     versions = {(i["image"], i["version_id"]) for i in json.loads(listed.stdout)["inspections"]}
     assert {(r["image"], r["version_id"]) for r in result["records"] if r["line"] == "line-2"} <= versions
-    failed = commands.loupe("inspections", "--verdict", "fail", "--since", "1h", "--json", home=loupe_process.home)
+    failed = commands.loupe(
+        "inspections", "--verdict", "fail", "--since", "1h", "--json", home=loupe_process.home
+    )
     assert {i["verdict"] for i in json.loads(failed.stdout)["inspections"]} == {"fail"}
 
 
