@@ -142,7 +142,7 @@ class _Workers:
     def _start(
         self, pipe: int, command: list[str], environment: dict[str, str], options: dict[str, Any]
     ) -> "subprocess.Popen[Any] | forked_workers.ForkedWorker":
-        if command[0] == sys.executable and forked_workers.AVAILABLE:
+        if command[0] == sys.executable and forked_workers.AVAILABLE and not _begins_otherwise(environment):
             return self._source.fork(command[1], options["cwd"], environment, pipe)
         if command[0] == sys.executable:
             command = [command[0], "-P", str(forked_workers.WRAPPER), str(pipe), *command[1:]]
@@ -162,6 +162,12 @@ class _Workers:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 worker.wait(timeout=1)
         self._source.end()
+
+
+def _begins_otherwise(environment: dict[str, str]) -> bool:
+    """Return whether a worker has variables that a process reads only when it begins, such as PYTHONPATH."""
+    begin = ("PYTHON", "LD_", "DYLD_")
+    return any(name.startswith(begin) and name not in forked_workers.KEPT for name in environment)
 
 
 _workers = _Workers()

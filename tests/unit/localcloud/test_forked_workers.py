@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from localcloud.ministack import functions
 from localcloud.ministack.forked_workers import AVAILABLE, WRAPPER, ForkedWorker, Source
 
 pytestmark = pytest.mark.skipif(not AVAILABLE, reason="workers are forked on Linux")
@@ -122,6 +123,28 @@ def test_a_library_that_no_code_names_is_not_imported(stage: Stage) -> None:
         "import sys; print([name for name in sys.modules if name.startswith('PI' + 'L')])"
     )
     assert first_line(stage.fork()) == "[]\n"
+
+
+def test_a_function_with_variables_for_the_start_of_python_gets_a_python_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # What the cloud itself has of the shell is not for its functions.
+    monkeypatch.delenv("PYTHONPATH", raising=False)
+    (tmp_path / "sitecustomize.py").write_text("print('customised', flush=True)")
+    script = tmp_path / "worker.py"
+    script.write_text("print('started')")
+    workers = functions._Workers()
+    streams = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    said = {}
+    for name in ("PYTHONPATH", "ELSE"):
+        environment = {name: str(tmp_path)}
+        worker = workers.Popen(
+            [sys.executable, str(script)], environment, cwd=str(tmp_path), text=True, **streams
+        )
+        said[name] = worker.stdout.read().split()
+        assert worker.wait(60) == 0
+    workers.end()
+    assert said == {"PYTHONPATH": ["customised", "started"], "ELSE": ["started"]}
 
 
 def test_the_process_that_is_forked_has_one_thread(tmp_path: Path) -> None:
