@@ -80,7 +80,8 @@ class Loader(TorchDataset[Example]):
         if self._augment is None:
             return example
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(hash((self._seed, self._epoch, index)))
+            # torch.manual_seed would seed the GPU's generators, too, and format the stack three times to report errors.
+            torch.default_generator.manual_seed(hash((self._seed, self._epoch, index)))
             if torch.rand(()) >= self._mosaic:
                 return self._augment([example])
             others = torch.randint(0, len(self), (_MOSAIC_OTHERS,)).tolist()

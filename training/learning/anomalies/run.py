@@ -121,6 +121,9 @@ def _set_up(container: Container, progress: Events, started: float) -> _Run:
     data = open_anomaly_data(container)
     job = {"git_sha": git_sha(), "device": "cpu", "hyperparameters": settings.model_dump()}
     progress.event("start", job | {"dataset": data.description, "labels": [ANOMALY], "dropped_boxes": 0})
+    # Before the network is made: its user need not wait to hear that.
+    if data.good_files < _LEAST_PICTURES:
+        raise _too_few(container, data)
     shapes = [picture.sample.width / picture.sample.height for picture in data.good]
     if max(shapes) > _SHAPES * min(shapes):
         progress.event("shapes", {"narrowest": round(min(shapes), 2), "widest": round(max(shapes), 2)})
@@ -170,15 +173,15 @@ def _remember(run: _Run, pictures: Sequence[Picture]) -> tuple[Memory, list[Pict
             kept.append(pictures[number])
         report(number + 1, len(pictures))
     if len(kept) < _LEAST_PICTURES:
-        raise _too_few(run)
+        raise _too_few(run.container, run.data)
     return bank.reduced(), kept
 
 
-def _too_few(run: _Run) -> DatasetError:
-    count = run.data.good_files
+def _too_few(container: Container, data: AnomalyData) -> DatasetError:
+    count = data.good_files
     found = "one good picture" if count == 1 else f"{count} good pictures that all show exactly the same,"
     error = DatasetError(
-        run.container.channel("train"),
+        container.channel("train"),
         f"has {found} to learn from; what is usual shows only in the differences between at least two",
     )
     error.hint = (

@@ -66,5 +66,5 @@ def test_a_short_training_reaches_a_floor_of_map(tmp_path):
         batches = loader.batches(epoch, BATCH, 0, mosaic)
         step = train_epoch(model, average, optimiser, schedule, batches, step, device).step
     scores = validate(average.model, validation_set, validation, labels, device)
-    # Measured with the seeds 0 to 5: 0.29 to 0.37. Without training: 0.00.
+    # Measured with the seeds 0 to 5: 0.29 to 0.36. Without training: 0.00.
     assert scores.map > 0.15
