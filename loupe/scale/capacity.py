@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -90,17 +91,26 @@ def capacity(limit: Limit, load: Load, stack: Stack) -> float | None:
     Returns:
         The smallest such rate; None if there is none below ten million.
     """
-    low = high = 10.0 ** (-3)
-    while limit.use(load.at(high), stack) <= 1:
-        low, high = high, high * 10 ** (1 / _STEPS)
-        if high > _SEARCHED:
-            return None
-    if low == high:
+    steps = _steps(load.at(1.0))
+    reached = next((number for number, step in enumerate(steps) if limit.use(step, stack) > 1), None)
+    if reached is None:
+        return None
+    if reached == 0:
         return 0.0
+    low, high = steps[reached - 1].rate, steps[reached].rate
     while high - low > low * 1e-6:
         middle = (low + high) / 2
         low, high = (low, middle) if limit.use(load.at(middle), stack) > 1 else (middle, high)
     return low
+
+
+@functools.lru_cache
+def _steps(load: Load) -> tuple[Load, ...]:
+    """Return a load at the rates between which a limit is searched. All limits have the same ones."""
+    rates = [10.0 ** (-3)]
+    while (rate := rates[-1] * 10 ** (1 / _STEPS)) <= _SEARCHED:
+        rates.append(rate)
+    return tuple(map(load.at, rates))
 
 
 def parallelization(limit: Limit, load: Load, stack: Stack) -> int | None:
@@ -143,12 +153,13 @@ def plan(
     needed = stack.instances(load)
     cost = _cost(load, chosen, max(needed, int((defaults() | chosen)["EndpointMinInstances"])), prices)
     batches = min(stack.batches(load), stack.concurrency)
+    before = limits(load, given)
     ramp = max(
         (batches - 5) / value("lambda.sqs-growth"), batches / value("lambda.growth") / 60, 0.0
     )  # Lambda begins with five batches
     return Plan(
-        load, stack, settings, limits(load, given), limits(load, stack), _stacks(load, parameters, per_instance),
-        needed, ramp,
+        load, stack, settings, before, before if stack == given else limits(load, stack),
+        _stacks(load, parameters, per_instance), needed, ramp,
         cost.per_thousand or 0.0, cost.dollars, cost.services(),
     )  # fmt: skip
 
