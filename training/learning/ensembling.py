@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -75,10 +76,10 @@ def check_alike(cards: Sequence[ModelCard]) -> None:
     if len(cards) < 2:
         raise EnsembleError("an ensemble has two models or more")
     first = cards[0]
-    places = _places(first)
+    places = _places_of(first)
     for number, card in enumerate(cards[1:], 2):
         for aspect, expected, actual in (
-            ("the places at which they look", places, _places(card)),
+            ("the places at which they look", places, _places_of(card)),
             ("labels", first.labels, card.labels),
             ("input size", first.input_size, card.input_size),
             ("postprocessing", first.postprocess, card.postprocess),
@@ -102,14 +103,20 @@ def _data(first: ModelCard, other: ModelCard) -> tuple[object, object]:
     return first.dataset.get("snapshot"), other.dataset.get("snapshot")
 
 
-def _places(card: ModelCard) -> str:
-    places = build(card.family, len(card.labels), card.input_size).places
+def _places_of(card: ModelCard) -> str:
+    places = _places(card.family, len(card.labels), card.input_size)
     if not places:
         raise EnsembleError(
             f"{card.family} finds its boxes at no fixed places, so they cannot be averaged one by one; "
             "docs/families.md lists the families that can"
         )
     return places
+
+
+@cache
+def _places(family: str, classes: int, input_size: int) -> str:
+    """The places of a family; most members are of the same one, and its network takes a while to build."""
+    return build(family, classes, input_size).places
 
 
 def _joined(models: Sequence[onnx.ModelProto]) -> onnx.ModelProto:

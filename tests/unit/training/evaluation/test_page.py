@@ -19,13 +19,14 @@ from onnx import helper, numpy_helper
 from PIL import Image
 
 from tests.unit.training.conftest import STARTER
+from tests.unit.training.model.anomaly_models import detector_folder
 from training.datasets import Object, open_dataset
 from training.datasets.generated.synthetic import generate
 from training.evaluate import main
 from training.evaluation.metrics import ImageDetections
 from training.evaluation.outcomes import outcomes
 from training.evaluation.reports import page, pictures, plots
-from training.model.artefact import file_sha256, pack, unpack
+from training.model.artefact import file_sha256, pack, read_card, unpack
 
 HOSTILE = '"><script>alert(1)</script>\u202e\x1b[2J$\\frac{'
 VOID = {"meta", "br", "img", "link", "input", "hr"}
@@ -57,7 +58,7 @@ class Elements(HTMLParser):
 def hostile(tmp_path_factory) -> Path:
     """Images whose files and some of whose classes have names that try to inject markup."""
     root = tmp_path_factory.mktemp("data")
-    generate(root, 24, seed=79)
+    generate(root, 12, seed=79, size=120)
     document = json.loads((root / "annotations.json").read_text())
     for category in document["categories"]:
         if category["name"] in ("crazing", "scratches"):
@@ -162,18 +163,18 @@ def test_an_object_that_was_found_is_named_once_and_a_missed_one_in_the_caption(
 
 @pytest.fixture(scope="module")
 def alarmist(tmp_path_factory) -> Path:
-    """The starter model with the same score for each class, everywhere."""
-    folder = tmp_path_factory.mktemp("alarmist")
-    card = unpack(STARTER, folder)
+    """A small model with the same score for its class, everywhere."""
+    folder = detector_folder(tmp_path_factory.mktemp("alarmist"), labels=("patches",))
     model = onnx.load(str(folder / "model.onnx"))
     for node in model.graph.node:
-        node.output[:] = ["sure" if name == "scores" else name for name in node.output]
-    for name, value in (("nothing", 0.0), ("loud", 0.6)):
-        model.graph.initializer.append(numpy_helper.from_array(np.float32(value), name))
-    model.graph.node.append(helper.make_node("Mul", ["sure", "nothing"], ["silent"]))
+        for names in (node.input, node.output):
+            names[:] = ["sure" if name == "scores" else name for name in names]
+    model.graph.initializer.append(numpy_helper.from_array(np.float32(0.6), "loud"))
+    model.graph.node.append(helper.make_node("Mul", ["sure", "zero"], ["silent"]))
     model.graph.node.append(helper.make_node("Add", ["silent", "loud"], ["scores"]))
+    card = read_card(folder)
     onnx.save(model, str(folder / "model.onnx"))
-    replace(card, onnx_sha256=file_sha256(folder / "model.onnx"), operating_points={}).write(folder)
+    replace(card, onnx_sha256=file_sha256(folder / "model.onnx")).write(folder)
     return pack(folder, folder / "model.tar.gz")
 
 
@@ -183,7 +184,7 @@ def read(html: str) -> str:
 
 
 def test_a_model_that_fails_everything_does_not_look_as_if_nothing_escaped(alarmist, tmp_path, capsys):
-    generate(tmp_path / "data", 8, seed=79)
+    generate(tmp_path / "data", 8, seed=79, size=96)
     arguments = ["--model", str(alarmist), "--dataset", str(tmp_path / "data"), "--split", "all"]
     assert main([*arguments, "--html", str(tmp_path / "page.html")]) == 0
     captured = capsys.readouterr()
@@ -196,7 +197,7 @@ def test_a_model_that_fails_everything_does_not_look_as_if_nothing_escaped(alarm
 
 
 def test_without_good_images_overkill_is_not_measurable_in_words(alarmist, tmp_path, capsys):
-    generate(tmp_path / "data", 8, seed=79)
+    generate(tmp_path / "data", 8, seed=79, size=96)
     document = json.loads((tmp_path / "data/annotations.json").read_text())
     defective = {annotation["image_id"] for annotation in document["annotations"]}
     for image in document["images"]:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.unit.training.conftest import STARTER
+from tests.unit.training.model.anomaly_models import detector_folder
 from training.compare import main
 from training.datasets.generated.synthetic import generate
 from training.evaluation import comparison, runner, wording
@@ -26,7 +27,7 @@ DAY = {"seconds": 7200.0, "instance_type": "ml.g5.xlarge", "device": "cuda", "tu
 @pytest.fixture(scope="module")
 def data(tmp_path_factory) -> Path:
     root = tmp_path_factory.mktemp("data")
-    generate(root, 24, seed=78)
+    generate(root, 12, seed=78, size=120)
     return root
 
 
@@ -248,17 +249,17 @@ def test_the_price_list_has_a_date_and_a_source():
 
 
 def test_all_models_get_the_images_that_can_be_read_and_the_others_are_named(data, tmp_path, capsys):
-    few = tmp_path / "data"
-    shutil.copytree(data, few)
+    few = Path(shutil.copytree(data, tmp_path / "data"))
     cut = min((few / "images").iterdir())
     cut.write_bytes(cut.read_bytes()[: cut.stat().st_size // 2])
-    comparisons = [STARTER, shutil.copy(STARTER, tmp_path / "again.tar.gz")]
+    model = pack(detector_folder(tmp_path / "small", labels=("patches",)), tmp_path / "model.tar.gz")
+    comparisons = [model, shutil.copy(model, tmp_path / "again.tar.gz")]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(comparison, "evaluate_artefact", runner.evaluate_artefact)
         page = tmp_path / "page.html"
         status, report, _ = compare(capsys, few, *comparisons, "--html", page)
     assert status == 0
-    assert report["images"] == 23
+    assert report["images"] == 11
     assert report["left_out"]["unreadable"] == [f"images/{cut.name}"]
     assert f"Left out: 1 image could not be read: images/{cut.name}" in page.read_text()
     assert {model["difference"]["verdict"] for model in report["models"]} == {
