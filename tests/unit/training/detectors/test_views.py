@@ -111,7 +111,7 @@ def test_a_farther_view_changes_the_scores_only(detector, image):
     torch.testing.assert_close(scores[0, :144], (near_scores[0, :144] + nearest_scores) / 2)
 
 
-@pytest.mark.parametrize("views", [4, 8])
+@pytest.mark.parametrize("views", [pytest.param(4, marks=pytest.mark.nightly), 8])
 def test_the_exported_graph_takes_the_same_views(detector, tmp_path, image, views):
     detector.use_views(views)
     path = export(detector, tmp_path)
@@ -144,7 +144,7 @@ def test_a_family_without_views_refuses_them():
 
 
 def test_a_finished_run_is_exported_again_with_other_views_without_training(tmp_path, capsys, monkeypatch):
-    generate(tmp_path / "data", 24, size=96, seed=0)
+    generate(tmp_path / "data", 10, size=96, seed=0)
     command = [
         "--dataset",
         str(tmp_path / "data"),
