@@ -24,7 +24,7 @@ def good_pictures(folder: Path, count: int, seed: int = 0) -> list[Path]:
     paths = []
     for number in range(count):
         path = folder / f"good-{seed}-{number}.png"
-        _part(np.random.default_rng([seed, number])).save(path)
+        _part(np.random.default_rng([seed, number])).save(path, compress_level=1)
         paths.append(path)
     return paths
 
@@ -47,7 +47,7 @@ def bad_pictures(folder: Path, count: int, seed: int = 0, masks: Path | None = N
         mask = _scratch(chance)
         picture = _part(chance)
         picture.paste((25, 20, 20), mask=mask)
-        picture.save(path)
+        picture.save(path, compress_level=1)
         if masks is not None:
             mask.save(masks / path.name)
         paths.append(path)

@@ -73,4 +73,4 @@ def strip(data: bytes, size: tuple[int, int], at: int) -> bytes:
     whole = Image.fromarray(noise)
     part = part.crop((0, 0, min(part.width, size[0]), min(part.height, size[1])))
     whole.paste(part, (at, 0) if size[0] > size[1] else (0, at))
-    return _saved(whole, "PNG")
+    return _saved(whole, "PNG", compress_level=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,9 +25,9 @@ GOOD = (SAMPLES / "line-1/top/SN1004.jpg").read_bytes()
 
 
 @pytest.fixture
-def other(starter_folder: Path) -> OnnxModel:
-    """A model of its own, whose card a test may change."""
-    return OnnxModel(starter_folder, threads=1)
+def other(starter: OnnxModel) -> OnnxModel:
+    """The starter model with a card of its own, which a test may change."""
+    return copy(starter)
 
 
 def judged(model: OnnxModel, *pictures: bytes, **options: str) -> list[Judgement]:

@@ -9,13 +9,15 @@ import pytest
 from PIL import Image, ImageDraw
 
 from tests.anomalies import anomaly_artefact, bad_pictures, good_pictures
+from training.job.container import Container
 from training.learning.anomalies.emptiness import empty_pictures, tell_apart
+from training.learning.anomalies.run import learn
 from training.model.anomaly import AnomalyModel, Judgement
 from training.model.artefact import unpack
 from training.model.pixels import decode
-from training.train import main as train
 
 _BELT = (205, 205, 200)
+SIDE = 64
 
 
 def on_a_belt(folder: Path, count: int, seed: int = 0) -> list[Path]:
@@ -37,6 +39,13 @@ def on_a_belt(folder: Path, count: int, seed: int = 0) -> list[Path]:
     return paths
 
 
+def learned(parts: Path, root: Path) -> AnomalyModel:
+    settings = {"family": "patchcore_efficientnet_lite0", "input_size": str(SIDE), "memory": "200"}
+    container = Container(root, {"train": parts}, settings)
+    learn(container)
+    return AnomalyModel(container.model)
+
+
 def judge(model: AnomalyModel, pixels: np.ndarray) -> Judgement:
     return model.judge([pixels])[0]
 
@@ -45,17 +54,13 @@ def judge(model: AnomalyModel, pixels: np.ndarray) -> Judgement:
 def model(tmp_path_factory: pytest.TempPathFactory) -> AnomalyModel:
     folder = tmp_path_factory.mktemp("belt")
     on_a_belt(folder / "parts/normal", 12)
-    options = ["--dataset", str(folder / "parts"), "--out", str(folder / "out")]
-    settings = ["--set", "input_size=96", "--set", "memory=200"]
-    assert train(["--family", "patchcore_efficientnet_lite0", *options, *settings, "--json"]) == 0
-    unpack(folder / "out/model.tar.gz", folder / "unpacked")
-    return AnomalyModel(folder / "unpacked")
+    return learned(folder / "parts", folder / "job")
 
 
 @pytest.mark.parametrize("colour", [_BELT, (255, 255, 255), (0, 0, 0), (210, 200, 190)])
 def test_an_empty_belt_is_no_product(model: AnomalyModel, colour: tuple[int, int, int]) -> None:
     chance = np.random.default_rng(1)
-    pixels = np.clip(np.array(colour) + chance.normal(0, 3, (96, 96, 3)), 0, 255).astype(np.uint8)
+    pixels = np.clip(np.array(colour) + chance.normal(0, 3, (SIDE, SIDE, 3)), 0, 255).astype(np.uint8)
     reason = judge(model, pixels).foreign
     assert reason is not None
     assert reason.startswith(("no product: ", "another product: "))
@@ -63,13 +68,13 @@ def test_an_empty_belt_is_no_product(model: AnomalyModel, colour: tuple[int, int
 
 def test_a_product_on_the_belt_is_one(model: AnomalyModel, tmp_path: Path) -> None:
     for path in on_a_belt(tmp_path, 6, seed=5):
-        assert judge(model, decode(path.read_bytes(), 96).pixels).foreign is None
+        assert judge(model, decode(path.read_bytes(), SIDE).pixels).foreign is None
 
 
 def test_a_broken_product_is_one_too(model: AnomalyModel, tmp_path: Path) -> None:
     [path] = on_a_belt(tmp_path, 1, seed=6)
-    pixels = decode(path.read_bytes(), 96).pixels.copy()
-    pixels[50:60, 40:60] = (240, 240, 20)
+    pixels = decode(path.read_bytes(), SIDE).pixels.copy()
+    pixels[33:40, 27:40] = (240, 240, 20)
     judgement = judge(model, pixels)
     assert judgement.foreign is None
     assert judgement.score > 0.5
@@ -97,11 +102,8 @@ def test_bad_pictures_of_which_much_is_missing_do_not_hide_what_is_empty(tmp_pat
     bad.mkdir()
     for number in range(3):
         Image.new("RGB", (96, 96), _BELT).save(bad / f"{number}.png")
-    options = ["--dataset", str(tmp_path / "parts"), "--out", str(tmp_path / "out"), "--json"]
-    settings = ["--set", "input_size=96", "--set", "memory=200"]
-    assert train(["--family", "patchcore_efficientnet_lite0", *options, *settings]) == 0
-    unpack(tmp_path / "out/model.tar.gz", tmp_path / "unpacked")
-    reason = judge(AnomalyModel(tmp_path / "unpacked"), np.full((96, 96, 3), 204, np.uint8)).foreign
+    model = learned(tmp_path / "parts", tmp_path / "job")
+    reason = judge(model, np.full((SIDE, SIDE, 3), 204, np.uint8)).foreign
     assert reason is not None
     assert reason.startswith("no product: ")
 
