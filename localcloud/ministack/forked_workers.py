@@ -63,13 +63,14 @@ class ForkedWorker:
 
     def terminate(self) -> None:
         """Ask it to end."""
-        self._send(signal.SIGTERM)
+        self.send_signal(signal.SIGTERM)
 
     def kill(self) -> None:
         """End it at once."""
-        self._send(signal.SIGKILL)
+        self.send_signal(signal.SIGKILL)
 
-    def _send(self, number: signal.Signals) -> None:
+    def send_signal(self, number: signal.Signals) -> None:
+        """Send a signal; to a process that has ended, none is sent."""
         if self.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, number)
@@ -78,7 +79,14 @@ class ForkedWorker:
 class Source:
     """The process that forks workers. It starts with the first one, and again if it was killed."""
 
-    def __init__(self) -> None:
+    def __init__(self, program: tuple[str, ...] = ()) -> None:
+        """Initialize; no process runs before the first worker.
+
+        Args:
+            program: What forks the processes, if they are others than workers: its command line up to the numbers of
+                the socket for requests and of the pipe for statuses.
+        """
+        self._program = program
         self._process: subprocess.Popen[bytes] | None = None
         self._requests: socket.socket | None = None
         self._workers: dict[int, ForkedWorker] = {}
@@ -133,9 +141,10 @@ class Source:
         requests.settimeout(_START_S)
         statuses, write = os.pipe()
         kept = {name: os.environ[name] for name in KEPT if name in os.environ}
+        program = self._program or (sys.executable, "-P", str(WRAPPER), str(pipe), "--fork")
         try:
             self._process = subprocess.Popen(  # noqa: S603
-                [sys.executable, "-P", str(WRAPPER), str(pipe), "--fork", str(theirs.fileno()), str(write)],
+                [*program, str(theirs.fileno()), str(write)],
                 env=kept | NO_PROFILES,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,

@@ -1,5 +1,6 @@
 """A local cloud in its own process, as `loupe up` runs it, because MiniStack keeps its state in modules."""
 
+import atexit
 import io
 import json
 import os
@@ -7,32 +8,21 @@ import signal
 import subprocess
 import sys
 import tarfile
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import psutil
 
 from localcloud import Connection, connection
+from localcloud.ministack.forked_workers import AVAILABLE, ForkedWorker, Source
 
-# Not one long read: a signal that another thread receives does not interrupt it, and Python handles signals only
-# between calls.
-_PROGRAM = """
-import select
-import sys
-from pathlib import Path
-from localcloud.cloud import LocalCloud
-home, repo = map(Path, sys.argv[1:3])
-with LocalCloud(home, repo=repo, programs=repo) as cloud:
-    try:
-        cloud.deploy()
-        print("ready", flush=True)
-        while not select.select([sys.stdin], [], [], 0.2)[0]:
-            pass
-    except KeyboardInterrupt:
-        pass
-"""
+_source = Source((sys.executable, "-P", "-m", "tests.system.cloud_program", "--fork"))
+atexit.register(_source.end)
+# Open as long as this process runs; only functions watch such a pipe.
+_PIPE = os.pipe()
 
 
 class CloudProcess:
@@ -52,12 +42,18 @@ class CloudProcess:
         self.connection: Connection = connection(home)
 
     @staticmethod
-    def launch(home: Path, repo: Path, **environment: str) -> "subprocess.Popen[str]":
+    def launch(home: Path, repo: Path, **environment: str) -> "subprocess.Popen[str] | ForkedWorker":
         """Start the process, and return before the cloud has started."""
         # A function gets no variable of the cloud's process, also if it is its own: tests/faults sets this one.
         inherited = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+        # Variables such as LD_PRELOAD are read when a process begins.
+        if AVAILABLE and not any(name.startswith(("LD_", "PYTHON")) for name in environment):
+            arguments = json.dumps([str(home), str(repo)])
+            forked = _source.fork(arguments, os.getcwd(), inherited | environment, _PIPE[0])
+            threading.Thread(target=_show, args=(forked.stderr,), daemon=True).start()
+            return forked
         return subprocess.Popen(
-            [sys.executable, "-c", _PROGRAM, str(home), str(repo)],
+            [sys.executable, "-P", "-m", "tests.system.cloud_program", str(home), str(repo)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -71,13 +67,18 @@ class CloudProcess:
 
     def kill(self) -> None:
         """Kill the process, as the kernel does when memory runs out."""
-        self.process.send_signal(signal.SIGKILL)
+        self.process.kill()
         self.process.wait()
 
     def stop(self) -> int:
         """Stop the cloud as Ctrl+C does, and return the exit status."""
         self.process.send_signal(signal.SIGINT)
         return self.process.wait(timeout=60)
+
+
+def _show(errors: TextIO) -> None:
+    for line in errors:
+        sys.stderr.write(line)
 
 
 def eventually(check: Callable[[], Any], timeout_s: float = 60) -> Any:
