@@ -45,6 +45,7 @@ def share_accounts() -> None:
     backends.get_backend = functools.cache(backends.get_backend)
     # By default all methods of a service's class are listed for each request.
     responses.method_names_from_class = functools.cache(responses.method_names_from_class)
+    _share_urls()
     kept: dict[str, Any] = {}
     enable = models.MockAWS._enable_patching
 
@@ -66,6 +67,21 @@ def share_accounts() -> None:
         _share_names_of_members()
         _weigh_items_once()
         _share_kinds_of_nodes()
+
+
+def _share_urls() -> None:
+    """By default the patterns of a service's URLs are made for each request, for S3 even its module is loaded again."""
+    from moto.core.base_backend import BaseBackend
+
+    usual: Callable[[Any], Any] = BaseBackend.urls.fget
+    known: dict[type, Any] = {}
+
+    def urls(self: Any) -> Any:
+        if type(self) not in known:
+            known[type(self)] = usual(self)
+        return known[type(self)]
+
+    BaseBackend.urls = property(urls)
 
 
 def _share_names_of_members() -> None:

@@ -1,8 +1,10 @@
 """The fixture that executes the definition, each time on a new account."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
+from jsonata.parser import Parser
 from moto import mock_aws
 
 from statemachine.definition import Definition, load
@@ -11,6 +13,21 @@ from tests.unit.statemachine.engine import ScriptedClients, run
 from tests.unit.statemachine.scenarios import Outcome, Scenario, Start
 
 DEFINITION = load()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _parse_once() -> Iterator[None]:
+    """By default MiniStack parses an expression each time that it evaluates it."""
+    usual, known = Parser.parse, dict[str, Any]()
+
+    def parse(self: Parser, expression: str, *options: Any) -> Any:
+        if expression not in known:
+            known[expression] = usual(self, expression, *options)
+        return known[expression]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Parser, "parse", parse)
+        yield
 
 
 @pytest.fixture(scope="module")
