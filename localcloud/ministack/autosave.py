@@ -40,16 +40,16 @@ _COPYING_SERVICES = (
 
 
 class _Copy:
-    """The copy module, except that deepcopy in the saving thread returns its argument."""
+    """The copy module, except that deepcopy returns its argument to the thread that saves."""
 
-    def __init__(self, saver: threading.Thread) -> None:
-        self._saver = saver
+    def __init__(self) -> None:
+        self.saving = threading.local()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(copy, name)
 
     def deepcopy(self, value: Any, *arguments: Any) -> Any:
-        if threading.current_thread() is self._saver:
+        if getattr(self.saving, "now", False):
             return value
         return copy.deepcopy(value, *arguments)
 
@@ -67,6 +67,7 @@ class Autosave:
         self._folder, self._space = folder, space
         self._stopping = threading.Event()
         self._saved_digests: dict[str, bytes] = {}
+        self._copy = _Copy()
         self._lock = threading.Lock()
         self._thread = threading.Thread(target=self._run, daemon=True, name="loupe-autosave")
 
@@ -76,7 +77,7 @@ class Autosave:
         app.PERSIST_STATE = False
         for name in _COPYING_SERVICES:
             module: Any = importlib.import_module(f"ministack.services.{name}")
-            module.copy = _Copy(self._thread)
+            module.copy = self._copy
         self._thread.start()
 
     def stop(self) -> None:
@@ -96,7 +97,11 @@ class Autosave:
             # A record says that its alert was sent. So the tables are read before the queues and written after them:
             # whenever the cloud is killed, the message of such an alert is kept, or the record does not say so yet.
             services = sorted(save_dict, key=lambda service: service != "dynamodb")
-            texts = {service: self._read(service, save_dict[service]) for service in services}
+            self._copy.saving.now = True
+            try:
+                texts = {service: self._read(service, save_dict[service]) for service in services}
+            finally:
+                self._copy.saving.now = False
             if texts.get("sqs", b"") is None:
                 texts["dynamodb"] = None
             for service in reversed(services):
