@@ -5,7 +5,6 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import boto3
@@ -24,9 +23,9 @@ from inspection.events import ImageEvent, normalise_sequencer
 from inspection.records import Inspection, Record, build_record
 from inspection.rules import Judgement, Reason
 from inspection.store import Inspections
-from localcloud.template import parse
 from tests.api_support import forget
 from tests.inspection_support import prediction
+from tests.stack_template import stack_template
 from tests.unit.tracking.stage import stream_event
 
 REGION = "eu-central-1"
@@ -116,7 +115,7 @@ class ApiCloud:
 
 def start(patch: pytest.MonkeyPatch) -> Iterator[ApiCloud]:
     """Create all resources and the API's environment; end with nothing kept."""
-    template = parse((Path(__file__).parents[2] / "template.yaml").read_text())["Resources"]
+    template = stack_template()["Resources"]
     patch.setenv("AWS_DEFAULT_REGION", REGION)
     with mock_aws():
         forget()

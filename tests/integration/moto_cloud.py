@@ -5,7 +5,6 @@ import json
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote_plus
 
@@ -21,7 +20,6 @@ from PIL import Image, UnidentifiedImageError
 
 from contract.s3 import decode
 from handlers import alert, inspect
-from localcloud.template import parse
 from tests.inspection_support import (
     RULES,
     Answer,
@@ -33,6 +31,7 @@ from tests.inspection_support import (
     prediction,
     s3_record,
 )
+from tests.stack_template import stack_template
 
 REGION = "eu-central-1"
 # Grey levels for which the endpoint of these tests finds a scratch, perhaps a scratch, and nothing.
@@ -185,7 +184,7 @@ class Cloud:
 
 
 def make(monkeypatch: pytest.MonkeyPatch) -> Cloud:
-    template = parse((Path(__file__).parents[2] / "template.yaml").read_text())
+    template = stack_template()
     mark = uuid.uuid4().hex[:8]
     s3, configuration = boto3.client("s3"), {"LocationConstraint": REGION}
     for name in (f"images-{mark}", f"artefacts-{mark}"):

@@ -5,7 +5,6 @@ import json
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import boto3
@@ -13,8 +12,8 @@ import pytest
 from moto import mock_aws
 
 from api import aws
-from localcloud.template import parse
 from tests.api_support import IAM, call, event, forget, send
+from tests.stack_template import stack_template
 
 FIRST: dict[str, Any] = {"version": "1", "default": {"fail_score": 0.5, "review_score": 0.3}}
 STRICTER = {"version": "2", "default": {"fail_score": 0.4, "review_score": 0.2}}
@@ -39,7 +38,7 @@ class Rules:
 
 @functools.cache
 def declared() -> Any:
-    template = parse((Path(__file__).parents[2] / "template.yaml").read_text())
+    template = stack_template()
     return template["Resources"]["HistoryTable"]["Properties"]
 
 

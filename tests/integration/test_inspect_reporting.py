@@ -8,9 +8,9 @@ from botocore.exceptions import EndpointConnectionError
 from handlers import inspect
 from handlers.environment import AlertEnvironment, InspectEnvironment
 from inspection.rules import Rules
-from localcloud.template import parse
-from tests.inspection_support import EVENTS, http, jpeg, message, model_error
+from tests.inspection_support import http, jpeg, message, model_error
 from tests.integration.moto_cloud import DEFECT, GOOD, Cloud, metrics
+from tests.stack_template import stack_template
 
 NO_ENDPOINT = http(400, {"Message": "Endpoint loupe-detector not found"}, "ValidationError")
 
@@ -79,7 +79,7 @@ def test_a_missing_variable_is_named_before_any_image_is_read(
     [("InspectFunction", InspectEnvironment), ("AlertFunction", AlertEnvironment)],
 )
 def test_the_template_sets_exactly_the_variables_of_each_function(function: str, environment: Any) -> None:
-    template = parse((EVENTS.parent / "template.yaml").read_text())
+    template = stack_template()
     common = template["Globals"]["Function"]["Environment"]["Variables"]
     own = template["Resources"][function]["Properties"]["Environment"]["Variables"]
     expected = {name.upper() for name in environment.model_fields}
@@ -88,5 +88,5 @@ def test_the_template_sets_exactly_the_variables_of_each_function(function: str,
 
 
 def test_the_rules_of_the_template_are_valid() -> None:
-    template = parse((EVENTS.parent / "template.yaml").read_text())
+    template = stack_template()
     Rules.model_validate_json(template["Resources"]["RulesParameter"]["Properties"]["Value"])

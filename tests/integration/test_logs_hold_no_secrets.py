@@ -23,7 +23,6 @@ from botocore.exceptions import ClientError
 
 from contract.inspections import Verdict
 from handlers import alert, inspect, observability
-from localcloud.template import parse
 from tests.api_support import call, event, forget, jwt, send
 from tests.inspection_support import jpeg, message, model_error
 from tests.integration.api_cloud import ApiCloud
@@ -40,6 +39,7 @@ from tests.integration.test_retraining_handlers import (
     rules_event,
 )
 from tests.integration.test_retraining_handlers import _cloud as _retraining  # noqa: F401  # a fixture
+from tests.stack_template import stack_template
 from tests.unit.hours.stage import Stage as Hours
 from tests.unit.hours.test_keeper import EVENING
 from tests.unit.retraining.cloud import Cloud as Retraining
@@ -397,7 +397,7 @@ def test_the_functions_of_a_retraining_with_each_call_refused(retraining: Retrai
 
 
 def test_every_function_of_the_template_is_searched() -> None:
-    template = parse((ROOT / "template.yaml").read_text())
+    template = stack_template()
     functions = {
         name for name, one in template["Resources"].items() if one["Type"] == "AWS::Serverless::Function"
     }
@@ -412,7 +412,7 @@ def test_a_trace_has_what_lambda_itself_notes_and_nothing_of_ours() -> None:
     sources = [file.read_text() for file in (ROOT / "functions").rglob("*.py")]
     assert len(sources) > 100
     assert not re.search(r"aws_xray_sdk|\bTracer\b|opentelemetry", "".join(sources))
-    template = parse((ROOT / "template.yaml").read_text())
+    template = stack_template()
     logging = template["Resources"]["RetrainStateMachine"]["Properties"]["Logging"]
     assert logging["IncludeExecutionData"] is False
 

@@ -1,13 +1,12 @@
 """The role of each function allows the calls that the function makes, and no more."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from localcloud.template import parse
 from tests.inspection_support import http, jpeg, message, model_error
 from tests.integration.moto_cloud import DEFECT, Cloud, detect_by_grey
+from tests.stack_template import stack_template
 
 pytestmark = pytest.mark.promise(25)
 NEEDS = {
@@ -34,7 +33,7 @@ KEEPS_FAILURES = {"sqs:SendMessage"}
 
 
 def allowed(role: str) -> set[str]:
-    template: dict[str, Any] = parse((Path(__file__).parents[2] / "template.yaml").read_text())
+    template: dict[str, Any] = stack_template()
     policies = template["Resources"][role]["Properties"]["Policies"]
     actions = [
         statement["Action"] for policy in policies for statement in policy["PolicyDocument"]["Statement"]

@@ -3,7 +3,6 @@
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -18,7 +17,7 @@ from inspection import clients
 from inspection.index_reading import Table, Wanted
 from inspection.records import Record
 from inspection.search import Page, Search
-from localcloud.template import parse
+from tests.stack_template import stack_template
 
 REGION = "eu-central-1"
 SHARDS = 2
@@ -120,7 +119,7 @@ def stage(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
 
 
 def _stage() -> Stage:
-    declared = parse((Path(__file__).parents[2] / "template.yaml").read_text())["Resources"]
+    declared = stack_template()["Resources"]
     properties = declared["InspectionsTable"]["Properties"]
     names = ("BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes")
     client = clients.dynamodb()

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from localcloud.template import parse
+from tests.stack_template import stack_template
 
 ROOT = Path(__file__).resolve().parents[2]
 TARGET = ROOT / "localcloud" / "permissions" / "actions.json"
@@ -36,7 +36,7 @@ _ALSO = (
 
 def statements() -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield each statement of the policies in template.yaml, with the role that it belongs to."""
-    template: dict[str, Any] = parse((ROOT / "template.yaml").read_text())
+    template: dict[str, Any] = stack_template()
     for name, resource in template["Resources"].items():
         if resource["Type"] != "AWS::IAM::Role":
             continue

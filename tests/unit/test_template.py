@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from localcloud.template import parse
+from tests.stack_template import stack_template
 
-TEMPLATE: dict[str, Any] = parse((Path(__file__).parents[2] / "template.yaml").read_text())
+TEMPLATE: dict[str, Any] = stack_template()
 Template = dict[str, Any]
 CHOICES = ("HasDataKey", "MakesDataKey", "IsProtected")
 NOTHING = {"Ref": "AWS::NoValue"}

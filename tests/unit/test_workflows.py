@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from localcloud.template import parse
+from tests.stack_template import stack_template
 from tests.unit.docs.accepted import check
 from tests.unit.docs.pages import Command, simple_commands
 
@@ -190,7 +191,7 @@ def test_the_role_may_make_and_read_every_type_of_resource_in_the_template():
     # It takes a second to import, also in processes that run none of these tests.
     from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
 
-    template = parse((ROOT / "template.yaml").read_text())
+    template = stack_template()
     types = {resource["Type"] for resource in template["Resources"].values()}
     types = {made for each in types for made in SAM.get(each, (each,))}
     allowed = {action for statement in statements() for action in actions(statement)}

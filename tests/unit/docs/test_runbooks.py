@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from localcloud.sources import REPOSITORY
-from localcloud.template import parse
+from tests.stack_template import stack_template
 
 RUNBOOKS = (REPOSITORY / "docs" / "runbooks.md").read_text()
-RESOURCES: dict[str, Any] = parse((REPOSITORY / "template.yaml").read_text())["Resources"]
+RESOURCES: dict[str, Any] = stack_template()["Resources"]
 ALARMS = sorted(name for name, each in RESOURCES.items() if each["Type"] == "AWS::CloudWatch::Alarm")
 PARTS = ("**It means:**", "**First look:**", "**Mend:**", "**Mended:**")
 

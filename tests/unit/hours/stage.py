@@ -15,8 +15,7 @@ import pytest
 
 from handlers import hours
 from inspection import clients
-from localcloud.sources import REPOSITORY
-from localcloud.template import parse
+from tests.stack_template import stack_template
 
 ENDPOINT, PARAMETER = "press-detector", "/press/endpoint"
 ACCOUNT, REGION = "123456789012", "eu-central-1"
@@ -28,7 +27,7 @@ MAKERS = {
     "ssm": "ssm",
     "scaling": "application-autoscaling",
 }
-TEMPLATE: dict[str, Any] = parse((REPOSITORY / "template.yaml").read_text())
+TEMPLATE: dict[str, Any] = stack_template()
 
 
 class RefusedError(Exception):

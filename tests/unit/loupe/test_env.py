@@ -20,8 +20,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from moto import mock_aws
 
-from localcloud import template
-from localcloud.sources import REPOSITORY
 from loupe import cli
 from loupe.errors import (
     CredentialsError,
@@ -36,6 +34,7 @@ from loupe.stack import client_environment, unreadable
 from loupe.stack.target import Target
 from loupe.views import environment
 from loupe.views.environment import Shell
+from tests.stack_template import stack_template
 
 ROLE = "arn:aws:iam::000000000000:role/loupe-TrainingRole-1"
 OUTPUTS = {
@@ -102,7 +101,7 @@ def test_a_stack_with_a_gpu_names_the_host_image_that_its_endpoints_need(tmp_pat
 
 
 def test_the_template_has_every_output_that_the_variables_are_read_from():
-    outputs = template.parse((REPOSITORY / "template.yaml").read_text())["Outputs"]
+    outputs = stack_template()["Outputs"]
     assert [name for name in OUTPUTS if name not in outputs] == []
     role = outputs["TrainingRoleArn"]["Value"]["Fn::GetAtt"]
     assert role in ("TrainingRole.Arn", ["TrainingRole", "Arn"])

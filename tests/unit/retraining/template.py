@@ -4,12 +4,11 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from pathlib import Path
 from typing import Any
 
-from localcloud.template import parse
+from tests.stack_template import stack_template
 
-TEMPLATE: dict[str, Any] = parse((Path(__file__).parents[3] / "template.yaml").read_text())
+TEMPLATE: dict[str, Any] = stack_template()
 ACCOUNT, REGION = "123456789012", "eu-central-1"
 OWN = "01234567"  # the first field of the UUID in the stack's id
 _PSEUDO = {

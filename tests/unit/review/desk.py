@@ -10,7 +10,6 @@ import json
 from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import boto3
@@ -21,7 +20,6 @@ from PIL import Image
 
 from contract.inspections import record_id, timestamp
 from inspection.store import Inspections
-from localcloud.template import parse
 from review.decision import Choice, Decision, LabelledObject
 from review.decisions import Decisions, Written
 from review.history import History
@@ -29,6 +27,7 @@ from review.items import from_item, to_item
 from review.labels import Labels
 from review.queue import ReviewQueue
 from review.sampling import Cause, Selection
+from tests.stack_template import stack_template
 from tracking.transactions import Transactions
 
 START = datetime(2026, 1, 31, 8, 0, tzinfo=UTC)
@@ -101,7 +100,7 @@ def record(name: str = "SN1", verdict: str = "review", **changes: Any) -> dict[s
 @functools.cache
 def declared() -> Any:
     """Return the template's resources."""
-    return parse((Path(__file__).parents[3] / "template.yaml").read_text())["Resources"]
+    return stack_template()["Resources"]
 
 
 Saved = tuple[dict[str, Any], dict[str, bytes], datetime]

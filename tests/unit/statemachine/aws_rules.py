@@ -6,19 +6,18 @@ Each rule yields the violations in a definition.
 import json
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import botocore.session
 from botocore.model import ListShape, OperationModel, Shape, StructureShape
 
 from localcloud.permissions.definitions import definition as definition_of
-from localcloud.template import parse
 from statemachine.definition import Definition
+from tests.stack_template import stack_template
 from tests.unit.statemachine.rules import is_expression, tasks
 from tests.unit.test_template import as_list, logical_id
 
-TEMPLATE: dict[str, Any] = parse((Path(__file__).parents[3] / "template.yaml").read_text())["Resources"]
+TEMPLATE: dict[str, Any] = stack_template()["Resources"]
 PROPERTIES = TEMPLATE["RetrainStateMachine"]["Properties"]
 AWS = botocore.session.Session()
 _PYTHON_TYPES: dict[str, Any] = {

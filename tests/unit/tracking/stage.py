@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import boto3
@@ -23,10 +22,10 @@ from contract.inspections import record_id, timestamp
 from handlers import track
 from inspection import clients
 from inspection.records import Record
-from localcloud.template import parse
 from review.items import from_item
 from review.sampling import Sampling
 from tests.inspection_support import Context, http
+from tests.stack_template import stack_template
 
 REGION = "eu-central-1"
 START = datetime(2026, 1, 31, 8, 20, tzinfo=UTC)
@@ -132,7 +131,7 @@ class Stage:
     @classmethod
     def make(cls, patch: pytest.MonkeyPatch) -> Stage:
         """Create the tables as the template declares them, and the environment of the function."""
-        declared = parse((Path(__file__).parents[3] / "template.yaml").read_text())["Resources"]
+        declared = stack_template()["Resources"]
         stage = cls(boto3.client("dynamodb"))
         for name, logical_id in TABLES.items():
             properties = declared[logical_id]["Properties"]
