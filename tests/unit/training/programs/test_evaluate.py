@@ -21,13 +21,14 @@ import pytest
 from contract.snapshots import part_of
 from inspection.rules import Rules
 from tests.unit.training.conftest import MEASURED_IMAGES, ROOT, STARTER
+from tests.unit.training.model.anomaly_models import detector_folder
 from training.datasets import open_dataset
 from training.datasets.generated.synthetic import generate
 from training.evaluate import main
 from training.evaluation import latency
 from training.evaluation.detection import detect, for_metrics
 from training.evaluation.latency import measure
-from training.model.artefact import pack, read_card, unpack
+from training.model.artefact import pack, read_card
 from training.model.models import Models, load
 from training.model.onnx_model import OnnxModel
 from training.model.pixels import decode
@@ -37,8 +38,28 @@ from training.model.tiling import Tiles, detect_in_tiles
 @pytest.fixture(scope="module")
 def data(tmp_path_factory) -> Path:
     root = tmp_path_factory.mktemp("data")
-    generate(root, 24, seed=80)
+    generate(root, 24, seed=80, size=128)
     return root
+
+
+@pytest.fixture(scope="module")
+def few(tmp_path_factory) -> Path:
+    """Eight images: some of each part, and some of good products."""
+    root = tmp_path_factory.mktemp("few")
+    generate(root, 8, seed=1, size=96)
+    return root
+
+
+@pytest.fixture(scope="module")
+def small_folder(tmp_path_factory) -> Path:
+    """A small model, where what it finds is not the point."""
+    return detector_folder(tmp_path_factory.mktemp("small"), labels=("patches",))
+
+
+@pytest.fixture(scope="module")
+def small(small_folder, tmp_path_factory) -> Path:
+    """The same, packed."""
+    return pack(small_folder, tmp_path_factory.mktemp("packed") / "model.tar.gz")
 
 
 @pytest.fixture(scope="module")
@@ -100,14 +121,14 @@ def test_the_inspection_reads_the_rules(report):
 
 def test_a_model_with_tiles_is_evaluated_in_tiles(starter_folder, tmp_path, data):
     shutil.copytree(starter_folder, tmp_path / "tiled")
-    tiles = Tiles(size=120)
+    tiles = Tiles(size=80)
     replace(read_card(tmp_path / "tiled"), tiles=tiles).write(tmp_path / "tiled")
     model, dataset = OnnxModel(tmp_path / "tiled", threads=1), open_dataset(data).part("test")
     postprocess = for_metrics(model.card.postprocess)
     expected = [
         detect_in_tiles(
             lambda pixels: model.detect(pixels, postprocess),
-            decode(dataset.read(sample), 256, full_above=120),
+            decode(dataset.read(sample), 256, full_above=80),
             tiles,
         )
         for sample in dataset.samples
@@ -119,24 +140,23 @@ def test_a_model_with_tiles_is_evaluated_in_tiles(starter_folder, tmp_path, data
     assert measure(Models(model, None, model.card), dataset)["p50_ms"] > 0
 
 
-def test_latency_names_the_machine(starter_folder, data, monkeypatch):
+def test_latency_names_the_machine(small_folder, data, monkeypatch):
     monkeypatch.setattr(latency, "_MAX_IMAGES", MEASURED_IMAGES)
-    speed = measure(load(starter_folder, threads=1), open_dataset(data))
+    speed = measure(load(small_folder, threads=1), open_dataset(data))
     assert 0 < speed["decode_p50_ms"] < speed["p50_ms"] <= speed["p95_ms"]
     assert speed["images"] >= 30  # the 24 images, some of them again
     assert speed["provider"] == "CPUExecutionProvider"
     assert speed["cores"] >= 1
 
 
-def test_the_table_is_for_people_and_says_what_is_left_out(data, tmp_path, capsys):
-    few = tmp_path / "data"
-    shutil.copytree(data, few)
+def test_the_table_is_for_people_and_says_what_is_left_out(few, small, tmp_path, capsys):
+    shutil.copytree(few, tmp_path / "data")
     document = json.loads((few / "annotations.json").read_text())
     document["annotations"] = [
         annotation for annotation in document["annotations"] if annotation["category_id"] == 3
     ]
-    (few / "annotations.json").write_text(json.dumps(document))
-    status, out, _ = evaluated(capsys, "--model", STARTER, "--dataset", few, "--split", "all")
+    (tmp_path / "data/annotations.json").write_text(json.dumps(document))
+    status, out, _ = evaluated(capsys, "--model", small, "--dataset", tmp_path / "data", "--split", "all")
     assert status == 0
     assert "mAP[.5:.95]" in out
     assert "left out: No image here contains 'crazing'" in out.replace("\n  ", " ")
@@ -145,13 +165,18 @@ def test_the_table_is_for_people_and_says_what_is_left_out(data, tmp_path, capsy
 
 @pytest.mark.parametrize(("validation", "warning"), [(3, "best epoch was chosen on"), (0, "learned from")])
 def test_evaluating_on_the_images_that_the_model_learned_from_warns(
-    data, tmp_path, capsys, validation, warning
+    few, tmp_path, capsys, validation, warning
 ):
-    unpacked = tmp_path / "unpacked"
-    card = unpack(STARTER, unpacked)
+    data = Path(shutil.copytree(few, tmp_path / "data"))
+    document = json.loads((data / "annotations.json").read_text())
+    (patches,) = (each for each in document["categories"] if each["name"] == "patches")
+    # The small model knows no other class.
+    renamed = [{**each, "category_id": patches["id"]} for each in document["annotations"]]
+    document |= {"categories": [patches], "annotations": renamed}
+    (data / "annotations.json").write_text(json.dumps(document))
     trained = {"snapshot": open_dataset(data).snapshot(), "validation": validation}
-    replace(card, dataset=card.dataset | trained).write(unpacked)
-    model = pack(unpacked, tmp_path / "model.tar.gz")
+    folder = detector_folder(tmp_path / "unpacked", labels=("patches",), dataset=trained)
+    model = pack(folder, tmp_path / "model.tar.gz")
     errors = {}
     for split in ("all", "validation", "test"):
         status, out, errors[split] = evaluated(
@@ -173,17 +198,17 @@ def test_an_empty_part_is_an_error_that_names_it(tmp_path, capsys):
     assert f"its part '{other}' is empty" in err
 
 
-def test_images_of_good_products_alone_have_no_map_but_an_overkill_rate(tmp_path, data, capsys):
-    shutil.copytree(data, tmp_path / "data")
+def test_images_of_good_products_alone_have_no_map_but_an_overkill_rate(tmp_path, few, small, capsys):
+    shutil.copytree(few, tmp_path / "data")
     document = json.loads((tmp_path / "data/annotations.json").read_text())
     (tmp_path / "data/annotations.json").write_text(json.dumps({**document, "annotations": []}))
-    arguments = ["--model", STARTER, "--dataset", tmp_path / "data", "--split", "all", "--json"]
+    arguments = ["--model", small, "--dataset", tmp_path / "data", "--split", "all", "--json"]
     status, out, _ = evaluated(capsys, *arguments, "--html", tmp_path / "page.html")
     report = json.loads(out)
     assert status == 0
     assert (report["map"], report["confidence"]["map"]) == (None, None)
     assert report["verdicts"]["escape_rate"] is None
-    assert report["verdicts"]["overkill_rate"]["of"] == 24
+    assert report["verdicts"]["overkill_rate"]["of"] == 8
     assert "NaN" not in out
     assert "nan" not in re.sub(r"base64,[^\"]*", "", (tmp_path / "page.html").read_text()).lower()
 
@@ -238,7 +263,7 @@ def test_an_option_that_an_unset_variable_leaves_empty_is_refused(option, capsys
 
 
 def test_an_evaluation_that_is_stopped_says_after_how_many_images_and_writes_nothing(
-    data, tmp_path, capsys, monkeypatch
+    data, small, tmp_path, capsys, monkeypatch
 ):
     inferred = OnnxModel.detect
 
@@ -250,7 +275,7 @@ def test_an_evaluation_that_is_stopped_says_after_how_many_images_and_writes_not
     monkeypatch.setattr(OnnxModel, "detect", stopping)
     targets = ["--html", tmp_path / "page.html", "--out", tmp_path / "full.json"]
     status, out, err = evaluated(
-        capsys, "--model", STARTER, "--dataset", data, "--split", "all", *targets, "--rules", tmp_path / "r"
+        capsys, "--model", small, "--dataset", data, "--split", "all", *targets, "--rules", tmp_path / "r"
     )
     assert (status, out) == (130, "")
     assert err == (
@@ -271,7 +296,6 @@ def test_an_evaluation_by_hand_never_starts_a_job(capsys):
     ("programs", "libraries"),
     [
         (["train", "ensemble"], {"torch", "numpy"}),
-        (["learning.run"], {"matplotlib", "jinja2"}),
         (["serve"], {"matplotlib", "jinja2", "pydantic", "torch"}),
         (["evaluate", "compare"], {"torch", "onnxruntime"}),
         (["evaluation.comparison", "evaluation.settings", "evaluation.reports.page"], {"torch"}),
@@ -284,17 +308,15 @@ def test_programs_do_not_import_libraries_that_they_do_not_need(programs, librar
     assert done.stdout == "\n"
 
 
-def test_images_that_cannot_be_read_are_left_out_and_named_everywhere(data, tmp_path, capsys):
-    few = tmp_path / "data"
-    shutil.copytree(data, few)
-    names = sorted(path.name for path in (few / "images").iterdir())
-    cut, broken = (few / "images" / name for name in names[:2])
+def test_images_that_cannot_be_read_are_left_out_and_named_everywhere(few, small, tmp_path, capsys):
+    data = Path(shutil.copytree(few, tmp_path / "data"))
+    cut, broken = sorted((data / "images").iterdir())[:2]
     cut.write_bytes(cut.read_bytes()[: cut.stat().st_size // 2])
     broken.write_bytes(b"no image at all")
-    arguments = ["--model", STARTER, "--dataset", few, "--split", "all"]
+    arguments = ["--model", small, "--dataset", data, "--split", "all"]
     status, out, _ = evaluated(capsys, *arguments, "--html", tmp_path / "page.html")
     assert status == 0
-    assert out.startswith("22 images, ")
+    assert out.startswith("6 images, ")
     words = f"left out: 2 images could not be read: images/{broken.name}, images/{cut.name}."
     assert words in " ".join(out.split())
     assert (
@@ -302,20 +324,19 @@ def test_images_that_cannot_be_read_are_left_out_and_named_everywhere(data, tmp_
     )
     status, out, _ = evaluated(capsys, *arguments, "--json")
     assert json.loads(out)["left_out"]["unreadable_images"] == 2
-    assert json.loads(out)["images"] == 22
+    assert json.loads(out)["images"] == 6
 
 
-def test_a_part_of_which_no_image_can_be_read_is_an_error(data, tmp_path, capsys):
-    few = tmp_path / "data"
-    shutil.copytree(data, few)
-    for path in (few / "images").iterdir():
+def test_a_part_of_which_no_image_can_be_read_is_an_error(few, small, tmp_path, capsys):
+    data = Path(shutil.copytree(few, tmp_path / "data"))
+    for path in (data / "images").iterdir():
         path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    status, out, err = evaluated(capsys, "--model", STARTER, "--dataset", few, "--split", "all")
+    status, out, err = evaluated(capsys, "--model", small, "--dataset", data, "--split", "all")
     assert (status, out) == (1, "")
     assert "and all other images of this part cannot be read" in err
 
 
-def test_an_image_of_a_defect_without_a_box_is_neither_right_nor_wrong(data, tmp_path, capsys):
+def test_an_image_of_a_defect_without_a_box_is_neither_right_nor_wrong(few, small, tmp_path, capsys):
     lines = [
         json.dumps(
             {
@@ -324,14 +345,13 @@ def test_an_image_of_a_defect_without_a_box_is_neither_right_nor_wrong(data, tmp
                 "anomaly-label-metadata": {"class-name": "anomaly" if number < 4 else "normal"},
             }
         )
-        for number, item in enumerate(open_dataset(data).samples)
+        for number, item in enumerate(open_dataset(few).samples)
     ]
-    few = tmp_path / "data"
-    shutil.copytree(data, few)
-    (few / "annotations.json").unlink()
-    (few / "train.manifest").write_text("\n".join(lines) + "\n")
-    status, out, _ = evaluated(capsys, "--model", STARTER, "--dataset", few, "--split", "all", "--json")
+    data = Path(shutil.copytree(few, tmp_path / "data"))
+    (data / "annotations.json").unlink()
+    (data / "train.manifest").write_text("\n".join(lines) + "\n")
+    status, out, _ = evaluated(capsys, "--model", small, "--dataset", data, "--split", "all", "--json")
     report = json.loads(out)
     assert status == 0
     assert report["left_out"]["images_without_place"] == 4
-    assert report["good_images"] == 20
+    assert report["good_images"] == 4

@@ -1,46 +1,58 @@
 """The program `retile`."""
 
 from dataclasses import replace
+from pathlib import Path
 
-from tests.unit.training.conftest import STARTER
+import pytest
+
 from tests.unit.training.model.anomaly_models import anomaly_folder, both_folder, detector_folder
 from training import retile
-from training.model.artefact import pack, read_anomaly_card, unpack
+from training.model.artefact import pack, read_anomaly_card, read_card, unpack
 from training.model.scale import ACCEPT, Scale
 from training.model.tiling import Tiles
 
 
-def test_tiles_are_added_to_an_artefact_and_removed_again(tmp_path, starter_folder, capsys):
+@pytest.fixture(scope="module")
+def learned(starter_folder, tmp_path_factory) -> Path:
+    """A small model that knows the scale of the starter model, packed."""
+    folder = tmp_path_factory.mktemp("small")
+    return pack(
+        detector_folder(folder, input_size=256, scale=read_card(starter_folder).scale),
+        folder / "model.tar.gz",
+    )
+
+
+def test_tiles_are_added_to_an_artefact_and_removed_again(tmp_path, learned, capsys):
     model = str(tmp_path / "tiled.tar.gz")
-    source = str(starter_folder.parent / "none.tar.gz")
+    source = str(tmp_path / "none.tar.gz")
     assert retile.main(["--model", source, "--out", model, "--size", "640"]) == 1
     assert "none.tar.gz" in capsys.readouterr().err
 
-    assert retile.main(["--model", str(STARTER), "--out", model, "--size", "640", "--overlap", "0.25"]) == 0
+    assert retile.main(["--model", str(learned), "--out", model, "--size", "640", "--overlap", "0.25"]) == 0
     assert unpack(tmp_path / "tiled.tar.gz", tmp_path / "a").tiles == Tiles(640, 0.25)
     assert retile.main(["--model", model, "--out", model, "--size", "0"]) == 0
     assert unpack(tmp_path / "tiled.tar.gz", tmp_path / "b").tiles is None
 
 
-def test_without_a_size_tiles_are_as_large_as_what_the_model_has_learned(tmp_path, capsys):
+def test_without_a_size_tiles_are_as_large_as_what_the_model_has_learned(tmp_path, learned, capsys):
     model = str(tmp_path / "tiled.tar.gz")
-    assert retile.main(["--model", str(STARTER), "--out", model]) == 0
+    assert retile.main(["--model", str(learned), "--out", model]) == 0
     assert unpack(tmp_path / "tiled.tar.gz", tmp_path / "a").tiles == Tiles(200)
 
-    card = unpack(STARTER, tmp_path / "b")
+    card = unpack(learned, tmp_path / "b")
     replace(card, scale=None).write(tmp_path / "b")
     pack(tmp_path / "b", tmp_path / "old.tar.gz")
     assert retile.main(["--model", str(tmp_path / "old.tar.gz"), "--out", model]) == 1
     assert "does not know its scale: set --size" in capsys.readouterr().err
 
 
-def test_a_model_can_be_told_to_accept_any_scale(tmp_path):
+def test_a_model_can_be_told_to_accept_any_scale(tmp_path, learned):
     model = tmp_path / "any.tar.gz"
-    assert retile.main(["--model", str(STARTER), "--out", str(model), "--size", "0", "--any-scale"]) == 0
+    assert retile.main(["--model", str(learned), "--out", str(model), "--size", "0", "--any-scale"]) == 0
     card = unpack(model, tmp_path / "a")
     assert card.scale is not None
     assert (card.scale.outside, card.tiles) == (ACCEPT, None)
-    assert card.version != unpack(STARTER, tmp_path / "b").version
+    assert card.version != unpack(learned, tmp_path / "b").version
 
 
 SCALE = Scale((1, 2), (1, 2), (1, 1))
