@@ -9,10 +9,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
-from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
-
 from docs.cost import printed
 from loupe.scale import quotas
 from loupe.scale.capacity import DECADES, Reached, limits
@@ -114,6 +110,11 @@ def chart() -> str:
     """Return the chart of the limits as SVG: the same figures give the same bytes."""
     reached = [one for one in limits(Load.of(_RATE), Stack.of()) if one.capacity is not None]
     shown = [one for one in reached if _at(one) <= _ON_THE_CHART][::-1]
+    # It takes a second to import, also for those who only want the tables.
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
     with mpl.rc_context(fname=_STYLE):
         colours = [row["color"] for row in mpl.rcParams["axes.prop_cycle"]]
         figure = Figure(figsize=(7.6, 0.24 * len(shown) + 0.9))

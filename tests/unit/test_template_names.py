@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from ministack.services.cloudformation.engine import _evaluate_rules
-from samtranslator.translator.transform import transform
 
 from tests.unit.retraining.template import ACCOUNT, OWN, REGION, Stack
 from tests.unit.test_template import TEMPLATE
@@ -66,6 +65,9 @@ class Policies:
 @cache
 def expanded() -> dict[str, Any]:
     """Return the resources as the SAM transform leaves them."""
+    # It takes half a second to import, also in processes that run none of these tests.
+    from samtranslator.translator.transform import transform
+
     template = copy.deepcopy(TEMPLATE)
     for resource in template["Resources"].values():
         for code in ("CodeUri", "DefinitionUri"):
