@@ -23,7 +23,13 @@ for _signal, _usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIG
 # The fixture `loupe_process` of tests/system is one local cloud for each process: one process runs all of its tests.
 _ONE_CLOUD = (
     *("test_api.py", "test_batch_transform.py", "test_chain.py", "test_logs.py", "test_reconcile.py"),
-    *("test_keys.py", "test_rules_by_people.py", "test_tracking.py", "test_wiring_faults.py"),
+    *(
+        "test_keys.py",
+        "test_rules_by_people.py",
+        "test_tracking.py",
+        "test_waiting.py",
+        "test_wiring_faults.py",
+    ),
     "test_local_cloud.py::TestTheRealTemplate",
 )
 # A worker runs whole files. The longest ones come first, so that no worker has one left when the others are done.

@@ -423,7 +423,9 @@ def identity(metric: dict[str, Any]) -> tuple[str, str, frozenset[tuple[str, str
 
 
 class TestEnding:
-    def test_a_killed_cloud_leaves_no_process_and_comes_back_with_its_data(self, tmp_path: Path) -> None:
+    def test_a_killed_cloud_leaves_no_process_and_comes_back_with_its_data_also_on_another_port(
+        self, tmp_path: Path
+    ) -> None:
         first = CloudProcess(tmp_path, REPO)
         host(first.connection, "allowed", **hosting(first.connection), name="one")
         drop(first.connection, "before")
@@ -449,17 +451,14 @@ class TestEnding:
         assert again.stop() == 0
         assert psutil.wait_procs(children, timeout=60)[1] == []
 
-    def test_the_queues_move_to_another_port(self, tmp_path: Path) -> None:
-        first = CloudProcess(tmp_path, REPO)
-        host(first.connection, "allowed", **hosting(first.connection), name="one")
-        assert first.stop() == 0
+        # The port is taken: the queues move to another one.
         with socket.socket() as squatter:
             squatter.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            squatter.bind(("127.0.0.1", first.connection.port))
+            squatter.bind(("127.0.0.1", cloud.port))
             squatter.listen()
-            again = CloudProcess(tmp_path, REPO)
-        assert again.connection.port != first.connection.port
-        settled(again.connection, "allowed")
-        assert drop(again.connection, "elsewhere")
-        assert again.stop() == 0
+            moved = CloudProcess(tmp_path, REPO)
+        assert moved.connection.port != cloud.port
+        settled(moved.connection, "allowed")
+        assert drop(moved.connection, "elsewhere")
+        assert moved.stop() == 0
         assert os.environ.get("GATEWAY_PORT") is None

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from loupe.stack import deployment, uploads
+from loupe.stack import deployment, endpoint, uploads
 from loupe.stack.target import Target
 from loupe.stack.waiting import Cause
-from tests.system.cloud_process import CloudProcess
+from tests.system.cloud_process import eventually
 from tests.system.test_chain import waiting as in_queue
 
 pytestmark = pytest.mark.system
@@ -16,17 +16,25 @@ REPOSITORY = Path(__file__).parents[2]
 SAMPLE = REPOSITORY / "samples" / "line-1"
 
 
+def deploy(target: Target) -> None:
+    deployment.deploy(target, deployment.STARTER, deployment.Hosting(), lambda status: None)
+
+
 @pytest.fixture
-def target(tmp_path: Path) -> Iterator[Target]:
-    """A stack without an endpoint."""
-    process = CloudProcess(tmp_path, REPOSITORY)
-    yield Target.local(tmp_path)
-    process.stop()
-
-
-def test_a_missing_endpoint_and_then_invalid_rules_are_named_and_mended(target: Target) -> None:
+def valid(target: Target) -> Iterator[str]:
+    """The rules of the stack, whose endpoint is deleted; the cloud is shared, so both are there again at the end."""
+    target.sagemaker.delete_endpoint(EndpointName=target.output("EndpointName"))
+    eventually(lambda: endpoint.describe(target) is None)
     parameter = target.output("RulesParameterName")
-    valid = target.ssm.get_parameter(Name=parameter)["Parameter"]["Value"]
+    rules = target.ssm.get_parameter(Name=parameter)["Parameter"]["Value"]
+    yield rules
+    target.ssm.put_parameter(Name=parameter, Value=rules, Overwrite=True)
+    if endpoint.describe(target) is None:
+        deploy(target)
+
+
+def test_a_missing_endpoint_and_then_invalid_rules_are_named_and_mended(target: Target, valid: str) -> None:
+    parameter = target.output("RulesParameterName")
     target.ssm.put_parameter(Name=parameter, Value='{"default": {"fail": 7}}', Overwrite=True)
     sources, _ = uploads.find_images([SAMPLE], None, None)
     uploaded = uploads.upload(target, sources[:1], lambda _: None)
@@ -35,7 +43,7 @@ def test_a_missing_endpoint_and_then_invalid_rules_are_named_and_mended(target: 
     def mend(cause: Cause) -> None:
         shown.append(cause)
         if "no endpoint" in cause.message:
-            deployment.deploy(target, deployment.STARTER, deployment.Hosting(), lambda status: None)
+            deploy(target)
         elif "rules" in cause.message:
             target.ssm.put_parameter(Name=parameter, Value=valid, Overwrite=True)
 
