@@ -77,7 +77,8 @@ class Cloud:
     calls: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.s3 = boto3.client("s3")
+        # A client takes longer to make than most tests take.
+        self.s3, self._ssm = boto3.client("s3"), boto3.client("ssm")
         self._uploads = 0
         self._stream_start = 0
 
@@ -179,7 +180,7 @@ class Cloud:
 
     def set_rules(self, document: Any) -> None:
         value = document if isinstance(document, str) else json.dumps(document)
-        boto3.client("ssm").put_parameter(Name=self.rules_name, Value=value, Overwrite=True, Type="String")
+        self._ssm.put_parameter(Name=self.rules_name, Value=value, Overwrite=True, Type="String")
         inspect._inspector().rules._provider.clear_cache()
 
 
