@@ -7,6 +7,8 @@ lightness falls steadily, so that the order is seen on bright and on dark metal,
 
 from __future__ import annotations
 
+from functools import cache
+
 from PIL import Image
 
 # Up to this value nothing is drawn.
@@ -49,5 +51,11 @@ def overlay(picture: Image.Image, heat: Image.Image) -> Image.Image:
         An RGB image of the picture's size.
     """
     values = heat.convert("L").resize(picture.size, Image.Resampling.BILINEAR)
-    channels = [values.point([colour(value)[channel] for value in _VALUES]) for channel in range(4)]
+    channels = [values.point(table) for table in _tables()]
     return Image.composite(Image.merge("RGB", channels[:3]), picture.convert("RGB"), channels[3])
+
+
+@cache
+def _tables() -> list[list[int]]:
+    """Red, green, blue and opacity of every value."""
+    return [list(channel) for channel in zip(*map(colour, _VALUES), strict=True)]

@@ -132,7 +132,9 @@ def histogram(
         axes = figure.subplots()
         edges = np.linspace(low, high, _HISTOGRAM_BINS + 1).tolist()
         for scores, colour in ((good, _GOOD), (defective, _BAD)):
-            axes.hist(np.clip(scores, low, high), edges, color=colour, alpha=0.55, linewidth=0)
+            # One shape for all bins: as bars the chart takes three times as long.
+            counts, _ = np.histogram(np.clip(scores, low, high), edges)
+            axes.stairs(counts, edges, fill=True, color=colour, alpha=0.55, linewidth=0)
         for score, name in lines:
             if score is not None:
                 colour, style = _LINES[name]
