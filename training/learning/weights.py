@@ -194,26 +194,29 @@ def _read(path: Path, *, wants_anomaly: bool) -> Tensors:
 
 def _extract(path: Path, folder: Path, *, wants_anomaly: bool) -> Path:
     """Extract the only weights file of an archive into `folder`; of our artefact, that of the wanted kind."""
+    found: dict[str, Path] = {}
     with tarfile.open(path, "r:gz") as archive:
-        members = {member.name: member for member in archive if member.isreg()}
-        if MODEL in members:
-            unpack(path, folder)
-            beside = folder / ANOMALY_MODEL
-            return beside if wants_anomaly and beside.is_file() else folder / MODEL
-        # SageMaker JumpStart packs weights together with code. The code is never extracted.
-        names = [name for name in members if name.endswith(_TENSOR_SUFFIXES)]
-        if len(names) != 1:
-            raise PretrainedError(
-                f"{path} must contain {MODEL} or one file ending in {', '.join(_TENSOR_SUFFIXES)}; "
-                f"it contains {', '.join(sorted(names)) or 'none'}"
-            )
-        member = members[names[0]]
-        if member.size > MAX_BYTES:
-            raise PretrainedError(f"{path}: {names[0]} is larger than {MAX_BYTES:,} bytes")
-        file = folder / Path(names[0]).name
-        with file.open("wb") as target:
-            shutil.copyfileobj(archive.extractfile(member), target)  # type: ignore[arg-type]
-        return file
+        # In one pass: to go back is to decompress from the start again.
+        for member in filter(tarfile.TarInfo.isreg, archive):
+            if member.name == MODEL:
+                unpack(path, folder)
+                beside = folder / ANOMALY_MODEL
+                return beside if wants_anomaly and beside.is_file() else folder / MODEL
+            # SageMaker JumpStart packs weights together with code. The code is never extracted.
+            if member.name.endswith(_TENSOR_SUFFIXES):
+                if member.size > MAX_BYTES:
+                    raise PretrainedError(f"{path}: {member.name} is larger than {MAX_BYTES:,} bytes")
+                found[member.name] = folder / Path(member.name).name
+                # A second one is not needed, since it is an error.
+                if len(found) == 1:
+                    with found[member.name].open("wb") as target:
+                        shutil.copyfileobj(archive.extractfile(member), target)  # type: ignore[arg-type]
+    if len(found) != 1:
+        raise PretrainedError(
+            f"{path} must contain {MODEL} or one file ending in {', '.join(_TENSOR_SUFFIXES)}; "
+            f"it contains {', '.join(sorted(found)) or 'none'}"
+        )
+    return next(iter(found.values()))
 
 
 def _load(path: Path) -> Tensors:

@@ -165,5 +165,11 @@ def test_a_finished_run_is_exported_again_with_other_views_without_training(tmp_
     assert main([*command, "--set", "views=2"]) == 0
     events = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith("{")]
     assert [event["event"] for event in events if event["event"] in ("resume", "epoch")] == ["resume"]
-    card = OnnxModel(tmp_path / "run" / "model").card
-    assert card.hyperparameters["views"] == 2
+    model = OnnxModel(tmp_path / "run" / "model", threads=1)
+    assert model.card.hyperparameters["views"] == 2
+    pixels = torch.randint(0, 256, (1, 64, 64, 3), dtype=torch.uint8, generator=torch.manual_seed(1)).numpy()
+    # The finest grid has 8 x 8 places.
+    scores, mirrored = (
+        model.raw(view)[1][0, :64].reshape(8, 8, -1) for view in (pixels, np.flip(pixels, HORIZONTAL))
+    )
+    np.testing.assert_allclose(scores, mirrored[:, ::-1], rtol=1e-3)

@@ -426,6 +426,16 @@ def test_an_archive_must_hold_one_file_of_tensors(twin, tmp_path, names):
         load_pretrained(twin, tmp_path)
 
 
+def test_a_file_of_tensors_too_large_for_the_disk_is_not_unpacked(twin, tmp_path, monkeypatch):
+    monkeypatch.setattr(weights, "MAX_BYTES", 999)
+    with tarfile.open(tmp_path / "model.tar.gz", "w:gz") as archive:
+        member = tarfile.TarInfo("a.pt")
+        member.size = 1000
+        archive.addfile(member, io.BytesIO(bytes(1000)))
+    with pytest.raises(PretrainedError, match=r"a\.pt is larger than 999 bytes"):
+        load_pretrained(twin, tmp_path)
+
+
 def test_an_unknown_source_is_refused_with_the_known_names(model, tmp_path):
     with pytest.raises(
         PretrainedError,
