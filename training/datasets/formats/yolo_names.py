@@ -66,7 +66,7 @@ class YamlError(ValueError):
 
 
 class _Loader(yaml.SafeLoader):
-    """Refuses what is nested deeply at once.
+    """Refuses what is nested deeply.
 
     PyYAML looks at all open brackets for each further one, and composes recursively: without a bound, time grows with
     the square of the depth, up to the limit of recursion that the process happens to have.
@@ -74,25 +74,14 @@ class _Loader(yaml.SafeLoader):
 
     _depth = 0
 
-    def fetch_flow_collection_start(self, token: type[yaml.Token]) -> None:
-        """Take an opening bracket."""
-        if self.flow_level >= bounds.YAML_DEPTH:
-            raise _too_deep()
-        super().fetch_flow_collection_start(token)
-
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
-        """Compose a value."""
-        # Lists by indentation have no brackets.
+        """Compose a value, and those in it."""
         if self._depth > bounds.YAML_DEPTH:
-            raise _too_deep()
+            raise YamlError(f"has values nested more than {bounds.YAML_DEPTH} deep")
         self._depth += 1
         node = super().compose_node(parent, index)
         self._depth -= 1
         return node
-
-
-def _too_deep() -> YamlError:
-    return YamlError(f"has values nested more than {bounds.YAML_DEPTH} deep")
 
 
 def document(files: Files, name: str) -> Any:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -70,12 +72,12 @@ def test_a_changed_image_keeps_its_shape_and_the_boxes_around_their_objects(coun
     assert boxes > 30
 
 
-def cut(boxes: list[list[int]], **options: float) -> dict[str, object]:
+def cut(boxes: list[list[int]]) -> dict[str, Any]:
     """Return where a crop of a picture of 100 x 100 is."""
     given = tv_tensors.BoundingBoxes(
         torch.tensor(boxes, dtype=torch.float32).reshape(-1, 4), format="XYXY", canvas_size=(100, 100)
     )
-    return _Crop(0.5, sampler_options=[0.5, 0.7, 1.0], **options).make_params([given])
+    return _Crop(0.3, sampler_options=[0.1, 0.7, 1.0]).make_params([given])
 
 
 def test_a_crop_shows_an_object_well_enough_and_keeps_those_whose_middle_it_shows() -> None:
@@ -90,20 +92,20 @@ def test_a_crop_shows_an_object_well_enough_and_keeps_those_whose_middle_it_show
         left, top, width, height = (found[name] for name in ("left", "top", "width", "height"))
         assert 0 <= left <= 100 - width
         assert 0 <= top <= 100 - height
-        assert min(width, height) >= 50
+        assert min(width, height) >= 30
         assert 0.5 <= width / height <= 2
         middles = [((x1 + x2) / 2, (y1 + y2) / 2) for x1, y1, x2, y2 in boxes]
         shown = [left < x < left + width and top < y < top + height for x, y in middles]
         assert found["is_within_crop_area"].tolist() == shown
         place = torch.tensor([[left, top, left + width, top + height]], dtype=torch.float32)
-        assert box_iou(place, wanted)[0][found["is_within_crop_area"]].max() >= 0.5
+        assert box_iou(place, wanted)[0][found["is_within_crop_area"]].max() >= 0.1
     assert 20 < crops < 60
 
 
-def test_a_picture_without_an_object_that_fills_half_of_a_crop_is_left_as_it_is() -> None:
+def test_a_picture_whose_objects_fill_too_little_of_any_crop_is_left_as_it_is() -> None:
     torch.manual_seed(0)
     for _ in range(10):
-        assert cut([]) == cut([[10, 10, 40, 40]]) == {}
+        assert cut([]) == cut([[10, 10, 19, 19]]) == {}
 
 
 def test_the_same_seed_gives_the_same_image() -> None:
