@@ -121,7 +121,16 @@ def start(patch: pytest.MonkeyPatch) -> Iterator[ApiCloud]:
         forget()
         track._stream.cache_clear()
         # A client takes longer to make than all calls of a test together.
-        for maker in ("dynamodb", "dynamodb_once"):
+        for maker in (
+            "dynamodb",
+            "dynamodb_once",
+            "s3",
+            "ssm",
+            "sagemaker",
+            "states",
+            "cognito",
+            "cloudwatch",
+        ):
             patch.setattr(clients, maker, functools.cache(getattr(clients, maker)))
         mark = uuid.uuid4().hex[:8]
         cloud = ApiCloud(
