@@ -152,12 +152,13 @@ class Home:
         psutil.wait_procs(leftovers, timeout=5)
 
     def _is_leftover(self, process: psutil.Process) -> bool:
-        """Return whether a process runs a program from this folder (functions) or works in it (models)."""
+        """Return whether a process works in this folder, as functions and models do, or runs a program from it."""
+        folders = tuple(f"{folder.resolve()}/" for folder in (self.temporary, self.sagemaker / "endpoints"))
         try:
             if process.pid == os.getpid() or process.uids().real != os.getuid():
                 return False
             runs_function = any(part.startswith(f"{self.temporary}/") for part in process.cmdline())
-            return runs_function or process.cwd().startswith(f"{self.sagemaker}/endpoints/")
+            return runs_function or f"{process.cwd()}/".startswith(folders)
         except psutil.Error:
             return False
 

@@ -4,10 +4,13 @@ import errno
 import logging
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import psutil
 import pytest
 
 from localcloud import AlreadyRunningError, HomeError, InvalidPortError, LocalCloudError
@@ -71,6 +74,28 @@ def test_a_nearly_full_disk_is_named_at_the_start(tmp_path: Path, monkeypatch: p
         Home(tmp_path).open()
     assert "Free some space" in error.value.hint
     assert lock.holder(tmp_path) is None
+
+
+@pytest.mark.parametrize("place", ["tmp/function", "sagemaker/endpoints/loupe"])
+def test_what_a_killed_cloud_has_left_at_work_ends_with_the_next_start(tmp_path: Path, place: str) -> None:
+    home = Home(tmp_path / "home")
+    folder = home.root / place
+    folder.mkdir(parents=True)
+    waits = [sys.executable, "-c", "print(flush=True); input()"]
+    with (
+        subprocess.Popen(waits, cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as left,
+        subprocess.Popen(waits, cwd=tmp_path, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other,
+    ):
+        for process in (left, other):
+            assert process.stdout is not None
+            process.stdout.readline()
+        home.open()
+        try:
+            assert not psutil.pid_exists(left.pid)
+            assert other.poll() is None
+        finally:
+            home.close()
+            other.kill()
 
 
 def test_a_log_on_a_full_disk_prints_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
