@@ -76,9 +76,9 @@ def _distance(box: list[float], other: list[float]) -> float:
 
 def test_two_people_never_hold_the_same_image(seat: Seats, factory: Factory):
     for _ in range(4):
-        factory.queued(factory.drop(DEFECTIVE, "line-2"))
+        factory.queued(factory.drop(DEFECTIVE, "line-of-two"))
     first, second = seat("reviewer"), seat("second")
-    pages = [each.open("/review/next?line=line-2") for each in (first, second)]
+    pages = [each.open("/review/next?line=line-of-two") for each in (first, second)]
     for _ in range(2):
         serials = []
         for page in pages:
