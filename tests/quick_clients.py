@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import inspect
 import sys
+import threading
 from collections.abc import Callable
 from types import FunctionType
 from typing import Any
@@ -67,6 +68,25 @@ def share_accounts() -> None:
         _share_names_of_members()
         _weigh_items_once()
         _share_kinds_of_nodes()
+        _write_in_turns()
+
+
+def _write_in_turns() -> None:
+    """DynamoDB checks a condition and writes in one step; by default another thread can write in between."""
+    from moto.dynamodb.models import DynamoDBBackend
+
+    lock = threading.RLock()
+
+    def in_turns(write: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(write)
+        def locked(*arguments: Any, **options: Any) -> Any:
+            with lock:
+                return write(*arguments, **options)
+
+        return locked
+
+    for name in ("put_item", "update_item", "delete_item", "transact_write_items"):
+        setattr(DynamoDBBackend, name, in_turns(getattr(DynamoDBBackend, name)))
 
 
 def _share_urls() -> None:
