@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests import promises, quick_clients
+
+if TYPE_CHECKING:
+    from tests.system.cloud_process import CloudProcess
 
 quick_clients.share()
 
@@ -32,6 +36,7 @@ _ONE_CLOUD = (
     ),
     "test_local_cloud.py::TestTheRealTemplate",
 )
+SHARED_CLOUDS: pytest.StashKey[list[CloudProcess]] = pytest.StashKey()
 # A worker runs whole files. The longest ones come first, so that no worker has one left when the others are done.
 _FIRST = (
     "test_first_hour.py",
@@ -65,6 +70,15 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 def _shares_the_cloud(nodeid: str) -> bool:
     return nodeid.removeprefix("tests/system/").startswith(_ONE_CLOUD)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
+    """End the cloud that tests share after the last of them: it would take some of a core until all tests are done."""
+    yield
+    if nextitem is not None and _shares_the_cloud(item.nodeid) and not _shares_the_cloud(nextitem.nodeid):
+        for cloud in item.config.stash.get(SHARED_CLOUDS, []):
+            cloud.stop()
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

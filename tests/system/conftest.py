@@ -7,6 +7,7 @@ import pytest
 
 from loupe.stack import deployment
 from loupe.stack.target import Target
+from tests.conftest import SHARED_CLOUDS
 from tests.system.cloud_process import CloudProcess
 from tests.system.site_client import Client, signed_in_administrator
 
@@ -14,9 +15,12 @@ REPOSITORY = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="session")
-def loupe_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CloudProcess]:
+def loupe_process(
+    tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config
+) -> Iterator[CloudProcess]:
     """The process that runs the cloud; its endpoint is in service."""
     process = CloudProcess(tmp_path_factory.mktemp("loupe"), REPOSITORY)
+    pytestconfig.stash[SHARED_CLOUDS] = [process]
     target = Target.local(process.home)
     deployment.deploy(target, deployment.STARTER, deployment.Hosting(), lambda status: None)
     yield process
