@@ -176,7 +176,8 @@ def test_an_export_has_everything_about_the_person_and_nothing_about_others(fact
         f"seen by me, {ADDRESS}",
         f"{NAME} is wrong; marianne is right",
     }
-    assert "0.4" not in str(document["user"])
+    assert (document["user"]["name"], document["user"]["email"]) == (NAME, ADDRESS)
+    assert OTHER not in str(document["user"])
     assert run("export", NAME).stdout.startswith("maria: ")
 
 
