@@ -21,7 +21,7 @@ _BROKEN_ENDPOINT = ("Failed", "OutOfService", "UpdateRollbackFailed")
 _DENIED = "not authorized to perform"
 _SINCE = timedelta(hours=1)
 _MOST_CHARACTERS = 300
-# The outputs with the queues' addresses, and the log in which the cause stands.
+# The outputs with the queues' addresses, and what a message in each means.
 _FAILURE_QUEUES = {
     "DeadLetterQueueUrl": "images could not be processed",
     "AlertFailureQueueUrl": "alerts or pictures could not be made",

@@ -133,19 +133,23 @@ def test_an_endpoint_that_serves_is_well_until_its_scaling_is_gone(cloud: CloudP
 
 
 @pytest.mark.parametrize(
-    ("queue", "log"),
-    [("DeadLetterQueueUrl", "inspect"), ("AlertFailureQueueUrl", "alert"), ("TrackFailureQueueUrl", "track")],
+    ("queue", "what"),
+    [
+        ("DeadLetterQueueUrl", "images could not be processed"),
+        ("AlertFailureQueueUrl", "alerts or pictures could not be made"),
+        ("TrackFailureQueueUrl", "inspections could not be counted"),
+    ],
 )
-def test_a_message_that_was_given_up_is_named_with_the_log_of_its_cause(
-    cloud: CloudProcess, queue: str, log: str
+def test_a_message_that_was_given_up_is_named_with_the_command_that_says_why(
+    cloud: CloudProcess, queue: str, what: str
 ) -> None:
     assert look(cloud, stack.failed_messages)[0].result is Result.OK
     url = target(cloud).outputs[queue]
     target(cloud).sqs.send_message(QueueUrl=url, MessageBody="{}")
     (finding,) = look(cloud, stack.failed_messages)
-    assert finding.result is Result.PROBLEM
-    assert f"loupe logs {log} --errors" in finding.command
     target(cloud).sqs.purge_queue(QueueUrl=url)
+    assert (finding.result, what in finding.text) == (Result.PROBLEM, True)
+    assert finding.command == "loupe dlq --stack loupe"
 
 
 def test_images_that_are_deferred_are_named(cloud: CloudProcess) -> None:
