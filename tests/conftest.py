@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -103,6 +104,9 @@ def pytest_collection_finish() -> None:
     """Every test file has been imported, so moto is there if it is needed."""
     if "moto" in sys.modules:
         quick_clients.share_accounts()
+    # Looking for garbage among thousands of tests and their libraries took a tenth of the time. As `loupe up` does.
+    gc.freeze()
+    gc.set_threshold(50_000)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
