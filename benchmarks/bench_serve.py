@@ -115,21 +115,14 @@ def compare(model: Path, folder: Path, peers: bool, rounds: int, seconds: float)
 
 
 def _medians(rounds: list[dict[str, Any]], bare_rounds: list[dict[str, Any]]) -> dict[str, Any]:
-    def medians(of: list[dict[str, Any]]) -> dict[str, Any]:
-        return {
-            name: medians([figures[name] for figures in of])
-            if isinstance(value, dict)
-            else round(statistics.median(figures[name] for figures in of), 2)
-            for name, value in of[-1].items()
-            if name != "not_200"
-        }
-
-    shares = [
-        server["images_per_s"] / bare["images_per_s"]
-        for server, bare in zip(rounds, bare_rounds, strict=True)
-    ]
-    not_200: Counter[str] = sum((figures["not_200"] for figures in rounds if "not_200" in figures), Counter())
-    return medians(rounds) | {"share_of_bare": round(statistics.median(shares), 3), "not_200": not_200}
+    pairs = zip(rounds, bare_rounds, strict=True)
+    shares = [server["images_per_s"] / bare["images_per_s"] for server, bare in pairs]
+    measured = [name for name in rounds[-1] if name == "images_per_s" or name.endswith("_ms")]
+    return {
+        **rounds[-1],
+        **{name: round(statistics.median(figures[name] for figures in rounds), 2) for name in measured},
+        "share_of_bare": round(statistics.median(shares), 3),
+    }
 
 
 def measure_tiles(model: Path, work: Path, size: int) -> dict[str, Any]:

@@ -6,15 +6,17 @@ import json
 import statistics
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from benchmarks import serve_images
 from benchmarks.serve_load import Connection
-from training.model.models import Models, decode_for, look
+from training.model.models import decode_for, look
 from training.serving.session import load_served
 
+_Result = TypeVar("_Result")
 _IMAGES_A_TURN = 50
 # What our endpoint says of its own time, apart from the total.
 _STAGES = ("receive", "queue", "decode", "inference")
@@ -34,51 +36,47 @@ def compare_one_client(url: str, folder: Path, seconds: float) -> dict[str, Any]
         200.
     """
     models, connection = load_served(folder, 1), Connection(urlsplit(url).netloc, "/invocations")
-    _bare_turn(models)
-    _server_turn(connection)
-    bare: list[float] = []
-    server: list[float] = []
+
+    def bare(image: bytes) -> None:
+        look(models, decode_for(models, image))
+
+    _turn(bare)
+    _turn(connection.post)
+    bare_times: list[float] = []
+    times: list[float] = []
     answers: list[tuple[int, bytes]] = []
     differences = []
-    while sum(server) < seconds * 1000:
-        bare_turn, (server_turn, answered) = _bare_turn(models), _server_turn(connection)
-        differences.append(statistics.median(server_turn) - statistics.median(bare_turn))
-        bare += bare_turn
-        server += server_turn
+    while sum(times) < seconds * 1000:
+        (bare_turn, _), (turn, answered) = _turn(bare), _turn(connection.post)
+        differences.append(statistics.median(turn) - statistics.median(bare_turn))
+        bare_times += bare_turn
+        times += turn
         answers += answered
     connection.close()
     return {
-        "bare_p50_ms": round(statistics.median(bare), 2),
-        "p50_ms": round(statistics.median(server), 2),
-        "p99_ms": round(sorted(server)[len(server) * 99 // 100], 2),
+        "bare_p50_ms": round(statistics.median(bare_times), 2),
+        "p50_ms": round(statistics.median(times), 2),
+        "p99_ms": round(sorted(times)[len(times) * 99 // 100], 2),
         "p50_over_bare_ms": round(statistics.median(differences), 2),
-        "stages_ms": _stages([body for status, body in answers if status == 200]),
+        **_stages([body for status, body in answers if status == 200]),
         "not_200": Counter(str(status) for status, _ in answers if status != 200),
     }
 
 
-def _bare_turn(models: Models) -> list[float]:
-    times = []
+def _turn(judge: Callable[[bytes], _Result]) -> tuple[list[float], list[_Result]]:
+    """Judge some images, and return the milliseconds and the result of each."""
+    times, results = [], []
     for image in serve_images.steel()[:_IMAGES_A_TURN]:
         began = time.perf_counter()
-        look(models, decode_for(models, image))
+        results.append(judge(image))
         times.append((time.perf_counter() - began) * 1000)
-    return times
-
-
-def _server_turn(connection: Connection) -> tuple[list[float], list[tuple[int, bytes]]]:
-    times, answers = [], []
-    for image in serve_images.steel()[:_IMAGES_A_TURN]:
-        began = time.perf_counter()
-        answers.append(connection.post(image))
-        times.append((time.perf_counter() - began) * 1000)
-    return times, answers
+    return times, results
 
 
 def _stages(bodies: list[bytes]) -> dict[str, float]:
     timings = [json.loads(body).get("timings_ms") for body in bodies]
     return {
-        stage: round(statistics.median(timing[stage] for timing in timings), 2)
+        f"{stage}_ms": round(statistics.median(timing[stage] for timing in timings), 2)
         for stage in _STAGES
         if timings and all(timings)
     }

@@ -37,7 +37,7 @@ _ONE_CLOUD = (
     ),
     "test_local_cloud.py::TestTheRealTemplate",
 )
-SHARED_CLOUDS: pytest.StashKey[list[CloudProcess]] = pytest.StashKey()
+SHARED_CLOUD: pytest.StashKey[CloudProcess] = pytest.StashKey()
 # A worker runs whole files. The longest ones come first, so that no worker has one left when the others are done.
 _FIRST = (
     "test_first_hour.py",
@@ -77,9 +77,9 @@ def _shares_the_cloud(nodeid: str) -> bool:
 def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
     """End the cloud that tests share after the last of them: it would take some of a core until all tests are done."""
     yield
-    if nextitem is not None and _shares_the_cloud(item.nodeid) and not _shares_the_cloud(nextitem.nodeid):
-        for cloud in item.config.stash.get(SHARED_CLOUDS, []):
-            cloud.stop()
+    last = nextitem is not None and not _shares_the_cloud(nextitem.nodeid)
+    if last and _shares_the_cloud(item.nodeid) and SHARED_CLOUD in item.config.stash:
+        item.config.stash[SHARED_CLOUD].stop()
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

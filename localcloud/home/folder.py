@@ -146,14 +146,14 @@ class Home:
 
     def _end_leftovers(self) -> None:
         """End the processes of a killed cloud: a function's worker exits by itself only after its batch."""
-        leftovers = [process for process in psutil.process_iter() if self._is_leftover(process)]
+        folders = tuple(f"{folder.resolve()}/" for folder in (self.temporary, self.sagemaker / "endpoints"))
+        leftovers = [process for process in psutil.process_iter() if self._is_leftover(process, folders)]
         for process in leftovers:
             process.kill()
         psutil.wait_procs(leftovers, timeout=5)
 
-    def _is_leftover(self, process: psutil.Process) -> bool:
-        """Return whether a process works in this folder, as functions and models do, or runs a program from it."""
-        folders = tuple(f"{folder.resolve()}/" for folder in (self.temporary, self.sagemaker / "endpoints"))
+    def _is_leftover(self, process: psutil.Process, folders: tuple[str, ...]) -> bool:
+        """Return whether a process works in one of the folders, or runs a function's program from this home."""
         try:
             if process.pid == os.getpid() or process.uids().real != os.getuid():
                 return False

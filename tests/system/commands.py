@@ -4,12 +4,12 @@ A process of its own takes a second of a core, and most of that imports boto3 ag
 cloud, a signal, the shell) starts one: `test_chain.loupe`, `test_first_hour.Newcomer.run`.
 """
 
-import contextlib
 import io
-import os
 import subprocess
-from collections.abc import Iterator
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
+
+import pytest
 
 from localcloud.sources import REPOSITORY
 from loupe import cli
@@ -24,24 +24,8 @@ def loupe(*arguments: str, home: Path, folder: Path = REPOSITORY) -> "subprocess
         folder: Where the command is run.
     """
     out, err = io.StringIO(), io.StringIO()
-    with (
-        _variable("LOUPE_HOME", str(home)),
-        contextlib.chdir(folder),
-        contextlib.redirect_stdout(out),
-        contextlib.redirect_stderr(err),
-    ):
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        patch.setenv("LOUPE_HOME", str(home))
+        patch.chdir(folder)
         status = cli.run(arguments)
     return subprocess.CompletedProcess(arguments, status, out.getvalue(), err.getvalue())
-
-
-@contextlib.contextmanager
-def _variable(name: str, value: str) -> Iterator[None]:
-    before = os.environ.get(name)
-    os.environ[name] = value
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[name]
-        else:
-            os.environ[name] = before

@@ -7,7 +7,7 @@ import pytest
 
 from loupe.stack import deployment
 from loupe.stack.target import Target
-from tests.conftest import SHARED_CLOUDS
+from tests.conftest import SHARED_CLOUD
 from tests.system.cloud_process import CloudProcess
 from tests.system.site_client import Client, signed_in_administrator
 
@@ -20,7 +20,7 @@ def loupe_process(
 ) -> Iterator[CloudProcess]:
     """The process that runs the cloud; its endpoint is in service."""
     process = CloudProcess(tmp_path_factory.mktemp("loupe"), REPOSITORY)
-    pytestconfig.stash[SHARED_CLOUDS] = [process]
+    pytestconfig.stash[SHARED_CLOUD] = process
     target = Target.local(process.home)
     deployment.deploy(target, deployment.STARTER, deployment.Hosting(), lambda status: None)
     yield process

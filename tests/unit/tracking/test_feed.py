@@ -102,12 +102,17 @@ def test_a_record_that_is_counted_minutes_after_its_inspection_reaches_who_follo
     assert names(items) == ["OLD"]
 
 
-def test_who_follows_gets_what_comes_after_the_clock_was_set_back(stage: Stage) -> None:
+def followed_until_the_clock_is_set_back(stage: Stage) -> tuple[Clock, Feed, Position]:
     clock = Clock()
     feed = Feed(stage.client, "statistics", now=clock)
     write(stage, record("BEFORE", inspected=clock.now), clock.now)
     _, position = feed.newest(["line-1"], 5)
     clock.now -= timedelta(hours=1)
+    return clock, feed, position
+
+
+def test_who_follows_gets_what_comes_after_the_clock_was_set_back(stage: Stage) -> None:
+    clock, feed, position = followed_until_the_clock_is_set_back(stage)
     for name in ("FIRST", "SECOND"):
         clock.now += SECOND
         write(stage, record(name, inspected=clock.now), clock.now)
@@ -117,11 +122,7 @@ def test_who_follows_gets_what_comes_after_the_clock_was_set_back(stage: Stage) 
 
 
 def test_what_came_while_the_clock_was_behind_appears_also_if_it_is_set_right_at_once(stage: Stage) -> None:
-    clock = Clock()
-    feed = Feed(stage.client, "statistics", now=clock)
-    write(stage, record("BEFORE", inspected=clock.now), clock.now)
-    _, position = feed.newest(["line-1"], 5)
-    clock.now -= timedelta(hours=1)
+    clock, feed, position = followed_until_the_clock_is_set_back(stage)
     _, position = feed.after(["line-1"], position, 5)
     clock.now += SECOND
     write(stage, record("BEHIND", inspected=clock.now), clock.now)
